@@ -1,0 +1,160 @@
+# make            libraries into build/lib, headers into include
+# make run        a stock memcached on our library
+# make check      every test; FILTER=name runs a part of the C tests
+# make check-long the C tests under valgrind and the sanitizers, a soak, and fuzzing
+# make bench      the reference and ours against each other; BENCH=name runs one program
+# make install    PREFIX=/usr/local LIBDIR=PREFIX/lib DESTDIR=
+# make uninstall, make clean
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+BINDIR ?= $(PREFIX)/bin
+CC ?= gcc
+
+BUILD := build
+LIB := $(BUILD)/lib
+export CARGO_TARGET_DIR := $(CURDIR)/target
+ARCHIVE := target/release/liblibevent_rs.a
+VERSION := 2.1.so.7
+STRIP := -Wl,-s
+# One real library. The others of the family carry their names for programs that ask for them.
+MAIN := libevent
+FAMILY := libevent_core libevent_extra libevent_pthreads
+ALL := $(MAIN) $(FAMILY)
+
+SONAMES := $(ALL:%=%-$(VERSION))
+LINKS := $(ALL:%=%.so)
+STATIC := $(ALL:%=%.a)
+PC := $(ALL:%=pkgconfig/%.pc)
+
+# Of the distribution: what builds the library, and what the tests need besides.
+PACKAGES := binutils gcc libc6-dev pkg-config python3
+TEST_PACKAGES := abigail-tools g++ libevent-dev strace
+# The stock programs that run on our library, their clients, and what they need around them.
+PROGRAM_PACKAGES := bind9-dnsutils curl iproute2 links2 lldpd memcached ocproxy openmpi-bin pgbouncer \
+	postgresql redis-server redsocks scanssh tmux unbound webdis
+
+.PHONY: all shared libraries headers run check check-long with-address with-thread bench tables \
+	install uninstall clean FORCE
+all: libraries headers
+shared: $(addprefix $(LIB)/,$(SONAMES))
+libraries: shared $(addprefix $(LIB)/,$(LINKS) $(STATIC) $(PC))
+
+# Cargo knows whether there is anything to do; make looks at the archive's time afterwards.
+$(ARCHIVE): FORCE
+	cargo build --release
+
+# Exported is what the real library exports and the archive defines.
+$(BUILD)/exported: $(ARCHIVE) abi/exports.txt
+	@mkdir -p $(LIB)/pkgconfig
+	@nm -g --defined-only $(ARCHIVE) 2>/dev/null | awk 'NF == 3 { print $$3 }' | sort -u > $(BUILD)/defined
+	@awk '!/^#/ && NF { print $$1 }' abi/exports.txt | sort -u | comm -12 - $(BUILD)/defined > $@
+
+$(BUILD)/unwinder.o: packaging/unwinder.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -fPIC -fexceptions -Wall -Wextra -Werror -c $< -o $@
+
+$(LIB)/$(MAIN)-$(VERSION): $(BUILD)/exported $(BUILD)/unwinder.o
+	@{ echo '{ global:'; sed 's/$$/;/' $<; echo 'local: *; };'; } > $(BUILD)/exports.map
+	$(CC) -shared -o $@ $(BUILD)/unwinder.o -Wl,--whole-archive $(ARCHIVE) -Wl,--no-whole-archive \
+	  -Wl,-soname,$(@F) -Wl,--version-script=$(BUILD)/exports.map -Wl,--gc-sections \
+	  -Wl,-Bsymbolic-functions -Wl,-z,relro,-z,now -Wl,--as-needed -static-libgcc $(STRIP)
+
+# These only need the real one, so a process never holds two copies of the code or the state.
+$(LIB)/libevent_%-$(VERSION): $(LIB)/$(MAIN)-$(VERSION)
+	$(CC) -shared -nostdlib -o $@ -Wl,-soname,$(@F) -Wl,--no-as-needed $< $(STRIP)
+
+# A link editor takes no symbols from the libraries that a library needs, so every -levent_NAME
+# finds the real one.
+$(LIB)/%.so: $(LIB)/$(MAIN)-$(VERSION)
+	ln -sf $(<F) $@
+
+# One object in which all but the exported names are local: it can stand beside other Rust
+# archives. It is the same archive for all names; the first one on a link line provides it all.
+$(LIB)/$(MAIN).a: $(BUILD)/exported
+	@rm -f $@
+	ld -r -o $(BUILD)/libevent.o --gc-sections $$(sed 's/^/-u /' $<) $(ARCHIVE)
+	objcopy --keep-global-symbols=$< --strip-debug $(BUILD)/libevent.o
+	ar rcs $@ $(BUILD)/libevent.o
+$(FAMILY:%=$(LIB)/%.a): $(LIB)/$(MAIN).a
+	ln -sf $(<F) $@
+
+# $(call pc,name,prefix,libdir,includedir) is the text of one pkg-config file.
+pc = sed -e 's|@NAME@|$(1)|' -e 's|@LINK@|$(1:lib%=%)|' -e 's|@PREFIX@|$(2)|' -e 's|@LIBDIR@|$(3)|' \
+	-e 's|@INCLUDEDIR@|$(4)|' -e 's|@DESCRIPTION@|$(DESCRIPTION_$(1))|' \
+	-e 's|@REQUIRES@|$(REQUIRES_$(1))|' packaging/libevent.pc.in
+DESCRIPTION_libevent := Event loop, buffers and protocols
+DESCRIPTION_libevent_core := Event loop and buffers
+DESCRIPTION_libevent_extra := Protocols on the event loop
+DESCRIPTION_libevent_pthreads := POSIX threads for the event loop
+REQUIRES_libevent_pthreads := libevent
+
+$(LIB)/pkgconfig/%.pc: packaging/libevent.pc.in Makefile $(BUILD)/exported
+	@$(call pc,$*,$(CURDIR),$(CURDIR)/$(LIB),$(CURDIR)/include) > $@
+
+# The build has written the headers beside the archive; the ones in include are committed.
+headers: $(ARCHIVE)
+	@cd target/release/include && for header in $$(find * -name '*.h'); do \
+	  cmp -s $$header $(CURDIR)/include/$$header || install -D -m 644 $$header $(CURDIR)/include/$$header; \
+	done
+
+run:
+	scripts/install-packages $(PACKAGES) memcached
+	@$(MAKE) --no-print-directory all
+	python3 ctests/programs/memcached.py path
+
+check:
+	scripts/install-packages $(PACKAGES) $(TEST_PACKAGES)
+	scripts/install-packages $(PROGRAM_PACKAGES) || \
+	  for package in $(PROGRAM_PACKAGES); do scripts/install-packages $$package || true; done
+	@$(MAKE) --no-print-directory libraries
+	scripts/check $(FILTER)
+
+check-long:
+	scripts/install-packages $(PACKAGES) $(TEST_PACKAGES) memcached valgrind clang libclang-rt-dev
+	@$(MAKE) --no-print-directory libraries with-address with-thread
+	scripts/check-long $(FILTER)
+
+# The library under a sanitizer, in build/address or build/thread. Cargo gives the sanitizers only
+# when it may use unstable options, and the standard library comes without them.
+HOST := x86_64-unknown-linux-gnu
+with-address with-thread: with-%:
+	@RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=$* -Cunsafe-allow-abi-mismatch=sanitizer' \
+	  CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_BUILD_TARGET=$(HOST) \
+	  $(MAKE) --no-print-directory shared BUILD=build/$* CARGO_TARGET_DIR=$(CURDIR)/build/$*/target \
+	  ARCHIVE=build/$*/target/$(HOST)/release/liblibevent_rs.a STRIP=
+
+bench: libraries
+	scripts/install-packages gcc libevent-dev python3
+	@mkdir -p $(BUILD)/bench
+	for program in $(or $(BENCH),$(basename $(notdir $(wildcard bench/*.c)))); do \
+	  $(CC) -std=gnu11 -O2 -Wall -Wextra bench/$$program.c -o $(BUILD)/bench/$$program \
+	    -levent -levent_pthreads -lpthread && bench/run $(BUILD)/bench/$$program || exit 1; \
+	done
+
+# The parts of README.md and MATRIX.md that say what is implemented and tested.
+tables: libraries
+	abi/tables
+
+install: all
+	install -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(INCLUDEDIR)/event2 $(BINDIR))
+	install -m 644 $(SONAMES:%=$(LIB)/%) $(LIB)/$(MAIN).a $(DESTDIR)$(LIBDIR)
+	for link in $(LINKS); do ln -sf $(MAIN)-$(VERSION) $(DESTDIR)$(LIBDIR)/$$link; done
+	for link in $(FAMILY:%=%.a); do ln -sf $(MAIN).a $(DESTDIR)$(LIBDIR)/$$link; done
+	$(foreach name,$(ALL),$(call pc,$(name),$(PREFIX),$(LIBDIR),$(INCLUDEDIR)) > $(DESTDIR)$(LIBDIR)/pkgconfig/$(name).pc;)
+	install -m 644 include/*.h $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 include/event2/*.h $(DESTDIR)$(INCLUDEDIR)/event2
+	sed 's|^installed=.*|installed=$(LIBDIR)|' with-libevent-rs > $(DESTDIR)$(BINDIR)/with-libevent-rs
+	chmod 755 $(DESTDIR)$(BINDIR)/with-libevent-rs
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(SONAMES) $(LINKS) $(STATIC) $(PC))
+	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h)))
+	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/event2/,$(notdir $(wildcard include/event2/*.h)))
+	-rmdir $(DESTDIR)$(INCLUDEDIR)/event2
+	rm -f $(DESTDIR)$(BINDIR)/with-libevent-rs
+
+clean:
+	rm -rf $(BUILD)
+	cargo clean

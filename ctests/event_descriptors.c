@@ -1,0 +1,367 @@
+/* Descriptor numbers that are closed and opened again, and duplicates of descriptors. */
+#define _GNU_SOURCE
+#include "trace.h"
+
+#include <time.h>
+
+CASE(deleted_then_closed_then_opened, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	int ends[2], round;
+	for (round = 0; round < 4; round++) {
+		struct event *ev;
+		make_socketpair(ends);
+		renumber(ends[0], 100);
+		put_byte(ends[1]);
+		ev = named_event(base, 100, round % 2 ? EV_READ | EV_PERSIST : EV_READ, "reader");
+		CHECK_EQUAL(event_add(ev, NULL), 0);
+		poll_once(base);
+		event_free(ev);
+		close(100);
+		close(ends[1]);
+	}
+	event_base_free(base);
+}
+
+CASE(deleted_between_polls, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	struct event *ev;
+	int first[2], second[2];
+	make_socketpair(first);
+	renumber(first[0], 100);
+	ev = named_event(base, 100, EV_READ | EV_PERSIST, "reader");
+	CHECK_EQUAL(event_add(ev, NULL), 0);
+	poll_once(base);
+	CHECK_EQUAL(event_del(ev), 0);
+	close(100);
+	make_socketpair(second);
+	renumber(second[0], 100);
+	CHECK_EQUAL(event_add(ev, NULL), 0);
+	put_byte(second[1]);
+	poll_once(base);
+	take_byte(100);
+	poll_once(base);
+	event_free(ev);
+	event_base_free(base);
+}
+
+CASE(closed_then_deleted, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	struct event *reader, *writer;
+	int ends[2];
+	make_socketpair(ends);
+	renumber(ends[0], 100);
+	reader = named_event(base, 100, EV_READ | EV_PERSIST, "reader");
+	CHECK_EQUAL(event_add(reader, NULL), 0);
+	poll_once(base);
+	close(100);
+	CHECK_EQUAL(event_del(reader), 0);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	close(ends[1]);
+	make_socketpair(ends);
+	renumber(ends[0], 100);
+	put_byte(ends[1]);
+	writer = named_event(base, 100, EV_WRITE, "writer");
+	CHECK_EQUAL(event_add(reader, NULL), 0);
+	CHECK_EQUAL(event_add(writer, NULL), 0);
+	poll_once(base);
+	event_free(reader);
+	event_free(writer);
+	event_base_free(base);
+}
+
+/* Another event stays, so that the kernel is asked to change what it watches and refuses. */
+CASE(closed_then_one_of_two_deleted, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	struct event *reader, *writer;
+	int ends[2];
+	log_to_stdout();
+	make_socketpair(ends);
+	renumber(ends[0], 100);
+	reader = named_event(base, 100, EV_READ | EV_PERSIST, "reader");
+	writer = named_event(base, 100, EV_WRITE | EV_PERSIST, "writer");
+	CHECK_EQUAL(event_add(reader, NULL), 0);
+	CHECK_EQUAL(event_add(writer, NULL), 0);
+	poll_once(base);
+	close(100);
+	printf("reader: %d\n", event_del(reader));
+	printf("pending %s\n", flag_names(event_pending(reader, EV_READ, NULL)));
+	printf("writer: %d\n", event_del(writer));
+	printf("pending %s\n", flag_names(event_pending(writer, EV_WRITE, NULL)));
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	event_free(reader);
+	event_free(writer);
+	event_base_free(base);
+}
+
+/* A number that was closed and opened while its event stayed: adding another kind repairs it. */
+CASE(reopened_under_an_event_that_stayed, EPOLL_ONLY)
+{
+	struct event_base *base = new_base();
+	struct event *reader, *writer;
+	int ends[2];
+	make_socketpair(ends);
+	renumber(ends[0], 100);
+	reader = named_event(base, 100, EV_READ | EV_PERSIST, "reader");
+	CHECK_EQUAL(event_add(reader, NULL), 0);
+	poll_once(base);
+	close(100);
+	make_socketpair(ends);
+	renumber(ends[0], 100);
+	put_byte(ends[1]);
+	writer = named_event(base, 100, EV_WRITE | EV_PERSIST, "writer");
+	CHECK_EQUAL(event_add(writer, NULL), 0);
+	poll_once(base);
+	CHECK_EQUAL(event_del(writer), 0);
+	poll_once(base);
+	event_free(reader);
+	event_free(writer);
+	event_base_free(base);
+}
+
+CASE(reopened_then_deleted_and_added, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	struct event *reader;
+	int ends[2];
+	make_socketpair(ends);
+	renumber(ends[0], 100);
+	reader = named_event(base, 100, EV_READ | EV_PERSIST, "reader");
+	CHECK_EQUAL(event_add(reader, NULL), 0);
+	poll_once(base);
+	close(100);
+	make_socketpair(ends);
+	renumber(ends[0], 100);
+	put_byte(ends[1]);
+	CHECK_EQUAL(event_del(reader), 0);
+	CHECK_EQUAL(event_add(reader, NULL), 0);
+	poll_once(base);
+	event_free(reader);
+	event_base_free(base);
+}
+
+/* Replacing what is behind a number with dup3. */
+CASE(replaced_between_deleting_and_adding, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	struct event *ev;
+	int first[2], second[2], round;
+	make_socketpair(first);
+	make_socketpair(second);
+	renumber(dup(first[0]), 100);
+	put_byte(second[1]);
+	ev = named_event(base, 100, EV_READ | EV_PERSIST, "reader");
+	CHECK_EQUAL(event_add(ev, NULL), 0);
+	poll_once(base);
+	/* The changelist tells the kernel of the deletion when the first file is gone from the number. */
+	for (round = 0; round < (uses_changelist(base) ? 1 : 2); round++) {
+		CHECK_EQUAL(event_del(ev), 0);
+		CHECK(dup3(round ? first[0] : second[0], 100, O_CLOEXEC) == 100);
+		CHECK_EQUAL(event_add(ev, NULL), 0);
+		printf("round %d\n", round);
+		poll_once(base);
+	}
+	event_free(ev);
+	event_base_free(base);
+}
+
+/* One-shot events are not watched any more when their callback runs. */
+static void
+replace_descriptor(evutil_socket_t fd, short what, void *arg)
+{
+	int *ends = arg;
+	printf("first: %s\n", flag_names(what));
+	close(fd);
+	make_socketpair(ends);
+	renumber(ends[0], 100);
+}
+
+CASE(closed_and_opened_in_a_one_shot_callback, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	struct event *first, *second;
+	int ends[2], others[2];
+	make_socketpair(ends);
+	renumber(ends[0], 100);
+	put_byte(ends[1]);
+	first = event_new(base, 100, EV_READ, replace_descriptor, others);
+	CHECK_EQUAL(event_add(first, NULL), 0);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	second = named_event(base, 100, EV_READ, "second");
+	CHECK_EQUAL(event_add(second, NULL), 0);
+	CHECK_EQUAL(poll_once(base), 0);
+	printf("nothing of the first one is delivered\n");
+	put_byte(others[1]);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	event_free(first);
+	event_free(second);
+	event_base_free(base);
+}
+
+/* A duplicate keeps the open file alive after the watched number is closed in the callback. */
+static void
+close_keeping_a_duplicate(evutil_socket_t fd, short what, void *arg)
+{
+	int *kept = arg;
+	printf("first: %s\n", flag_names(what));
+	*kept = dup(fd);
+	close(fd);
+}
+
+CASE(one_shot_closed_but_duplicated, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	struct event *ev;
+	int ends[2], others[2], kept;
+	make_socketpair(ends);
+	make_socketpair(others);
+	renumber(ends[0], 100);
+	put_byte(ends[1]);
+	ev = event_new(base, 100, EV_READ, close_keeping_a_duplicate, &kept);
+	CHECK_EQUAL(event_add(ev, NULL), 0);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	renumber(others[0], 100);
+	event_free(ev);
+	ev = named_event(base, 100, EV_READ, "second");
+	CHECK_EQUAL(event_add(ev, NULL), 0);
+	printf("only the duplicate is readable\n");
+	CHECK_EQUAL(poll_once(base), 0);
+	put_byte(others[1]);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	event_free(ev);
+	event_base_free(base);
+}
+
+/* The batch of one kernel wait was collected for the old file behind a number. */
+static int stale_socket[2];
+static struct event *stale_reader, *fresh_reader;
+static struct event_base *stale_base;
+
+static void
+print_fresh(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	printf("fresh: %s\n", flag_names(what));
+}
+
+static void
+reuse_number(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	(void)what;
+	event_free(stale_reader);
+	close(101);
+	make_socketpair(stale_socket);
+	renumber(stale_socket[0], 101);
+	fresh_reader = event_new(stale_base, 101, EV_READ | EV_PERSIST, print_fresh, NULL);
+	CHECK_EQUAL(event_add(fresh_reader, NULL), 0);
+	printf("reused\n");
+}
+
+CASE(readiness_of_a_previous_file_is_not_delivered, EVERY_BACKEND)
+{
+	struct event *first;
+	int ends[2], others[2];
+	stale_base = new_base();
+	CHECK_EQUAL(event_base_priority_init(stale_base, 2), 0);
+	make_socketpair(ends);
+	make_socketpair(others);
+	renumber(others[0], 101);
+	put_byte(ends[1]);
+	put_byte(others[1]);
+	stale_reader = named_event_at(stale_base, 101, EV_READ | EV_PERSIST, "stale", 1);
+	first = event_new(stale_base, ends[0], EV_READ, reuse_number, NULL);
+	CHECK_EQUAL(event_priority_set(first, 0), 0);
+	CHECK_EQUAL(event_add(first, NULL), 0);
+	CHECK_EQUAL(event_add(stale_reader, NULL), 0);
+	poll_once(stale_base);
+	printf("written\n");
+	put_byte(stale_socket[1]);
+	poll_once(stale_base);
+	event_free(first);
+	event_free(fresh_reader);
+	event_base_free(stale_base);
+}
+
+/* Duplicates. */
+CASE(duplicates_are_watched_separately, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	struct event *original, *duplicate;
+	int ends[2], copy;
+	CHECK_EQUAL(event_base_priority_init(base, 2), 0);
+	make_socketpair(ends);
+	copy = dup(ends[0]);
+	original = named_event_at(base, ends[0], EV_READ, "original", 0);
+	duplicate = named_event_at(base, copy, EV_READ | EV_PERSIST, "duplicate", 1);
+	CHECK_EQUAL(event_add(original, NULL), 0);
+	CHECK_EQUAL(event_add(duplicate, NULL), 0);
+	put_byte(ends[1]);
+	event_base_loop(base, EVLOOP_ONCE);
+	printf("original deleted\n");
+	CHECK_EQUAL(event_add(original, NULL), 0);
+	CHECK_EQUAL(event_del(original), 0);
+	poll_once(base);
+	close(ends[0]);
+	printf("original closed\n");
+	poll_once(base);
+	take_byte(copy);
+	poll_once(base);
+	event_free(original);
+	event_free(duplicate);
+	event_base_free(base);
+}
+
+CASE(read_and_write_on_duplicates, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	struct event *reader, *writer;
+	int ends[2], copy;
+	CHECK_EQUAL(event_base_priority_init(base, 2), 0);
+	make_socketpair(ends);
+	copy = dup(ends[0]);
+	reader = named_event_at(base, ends[0], EV_READ | EV_PERSIST, "reader", 1);
+	writer = named_event_at(base, copy, EV_WRITE | EV_PERSIST, "writer", 0);
+	CHECK_EQUAL(event_add(reader, NULL), 0);
+	CHECK_EQUAL(event_add(writer, NULL), 0);
+	poll_once(base);
+	CHECK_EQUAL(event_del(writer), 0);
+	close(copy);
+	put_byte(ends[1]);
+	poll_once(base);
+	event_free(reader);
+	event_free(writer);
+	event_base_free(base);
+}
+
+/* The number is closed first, the event deleted then; the file stays open elsewhere. */
+DIFFERENCE(closed_before_deleting_but_duplicated, EPOLL_ONLY | SLOW,
+	"a descriptor closed before its event is deleted, with a duplicate open, makes the loop spin")
+{
+	struct event_base *base = new_base();
+	struct timeval while_ = {0, 300 * 1000};
+	struct event *ev;
+	int ends[2];
+	clock_t spent;
+	make_socketpair(ends);
+	renumber(dup(ends[0]), 100);
+	put_byte(ends[1]);
+	ev = named_event(base, 100, EV_READ | EV_PERSIST, "reader");
+	CHECK_EQUAL(event_add(ev, NULL), 0);
+	close(100);
+	CHECK_EQUAL(event_del(ev), 0);
+	event_base_loopexit(base, &while_);
+	spent = clock();
+	CHECK_EQUAL(event_base_dispatch(base), 0);
+	spent = clock() - spent;
+	CHECK(spent < CLOCKS_PER_SEC / 50);
+	event_free(ev);
+	event_base_free(base);
+	close(ends[0]);
+	close(ends[1]);
+}

@@ -1,0 +1,515 @@
+/* event_reinit after fork, in the child and in the parent, and what happens without it. */
+#include "observe.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <event2/thread.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <time.h>
+
+static struct event_base *base;
+static struct event *ev, *second;
+static int ends[2];
+static const char *process = "parent";
+
+static void
+print_event(evutil_socket_t fd, short what, void *name)
+{
+	char buffer[16];
+
+	if (what & EV_READ)
+		while (read(fd, buffer, sizeof buffer) > 0)
+			;
+	printf("%s, %s: %s\n", process, (const char *)name, flag_names(what));
+}
+
+static int
+loop_once_in_child(void)
+{
+	process = "child";
+	CHECK_EQUAL(event_reinit(base), 0);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
+	return 0;
+}
+
+static void
+begin(void)
+{
+	log_without_addresses();
+	base = event_base_new();
+	make_pipe(ends);
+}
+
+static void
+end(void)
+{
+	event_free(ev);
+	if (second)
+		event_free(second);
+	event_base_free(base);
+}
+
+CASE(descriptor_events_work_in_the_child, EVERY_BACKEND)
+{
+	begin();
+	ev = event_new(base, ends[0], EV_READ | EV_PERSIST, print_event, (void *)"reader");
+	event_add(ev, NULL);
+	put_byte(ends[1]);
+	in_child(loop_once_in_child);
+	put_byte(ends[1]);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
+	end();
+}
+
+static int
+change_interest_in_child(void)
+{
+	process = "child";
+	CHECK_EQUAL(event_reinit(base), 0);
+	CHECK_EQUAL(event_del(ev), 0);
+	CHECK_EQUAL(event_add(second, NULL), 0);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_NONBLOCK), 0);
+	event_base_free(base);
+	return 0;
+}
+
+CASE(changes_in_the_child_do_not_reach_the_parent, EVERY_BACKEND)
+{
+	int others[2];
+
+	begin();
+	make_pipe(others);
+	ev = event_new(base, ends[0], EV_READ | EV_PERSIST, print_event, (void *)"reader");
+	second = event_new(base, others[0], EV_READ | EV_PERSIST, print_event, (void *)"second reader");
+	event_add(ev, NULL);
+	in_child(change_interest_in_child);
+	put_byte(ends[1]);
+	put_byte(others[1]);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_NONBLOCK), 0);
+	CHECK_EQUAL(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 1);
+	end();
+}
+
+static int
+edge_triggered_in_child(void)
+{
+	process = "child";
+	CHECK_EQUAL(event_reinit(base), 0);
+	put_byte(ends[1]);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_NONBLOCK), 0);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_NONBLOCK), 0);
+	put_byte(ends[1]);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_NONBLOCK), 0);
+	return 0;
+}
+
+static void
+print_without_reading(evutil_socket_t fd, short what, void *name)
+{
+	(void)fd;
+	printf("%s, %s: %s\n", process, (const char *)name, flag_names(what));
+}
+
+CASE(edge_triggering_is_kept, EPOLL_ONLY)
+{
+	begin();
+	ev = event_new(base, ends[0], EV_READ | EV_PERSIST | EV_ET, print_without_reading, (void *)"edge");
+	event_add(ev, NULL);
+	in_child(edge_triggered_in_child);
+	end();
+}
+
+static int
+dispatch_in_child(void)
+{
+	process = "child";
+	CHECK_EQUAL(event_reinit(base), 0);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	return 0;
+}
+
+CASE(timers_work_in_child_and_parent, EVERY_BACKEND)
+{
+	struct timeval later = {0, 80000}, soon = {0, 5000};
+
+	begin();
+	ev = evtimer_new(base, print_event, (void *)"later timer");
+	second = evtimer_new(base, print_event, (void *)"earlier timer");
+	event_add(ev, &later);
+	event_add(second, &soon);
+	in_child(dispatch_in_child);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	end();
+}
+
+CASE(precise_timers_work_in_the_child, EPOLL_ONLY)
+{
+	struct event_config *config = event_config_new();
+	struct timeval soon = {0, 5000};
+
+	log_without_addresses();
+	event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+	base = event_base_new_with_config(config);
+	event_config_free(config);
+	ev = evtimer_new(base, print_event, (void *)"timer");
+	event_add(ev, &soon);
+	in_child(dispatch_in_child);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	end();
+}
+
+CASE(active_events_run_in_child_and_parent, EVERY_BACKEND)
+{
+	begin();
+	ev = event_new(base, -1, 0, print_event, (void *)"active");
+	event_active(ev, EV_WRITE, 1);
+	in_child(dispatch_in_child);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	end();
+}
+
+static int
+signal_in_child(void)
+{
+	process = "child";
+	CHECK_EQUAL(event_reinit(base), 0);
+	raise(SIGUSR1);
+	raise(SIGUSR1);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
+	return 0;
+}
+
+CASE(signals_of_the_child_stay_in_the_child, EVERY_BACKEND)
+{
+	begin();
+	ev = evsignal_new(base, SIGUSR1, print_event, (void *)"signal");
+	event_add(ev, NULL);
+	in_child(signal_in_child);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_NONBLOCK), 0);
+	puts("raised in the parent");
+	raise(SIGUSR1);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
+	end();
+}
+
+static int
+signal_without_reinit_in_child(void)
+{
+	raise(SIGUSR1);
+	return 0;
+}
+
+CASE(signal_of_a_child_without_reinit_reaches_the_parent, EVERY_BACKEND)
+{
+	begin();
+	ev = evsignal_new(base, SIGUSR1, print_event, (void *)"signal");
+	event_add(ev, NULL);
+	in_child(signal_without_reinit_in_child);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_NONBLOCK), 0);
+	end();
+}
+
+CASE(reinit_in_the_parent, EVERY_BACKEND)
+{
+	struct timeval soon = {0, 5000};
+	struct event *timer;
+
+	begin();
+	ev = event_new(base, ends[0], EV_READ | EV_PERSIST, print_event, (void *)"reader");
+	second = evsignal_new(base, SIGUSR1, print_event, (void *)"signal");
+	timer = evtimer_new(base, print_event, (void *)"timer");
+	event_add(ev, NULL);
+	event_add(second, NULL);
+	event_add(timer, &soon);
+	CHECK_EQUAL(event_reinit(base), 0);
+	CHECK_EQUAL(event_reinit(base), 0);
+	put_byte(ends[1]);
+	raise(SIGUSR1);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_NONBLOCK), 0);
+	event_del(ev);
+	event_del(second);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	event_free(timer);
+	end();
+}
+
+CASE(reinit_of_an_empty_base, EVERY_BACKEND)
+{
+	begin();
+	CHECK_EQUAL(event_reinit(base), 0);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	ev = event_new(base, ends[0], EV_READ, print_event, (void *)"reader");
+	event_add(ev, NULL);
+	put_byte(ends[1]);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	end();
+}
+
+static void
+fork_here(evutil_socket_t fd, short what, void *arg)
+{
+	pid_t child;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	fflush(stdout);
+	child = fork();
+	CHECK(child >= 0);
+	if (child) {
+		report_child(child);
+		return;
+	}
+	process = "child";
+	CHECK_EQUAL(event_reinit(base), 0);
+}
+
+CASE(reinit_in_a_callback_of_the_running_loop, EVERY_BACKEND)
+{
+	struct event *forker;
+
+	begin();
+	forker = evtimer_new(base, fork_here, NULL);
+	second = event_new(base, -1, 0, print_event, (void *)"queued behind");
+	ev = event_new(base, ends[0], EV_READ, print_event, (void *)"reader");
+	event_active(forker, EV_TIMEOUT, 1);
+	event_active(second, EV_WRITE, 1);
+	event_add(ev, NULL);
+	put_byte(ends[1]);
+	printf("%s loop: %d\n", process, event_base_dispatch(base));
+	put_byte(ends[1]);
+	event_add(ev, NULL);
+	printf("%s loop: %d\n", process, event_base_dispatch(base));
+	event_free(forker);
+	end();
+	if (!strcmp(process, "child")) {
+		fflush(stdout);
+		_exit(0);
+	}
+}
+
+CASE(reinit_with_a_closed_descriptor, EPOLL_ONLY)
+{
+	int result;
+
+	begin();
+	ev = event_new(base, ends[0], EV_READ, print_event, (void *)"closed");
+	second = event_new(base, ends[1], EV_WRITE, print_event, (void *)"writer");
+	event_add(ev, NULL);
+	event_add(second, NULL);
+	close(ends[0]);
+	result = event_reinit(base);
+	printf("reinit: %d\n", result);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	end();
+}
+
+/* --- With threads --- */
+
+static sem_t entered;
+
+static void
+post_entered(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	sem_post(&entered);
+}
+
+static void *
+break_from_a_thread(void *arg)
+{
+	struct timespec moment = {0, 20000000};
+
+	(void)arg;
+	sem_wait(&entered);
+	nanosleep(&moment, NULL);
+	CHECK_EQUAL(event_base_loopbreak(base), 0);
+	return NULL;
+}
+
+/* Loops until a thread breaks the loop: needs a wake-up, or the alarm ends the process. */
+static int
+woken_by_a_thread(void)
+{
+	struct timeval hour = {3600, 0};
+	struct event *keep_alive = evtimer_new(base, print_event, NULL);
+	pthread_t thread;
+
+	alarm(3);
+	sem_init(&entered, 0, 0);
+	event_add(keep_alive, &hour);
+	event_base_once(base, -1, EV_TIMEOUT, post_entered, NULL, NULL);
+	CHECK(pthread_create(&thread, NULL, break_from_a_thread, NULL) == 0);
+	CHECK_EQUAL(event_base_dispatch(base), 0);
+	pthread_join(thread, NULL);
+	event_free(keep_alive);
+	alarm(0);
+	return 0;
+}
+
+static int
+woken_in_child(void)
+{
+	CHECK_EQUAL(event_reinit(base), 0);
+	return woken_by_a_thread();
+}
+
+CASE(threads_wake_the_loop_of_the_child, EVERY_BACKEND)
+{
+	CHECK(evthread_use_pthreads() == 0);
+	begin();
+	in_child(woken_in_child);
+	woken_by_a_thread();
+	event_base_free(base);
+}
+
+static void *
+activate_from_a_thread(void *arg)
+{
+	(void)arg;
+	event_active(ev, EV_WRITE, 1);
+	return NULL;
+}
+
+static void
+fork_with_a_wakeup_outstanding(evutil_socket_t fd, short what, void *arg)
+{
+	pthread_t thread;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	CHECK(pthread_create(&thread, NULL, activate_from_a_thread, NULL) == 0);
+	pthread_join(thread, NULL);
+	event_base_loopbreak(base);
+	process = fork() ? "parent" : "child";
+}
+
+DIFFERENCE(outstanding_wakeup_does_not_survive_reinit, EVERY_BACKEND,
+	   "after a fork with a wake-up outstanding the child's loop can never be woken")
+{
+	struct event *forker;
+	int status = 0;
+
+	CHECK(evthread_use_pthreads() == 0);
+	begin();
+	ev = event_new(base, -1, 0, print_event, (void *)"active");
+	forker = event_new(base, -1, 0, fork_with_a_wakeup_outstanding, NULL);
+	event_active(forker, EV_WRITE, 1);
+	CHECK_EQUAL(event_base_dispatch(base), 0);
+	if (!strcmp(process, "child")) {
+		woken_in_child();
+		_exit(0);
+	}
+	CHECK(wait(&status) > 0);
+	CHECK_EQUAL(status, 0);
+	event_free(forker);
+	end();
+}
+
+/* --- Defects --- */
+
+static int bad_closes;
+
+/* Stands before the C library's function for the library under test too. */
+int
+close(int fd)
+{
+	static int (*real_close)(int);
+	int result;
+
+	if (!real_close)
+		real_close = (int (*)(int))dlsym(RTLD_NEXT, "close");
+	result = real_close(fd);
+	if (result < 0 && errno == EBADF)
+		bad_closes++;
+	return result;
+}
+
+DIFFERENCE(reinit_closes_each_descriptor_once, ONE_BACKEND, "event_reinit closes the signal pipe twice")
+{
+	begin();
+	ev = evsignal_new(base, SIGUSR1, print_event, (void *)"signal");
+	event_add(ev, NULL);
+	bad_closes = 0;
+	CHECK_EQUAL(event_reinit(base), 0);
+	CHECK_EQUAL(bad_closes, 0);
+	end();
+}
+
+DIFFERENCE(reinit_does_not_count_signals_twice, ONE_BACKEND,
+	   "event_reinit doubles the signal count, which makes for spurious warnings")
+{
+	struct event_base *other;
+
+	begin();
+	ev = evsignal_new(base, SIGUSR1, print_event, (void *)"signal");
+	event_add(ev, NULL);
+	CHECK_EQUAL(event_reinit(base), 0);
+	event_del(ev);
+	other = event_base_new();
+	second = evsignal_new(other, SIGUSR2, print_event, (void *)"signal");
+	messages_logged = 0;
+	event_add(second, NULL);
+	CHECK_EQUAL(messages_logged, 0);
+	event_free(second);
+	second = NULL;
+	event_base_free(other);
+	end();
+}
+
+static int
+free_base_in_child(void)
+{
+	event_base_free(base);
+	return 0;
+}
+
+DIFFERENCE(free_in_a_child_without_reinit_spares_the_parent, EPOLL_ONLY,
+	   "event_base_free in a forked child removes the parent's registrations")
+{
+	struct timeval limit = {0, 300000};
+
+	begin();
+	ev = event_new(base, ends[0], EV_READ | EV_PERSIST, print_event, (void *)"reader");
+	event_add(ev, NULL);
+	in_child(free_base_in_child);
+	put_byte(ends[1]);
+	event_base_loopexit(base, &limit);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
+	CHECK_EQUAL(event_base_got_exit(base), 0);
+	end();
+}
+
+static void *
+dispatch_in_a_thread(void *arg)
+{
+	(void)arg;
+	CHECK_EQUAL(event_base_dispatch(base), 0);
+	return NULL;
+}
+
+DIFFERENCE(free_in_a_child_without_reinit_spares_the_wakeup, EPOLL_ONLY,
+	   "event_base_free in a forked child removes the parent's registrations")
+{
+	struct timeval hour = {3600, 0};
+	pthread_t thread;
+
+	CHECK(evthread_use_pthreads() == 0);
+	begin();
+	alarm(3);
+	sem_init(&entered, 0, 0);
+	ev = evtimer_new(base, print_event, NULL);
+	event_add(ev, &hour);
+	in_child(free_base_in_child);
+	event_base_once(base, -1, EV_TIMEOUT, post_entered, NULL, NULL);
+	CHECK(pthread_create(&thread, NULL, dispatch_in_a_thread, NULL) == 0);
+	break_from_a_thread(NULL);
+	pthread_join(thread, NULL);
+	alarm(0);
+	end();
+}

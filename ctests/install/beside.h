@@ -1,0 +1,1 @@
+unsigned long beside(unsigned number);

@@ -1,0 +1,126 @@
+/* What the tests of listeners share: addresses, clients, and a record of what was accepted. */
+#ifndef CTESTS_LISTENER_TOOLS_H
+#define CTESTS_LISTENER_TOOLS_H
+
+#include "observe.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event_compat.h>
+#include <event2/listener.h>
+#include <event2/util.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <sys/un.h>
+
+union any_address {
+	struct sockaddr any;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	struct sockaddr_un un;
+	struct sockaddr_storage storage;
+};
+
+OBSERVE_ int
+loopback_address(int family, union any_address *address)
+{
+	memset(address, 0, sizeof *address);
+	address->any.sa_family = family;
+	if (family == AF_INET) {
+		address->in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		return sizeof address->in;
+	}
+	address->in6.sin6_addr = in6addr_loopback;
+	return sizeof address->in6;
+}
+
+/* An abstract name: no file stays behind. */
+OBSERVE_ int
+abstract_address(const char *name, union any_address *address)
+{
+	memset(address, 0, sizeof *address);
+	address->un.sun_family = AF_UNIX;
+	snprintf(address->un.sun_path + 1, sizeof address->un.sun_path - 1, "ctests-%d-%s", (int)getpid(), name);
+	return offsetof(struct sockaddr_un, sun_path) + 1 + strlen(address->un.sun_path + 1);
+}
+
+/* A blocking socket that is connected to where fd listens. */
+OBSERVE_ int
+connect_to(int fd)
+{
+	union any_address address;
+	socklen_t length = sizeof address;
+	int client;
+
+	CHECK(getsockname(fd, &address.any, &length) == 0);
+	client = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK(client >= 0);
+	CHECK(connect(client, &address.any, length) == 0);
+	return client;
+}
+
+OBSERVE_ int
+socket_option(int fd, int level, int option)
+{
+	int value = -1;
+	socklen_t length = sizeof value;
+
+	CHECK(getsockopt(fd, level, option, &value, &length) == 0);
+	return value;
+}
+
+OBSERVE_ int
+is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* Whether the other end of a connected socket is gone. */
+OBSERVE_ int
+peer_is_gone(int fd)
+{
+	char byte;
+	ssize_t got = recv(fd, &byte, 1, MSG_DONTWAIT);
+
+	return got == 0 || (got < 0 && errno != EAGAIN);
+}
+
+static int accepted __attribute__((unused));
+
+OBSERVE_ void
+count_and_close(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length, void *arg)
+{
+	(void)listener;
+	(void)address;
+	(void)length;
+	(void)arg;
+	accepted++;
+	close(fd);
+}
+
+/* Runs the loop without waiting until nothing happens any more. */
+OBSERVE_ void
+run_ready(struct event_base *base)
+{
+	int i;
+
+	for (i = 0; i < 3; i++)
+		CHECK(event_base_loop(base, EVLOOP_NONBLOCK) >= 0);
+}
+
+/* Runs the loop until *count is at least wanted, at most 10 seconds. */
+OBSERVE_ void
+run_until(struct event_base *base, const int *count, int wanted)
+{
+	long long end = milliseconds() + 10000;
+	struct timeval step = {0, 20000};
+
+	while (*count < wanted && milliseconds() < end) {
+		CHECK(event_base_loopexit(base, &step) == 0);
+		CHECK(event_base_loop(base, EVLOOP_ONCE) >= 0);
+	}
+	CHECK(*count >= wanted);
+}
+
+#endif

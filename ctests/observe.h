@@ -1,0 +1,151 @@
+/* What several tests need to make and to see: descriptors, child processes, and the library's
+ * messages without the parts that change from run to run. */
+#ifndef CTESTS_OBSERVE_H
+#define CTESTS_OBSERVE_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include "harness.h"
+
+#include <event2/event.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OBSERVE_ static __attribute__((unused))
+
+/* A pipe with both ends non-blocking, as debug mode asks of every descriptor. */
+OBSERVE_ void
+make_pipe(int ends[2])
+{
+	CHECK(pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0);
+}
+
+OBSERVE_ void
+make_socketpair(int ends[2])
+{
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+}
+
+OBSERVE_ void
+put_byte(int fd)
+{
+	CHECK(write(fd, "x", 1) == 1);
+}
+
+OBSERVE_ void
+take_byte(int fd)
+{
+	char byte;
+	CHECK(read(fd, &byte, 1) == 1);
+}
+
+/* The names of the flags of a callback or of an interest mask. */
+OBSERVE_ const char *
+flag_names(int what)
+{
+	static const struct {
+		int bit;
+		const char *name;
+	} names[] = {{EV_TIMEOUT, "timeout"}, {EV_READ, "read"}, {EV_WRITE, "write"}, {EV_SIGNAL, "signal"},
+		     {EV_PERSIST, "persist"}, {EV_ET, "et"}, {EV_FINALIZE, "finalize"}, {EV_CLOSED, "closed"}};
+	static char text[100];
+	size_t i;
+
+	text[0] = 0;
+	for (i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (!(what & names[i].bit))
+			continue;
+		if (text[0])
+			strcat(text, "|");
+		strcat(text, names[i].name);
+	}
+	return text[0] ? text : "none";
+}
+
+/* Copies a message without what changes from run to run: long hexadecimal numbers become ADDRESS,
+ * numbers of descriptors N, and the source position that failed assertions begin with is left out. */
+OBSERVE_ void
+strip_message(const char *message, char *out, size_t size)
+{
+	const char *from = strstr(message, ": Assertion ");
+	size_t used = 0, length;
+
+	from = from ? from + 2 : message;
+	while (*from && used + 8 < size) {
+		length = strncmp(from, "0x", 2) ? 0 : strspn(from + 2, "0123456789abcdef");
+		if (length >= 6) {
+			memcpy(out + used, "ADDRESS", 7);
+			used += 7;
+			from += 2 + length;
+		} else if (!strncmp(from, "on fd ", 6)) {
+			memcpy(out + used, "on fd N", 7);
+			used += 7;
+			from += 6 + strspn(from + 6, "0123456789");
+		} else {
+			out[used++] = *from++;
+		}
+	}
+	out[used] = 0;
+}
+
+/* Volatile, for messages can come from a signal handler. */
+static volatile int messages_logged __attribute__((unused));
+
+OBSERVE_ void
+print_stripped_message(int severity, const char *message)
+{
+	char text[1100];
+	messages_logged++;
+	strip_message(message, text, sizeof text);
+	printf("[%d] %s\n", severity, text);
+}
+
+/* Like log_to_stdout(), for messages with addresses in them. */
+OBSERVE_ void
+log_without_addresses(void)
+{
+	event_set_log_callback(print_stripped_message);
+}
+
+/* Starts body in a child process, which exits with what body returns. */
+OBSERVE_ pid_t
+start_child(int (*body)(void))
+{
+	pid_t child;
+
+	fflush(stdout);
+	child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		int status = body();
+		fflush(stdout);
+		_exit(status);
+	}
+	return child;
+}
+
+/* Waits for a child process and prints how it ended. */
+OBSERVE_ void
+report_child(pid_t child)
+{
+	int status;
+
+	CHECK(waitpid(child, &status, 0) == child);
+	if (WIFEXITED(status))
+		printf("child: exit %d\n", WEXITSTATUS(status));
+	else
+		printf("child: signal %d\n", WTERMSIG(status));
+}
+
+OBSERVE_ void
+in_child(int (*body)(void))
+{
+	report_child(start_child(body));
+}
+
+#endif

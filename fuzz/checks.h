@@ -1,0 +1,29 @@
+/* A check of the harness that fails ends the process, which libFuzzer takes for a finding. */
+#ifndef FUZZ_CHECKS_H
+#define FUZZ_CHECKS_H
+
+#include "../ctests/harness.h"
+
+void
+harness_register(struct test_case *test)
+{
+	(void)test;
+}
+
+void
+harness_fail(const char *file, int line, const char *what)
+{
+	fprintf(stderr, "%s:%d: %s\n", file, line, what);
+	abort();
+}
+
+void
+harness_equal(const char *file, int line, const char *a, long long av, const char *b, long long bv)
+{
+	if (av != bv) {
+		fprintf(stderr, "%s is %lld, %s is %lld\n", a, av, b, bv);
+		harness_fail(file, line, "not equal");
+	}
+}
+
+#endif

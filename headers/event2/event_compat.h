@@ -1,0 +1,47 @@
+/* event2/event_compat.h: the 1.x interface, which has one base for the whole process.
+ *
+ * All of it acts on the base that event_init() made last. It cannot be used from several threads
+ * at once, and libraries cannot share it with the programs that load them; new programs name
+ * their base.
+ */
+#ifndef EVENT2_EVENT_COMPAT_H_INCLUDED_
+#define EVENT2_EVENT_COMPAT_H_INCLUDED_
+
+#include <event2/visibility.h>
+#include <event2/event.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* generated from src/c_api/event_compat.rs */
+
+/* Timers, under two names. */
+#define evtimer_set(event, callback, arg) event_set((event), -1, 0, (callback), (arg))
+#define timeout_set(event, callback, arg) event_set((event), -1, 0, (callback), (arg))
+#define timeout_add(event, timeout) event_add((event), (timeout))
+#define timeout_del(event) event_del(event)
+#define timeout_pending(event, expiry) event_pending((event), EV_TIMEOUT, (expiry))
+#define timeout_initialized(event) event_initialized(event)
+
+/* Signals, under two names. */
+#define evsignal_set(event, signal_number, callback, arg) \
+    event_set((event), (signal_number), EV_SIGNAL | EV_PERSIST, (callback), (arg))
+#define signal_set(event, signal_number, callback, arg) \
+    event_set((event), (signal_number), EV_SIGNAL | EV_PERSIST, (callback), (arg))
+#define signal_add(event, timeout) event_add((event), (timeout))
+#define signal_del(event) event_del(event)
+#define signal_pending(event, expiry) event_pending((event), EV_SIGNAL, (expiry))
+#define signal_initialized(event) event_initialized(event)
+
+/* What an event waits for. */
+#ifndef EVENT_FD
+#define EVENT_FD(event) ((int)event_get_fd(event))
+#define EVENT_SIGNAL(event) event_get_signal(event)
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,50 @@
+/* event2/buffer_compat.h: functions on buffers that the 1.x series had.
+ *
+ * New programs use evbuffer_readln(), evbuffer_add_cb() and evbuffer_search() in their place.
+ */
+#ifndef EVENT2_BUFFER_COMPAT_H_INCLUDED_
+#define EVENT2_BUFFER_COMPAT_H_INCLUDED_
+
+#include <event2/visibility.h>
+#include <event2/buffer.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Called after a buffer was changed, with its lock held: the number of bytes before and after the
+ * change, and the argument given with it.
+ */
+typedef void (*evbuffer_cb)(struct evbuffer *buffer, size_t old_len, size_t new_len, void *arg);
+
+/** Takes one line out of a buffer: evbuffer_readln() with `EVBUFFER_EOL_ANY` and no length. */
+EVENT2_EXPORT_SYMBOL
+char *evbuffer_readline(struct evbuffer *buffer);
+
+/**
+ * Removes all callbacks of a buffer, and registers one unless it is NULL.
+ *
+ * Returns -1, with nothing changed, when memory is short.
+ */
+EVENT2_EXPORT_SYMBOL
+int evbuffer_setcb(struct evbuffer *buffer, evbuffer_cb cb, void *cbarg);
+
+/**
+ * Finds the `len` bytes at `what` and makes the data up to their end contiguous.
+ *
+ * Returns the address where they begin, valid until the buffer is changed; NULL when they are
+ * not there, `len` is 0 or memory is short.
+ */
+EVENT2_EXPORT_SYMBOL
+unsigned char *evbuffer_find(struct evbuffer *buffer, const unsigned char *what, size_t len);
+
+/* What used to be members of the structure. */
+#define EVBUFFER_LENGTH(buffer) evbuffer_get_length(buffer)
+#define EVBUFFER_DATA(buffer) evbuffer_pullup((buffer), -1)
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,89 @@
+//! Descriptors whose registration changed since the last wait, for the mode that tells epoll about
+//! all of them at once.
+
+use super::Refused;
+use crate::hooks::memory::{self, OutOfMemory};
+use crate::interest::{Interest, Slot};
+use std::ffi::c_int;
+use std::mem::size_of;
+use std::ptr;
+
+/// The list; the layout of the structure which the exported internal functions take.
+///
+/// Invariant: `changes` points to `size` integers from the hooks, or is null with 0; the first
+/// `count` of them are descriptors whose slots are marked dirty.
+#[repr(C)]
+pub struct Changelist {
+    changes: *mut c_int,
+    count: c_int,
+    size: c_int,
+}
+
+impl Changelist {
+    /// An empty list without memory.
+    pub const fn new() -> Changelist {
+        Changelist {
+            changes: ptr::null_mut(),
+            count: 0,
+            size: 0,
+        }
+    }
+
+    /// Notes that `fd` is to be told about before the next wait.
+    pub fn note(&mut self, fd: c_int, slot: &mut Slot) -> Result<(), Refused> {
+        if slot.dirty {
+            return Ok(());
+        }
+        if self.count == self.size {
+            self.grow()?;
+        }
+        // SAFETY: `count` is below `size`.
+        unsafe { *self.changes.add(self.count as usize) = fd };
+        self.count += 1;
+        slot.dirty = true;
+        Ok(())
+    }
+
+    fn grow(&mut self) -> Result<(), OutOfMemory> {
+        let size = self.size.checked_mul(2).ok_or(OutOfMemory)?.max(64);
+        // SAFETY: `changes` is this list's own block or null.
+        let block =
+            unsafe { memory::realloc(self.changes.cast(), size as usize * size_of::<c_int>()) };
+        if block.is_null() {
+            return Err(OutOfMemory);
+        }
+        self.changes = block.cast();
+        self.size = size;
+        Ok(())
+    }
+
+    /// Removes and returns some descriptor; the caller clears its slot's mark.
+    pub fn take(&mut self) -> Option<c_int> {
+        if self.count == 0 {
+            return None;
+        }
+        self.count -= 1;
+        // SAFETY: the place is below `size` and was written by `note`.
+        Some(unsafe { *self.changes.add(self.count as usize) })
+    }
+
+    /// Empties the list; nothing is told.
+    pub fn forget(&mut self, interest: &mut Interest) {
+        while let Some(fd) = self.take() {
+            interest.slot(fd).dirty = false;
+        }
+    }
+
+    /// Gives the memory back; the list is empty afterwards.
+    pub fn free(&mut self) {
+        // SAFETY: the block is this list's own or null.
+        unsafe { memory::free(self.changes.cast()) };
+        *self = Changelist::new();
+    }
+}
+
+impl Default for Changelist {
+    fn default() -> Self {
+        Self::new()
+    }
+}

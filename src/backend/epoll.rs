@@ -1,0 +1,442 @@
+//! epoll: the kernel keeps the registrations, and a wait returns only what is ready.
+//!
+//! A descriptor whose events all end with their callback is registered for one report
+//! (EPOLLONESHOT). The report silences it, so that deleting the events costs nothing and adding
+//! them again one call: a change of the silent entry, which fails for a new file of that number.
+
+use super::changelist::Changelist;
+use super::{waited, Options, Refused, Report, Timeout};
+use crate::event::kind;
+use crate::hooks::memory::Array;
+use crate::interest::{Interest, Registered, Slot};
+use crate::timers::{time, Microseconds};
+use crate::util::errno;
+use crate::{hooks::memory::OutOfMemory, warning_with_errno};
+use libc::epoll_event;
+use std::ffi::{c_int, c_short};
+
+/// Longest wait in milliseconds; some kernels took longer ones for negative.
+const LONGEST_WAIT: c_int = 35 * 60 * 1000;
+const FIRST_BATCH: usize = 128;
+const LARGEST_BATCH: usize = 4096;
+/// User data of the timer descriptor; no generation and descriptor combine to it.
+const TIMER: u64 = u64::MAX;
+/// This many waits in a row with reports for a closed descriptor mean that its file is still open
+/// elsewhere and will be reported for ever.
+const STALE_WAITS: u32 = 16;
+
+/// An epoll instance.
+pub struct Epoll {
+    fd: c_int,
+    // Whether waits are to end with the microsecond.
+    precise: bool,
+    // The descriptor that sees to it; -1 where there is none.
+    timer: c_int,
+    // The deadline that the timer descriptor is set to.
+    armed: Microseconds,
+    changes: Option<Changelist>,
+    // Room for the results of a wait; the first `ready` are those of the last one.
+    results: Array<epoll_event>,
+    ready: usize,
+    // The last results silenced a descriptor.
+    silenced: bool,
+    stale_results: bool,
+    stale_waits: u32,
+}
+
+/// A wait in the making.
+#[derive(Clone, Copy)]
+pub struct Wait {
+    fd: c_int,
+    results: *mut epoll_event,
+    room: c_int,
+    milliseconds: c_int,
+}
+
+const EMPTY: epoll_event = epoll_event { events: 0, u64: 0 };
+
+fn create() -> Result<c_int, Refused> {
+    // SAFETY: no precondition.
+    let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+    if fd < 0 {
+        if errno() != libc::ENOSYS {
+            warning_with_errno!("epoll_create");
+        }
+        return Err(Refused);
+    }
+    Ok(fd)
+}
+
+fn close(fd: c_int) {
+    if fd >= 0 {
+        // SAFETY: the descriptor is this instance's own.
+        unsafe { libc::close(fd) };
+    }
+}
+
+/// A timer descriptor that makes `epoll` return, or -1: then waits end with the millisecond.
+fn create_timer(epoll: c_int) -> c_int {
+    // SAFETY: no precondition.
+    let timer = unsafe {
+        libc::timerfd_create(
+            libc::CLOCK_MONOTONIC,
+            libc::TFD_NONBLOCK | libc::TFD_CLOEXEC,
+        )
+    };
+    if timer < 0 {
+        return -1;
+    }
+    // Edge-triggered: its expiry is news once, and it never needs to be read.
+    let mut event = epoll_event {
+        events: (libc::EPOLLIN | libc::EPOLLET) as u32,
+        u64: TIMER,
+    };
+    // SAFETY: both descriptors are ours and `event` is valid for the call.
+    if unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, timer, &mut event) } < 0 {
+        warning_with_errno!("epoll_ctl(timerfd)");
+        close(timer);
+        return -1;
+    }
+    timer
+}
+
+impl Epoll {
+    /// A new instance.
+    pub fn new(options: Options) -> Result<Epoll, Refused> {
+        let mut results = Array::new();
+        results.try_extend_to(FIRST_BATCH, EMPTY)?;
+        let fd = create()?;
+        Ok(Epoll {
+            fd,
+            precise: options.precise,
+            timer: if options.precise {
+                create_timer(fd)
+            } else {
+                -1
+            },
+            armed: 0,
+            changes: options.changelist.then(Changelist::new),
+            results,
+            ready: 0,
+            silenced: false,
+            stale_results: false,
+            stale_waits: 0,
+        })
+    }
+
+    /// Whether changes are told just before the wait.
+    pub fn collects_changes(&self) -> bool {
+        self.changes.is_some()
+    }
+
+    /// The list of changes, in the mode that has one.
+    pub fn changelist(&mut self) -> Option<&mut Changelist> {
+        self.changes.as_mut()
+    }
+
+    /// See [`super::Backend::update`].
+    #[inline]
+    pub fn update(&mut self, fd: c_int, slot: &mut Slot) -> Result<bool, Refused> {
+        if slot.told.suffices(slot.wanted()) {
+            return Ok(false);
+        }
+        match &mut self.changes {
+            Some(changes) => changes.note(fd, slot)?,
+            None => self.tell(fd, slot)?,
+        }
+        Ok(true)
+    }
+
+    fn tell(&mut self, fd: c_int, slot: &mut Slot) -> Result<(), Refused> {
+        let wanted = slot.wanted();
+        if wanted.kinds() == 0 {
+            return self.forget(fd, slot);
+        }
+        let mut event = epoll_event {
+            events: kernel_events(wanted),
+            u64: u64::from(slot.generation) << 32 | fd as u64,
+        };
+        let mut control = |operation| {
+            // SAFETY: `event` is valid for the call; any descriptor number may be tried.
+            unsafe { libc::epoll_ctl(self.fd, operation, fd, &mut event) == 0 }
+        };
+        let (first, missing, second) = if slot.told.has(Registered::PRESENT) {
+            // The descriptor may have been closed and opened again.
+            (libc::EPOLL_CTL_MOD, libc::ENOENT, libc::EPOLL_CTL_ADD)
+        } else {
+            // A duplicate that took this number may have brought its registration.
+            (libc::EPOLL_CTL_ADD, libc::EEXIST, libc::EPOLL_CTL_MOD)
+        };
+        if control(first) || (errno() == missing && control(second)) {
+            slot.told = wanted.with(Registered::PRESENT);
+            return Ok(());
+        }
+        let name = if slot.told.has(Registered::PRESENT) {
+            "MOD"
+        } else {
+            "ADD"
+        };
+        let events = kernel_events(wanted.without(Registered::ONCE));
+        let old = slot.told.kinds();
+        warning_with_errno!(
+            "Epoll {name}({events}) on fd {fd} failed. Old events were {old}; \
+             read change was {}; write change was {}; close change was {}",
+            change(old, wanted.kinds(), kind::READ),
+            change(old, wanted.kinds(), kind::WRITE),
+            change(old, wanted.kinds(), kind::CLOSED)
+        );
+        Err(Refused)
+    }
+
+    fn forget(&mut self, fd: c_int, slot: &mut Slot) -> Result<(), Refused> {
+        if !slot.told.has(Registered::PRESENT) {
+            return Ok(());
+        }
+        let mut ignored = EMPTY;
+        // SAFETY: `ignored` is valid for the call; any descriptor number may be tried.
+        let result = unsafe { libc::epoll_ctl(self.fd, libc::EPOLL_CTL_DEL, fd, &mut ignored) };
+        // A closed descriptor has left the set by itself.
+        if result == 0 || matches!(errno(), libc::ENOENT | libc::EBADF | libc::EPERM) {
+            slot.told = Registered::default();
+            return Ok(());
+        }
+        let old = slot.told.kinds();
+        warning_with_errno!(
+            "Epoll DEL(0) on fd {fd} failed. Old events were {old}; \
+             read change was {}; write change was {}; close change was {}",
+            change(old, 0, kind::READ),
+            change(old, 0, kind::WRITE),
+            change(old, 0, kind::CLOSED)
+        );
+        Err(Refused)
+    }
+
+    /// See [`super::Backend::prepare`].
+    pub fn prepare(&mut self, interest: &mut Interest, timeout: Timeout) -> Wait {
+        if self.silenced {
+            self.arm_again(interest);
+        }
+        if self.changes.is_some() {
+            self.apply_changes(interest);
+        }
+        if self.stale_results || self.stale_waits > 0 {
+            self.leave_stale_descriptors(interest);
+        }
+        if self.ready == self.results.len() {
+            self.make_room();
+        }
+        let milliseconds = match timeout {
+            Timeout::Until(deadline, now) if deadline > now && self.set_timer(deadline) => -1,
+            other => other.milliseconds(LONGEST_WAIT),
+        };
+        let room = self.results.len() as c_int;
+        Wait {
+            fd: self.fd,
+            results: self.results.as_mut_ptr(),
+            room,
+            milliseconds,
+        }
+    }
+
+    /// Descriptors that the last results silenced, and whose events still wait for readiness.
+    fn arm_again(&mut self, interest: &mut Interest) {
+        self.silenced = false;
+        for index in 0..self.ready {
+            let fd = self.results[index].u64 as c_int;
+            if let Some(slot) = interest.get(fd) {
+                if slot.kinds() != 0 && slot.awaits_readiness() {
+                    // A refusal was logged; the events stay pending, as in a wait that fails.
+                    let _ = self.update(fd, slot);
+                }
+            }
+        }
+    }
+
+    fn apply_changes(&mut self, interest: &mut Interest) {
+        while let Some(fd) = self.changes.as_mut().and_then(Changelist::take) {
+            let slot = interest.slot(fd);
+            slot.dirty = false;
+            // A refusal was logged; the event stays pending and the loop goes on.
+            let _ = self.tell(fd, slot);
+        }
+    }
+
+    /// A file that was closed under its number while a duplicate stays open can only be got rid of
+    /// together with the whole set.
+    fn leave_stale_descriptors(&mut self, interest: &mut Interest) {
+        self.stale_waits = if std::mem::take(&mut self.stale_results) {
+            self.stale_waits + 1
+        } else {
+            0
+        };
+        if self.stale_waits >= STALE_WAITS {
+            self.stale_waits = 0;
+            let _ = self.rebuild(interest);
+        }
+    }
+
+    fn make_room(&mut self) {
+        let room = self.results.len();
+        if room < LARGEST_BATCH {
+            // Without memory the batches stay as small as they are.
+            let _: Result<(), OutOfMemory> = self.results.try_extend_to(room * 2, EMPTY);
+        }
+    }
+
+    /// Whether the timer descriptor will end the wait at the deadline.
+    fn set_timer(&mut self, deadline: Microseconds) -> bool {
+        if self.timer < 0 {
+            return false;
+        }
+        if self.armed == deadline {
+            return true;
+        }
+        let at = time::to_timeval(deadline);
+        let zero = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let expiry = libc::timespec {
+            tv_sec: at.tv_sec,
+            tv_nsec: at.tv_usec * 1000,
+        };
+        let setting = libc::itimerspec {
+            it_interval: zero,
+            it_value: expiry,
+        };
+        // SAFETY: `setting` is valid for the call and the old setting is not asked for.
+        let result = unsafe {
+            libc::timerfd_settime(
+                self.timer,
+                libc::TFD_TIMER_ABSTIME,
+                &setting,
+                std::ptr::null_mut(),
+            )
+        };
+        if result < 0 {
+            warning_with_errno!("timerfd_settime");
+            return false;
+        }
+        self.armed = deadline;
+        true
+    }
+
+    /// Takes the results of a wait back.
+    pub fn finish(&mut self, ready: Result<usize, Refused>) -> Result<usize, Refused> {
+        self.ready = ready.unwrap_or(0);
+        ready
+    }
+
+    /// See [`super::Backend::report`].
+    #[inline]
+    pub fn report(&mut self, index: usize, interest: &mut Interest) -> Option<Report> {
+        let epoll_event { events, u64: data } = self.results[index];
+        if data == TIMER {
+            return None;
+        }
+        let fd = data as c_int;
+        let slot = interest
+            .get(fd)
+            .filter(|slot| !slot.is_empty() && slot.generation == (data >> 32) as u32);
+        let Some(slot) = slot else {
+            self.stale_results = true;
+            return None;
+        };
+        if slot.told.has(Registered::ONCE) {
+            slot.told = slot.told.silent();
+            self.silenced = true;
+        }
+        Some(readiness(fd, events as c_int))
+    }
+
+    /// Closes the instance; [`Epoll::rebuild`] makes another. Until then the kernel refuses
+    /// everything, and for removals that is success.
+    pub fn abandon(&mut self) {
+        close(std::mem::replace(&mut self.fd, -1));
+        close(std::mem::replace(&mut self.timer, -1));
+    }
+
+    /// Replaces the instance by a new one and registers everything again.
+    pub fn rebuild(&mut self, interest: &mut Interest) -> Result<(), Refused> {
+        let fd = create()?;
+        self.abandon();
+        self.fd = fd;
+        if self.precise {
+            self.timer = create_timer(fd);
+        }
+        self.armed = 0;
+        self.ready = 0;
+        self.silenced = false;
+        if let Some(changes) = &mut self.changes {
+            changes.forget(interest);
+        }
+        let mut result = Ok(());
+        for (fd, slot) in interest.slots().iter_mut().enumerate() {
+            slot.told = Registered::default();
+            result = result.and(self.update(fd as c_int, slot).map(|_| ()));
+        }
+        result
+    }
+}
+
+impl Drop for Epoll {
+    fn drop(&mut self) {
+        // Closing the set is all: it may be shared with a parent process, whose registrations
+        // must stay.
+        close(self.fd);
+        close(self.timer);
+        if let Some(changes) = &mut self.changes {
+            changes.free();
+        }
+    }
+}
+
+impl Wait {
+    /// Blocks until something is ready.
+    #[inline]
+    pub fn run(self) -> Result<usize, Refused> {
+        // SAFETY: there is that much room for results, which nobody else touches during a wait.
+        let count =
+            unsafe { libc::epoll_wait(self.fd, self.results, self.room, self.milliseconds) };
+        waited(count, "epoll_wait")
+    }
+}
+
+/// How a message tells what was to change.
+fn change(old: c_short, new: c_short, kind: c_short) -> &'static str {
+    match (old & kind != 0, new & kind != 0) {
+        (false, true) => "1 (add)",
+        (true, false) => "2 (del)",
+        _ => "0 (none)",
+    }
+}
+
+fn kernel_events(wanted: Registered) -> u32 {
+    let bit = |set: bool, bit: c_int| if set { bit } else { 0 };
+    let events = bit(wanted.kinds() & kind::READ != 0, libc::EPOLLIN)
+        | bit(wanted.kinds() & kind::WRITE != 0, libc::EPOLLOUT)
+        | bit(wanted.kinds() & kind::CLOSED != 0, libc::EPOLLRDHUP)
+        | bit(wanted.has(Registered::EDGE), libc::EPOLLET)
+        | bit(wanted.has(Registered::ONCE), libc::EPOLLONESHOT);
+    events as u32
+}
+
+#[inline]
+fn readiness(fd: c_int, events: c_int) -> Report {
+    let hung_up = events & libc::EPOLLHUP != 0 && events & libc::EPOLLRDHUP == 0;
+    let failed = hung_up || events & libc::EPOLLERR != 0;
+    let ready = if failed {
+        kind::READ | kind::WRITE
+    } else {
+        let bit = |set: c_int, kind| if events & set != 0 { kind } else { 0 };
+        bit(libc::EPOLLIN, kind::READ)
+            | bit(libc::EPOLLOUT, kind::WRITE)
+            | bit(libc::EPOLLRDHUP, kind::CLOSED)
+    };
+    Report {
+        fd,
+        ready,
+        failed,
+        edge: kind::EDGE_TRIGGERED,
+    }
+}

@@ -1,0 +1,329 @@
+//! The kernel mechanisms that tell which descriptors are ready. Each is one file behind the few
+//! operations below; none of them knows the base.
+//!
+//! A wait is done in three steps, because the base's lock is free while the kernel waits:
+//! [`Backend::prepare`] with the lock held makes a [`Wait`] that owns or points to all the kernel
+//! needs, [`Wait::run`] blocks, and [`Backend::report`], with the lock held again, hands out what
+//! is ready.
+
+pub mod changelist;
+pub mod epoll;
+pub mod poll;
+pub mod select;
+
+use crate::event::{kind, EventPtr};
+use crate::hooks::memory::OutOfMemory;
+use crate::interest::Interest;
+use crate::timers::Microseconds;
+use crate::util::{errno, set_errno, SystemError};
+use std::ffi::{c_int, c_short};
+
+/// The mechanisms by name, in the order in which a base tries them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Mechanism {
+    Epoll,
+    Poll,
+    Select,
+}
+
+/// Edge-triggered events work.
+pub const FEATURE_EDGE_TRIGGERED: c_int = 0x01;
+/// Adding, removing and activating take constant time.
+pub const FEATURE_CONSTANT_TIME: c_int = 0x02;
+/// Any kind of descriptor can be watched.
+pub const FEATURE_ANY_DESCRIPTOR: c_int = 0x04;
+/// The closing of a connection is told without reading.
+pub const FEATURE_EARLY_CLOSE: c_int = 0x08;
+
+impl Mechanism {
+    /// Every mechanism, the preferred one first.
+    pub const ALL: [Mechanism; 3] = [Mechanism::Epoll, Mechanism::Poll, Mechanism::Select];
+
+    /// What a program calls it.
+    pub const fn name(self) -> &'static std::ffi::CStr {
+        match self {
+            Mechanism::Epoll => c"epoll",
+            Mechanism::Poll => c"poll",
+            Mechanism::Select => c"select",
+        }
+    }
+
+    /// The environment variable that disables it.
+    pub fn disabling_variable(self) -> &'static std::ffi::CStr {
+        match self {
+            Mechanism::Epoll => c"EVENT_NOEPOLL",
+            Mechanism::Poll => c"EVENT_NOPOLL",
+            Mechanism::Select => c"EVENT_NOSELECT",
+        }
+    }
+
+    /// What it can do.
+    pub const fn features(self) -> c_int {
+        match self {
+            Mechanism::Epoll => {
+                FEATURE_EDGE_TRIGGERED | FEATURE_CONSTANT_TIME | FEATURE_EARLY_CLOSE
+            }
+            Mechanism::Poll => FEATURE_ANY_DESCRIPTOR | FEATURE_EARLY_CLOSE,
+            Mechanism::Select => FEATURE_ANY_DESCRIPTOR,
+        }
+    }
+}
+
+/// How a base asked for its mechanism to work.
+#[derive(Clone, Copy, Default)]
+pub struct Options {
+    /// Collect changes and tell epoll just before the wait.
+    pub changelist: bool,
+    /// Wait with microsecond steps where the mechanism can.
+    pub precise: bool,
+    /// Other threads may change interest during a wait.
+    pub shared: bool,
+}
+
+/// How long a wait may last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Timeout {
+    /// Look and return.
+    None,
+    /// Until the deadline; the second is the present time, which is earlier.
+    Until(Microseconds, Microseconds),
+    /// Until something happens.
+    Forever,
+}
+
+impl Timeout {
+    /// In milliseconds, rounded up so that a wait never ends early, at most `longest`; -1: endless.
+    fn milliseconds(self, longest: c_int) -> c_int {
+        match self {
+            Timeout::None => 0,
+            Timeout::Forever => -1,
+            Timeout::Until(deadline, now) => {
+                let left = deadline.saturating_sub(now).max(0);
+                let rounded = left / 1000 + (left % 1000 != 0) as i64;
+                rounded.min(longest.into()) as c_int
+            }
+        }
+    }
+}
+
+/// The system refused; errno tells why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused;
+
+impl From<OutOfMemory> for Refused {
+    fn from(_: OutOfMemory) -> Refused {
+        set_errno(libc::ENOMEM);
+        Refused
+    }
+}
+
+impl From<SystemError> for Refused {
+    fn from(_: SystemError) -> Refused {
+        Refused
+    }
+}
+
+/// One descriptor that is ready.
+pub struct Report {
+    /// The descriptor.
+    pub fd: c_int,
+    /// Kinds of readiness.
+    pub ready: c_short,
+    /// An error or hang-up: it concerns every event on the descriptor, whatever it waits for.
+    pub failed: bool,
+    /// The edge-triggered bit, where the mechanism knows edges: events that have it are told so.
+    pub edge: c_short,
+}
+
+impl Report {
+    /// What the report tells an event; 0: it does not concern it.
+    #[inline]
+    pub fn ready_for(&self, event: EventPtr) -> c_short {
+        let wanted = event.events();
+        let ready = match wanted & self.ready {
+            // Nobody else would tell a closed-only event, and the kernel would go on reporting.
+            0 if self.failed => wanted & kind::CLOSED,
+            ready => ready,
+        };
+        if ready == 0 {
+            0
+        } else {
+            ready | wanted & self.edge
+        }
+    }
+}
+
+/// The mechanism of a base.
+pub enum Backend {
+    /// Linux' own.
+    Epoll(epoll::Epoll),
+    /// The portable one.
+    Poll(poll::Poll),
+    /// The oldest one.
+    Select(select::Select),
+    /// None any more: the base is being freed.
+    Closed,
+}
+
+/// One wait in the making: where the kernel reads and writes meanwhile. Between
+/// [`Backend::prepare`] and [`Backend::finish`] nothing else touches that memory.
+#[derive(Clone, Copy)]
+pub enum Wait {
+    /// On an epoll instance.
+    Epoll(epoll::Wait),
+    /// On an array of descriptors.
+    Poll(poll::Wait),
+    /// On sets of descriptors.
+    Select(select::Wait),
+}
+
+impl Backend {
+    /// Sets the mechanism up; warns when the system refuses.
+    pub fn new(mechanism: Mechanism, options: Options) -> Result<Backend, Refused> {
+        match mechanism {
+            Mechanism::Epoll => epoll::Epoll::new(options).map(Backend::Epoll),
+            Mechanism::Poll => Ok(Backend::Poll(poll::Poll::new(options))),
+            Mechanism::Select => Ok(Backend::Select(select::Select::new(options))),
+        }
+    }
+
+    /// Which mechanism it is.
+    pub fn mechanism(&self) -> Option<Mechanism> {
+        match self {
+            Backend::Epoll(_) => Some(Mechanism::Epoll),
+            Backend::Poll(_) => Some(Mechanism::Poll),
+            Backend::Select(_) => Some(Mechanism::Select),
+            Backend::Closed => None,
+        }
+    }
+
+    /// What `event_base_get_method` answers.
+    pub fn name(&self) -> &'static std::ffi::CStr {
+        match self {
+            Backend::Epoll(epoll) if epoll.collects_changes() => c"epoll (with changelist)",
+            _ => self.mechanism().map_or(c"", Mechanism::name),
+        }
+    }
+
+    /// Brings what the kernel was told about `fd` in line with what its events want. Whether
+    /// anything had to change; on an error the kernel keeps what it was told before.
+    #[inline]
+    pub fn update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
+        match self {
+            Backend::Epoll(epoll) => epoll.update(fd, interest.slot(fd)),
+            Backend::Poll(poll) => poll.update(fd, interest),
+            Backend::Select(select) => select.update(fd, interest.slot(fd)),
+            Backend::Closed => Ok(false),
+        }
+    }
+
+    /// The list of changes, in the mode that has one.
+    pub fn changelist(&mut self) -> Option<&mut changelist::Changelist> {
+        match self {
+            Backend::Epoll(epoll) => epoll.changelist(),
+            _ => None,
+        }
+    }
+
+    /// Lets go of kernel objects that are shared with a parent process, so that changes made here
+    /// do not reach them.
+    pub fn abandon(&mut self) {
+        if let Backend::Epoll(epoll) = self {
+            epoll.abandon();
+        }
+    }
+
+    /// Tells a new kernel object everything again. Every descriptor is tried; an error means that
+    /// one of them was refused, or the object itself.
+    pub fn reinitialise(&mut self, interest: &mut Interest) -> Result<(), Refused> {
+        match self {
+            Backend::Epoll(epoll) => epoll.rebuild(interest),
+            // These keep nothing in the kernel.
+            Backend::Poll(_) | Backend::Select(_) | Backend::Closed => Ok(()),
+        }
+    }
+
+    /// The last steps before a wait.
+    #[inline]
+    pub fn prepare(&mut self, interest: &mut Interest, timeout: Timeout) -> Result<Wait, Refused> {
+        match self {
+            Backend::Epoll(epoll) => Ok(Wait::Epoll(epoll.prepare(interest, timeout))),
+            Backend::Poll(poll) => poll.prepare(timeout).map(Wait::Poll),
+            Backend::Select(select) => select.prepare(timeout).map(Wait::Select),
+            Backend::Closed => Err(Refused),
+        }
+    }
+
+    /// Takes the results of a wait back; an interrupted wait has none.
+    #[inline]
+    pub fn finish(&mut self, ready: Result<usize, Refused>) -> Result<usize, Refused> {
+        match self {
+            Backend::Epoll(epoll) => epoll.finish(ready),
+            Backend::Poll(poll) => poll.finish(ready),
+            Backend::Select(select) => select.finish(ready),
+            Backend::Closed => Err(Refused),
+        }
+    }
+
+    /// The `index`th result of the last wait, asked for in order; `None`: nothing to tell there.
+    #[inline]
+    pub fn report(&mut self, index: usize, interest: &mut Interest) -> Option<Report> {
+        match self {
+            Backend::Epoll(epoll) => epoll.report(index, interest),
+            Backend::Poll(poll) => poll.report(),
+            Backend::Select(select) => select.report(),
+            Backend::Closed => None,
+        }
+    }
+}
+
+impl Wait {
+    /// Blocks. Runs without the base's lock.
+    #[inline]
+    pub fn run(self) -> Result<usize, Refused> {
+        match self {
+            Wait::Epoll(wait) => wait.run(),
+            Wait::Poll(wait) => wait.run(),
+            Wait::Select(wait) => wait.run(),
+        }
+    }
+}
+
+/// Where to begin looking for results, so that no descriptor is always served first.
+#[derive(Default)]
+struct Rotation(u32);
+
+impl Rotation {
+    /// A place below `count`, another one each time; 0 when there are none.
+    fn next(&mut self, count: usize) -> usize {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.0 as usize >> 4).checked_rem(count).unwrap_or(0)
+    }
+}
+
+/// The result of a waiting system call: an interruption is an empty result, other errors are told.
+fn waited(result: c_int, call: &str) -> Result<usize, Refused> {
+    if result >= 0 {
+        return Ok(result as usize);
+    }
+    if errno() == libc::EINTR {
+        return Ok(0);
+    }
+    crate::warning_with_errno!("{call}");
+    Err(Refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_rounded_up_and_capped() {
+        assert_eq!(Timeout::Until(1, 0).milliseconds(100), 1);
+        assert_eq!(Timeout::Until(1001, 0).milliseconds(100), 2);
+        assert_eq!(Timeout::Until(i64::MAX, -5).milliseconds(100), 100);
+        assert_eq!(Timeout::Until(5, 9).milliseconds(100), 0);
+        assert_eq!(Timeout::Forever.milliseconds(100), -1);
+    }
+}

@@ -1,0 +1,164 @@
+//! poll: an array of descriptors, given to the kernel at every wait.
+
+use super::{waited, Options, Refused, Report, Rotation, Timeout};
+use crate::event::kind;
+use crate::hooks::memory::Array;
+use crate::interest::{Interest, Registered};
+use libc::pollfd;
+use std::ffi::{c_int, c_short};
+
+/// The array that is polled.
+pub struct Poll {
+    // The `position` of a descriptor's slot is its index in here plus one.
+    watched: Array<pollfd>,
+    // Other threads may change `watched` during a wait, so that a copy is polled.
+    shared: bool,
+    copy: Array<pollfd>,
+    changed: bool,
+    // Results still to be handed out, found from `next` on, around the end of the array.
+    next: usize,
+    rotation: Rotation,
+}
+
+/// A wait in the making.
+#[derive(Clone, Copy)]
+pub struct Wait {
+    fds: *mut pollfd,
+    count: usize,
+    milliseconds: c_int,
+}
+
+impl Poll {
+    /// Nothing watched, no memory.
+    pub fn new(options: Options) -> Poll {
+        Poll {
+            watched: Array::new(),
+            shared: options.shared,
+            copy: Array::new(),
+            changed: true,
+            next: 0,
+            rotation: Rotation::default(),
+        }
+    }
+
+    /// See [`super::Backend::update`].
+    pub fn update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
+        let slot = interest.slot(fd);
+        let kinds = slot.kinds();
+        if slot.told.kinds() == kinds {
+            return Ok(false);
+        }
+        let entry = pollfd {
+            fd,
+            events: kernel_events(kinds),
+            revents: 0,
+        };
+        if slot.position == 0 {
+            self.watched.try_push(entry)?;
+            slot.position = self.watched.len() as u32;
+        } else if kinds != 0 {
+            self.watched[slot.position as usize - 1] = entry;
+        } else {
+            let place = std::mem::take(&mut slot.position) as usize - 1;
+            self.take_out(place, interest);
+        }
+        interest.slot(fd).told = Registered::of_kinds(kinds);
+        self.changed = true;
+        Ok(true)
+    }
+
+    /// Fills the place with the last entry.
+    fn take_out(&mut self, place: usize, interest: &mut Interest) {
+        if let Some(last) = self.watched.pop() {
+            if place < self.watched.len() {
+                self.watched[place] = last;
+                interest.slot(last.fd).position = place as u32 + 1;
+            }
+        }
+    }
+
+    /// See [`super::Backend::prepare`].
+    pub fn prepare(&mut self, timeout: Timeout) -> Result<Wait, Refused> {
+        if self.shared && self.changed {
+            self.copy.truncate(0);
+            let empty = pollfd {
+                fd: -1,
+                events: 0,
+                revents: 0,
+            };
+            self.copy.try_extend_to(self.watched.len(), empty)?;
+            self.copy.copy_from_slice(&self.watched);
+            self.changed = false;
+        }
+        let polled = if self.shared {
+            &mut self.copy
+        } else {
+            &mut self.watched
+        };
+        let (fds, count) = (polled.as_mut_ptr(), polled.len());
+        Ok(Wait {
+            fds,
+            count,
+            milliseconds: timeout.milliseconds(c_int::MAX),
+        })
+    }
+
+    /// Takes the results of a wait back.
+    pub fn finish(&mut self, ready: Result<usize, Refused>) -> Result<usize, Refused> {
+        let polled = if self.shared {
+            &self.copy
+        } else {
+            &self.watched
+        };
+        self.next = self.rotation.next(polled.len());
+        ready
+    }
+
+    /// The next result.
+    pub fn report(&mut self) -> Option<Report> {
+        let results = if self.shared {
+            &mut self.copy
+        } else {
+            &mut self.watched
+        };
+        let place = (self.next..results.len())
+            .chain(0..self.next.min(results.len()))
+            .find(|place| results[*place].revents != 0)?;
+        self.next = place + 1;
+        let revents = std::mem::take(&mut results[place].revents);
+        Some(readiness(results[place].fd, revents))
+    }
+}
+
+impl Wait {
+    /// Blocks until something is ready.
+    pub fn run(self) -> Result<usize, Refused> {
+        // SAFETY: `fds` are `count` entries that nobody else touches during a wait.
+        let count = unsafe { libc::poll(self.fds, self.count as libc::nfds_t, self.milliseconds) };
+        waited(count, "poll")
+    }
+}
+
+fn kernel_events(kinds: c_short) -> c_short {
+    let bit = |wanted: c_short, bit| if kinds & wanted != 0 { bit } else { 0 };
+    bit(kind::READ, libc::POLLIN)
+        | bit(kind::WRITE, libc::POLLOUT)
+        | bit(kind::CLOSED, libc::POLLRDHUP)
+}
+
+fn readiness(fd: c_int, revents: c_short) -> Report {
+    let failed = revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0;
+    let bit = |set: c_short, kind| if revents & set != 0 { kind } else { 0 };
+    let mut ready = bit(libc::POLLIN, kind::READ)
+        | bit(libc::POLLOUT, kind::WRITE)
+        | bit(libc::POLLRDHUP, kind::CLOSED);
+    if failed {
+        ready |= kind::READ | kind::WRITE;
+    }
+    Report {
+        fd,
+        ready,
+        failed,
+        edge: 0,
+    }
+}

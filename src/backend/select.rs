@@ -1,0 +1,163 @@
+//! select: sets of descriptors as bits, given to the kernel at every wait. The sets grow with the
+//! highest descriptor, beyond the size that the C type has.
+
+use super::{waited, Options, Refused, Report, Rotation, Timeout};
+use crate::event::kind;
+use crate::hooks::memory::{Array, OutOfMemory};
+use crate::interest::{Registered, Slot};
+use crate::timers::time;
+use std::ffi::c_int;
+
+const BITS: usize = u64::BITS as usize;
+
+/// A set of readers and a set of writers of the same length.
+#[derive(Default)]
+struct Sets {
+    readers: Array<u64>,
+    writers: Array<u64>,
+}
+
+impl Sets {
+    fn try_reach(&mut self, words: usize) -> Result<(), OutOfMemory> {
+        // Both or neither, so that they stay equally long.
+        self.readers
+            .try_reserve(words.saturating_sub(self.readers.len()))?;
+        self.writers.try_extend_to(words, 0)?;
+        self.readers.try_extend_to(words, 0)
+    }
+}
+
+/// The sets that are watched.
+pub struct Select {
+    watched: Sets,
+    // What the kernel writes; results still to be handed out, found from `next` on.
+    results: Sets,
+    next: usize,
+    rotation: Rotation,
+}
+
+/// A wait in the making.
+#[derive(Clone, Copy)]
+pub struct Wait {
+    readers: *mut u64,
+    writers: *mut u64,
+    words: usize,
+    timeout: Timeout,
+}
+
+impl Select {
+    /// Nothing watched, no memory.
+    pub fn new(_options: Options) -> Select {
+        Select {
+            watched: Sets::default(),
+            results: Sets::default(),
+            next: 0,
+            rotation: Rotation::default(),
+        }
+    }
+
+    /// See [`super::Backend::update`]. The closing of a connection cannot be watched for.
+    pub fn update(&mut self, fd: c_int, slot: &mut Slot) -> Result<bool, Refused> {
+        let kinds = slot.kinds() & (kind::READ | kind::WRITE);
+        if slot.told.kinds() == kinds {
+            return Ok(false);
+        }
+        let (word, bit) = (fd as usize / BITS, 1 << (fd as usize % BITS));
+        self.watched.try_reach(word + 1)?;
+        for (set, kind) in [
+            (&mut self.watched.readers, kind::READ),
+            (&mut self.watched.writers, kind::WRITE),
+        ] {
+            if kinds & kind != 0 {
+                set[word] |= bit;
+            } else {
+                set[word] &= !bit;
+            }
+        }
+        slot.told = Registered::of_kinds(kinds);
+        Ok(true)
+    }
+
+    /// See [`super::Backend::prepare`].
+    pub fn prepare(&mut self, timeout: Timeout) -> Result<Wait, Refused> {
+        let words = self.watched.readers.len();
+        self.results.try_reach(words)?;
+        self.results.readers.copy_from_slice(&self.watched.readers);
+        self.results.writers.copy_from_slice(&self.watched.writers);
+        let (readers, writers) = (&mut self.results.readers, &mut self.results.writers);
+        Ok(Wait {
+            readers: readers.as_mut_ptr(),
+            writers: writers.as_mut_ptr(),
+            words,
+            timeout,
+        })
+    }
+
+    /// Takes the results of a wait back.
+    pub fn finish(&mut self, ready: Result<usize, Refused>) -> Result<usize, Refused> {
+        self.next = self.rotation.next(self.results.readers.len());
+        if !matches!(ready, Ok(1..)) {
+            return ready;
+        }
+        let words = self.results.readers.iter().zip(self.results.writers.iter());
+        Ok(words
+            .map(|(readers, writers)| (readers | writers).count_ones() as usize)
+            .sum())
+    }
+
+    /// The next result.
+    pub fn report(&mut self) -> Option<Report> {
+        let Sets { readers, writers } = &mut self.results;
+        let word = (self.next..readers.len())
+            .chain(0..self.next.min(readers.len()))
+            .find(|word| readers[*word] | writers[*word] != 0)?;
+        self.next = word;
+        let place = (readers[word] | writers[word]).trailing_zeros();
+        let take = |set: &mut u64, kind| {
+            let was = *set & (1 << place) != 0;
+            *set &= !(1 << place);
+            if was {
+                kind
+            } else {
+                0
+            }
+        };
+        let ready = take(&mut readers[word], kind::READ) | take(&mut writers[word], kind::WRITE);
+        Some(Report {
+            fd: (word * BITS) as c_int + place as c_int,
+            ready,
+            failed: false,
+            edge: 0,
+        })
+    }
+}
+
+impl Wait {
+    /// Blocks until something is ready.
+    pub fn run(self) -> Result<usize, Refused> {
+        let mut limit;
+        let limit = match self.timeout {
+            Timeout::Forever => std::ptr::null_mut(),
+            Timeout::None => {
+                limit = time::to_timeval(0);
+                &mut limit
+            }
+            Timeout::Until(deadline, now) => {
+                limit = time::to_timeval(deadline.saturating_sub(now).max(0));
+                &mut limit as *mut libc::timeval
+            }
+        };
+        let count = (self.words * BITS) as c_int;
+        // SAFETY: both sets have `count` bits, which nobody else touches during a wait.
+        let ready = unsafe {
+            libc::select(
+                count,
+                self.readers.cast(),
+                self.writers.cast(),
+                std::ptr::null_mut(),
+                limit,
+            )
+        };
+        waited(ready, "select")
+    }
+}

@@ -1,0 +1,188 @@
+//! Making things active: the queues of callbacks to run, and how entries get in and out.
+
+use super::{EventBase, Guard};
+use crate::backend::Report;
+use crate::debug_message;
+use crate::event::{kind, state, ActiveLinks, CallbackPtr, EventPtr};
+use crate::hooks::threads;
+use crate::interest;
+use crate::list::TailQueue;
+use std::ffi::{c_int, c_short};
+
+impl EventBase {
+    /// The queue of a priority. One that does not exist (any more) means the least urgent.
+    #[inline]
+    pub(crate) fn queue(&mut self, priority: u8) -> *mut TailQueue<ActiveLinks> {
+        let index = c_int::from(priority).min(self.run.priorities - 1);
+        // SAFETY: there is one queue for every priority.
+        unsafe { self.run.queues.add(index as usize) }
+    }
+
+    /// The queue of entries that become active in the next pass.
+    pub(crate) fn later_queue(&mut self) -> *mut TailQueue<ActiveLinks> {
+        // SAFETY: it stands behind the queues of the priorities.
+        unsafe { self.run.queues.add(self.run.priorities as usize) }
+    }
+
+    #[inline]
+    fn enqueue(&mut self, entry: CallbackPtr) {
+        self.count_in(entry);
+        entry.insert(state::ACTIVE);
+        // SAFETY: the queue is live, and the entry was in none.
+        unsafe { TailQueue::push_back(self.queue(entry.priority()), entry.as_ptr()) };
+    }
+
+    fn enqueue_later(&mut self, entry: CallbackPtr) {
+        self.count_in(entry);
+        entry.insert(state::ACTIVE_LATER);
+        // SAFETY: as in `enqueue`.
+        unsafe { TailQueue::push_back(self.later_queue(), entry.as_ptr()) };
+    }
+
+    fn count_in(&mut self, entry: CallbackPtr) {
+        self.run.active.up();
+        if !entry.has(state::INTERNAL) {
+            self.run.pending.up();
+        }
+    }
+
+    /// Takes an entry out of the queue it is in.
+    #[inline]
+    pub(crate) fn dequeue(&mut self, entry: CallbackPtr) {
+        let queue = if entry.has(state::ACTIVE) {
+            self.queue(entry.priority())
+        } else {
+            self.later_queue()
+        };
+        // SAFETY: the state bits say that the entry is in that queue; its priority does not change
+        // while it is active.
+        unsafe { TailQueue::remove(queue, entry.as_ptr()) };
+        entry.remove(state::QUEUED);
+        self.run.active.down();
+        if !entry.has(state::INTERNAL) {
+            self.run.pending.down();
+        }
+    }
+
+    /// Queues an entry for this pass; whether it was in no queue before.
+    pub(crate) fn activate_entry(&mut self, entry: CallbackPtr) -> bool {
+        if entry.has(state::FINALIZING | state::ACTIVE) {
+            return false;
+        }
+        self.queue_now(entry)
+    }
+
+    /// [`EventBase::activate_entry`] for an entry that is not active, also a finalizing one.
+    #[inline]
+    pub(crate) fn queue_now(&mut self, entry: CallbackPtr) -> bool {
+        let new = !entry.has(state::ACTIVE_LATER);
+        if !new {
+            self.dequeue(entry);
+        }
+        self.enqueue(entry);
+        self.wake_if_elsewhere();
+        new
+    }
+
+    /// Queues an entry for the next pass; whether it was in no queue before.
+    pub(crate) fn activate_entry_later(&mut self, entry: CallbackPtr) -> bool {
+        if entry.has(state::QUEUED) {
+            return false;
+        }
+        self.enqueue_later(entry);
+        self.wake_if_elsewhere();
+        true
+    }
+
+    /// Makes an event active with flags. `calls` is how often a signal callback is to run; it
+    /// counts only when the event was not active yet.
+    #[inline]
+    pub(crate) fn activate_event(&mut self, event: EventPtr, result: c_short, calls: c_short) {
+        debug_message!(
+            "event_active: {:p} (fd {}), res {result}",
+            event.as_ptr(),
+            event.fd()
+        );
+        let entry = event.entry();
+        if entry.has(state::FINALIZING) {
+            return;
+        }
+        if entry.has(state::ACTIVE) {
+            event.set_result(event.result() | result);
+            return;
+        }
+        let merged = if entry.has(state::ACTIVE_LATER) {
+            event.result()
+        } else {
+            0
+        };
+        event.set_result(merged | result);
+        if c_int::from(entry.priority()) < self.run.running_priority {
+            // Something more urgent than what is being run: end the pass after this callback.
+            self.run.continue_requested = true;
+        }
+        if event.wants(kind::SIGNAL) {
+            event.set_signal_calls(calls);
+        }
+        self.queue_now(entry);
+    }
+
+    /// Makes the events active that a report concerns.
+    pub(crate) fn activate_reported(&mut self, report: Report) {
+        let mut walk = self.interest.get(report.fd).and_then(|slot| slot.first());
+        while let Some(event) = walk {
+            walk = interest::next(event);
+            let ready = report.ready_for(event);
+            if ready != 0 {
+                self.activate_event(event, ready, 1);
+            }
+        }
+    }
+
+    /// Makes an event active in the next pass.
+    pub(crate) fn activate_event_later(&mut self, event: EventPtr, result: c_short) {
+        let entry = event.entry();
+        if entry.has(state::FINALIZING) {
+            return;
+        }
+        if entry.has(state::QUEUED) {
+            event.set_result(event.result() | result);
+            return;
+        }
+        event.set_result(result);
+        self.activate_entry_later(entry);
+    }
+
+    /// The first step of a pass: what was to become active later becomes active, in order.
+    pub(crate) fn promote_later_entries(&mut self) {
+        let later = self.later_queue();
+        // SAFETY: the queue is live, and so are the entries in it.
+        while let Some(entry) = unsafe { CallbackPtr::new(TailQueue::first(later)) } {
+            self.dequeue(entry);
+            self.enqueue(entry);
+        }
+    }
+}
+
+impl Guard {
+    /// [`EventBase::activate_event`] for any thread: a signal callback that is running elsewhere
+    /// ends first, because it reads the count of calls.
+    pub(crate) fn activate(&mut self, event: EventPtr, result: c_short, calls: c_short) {
+        if event.wants(kind::SIGNAL) {
+            self.wait_for_callback(event.entry());
+        }
+        self.activate_event(event, result, calls);
+    }
+
+    /// If the entry's callback is running in another thread, waits until that invocation ended.
+    pub(crate) fn wait_for_callback(&mut self, entry: CallbackPtr) {
+        let invocation = self.run.invocation;
+        let elsewhere = threads::current_thread() != self.owner && !self.callback_ended.is_none();
+        while elsewhere && self.run.current == Some(entry) && self.run.invocation == invocation {
+            self.waiters += 1;
+            let (condition, lock) = (self.callback_ended, self.lock);
+            // The lock is free meanwhile, as in `unlocked`; no reference is alive here.
+            condition.wait(lock);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Callbacks without an event, which the layers above queue to run from the loop.
+
+use super::{or_current, EventBase, Guard};
+use crate::event::{state, CallbackFunction, CallbackPtr, Closure, EventCallback, SelfCallbackFn};
+use std::ffi::{c_int, c_void};
+
+/// More than this many in one pass wait for the next, so that callbacks which queue callbacks
+/// cannot keep the loop from looking at descriptors.
+const MOST_IN_A_PASS: c_int = 32;
+
+/// Prepares an entry.
+///
+/// # Safety
+/// `callback` is writable and not queued.
+pub unsafe fn initialise(
+    callback: *mut EventCallback,
+    priority: u8,
+    function: SelfCallbackFn,
+    argument: *mut c_void,
+) {
+    // SAFETY: the caller guarantees the memory; zero bytes are a valid entry.
+    unsafe {
+        callback.write(std::mem::zeroed());
+        (*callback).evcb_cb_union = CallbackFunction {
+            evcb_selfcb: Some(function),
+        };
+        (*callback).evcb_arg = argument;
+        (*callback).evcb_pri = priority;
+        (*callback).evcb_closure = Closure::Callback as u8;
+    }
+}
+
+/// Queues an entry; whether it was in no queue before. A null base is the current one.
+///
+/// # Safety
+/// The base is live, and the entry stays so until it has run or was cancelled.
+pub unsafe fn schedule(base: *mut EventBase, callback: *mut EventCallback) -> bool {
+    // SAFETY: the caller guarantees both.
+    let (mut guard, Some(entry)) = (unsafe { Guard::lock(or_current(base)) }, unsafe {
+        CallbackPtr::new(callback)
+    }) else {
+        return false;
+    };
+    if guard.run.deferred > MOST_IN_A_PASS {
+        return guard.activate_entry_later(entry);
+    }
+    let queued = guard.activate_entry(entry);
+    guard.run.deferred += c_int::from(queued);
+    queued
+}
+
+/// Takes an entry out of its queue. A null base is the current one.
+///
+/// # Safety
+/// As for [`schedule`].
+pub unsafe fn cancel(base: *mut EventBase, callback: *mut EventCallback) {
+    // SAFETY: the caller guarantees both.
+    unsafe {
+        let mut guard = Guard::lock(or_current(base));
+        if let Some(entry) = CallbackPtr::new(callback) {
+            guard.cancel_entry(entry, false);
+        }
+    }
+}
+
+/// Cancels all entries and queues `finalizer` to run once, after none of them can be running any
+/// more. A null base is the current one. Returns 0.
+///
+/// # Safety
+/// As for [`schedule`]; the entry that the finalizer gets stays alive until it has run.
+pub unsafe fn finalize_many(
+    base: *mut EventBase,
+    callbacks: &[*mut EventCallback],
+    finalizer: SelfCallbackFn,
+) -> c_int {
+    // SAFETY: the caller guarantees the base.
+    let mut guard = unsafe { Guard::lock(or_current(base)) };
+    let mut last = None;
+    for callback in callbacks {
+        // SAFETY: the caller guarantees the entries.
+        let Some(entry) = (unsafe { CallbackPtr::new(*callback) }) else {
+            continue;
+        };
+        guard.cancel_entry(entry, false);
+        // The one that is running must be the one that the finalizer waits for.
+        if last.is_none() || guard.run.current == Some(entry) {
+            last = Some(entry);
+        }
+    }
+    if let Some(entry) = last {
+        guard.finalize_entry(entry, finalizer);
+    }
+    0
+}
+
+/// How many priorities a base has.
+///
+/// # Safety
+/// The base is live.
+pub unsafe fn priorities(base: *mut EventBase) -> c_int {
+    // SAFETY: the caller guarantees the base.
+    unsafe { Guard::lock(base).run.priorities }
+}
+
+impl EventBase {
+    /// Takes an entry out of its queue, or deletes the event that it is part of. A finalizing one
+    /// is left alone unless the caller insists.
+    pub(crate) fn cancel_entry(&mut self, entry: CallbackPtr, even_if_finalizing: bool) {
+        if entry.has(state::FINALIZING) && !even_if_finalizing {
+            return;
+        }
+        if let Some(event) = entry.event() {
+            // A refusal was logged; the event is out.
+            let _ = self.remove_event(event);
+        } else if entry.has(state::QUEUED) {
+            self.dequeue(entry);
+        }
+    }
+}

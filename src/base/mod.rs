@@ -1,0 +1,288 @@
+//! `struct event_base`: what a loop owns, and the guard through which it is reached.
+//!
+//! Lock order: the base's lock first, then the lock of the signal handlers or the one of debug
+//! mode's table ([`crate::hooks::threads`]), which are never held together.
+
+pub mod active;
+pub mod config;
+pub mod create;
+pub mod deferred;
+pub mod finalize;
+pub mod inspect;
+pub mod internal;
+pub mod live;
+pub mod once;
+pub mod pending;
+pub mod reinit;
+pub mod run;
+pub mod timeout;
+pub mod wake;
+
+use crate::backend::Backend;
+use crate::event::{ActiveLinks, CallbackPtr, Event, EventPtr};
+use crate::hooks::threads::{self, Condition, Lock};
+use crate::interest::Interest;
+use crate::list::TailQueue;
+use crate::signals::Signals;
+use crate::timers::time::BaseTime;
+use crate::timers::{Microseconds, Timers};
+use std::ffi::{c_int, c_short, c_ulong};
+use std::mem::{offset_of, size_of};
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
+/// How many of something there are, and the most there have been.
+#[derive(Clone, Copy, Default)]
+pub struct Count {
+    /// Now.
+    pub now: c_int,
+    /// The high-water mark since it was last cleared.
+    pub most: c_int,
+}
+
+impl Count {
+    fn up(&mut self) {
+        self.now += 1;
+        self.most = self.most.max(self.now);
+    }
+
+    fn down(&mut self) {
+        self.now -= 1;
+    }
+}
+
+/// When a pass stops running callbacks although more are active.
+#[derive(Clone, Copy)]
+pub struct DispatchLimits {
+    /// After this long.
+    pub interval: Option<Microseconds>,
+    /// After so many callbacks.
+    pub callbacks: c_int,
+    /// Only queues from this priority on are limited.
+    pub min_priority: c_int,
+}
+
+/// The state of the loop and its queues.
+pub struct Loop {
+    /// One queue a priority, the most urgent first, and behind them the queue of entries that
+    /// become active in the next pass. The block is replaced only while every queue is empty.
+    pub(crate) queues: *mut TailQueue<ActiveLinks>,
+    pub(crate) priorities: c_int,
+    /// The priority whose queue is being run; -1 outside.
+    pub(crate) running_priority: c_int,
+    /// The entry whose callback is running.
+    pub(crate) current: Option<CallbackPtr>,
+    /// Counts callbacks, so that a waiter can tell the one it waits for from the next.
+    pub(crate) invocation: u64,
+    /// Repetitions that the running signal callback still has before it.
+    pub(crate) calls_left: c_short,
+    pub(crate) running: bool,
+    pub(crate) exit_requested: bool,
+    pub(crate) break_requested: bool,
+    pub(crate) continue_requested: bool,
+    /// The callback that is running does not count as one.
+    pub(crate) discounted: bool,
+    /// Deferred callbacks queued in this pass.
+    pub(crate) deferred: c_int,
+    /// Entries in the queues.
+    pub(crate) active: Count,
+    /// Reasons to stay in the loop that are no events.
+    pub(crate) virtual_events: Count,
+    /// Events that are not internal, counted once for each of: inserted, with deadline, queued.
+    pub(crate) pending: Count,
+    pub(crate) limits: DispatchLimits,
+}
+
+/// `struct event_base`. Three places are read by offset by programs that were compiled with
+/// knowledge of the real structure; everything else is private.
+#[repr(C)]
+pub struct EventBase {
+    pub(crate) run: Loop,
+    before_signals: [u8; 168 - size_of::<Loop>()],
+    pub(crate) signals: Signals,
+    before_lock: [u8; 432 - 168 - size_of::<Signals>()],
+    pub(crate) lock: Lock,
+    /// Broadcast when a callback has ended that somebody waits for.
+    pub(crate) callback_ended: Condition,
+    /// Threads that wait for the running callback to end.
+    pub(crate) waiters: c_int,
+    /// A wake-up is on its way to the loop.
+    pub(crate) wake_pending: bool,
+    /// The thread that entered the loop last.
+    pub(crate) owner: c_ulong,
+    before_wake: [u8; 500 - 464],
+    /// The descriptors that wake the loop: one eventfd, or a pipe; -1 without.
+    pub(crate) wake_fds: [c_int; 2],
+    pub(crate) wake_event: Option<EventPtr>,
+    pub(crate) backend: Backend,
+    pub(crate) interest: Interest,
+    pub(crate) timers: Timers,
+    pub(crate) time: BaseTime,
+    /// Events of `event_base_once` that have not run.
+    pub(crate) once: once::OnceList,
+}
+
+const _: () = {
+    assert!(offset_of!(EventBase, signals) == 168);
+    assert!(offset_of!(EventBase, lock) == 432);
+    assert!(offset_of!(EventBase, wake_fds) == 500);
+};
+
+/// The base of the 1.4 interface. Exported data.
+#[no_mangle]
+pub static event_global_current_base_: AtomicPtr<EventBase> = AtomicPtr::new(std::ptr::null_mut());
+
+/// The base that `event_init` made last, or null.
+pub fn current() -> *mut EventBase {
+    event_global_current_base_.load(Relaxed)
+}
+
+/// `base`, or the current one for null.
+pub fn or_current(base: *mut EventBase) -> *mut EventBase {
+    if base.is_null() {
+        current()
+    } else {
+        base
+    }
+}
+
+/// The base's lock, held, and the way to what it protects.
+///
+/// References to the base come from here and end before [`Guard::unlocked`], which takes the guard
+/// exclusively: there functions of the program run. Only an enumeration calls one with the lock
+/// held; it may look at the base, so that none but shared references are alive then.
+pub struct Guard {
+    base: NonNull<EventBase>,
+    // What `unlocked` releases meanwhile.
+    unlocks: Lock,
+    // Whether dropping the guard releases the lock.
+    releases: bool,
+}
+
+impl Guard {
+    /// Takes the lock.
+    ///
+    /// # Safety
+    /// `base` is a live base and stays so until the guard is gone.
+    #[inline]
+    pub unsafe fn lock(base: *mut EventBase) -> Guard {
+        // SAFETY: as the caller guarantees.
+        let mut guard = unsafe { Guard::held(base) };
+        guard.unlocks.acquire();
+        guard.releases = true;
+        guard
+    }
+
+    /// For functions whose caller holds the lock and keeps it.
+    ///
+    /// # Safety
+    /// As for [`Guard::lock`]; and the lock is held.
+    #[inline]
+    pub unsafe fn held(base: *mut EventBase) -> Guard {
+        // SAFETY: a live base is not null; its lock is set at construction and never changes.
+        let (base, unlocks) = unsafe { (NonNull::new_unchecked(base), (*base).lock) };
+        Guard {
+            base,
+            unlocks,
+            releases: false,
+        }
+    }
+
+    /// For the one owner of a base that nobody else uses: the lock is not touched.
+    ///
+    /// # Safety
+    /// As for [`Guard::lock`]; and no other thread uses the base.
+    pub unsafe fn exclusive(base: *mut EventBase) -> Guard {
+        // SAFETY: a live base is not null.
+        let base = unsafe { NonNull::new_unchecked(base) };
+        Guard {
+            base,
+            unlocks: Lock::NONE,
+            releases: false,
+        }
+    }
+
+    /// The base as a pointer, to be given to functions of the program.
+    #[inline]
+    pub fn as_ptr(&self) -> *mut EventBase {
+        self.base.as_ptr()
+    }
+
+    /// Runs `call` without the lock. The lock is taken again also when `call` unwinds.
+    #[inline]
+    pub fn unlocked<R>(&mut self, call: impl FnOnce() -> R) -> R {
+        struct Relock(Lock);
+        impl Drop for Relock {
+            fn drop(&mut self) {
+                self.0.acquire();
+            }
+        }
+        let relock = Relock(self.unlocks);
+        relock.0.release();
+        call()
+    }
+}
+
+impl Drop for Guard {
+    #[inline]
+    fn drop(&mut self) {
+        if self.releases {
+            self.unlocks.release();
+        }
+    }
+}
+
+impl Deref for Guard {
+    type Target = EventBase;
+    #[inline]
+    fn deref(&self) -> &EventBase {
+        // SAFETY: the base is live and the lock is held; see the type.
+        unsafe { self.base.as_ref() }
+    }
+}
+
+impl DerefMut for Guard {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut EventBase {
+        // SAFETY: the base is live and the lock is held; see the type.
+        unsafe { self.base.as_mut() }
+    }
+}
+
+impl EventBase {
+    /// Whether the loop runs in another thread than this one.
+    #[inline]
+    pub(crate) fn loop_runs_elsewhere(&self) -> bool {
+        self.run.running && threads::current_thread() != self.owner
+    }
+
+    /// Keeps the loop running without an event.
+    pub(crate) fn add_virtual_event(&mut self) {
+        self.run.virtual_events.up();
+    }
+
+    /// Takes back what [`EventBase::add_virtual_event`] did.
+    pub(crate) fn remove_virtual_event(&mut self) {
+        if self.run.virtual_events.now == 0 {
+            crate::warning!("event_base_del_virtual_: there is no virtual event");
+            return;
+        }
+        self.run.virtual_events.down();
+        if self.run.virtual_events.now == 0 {
+            self.wake_if_elsewhere();
+        }
+    }
+
+    /// The event whose callback this thread is running.
+    pub(crate) fn running_event(&self) -> Option<*mut Event> {
+        let here = threads::current_thread() == self.owner;
+        let running = self.run.current.filter(|_| here)?;
+        running.event().map(EventPtr::as_ptr)
+    }
+
+    /// Whether nothing is left that the loop would wait for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.run.pending.now == 0 && self.run.virtual_events.now == 0 && self.run.active.now == 0
+    }
+}

@@ -1,0 +1,152 @@
+//! Expiry of deadlines, repeating timers and common timeouts.
+
+use super::pending::Deadline;
+use super::{EventBase, Guard};
+use crate::event::{assign, kind, state, EventPtr};
+use crate::hooks::memory::OutOfMemory;
+use crate::timers::common::{self, CommonTimeoutPtr};
+use crate::timers::{time, Microseconds};
+use crate::warning;
+use libc::timeval;
+use std::ffi::{c_int, c_short, c_void};
+use std::ptr::{addr_of_mut, NonNull};
+
+impl EventBase {
+    /// Makes every event active whose deadline has passed.
+    pub(crate) fn expire_timers(&mut self) {
+        if self.timers.heap.is_empty() {
+            return;
+        }
+        let now = self.time.now();
+        while let Some((due, event)) = self.timers.heap.first() {
+            if due > now {
+                break;
+            }
+            self.expire(event);
+        }
+    }
+
+    /// An event leaves its deadline behind but keeps its interest in a descriptor until its
+    /// callback runs, so that readiness in the same pass is told too. A signal ends being watched.
+    fn expire(&mut self, event: EventPtr) {
+        self.drop_deadline(event);
+        if event.wants(kind::SIGNAL) && event.has(state::INSERTED) {
+            // A refusal to restore the old handler was logged; the event is out all the same.
+            let _ = self.withdraw(event);
+        }
+        self.activate_event(event, kind::TIMEOUT, 1);
+    }
+
+    /// Before the callback of a persistent event: its next deadline.
+    pub(crate) fn rearm(&mut self, event: EventPtr) {
+        let interval = event.interval();
+        if interval.tv_sec == 0 && interval.tv_usec == 0 {
+            return;
+        }
+        let list = self.timers.common.of(interval);
+        let length = time::from_timeval(match list {
+            Some(_) => common::unmarked(interval),
+            None => interval,
+        });
+        let now = self.time.now();
+        let from_now = now.saturating_add(length);
+        let due = if event.result() & kind::TIMEOUT != 0 {
+            let last = event.deadline();
+            let last = if self.timers.common.of(last).is_some() {
+                common::unmarked(last)
+            } else {
+                last
+            };
+            let next = time::from_timeval(last).saturating_add(length);
+            // Periods that were missed are skipped.
+            if next < now {
+                from_now
+            } else {
+                next
+            }
+        } else {
+            from_now
+        };
+        let deadline = match list {
+            Some(list) => Deadline::InList(list, due),
+            None => Deadline::At(due),
+        };
+        // Only memory or the kernel can be in the way; the latter was logged.
+        let _ = self.add_event(event, Some(deadline));
+    }
+
+    /// Sets the timer of a list to the deadline of its first event; whether the waiting loop must
+    /// learn of it.
+    pub(crate) fn schedule_list(&mut self, list: CommonTimeoutPtr, due: Microseconds) -> bool {
+        // SAFETY: the timer is part of the list and lives as long as the base.
+        let timer = unsafe { EventPtr::new(addr_of_mut!((*list.as_ptr()).timer)) };
+        timer.is_some_and(|timer| {
+            self.add_event(timer, Some(Deadline::At(due))).is_ok()
+                && self
+                    .timers
+                    .heap
+                    .first()
+                    .is_some_and(|(_, first)| first == timer)
+        })
+    }
+
+    /// The marked duration for a common timeout.
+    pub(crate) fn common_timeout(&mut self, duration: timeval) -> Option<NonNull<timeval>> {
+        let marked = |list: CommonTimeoutPtr| {
+            // SAFETY: lists live as long as the base.
+            NonNull::new(unsafe { addr_of_mut!((*list.as_ptr()).marked) })
+        };
+        if let Some(list) = self.timers.common.of(duration) {
+            return marked(list);
+        }
+        // A mark that names no list is an ordinary, odd number of microseconds.
+        let duration = time::from_timeval(duration);
+        if let Some(list) = self.timers.common.find(duration) {
+            return marked(list);
+        }
+        if self.timers.common.is_full() {
+            warning!(
+                "event_base_init_common_timeout: Too many common timeouts already in use; \
+                 we only support {} per event_base",
+                common::LIMIT
+            );
+            return None;
+        }
+        match self.timers.common.create(duration) {
+            Ok(list) => {
+                self.make_list_timer(list);
+                marked(list)
+            }
+            Err(OutOfMemory) => {
+                warning!("event_base_init_common_timeout: out of memory");
+                None
+            }
+        }
+    }
+
+    fn make_list_timer(&mut self, list: CommonTimeoutPtr) {
+        // SAFETY: the timer is part of the new list and stays where it is.
+        unsafe {
+            let timer = addr_of_mut!((*list.as_ptr()).timer);
+            assign::internal(timer, self, -1, 0, list_timer_fired, list.as_ptr().cast());
+        }
+    }
+}
+
+/// Runs as the callback of a list's timer: makes the events active that are due.
+unsafe extern "C-unwind" fn list_timer_fired(_: c_int, _: c_short, list: *mut c_void) {
+    // SAFETY: the timer was made with its list as argument, and the base lives while it runs.
+    unsafe {
+        let list: CommonTimeoutPtr = NonNull::new_unchecked(list.cast());
+        let mut guard = Guard::lock((*list.as_ptr()).timer.ev_base);
+        let now = guard.time.now();
+        while let Some(event) = common::first(list) {
+            let due = time::from_timeval(common::unmarked(event.deadline()));
+            if due > now {
+                guard.schedule_list(list, due);
+                break;
+            }
+            guard.expire(event);
+        }
+    }
+}

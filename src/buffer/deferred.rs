@@ -1,0 +1,107 @@
+//! Callbacks that run from the event loop instead of inside the change.
+
+use super::{Evbuffer, Guard};
+use crate::base::{self, deferred, EventBase};
+use crate::event::EventCallback;
+use crate::hooks::memory::{self, OutOfMemory};
+use std::ffi::c_void;
+use std::ptr::{self, addr_of_mut};
+use std::sync::atomic::{AtomicPtr, Ordering::*};
+
+/// The loop that runs a buffer's callbacks, and the entry in its queue.
+pub struct Deferral {
+    base: *mut EventBase,
+    entry: EventCallback,
+}
+
+/// How to hold the object that a buffer is part of (its parent) while a notification is queued.
+/// Both are called with the buffer's address of the parent; the first one with the buffer's lock
+/// held, the second without.
+pub struct ParentOperations {
+    /// Takes a reference.
+    pub add_reference: unsafe fn(*mut c_void),
+    /// Gives it up, which may free parent and buffer.
+    pub drop_reference: unsafe fn(*mut c_void),
+}
+
+/// Set once, by the layer that has parents, before it makes the first.
+static PARENT: AtomicPtr<ParentOperations> = AtomicPtr::new(ptr::null_mut());
+
+/// Says how parents are held.
+pub fn set_parent_operations(operations: &'static ParentOperations) {
+    PARENT.store(ptr::from_ref(operations).cast_mut(), Release);
+}
+
+fn parent_operations() -> Option<&'static ParentOperations> {
+    // SAFETY: only `set_parent_operations` stores here, and it stores a static.
+    unsafe { PARENT.load(Acquire).as_ref() }
+}
+
+impl Guard {
+    /// Runs callbacks from the loop of `base` from now on; null is the current base.
+    ///
+    /// # Safety
+    /// The base is live and outlives the buffer; no notification is queued.
+    pub unsafe fn defer_callbacks(&self, base: *mut EventBase) -> Result<(), OutOfMemory> {
+        let base = base::or_current(base);
+        if self.deferral.get().is_null() {
+            let deferral = memory::allocate_zeroed::<Deferral>()?;
+            self.deferral.set(deferral.as_ptr());
+        }
+        let deferral = self.deferral.get();
+        // SAFETY: the caller guarantees the base, and that the entry is in no queue.
+        unsafe {
+            (*deferral).base = base;
+            let priority = deferred::priorities(base) / 2;
+            let entry = addr_of_mut!((*deferral).entry);
+            deferred::initialise(entry, priority as u8, run_deferred, self.as_ptr().cast());
+        }
+        Ok(())
+    }
+
+    /// The queue entry, once callbacks are deferred.
+    pub fn deferred_callback(&self) -> Option<*mut EventCallback> {
+        let deferral = self.deferral.get();
+        // SAFETY: the block is live as long as the buffer.
+        (!deferral.is_null()).then(|| unsafe { addr_of_mut!((*deferral).entry) })
+    }
+
+    /// Sets what the buffer is part of, which must not change while a notification is queued.
+    pub fn set_parent(&self, parent: *mut c_void) {
+        self.parent.set(parent);
+    }
+
+    /// Queues a notification, which holds a reference on the buffer and its parent.
+    pub(super) fn schedule_callbacks(&self) {
+        let Some(entry) = self.deferred_callback() else {
+            return;
+        };
+        // SAFETY: the program keeps the base alive; the reference keeps the entry alive.
+        if !unsafe { deferred::schedule((*self.deferral.get()).base, entry) } {
+            return;
+        }
+        self.add_reference();
+        let parent = self.parent.get();
+        if let Some(operations) = parent_operations().filter(|_| !parent.is_null()) {
+            // SAFETY: the parent sets itself only while it lives.
+            unsafe { (operations.add_reference)(parent) };
+        }
+    }
+}
+
+/// What the loop calls: the buffer is `argument`, and the queued notification's reference becomes
+/// the guard's.
+unsafe extern "C-unwind" fn run_deferred(_entry: *mut EventCallback, argument: *mut c_void) {
+    let buffer = argument.cast::<Evbuffer>();
+    // SAFETY: the notification holds a reference on the buffer, and one on its parent.
+    unsafe {
+        (*buffer).lock();
+        let guard = Guard::adopt(buffer);
+        let parent = guard.parent.get();
+        guard.run_queued_callbacks();
+        drop(guard);
+        if let Some(operations) = parent_operations().filter(|_| !parent.is_null()) {
+            (operations.drop_reference)(parent);
+        }
+    }
+}

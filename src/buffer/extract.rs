@@ -1,0 +1,313 @@
+//! Taking bytes from the front, and looking at them in place.
+
+use super::chain::{flag, ChainPtr};
+use super::chains::{Chains, Detached, Slot};
+use super::position::Position;
+use super::{End, Evbuffer, Guard, Refused};
+use crate::warning_with_errno;
+use std::ptr;
+
+impl Evbuffer {
+    /// Removes up to `count` bytes at the front, with the chains that become empty, and counts
+    /// them. All chains go when all bytes do.
+    #[inline]
+    pub(super) fn discard(&self, count: usize) -> Detached {
+        let total = self.length.get();
+        if count >= total {
+            let detached = self.detach_data();
+            self.count_deleted(total);
+            return detached;
+        }
+        let mut detached = Detached::NONE;
+        let mut left = count;
+        while let Some(first) = self.first.get() {
+            if left < first.length.get() {
+                first.advance(left);
+                break;
+            }
+            left -= first.length.get();
+            self.pop_first();
+            detached.push(first);
+        }
+        self.count_deleted(count);
+        detached
+    }
+
+    /// Brings the bytes of the sendfile chains among the first that hold `count` bytes, counted
+    /// from `chain`, into memory.
+    pub(super) fn load(&self, chain: Option<ChainPtr>, count: usize) -> Result<(), Refused> {
+        let mut left = count;
+        for chain in Chains::from(chain) {
+            if left == 0 {
+                break;
+            }
+            if chain.is(flag::SENDFILE) {
+                super::file::load(chain)?;
+            }
+            left -= left.min(chain.length.get());
+        }
+        Ok(())
+    }
+
+    /// Copies bytes out, beginning `offset` bytes into `chain`. They are in memory and there.
+    ///
+    /// # Safety
+    /// `target` has room for `count` bytes.
+    pub(super) unsafe fn copy_from(
+        chain: Option<ChainPtr>,
+        mut offset: usize,
+        mut target: *mut u8,
+        count: usize,
+    ) {
+        let mut left = count;
+        for chain in Chains::from(chain) {
+            if left == 0 {
+                break;
+            }
+            let part = left.min(chain.length.get() - offset);
+            if part > 0 {
+                // SAFETY: the chain has `part` bytes there; the caller guarantees the target,
+                // which is outside the data being copied.
+                unsafe { ptr::copy(chain.start().wrapping_add(offset), target, part) };
+                target = target.wrapping_add(part);
+                left -= part;
+            }
+            offset = 0;
+        }
+    }
+
+    /// The chain that will hold the first `count` bytes, and how many it holds already: the first
+    /// one when it is writable and long enough, else a new one.
+    fn pullup_target(&self, count: usize) -> Result<ChainPtr, Refused> {
+        match self.first.get() {
+            Some(first)
+                if !first.is(flag::IMMUTABLE | flag::PINNED)
+                    && first.capacity.get() - first.misalign.get() >= count =>
+            {
+                Ok(first)
+            }
+            _ => Ok(ChainPtr::allocate(count)?),
+        }
+    }
+
+    /// Moves the first `count` bytes, which span several chains, into one chain in front. Returns
+    /// the chains that are no longer needed.
+    fn gather(&self, count: usize) -> Result<Detached, Refused> {
+        self.load(self.first.get(), count)?;
+        self.check_unpinned(count)?;
+        let target = self.pullup_target(count)?;
+        let last_with_data = self.tail();
+        if self.first.get() == Some(target) {
+            self.pop_first();
+        }
+        let mut detached = Detached::NONE;
+        let mut left = count - target.length.get();
+        while let Some(chain) = self.first.get() {
+            let part = left.min(chain.length.get());
+            // SAFETY: the target was made for `count` bytes, and these are in memory.
+            unsafe { target.push(chain.start(), part) };
+            left -= part;
+            if part < chain.length.get() {
+                chain.advance(part);
+                break;
+            }
+            self.pop_first();
+            detached.push(chain);
+            if left == 0 {
+                break;
+            }
+        }
+        self.link_gathered(target, last_with_data);
+        Ok(detached)
+    }
+
+    /// Puts the gathered chain in front of what is left. `last_with_data` is the chain that was
+    /// the last one with data before.
+    fn link_gathered(&self, target: ChainPtr, last_with_data: Option<ChainPtr>) {
+        let rest = self.first.get();
+        target.next.set(rest);
+        if rest.is_none() {
+            self.last.set(Some(target));
+        } else if rest == last_with_data && rest.is_some_and(|chain| chain.length.get() > 0) {
+            self.last_with_data.set(Slot::after(target));
+        }
+        self.first.set(Some(target));
+    }
+
+    /// Refuses when a chain that holds some of the first `count` bytes must stay where it is.
+    fn check_unpinned(&self, count: usize) -> Result<(), Refused> {
+        let mut left = count;
+        for chain in self.chains() {
+            if left == 0 {
+                break;
+            }
+            if chain.is(flag::PINNED) {
+                return Err(Refused::Unsuitable);
+            }
+            left -= left.min(chain.length.get());
+        }
+        Ok(())
+    }
+}
+
+impl Guard {
+    /// Removes up to `count` bytes at the front.
+    #[inline]
+    pub fn drain(&self, count: usize) -> Result<(), Refused> {
+        if self.length.get() == 0 {
+            return Ok(());
+        }
+        self.check_frozen(End::Front)?;
+        self.discard(count).release();
+        self.notify();
+        Ok(())
+    }
+
+    /// Copies up to `count` bytes from the front. Returns how many.
+    ///
+    /// # Safety
+    /// `target` has room for `count` bytes, outside this buffer.
+    #[inline]
+    pub unsafe fn copy_out(&self, target: *mut u8, count: usize) -> Result<usize, Refused> {
+        let count = count.min(self.length.get());
+        if count == 0 {
+            return Ok(0);
+        }
+        self.check_frozen(End::Front)?;
+        self.load(self.first.get(), count)?;
+        // SAFETY: the bytes are there and in memory; the caller guarantees the target.
+        unsafe { Evbuffer::copy_from(self.first.get(), 0, target, count) };
+        Ok(count)
+    }
+
+    /// Copies bytes from the front, as many as there are and find room, and returns them. A frozen
+    /// front may be looked at.
+    pub fn look<'a>(&self, room: &'a mut [u8]) -> Result<&'a [u8], Refused> {
+        let count = room.len().min(self.length.get());
+        self.load(self.first.get(), count)?;
+        // SAFETY: the bytes are there and in memory, and the room is not part of the buffer.
+        unsafe { Evbuffer::copy_from(self.first.get(), 0, room.as_mut_ptr(), count) };
+        Ok(&room[..count])
+    }
+
+    /// Copies up to `count` bytes from a position on. Returns how many.
+    ///
+    /// # Safety
+    /// The position is of this buffer as it is; `target` has room for `count` bytes outside it.
+    pub unsafe fn copy_out_from(
+        &self,
+        position: &Position,
+        target: *mut u8,
+        count: usize,
+    ) -> Result<usize, Refused> {
+        let before = position.offset().ok_or(Refused::Range)?;
+        if count > isize::MAX as usize - before {
+            return Err(Refused::Range);
+        }
+        let count = count.min(
+            self.length
+                .get()
+                .checked_sub(before)
+                .ok_or(Refused::Range)?,
+        );
+        if count == 0 {
+            return Ok(0);
+        }
+        self.check_frozen(End::Front)?;
+        let chain = position.chain().ok_or(Refused::Range)?;
+        self.load(Some(chain), count + position.offset_in_chain())?;
+        // SAFETY: the bytes are there and in memory; the caller guarantees the target.
+        unsafe { Evbuffer::copy_from(Some(chain), position.offset_in_chain(), target, count) };
+        Ok(count)
+    }
+
+    /// Moves up to `count` bytes from the front into the program's memory. Returns how many.
+    ///
+    /// # Safety
+    /// As for [`Guard::copy_out`].
+    #[inline]
+    pub unsafe fn remove(&self, target: *mut u8, count: usize) -> Result<usize, Refused> {
+        // SAFETY: passed on.
+        let count = unsafe { self.copy_out(target, count) }?;
+        if count > 0 {
+            self.discard(count).release();
+            self.notify();
+        }
+        Ok(count)
+    }
+
+    /// Makes the first `count` bytes (all, for `None`) contiguous and returns their address.
+    /// Chains whose bytes were copied are released.
+    pub fn pull_up(&self, count: Option<usize>) -> Result<*mut u8, Refused> {
+        let count = count.unwrap_or(self.length.get());
+        if count == 0 || count > self.length.get() {
+            return Err(Refused::Range);
+        }
+        let contiguous = self.first.get().filter(|first| first.length.get() >= count);
+        if let Some(first) = contiguous {
+            self.load(Some(first), count)?;
+            return Ok(first.start());
+        }
+        let detached = self.gather(count).inspect_err(|refused| {
+            if *refused == Refused::OutOfMemory {
+                warning_with_errno!("evbuffer_pullup: out of memory");
+            }
+        })?;
+        let start = self.first.get().map_or(ptr::null_mut(), ChainPtr::start);
+        detached.release();
+        Ok(start)
+    }
+
+    /// Describes the data in place, beginning at a position (the front, for `None`), in whole
+    /// chains until they hold `count` bytes (for `None`: as many as there are vectors, or all
+    /// data when there are no vectors). Returns how many vectors that takes; those that exist
+    /// are filled.
+    pub fn peek(
+        &self,
+        count: Option<usize>,
+        start: Option<&Position>,
+        vectors: &mut [libc::iovec],
+    ) -> Result<usize, Refused> {
+        let mut chain = self.first.get();
+        let mut needed = 0;
+        let mut seen = 0usize;
+        let mut wanted = count;
+        if let Some(start) = start {
+            let Some(first) = start.chain() else {
+                return Ok(0);
+            };
+            if wanted.is_none() && vectors.is_empty() {
+                wanted = Some(self.length.get() - start.offset().unwrap_or(0));
+            }
+            self.load(Some(first), 1)?;
+            let offset = start.offset_in_chain();
+            seen = first.length.get() - offset;
+            describe(vectors, needed, first, offset);
+            needed += 1;
+            chain = first.next.get();
+        } else if wanted.is_none() && vectors.is_empty() {
+            wanted = Some(self.length.get());
+        }
+        for chain in Chains::from(chain) {
+            match wanted {
+                Some(wanted) if seen >= wanted => break,
+                None if needed >= vectors.len() => break,
+                _ => {}
+            }
+            self.load(Some(chain), 1)?;
+            describe(vectors, needed, chain, 0);
+            needed += 1;
+            seen += chain.length.get();
+        }
+        Ok(needed)
+    }
+}
+
+fn describe(vectors: &mut [libc::iovec], index: usize, chain: ChainPtr, offset: usize) {
+    if let Some(vector) = vectors.get_mut(index) {
+        *vector = libc::iovec {
+            iov_base: chain.start().wrapping_add(offset).cast(),
+            iov_len: chain.length.get() - offset,
+        };
+    }
+}

@@ -1,0 +1,352 @@
+//! The evbuffer: a queue of bytes in a list of chains.
+//!
+//! - [`abi`]: C types and constants.
+//! - [`chain`]: one block of bytes, or a view of bytes elsewhere.
+//! - [`chains`]: the list of chains of a buffer and its invariants.
+//! - [`reference`], [`file`]: bytes that the program, or a file, owns.
+//! - [`append`], [`space`], [`extract`], [`transfer`]: the operations.
+//! - [`position`], [`search`], [`substring`], [`line`]: finding bytes.
+//! - [`transport`]: reading from and writing to descriptors.
+//! - [`callbacks`], [`deferred`]: telling the program what changed.
+//!
+//! Every operation works through a [`Guard`]: the lock and one reference. State is in cells, and
+//! nothing but the guard's raw pointer is alive while the program's code runs.
+
+pub mod abi;
+pub mod append;
+pub mod callbacks;
+pub mod chain;
+pub mod chains;
+pub mod deferred;
+pub mod extract;
+pub mod file;
+pub mod line;
+pub mod position;
+pub mod reference;
+pub mod search;
+pub mod space;
+pub mod substring;
+pub mod transfer;
+pub mod transport;
+
+use crate::hooks::memory::{self, OutOfMemory};
+use crate::hooks::threads::{self, Lock};
+use callbacks::{CallbackList, Round};
+use chain::ChainPtr;
+use chains::Slot;
+use deferred::Deferral;
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::c_void;
+use std::mem::offset_of;
+use std::ops::Deref;
+use std::ptr::{self, NonNull};
+
+/// Why an operation did nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The end that it would change is frozen.
+    Frozen,
+    /// A size or position is out of range.
+    Range,
+    /// The allocator refused.
+    OutOfMemory,
+    /// A system call failed; errno tells.
+    System,
+    /// The bytes are held in a way that does not allow it.
+    Unsuitable,
+}
+
+impl From<OutOfMemory> for Refused {
+    fn from(_: OutOfMemory) -> Self {
+        Refused::OutOfMemory
+    }
+}
+
+/// One end of a buffer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum End {
+    Front,
+    Back,
+}
+
+/// `struct evbuffer`. The first four fields are read by validation code in other programs; their
+/// invariants stand in [`chains`].
+#[repr(C)]
+pub struct Evbuffer {
+    first: Cell<Option<ChainPtr>>,
+    last: Cell<Option<ChainPtr>>,
+    last_with_data: Cell<Slot>,
+    length: Cell<usize>,
+    /// Bytes added and removed that the callbacks have not been told of.
+    added: Cell<usize>,
+    deleted: Cell<usize>,
+    /// Protects everything here. Recursive, because callbacks run with it held.
+    lock: Cell<Lock>,
+    owns_lock: Cell<bool>,
+    front_frozen: Cell<bool>,
+    back_frozen: Cell<bool>,
+    flags: Cell<u32>,
+    /// The program's reference, one per guard, one while a deferred notification is queued.
+    references: Cell<i32>,
+    callbacks: UnsafeCell<CallbackList>,
+    /// The innermost round of callbacks that is running.
+    round: Cell<*const Round>,
+    /// The buffer's own block that defers callbacks, or null while they are not deferred.
+    deferral: Cell<*mut Deferral>,
+    /// What the buffer is part of, or null.
+    parent: Cell<*mut c_void>,
+}
+
+const _: () = {
+    assert!(offset_of!(Evbuffer, first) == 0);
+    assert!(offset_of!(Evbuffer, last) == 8);
+    assert!(offset_of!(Evbuffer, last_with_data) == 16);
+    assert!(offset_of!(Evbuffer, length) == 24);
+};
+
+// Most buffers have no lock: the long code of a real one stands out of the way.
+
+#[inline(never)]
+fn acquire(lock: Lock) {
+    lock.acquire();
+}
+
+#[inline(never)]
+fn release(lock: Lock) {
+    lock.release();
+}
+
+/// References of a buffer that is being destroyed: code of the program that still uses it during
+/// the destruction must not start a second one.
+const DYING: i32 = i32::MAX / 2;
+
+impl Evbuffer {
+    /// An empty buffer with one reference and no lock.
+    pub fn create() -> Result<NonNull<Evbuffer>, OutOfMemory> {
+        let block = memory::malloc(size_of::<Evbuffer>()).cast::<Evbuffer>();
+        let buffer = NonNull::new(block).ok_or(OutOfMemory)?;
+        // SAFETY: the block is fresh, large enough and aligned for anything; the slot is the
+        // address of a field in it and is not followed before the fields are written.
+        unsafe {
+            let first = NonNull::new_unchecked(ptr::addr_of_mut!((*block).first));
+            block.write(Evbuffer {
+                first: Cell::new(None),
+                last: Cell::new(None),
+                last_with_data: Cell::new(Slot::at(first)),
+                length: Cell::new(0),
+                added: Cell::new(0),
+                deleted: Cell::new(0),
+                lock: Cell::new(Lock::NONE),
+                owns_lock: Cell::new(false),
+                front_frozen: Cell::new(false),
+                back_frozen: Cell::new(false),
+                flags: Cell::new(0),
+                references: Cell::new(1),
+                callbacks: UnsafeCell::new(CallbackList::EMPTY),
+                round: Cell::new(ptr::null()),
+                deferral: Cell::new(ptr::null_mut()),
+                parent: Cell::new(ptr::null_mut()),
+            });
+        }
+        Ok(buffer)
+    }
+
+    /// Gives the buffer a lock: the program's, or with [`Lock::NONE`] a new one of its own.
+    ///
+    /// Not thread-safe by nature: comes before the buffer is shared.
+    pub fn enable_locking(&self, lock: Lock) -> Result<(), Refused> {
+        if !self.lock.get().is_none() {
+            return Err(Refused::Unsuitable);
+        }
+        if lock.is_none() {
+            let own = Lock::allocate(threads::RECURSIVE)?;
+            if own.is_none() {
+                return Err(Refused::Unsuitable);
+            }
+            self.lock.set(own);
+            self.owns_lock.set(true);
+        } else {
+            self.lock.set(lock);
+        }
+        Ok(())
+    }
+
+    /// Takes the lock, if there is one.
+    pub fn lock(&self) {
+        self.lock.get().acquire();
+    }
+
+    /// Gives the lock up.
+    pub fn unlock(&self) {
+        self.lock.get().release();
+    }
+
+    /// The number of bytes.
+    #[inline]
+    pub fn length(&self) -> usize {
+        self.length.get()
+    }
+
+    /// The number of bytes in the first chain.
+    pub fn contiguous(&self) -> usize {
+        self.first.get().map_or(0, |chain| chain.length.get())
+    }
+
+    /// Sets and clears flags.
+    pub fn change_flags(&self, set: u32, clear: u32) {
+        self.flags.set((self.flags.get() | set) & !clear);
+    }
+
+    /// Allows or forbids changes at one end.
+    pub fn set_frozen(&self, end: End, frozen: bool) {
+        match end {
+            End::Front => self.front_frozen.set(frozen),
+            End::Back => self.back_frozen.set(frozen),
+        }
+    }
+
+    /// Refuses when the end must not be changed.
+    #[inline]
+    fn check_frozen(&self, end: End) -> Result<(), Refused> {
+        let frozen = match end {
+            End::Front => &self.front_frozen,
+            End::Back => &self.back_frozen,
+        };
+        if frozen.get() {
+            Err(Refused::Frozen)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Counts bytes that came in, for the total and for the callbacks.
+    #[inline]
+    fn count_added(&self, count: usize) {
+        self.length.set(self.length.get() + count);
+        self.added.set(self.added.get() + count);
+    }
+
+    /// Counts bytes that went out, for the total and for the callbacks.
+    #[inline]
+    fn count_deleted(&self, count: usize) {
+        self.length.set(self.length.get() - count);
+        self.deleted.set(self.deleted.get() + count);
+    }
+
+    /// Refuses a total that no longer fits the signed sizes of the interface.
+    #[inline]
+    fn check_total(&self, more: usize) -> Result<(), Refused> {
+        if more > chain::LONGEST - self.length.get().min(chain::LONGEST) {
+            Err(Refused::Range)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// A buffer's lock, held, together with a reference, so that a callback may free the buffer that
+/// is calling it. Dereferences to the buffer, for the time of one expression.
+pub struct Guard(NonNull<Evbuffer>);
+
+impl Guard {
+    /// Takes the lock and a reference.
+    ///
+    /// # Safety
+    /// `buffer` is live.
+    #[inline]
+    pub unsafe fn new(buffer: *mut Evbuffer) -> Guard {
+        // SAFETY: the caller guarantees the buffer, which is therefore not null.
+        let guard = Guard(unsafe { NonNull::new_unchecked(buffer) });
+        let lock = guard.lock.get();
+        if !lock.is_none() {
+            acquire(lock);
+        }
+        guard.references.set(guard.references.get() + 1);
+        guard
+    }
+
+    /// Takes over a lock and a reference that the caller already holds.
+    ///
+    /// # Safety
+    /// `buffer` is live, locked by this thread, and the reference is the caller's to give.
+    pub unsafe fn adopt(buffer: *mut Evbuffer) -> Guard {
+        // SAFETY: the caller guarantees the buffer, which is therefore not null.
+        Guard(unsafe { NonNull::new_unchecked(buffer) })
+    }
+
+    /// Guards of two buffers, taken in the order of the locks' addresses, so that two threads
+    /// that use the same buffers never wait for each other.
+    ///
+    /// # Safety
+    /// Both are live.
+    #[inline]
+    pub unsafe fn pair(a: *mut Evbuffer, b: *mut Evbuffer) -> (Guard, Guard) {
+        // SAFETY: the caller guarantees both.
+        unsafe {
+            if (*a).lock.get().as_ptr() <= (*b).lock.get().as_ptr() {
+                (Guard::new(a), Guard::new(b))
+            } else {
+                let b = Guard::new(b);
+                (Guard::new(a), b)
+            }
+        }
+    }
+
+    /// The buffer's address.
+    pub fn as_ptr(&self) -> *mut Evbuffer {
+        self.0.as_ptr()
+    }
+
+    /// One reference more, which outlives the guard.
+    pub fn add_reference(&self) {
+        self.references.set(self.references.get() + 1);
+    }
+
+    /// One reference less; the buffer lives at least as long as the guard.
+    pub fn drop_reference(&self) {
+        self.references.set(self.references.get() - 1);
+    }
+
+    #[cold]
+    fn destroy(&mut self) {
+        self.references.set(DYING);
+        self.detach_all().release();
+        self.free_callbacks();
+        let (lock, owned) = (self.lock.get(), self.owns_lock.get());
+        lock.release();
+        // SAFETY: the last reference is gone, so nobody waits for the lock or uses the buffer.
+        unsafe {
+            if owned {
+                lock.free(threads::RECURSIVE);
+            }
+            memory::free((*self.0.as_ptr()).deferral.get().cast());
+            memory::free(self.0.as_ptr().cast());
+        }
+    }
+}
+
+impl Deref for Guard {
+    type Target = Evbuffer;
+    #[inline]
+    fn deref(&self) -> &Evbuffer {
+        // SAFETY: the guard's reference keeps the buffer alive; its fields are cells.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Guard {
+    #[inline]
+    fn drop(&mut self) {
+        let references = self.references.get() - 1;
+        self.references.set(references);
+        if references == 0 {
+            self.destroy();
+            return;
+        }
+        let lock = self.lock.get();
+        if !lock.is_none() {
+            release(lock);
+        }
+    }
+}

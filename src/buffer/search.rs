@@ -1,0 +1,226 @@
+//! Finding a string. The time is linear in the data searched, however it is split into chains
+//! and whatever the string repeats.
+
+use super::chain::ChainPtr;
+use super::position::Position;
+use super::substring::Substring;
+use super::{file, Evbuffer, Guard};
+use crate::hooks::memory::Array;
+
+/// A place in the data that knows how much follows.
+#[derive(Clone, Copy)]
+pub struct Cursor {
+    chain: ChainPtr,
+    offset_in_chain: usize,
+    offset: usize,
+    left: usize,
+}
+
+impl Cursor {
+    /// At a position, with the data up to `limit` bytes from the front ahead; none when nothing
+    /// is there.
+    pub fn new(position: &Position, limit: usize) -> Option<Cursor> {
+        let offset = position.offset()?;
+        let cursor = Cursor {
+            chain: position.chain()?,
+            offset_in_chain: position.offset_in_chain(),
+            offset,
+            left: limit.checked_sub(offset)?,
+        };
+        cursor.settle()
+    }
+
+    /// The same place, in the chain that has its next byte; none at the end.
+    fn settle(mut self) -> Option<Cursor> {
+        if self.left == 0 {
+            return None;
+        }
+        while self.offset_in_chain >= self.chain.length.get() {
+            self.offset_in_chain -= self.chain.length.get();
+            self.chain = self.chain.next.get()?;
+        }
+        Some(self)
+    }
+
+    /// `count` bytes further.
+    pub fn advance(mut self, count: usize) -> Option<Cursor> {
+        self.left = self.left.checked_sub(count)?;
+        self.offset += count;
+        self.offset_in_chain += count;
+        self.settle()
+    }
+
+    /// The bytes from here to the end of the chain or of the data; none when they cannot be
+    /// brought into memory.
+    pub fn bytes<'a>(self) -> Option<&'a [u8]> {
+        file::load(self.chain).ok()?;
+        // SAFETY: the data is in memory now, and is not kept beyond the guarded search.
+        let bytes = unsafe { self.chain.bytes() }.get(self.offset_in_chain..)?;
+        Some(&bytes[..bytes.len().min(self.left)])
+    }
+
+    /// Where this is, for the program.
+    pub fn position(self) -> Position {
+        Position::new(self.offset, self.chain, self.offset_in_chain)
+    }
+
+    /// The offset from the front.
+    pub fn offset(self) -> usize {
+        self.offset
+    }
+}
+
+/// Bytes collected around the boundaries of chains. Strings up to half of its size need no
+/// memory from the allocator.
+struct Scratch {
+    fixed: [u8; 2048],
+    allocated: Array<u8>,
+}
+
+impl Scratch {
+    const fn new() -> Self {
+        Scratch {
+            fixed: [0; 2048],
+            allocated: Array::new(),
+        }
+    }
+
+    /// At least twice `length` bytes, if memory allows.
+    fn room(&mut self, length: usize) -> Option<&mut [u8]> {
+        if length <= self.fixed.len() / 2 {
+            return Some(&mut self.fixed);
+        }
+        let size = length.checked_mul(4)?;
+        self.allocated.try_extend_to(size, 0).ok()?;
+        Some(&mut self.allocated)
+    }
+}
+
+/// Copies bytes from the cursor on, across chains: up to and including `overlap` bytes of the
+/// first chain that has more than that, or until the room is full. Returns how many.
+fn collect(from: Cursor, overlap: usize, room: &mut [u8]) -> Option<usize> {
+    let mut used = 0;
+    let mut cursor = Some(from);
+    while let Some(here) = cursor {
+        let bytes = here.bytes()?;
+        let long = used > 0 && bytes.len() > overlap;
+        let part = if long { &bytes[..overlap] } else { bytes };
+        let part = &part[..part.len().min(room.len() - used)];
+        room[used..used + part.len()].copy_from_slice(part);
+        used += part.len();
+        if long || used == room.len() {
+            break;
+        }
+        cursor = here.advance(part.len());
+    }
+    Some(used)
+}
+
+/// The first occurrence of the string at or after the cursor.
+fn find(what: &[u8], from: Cursor) -> Option<Cursor> {
+    let length = what.len();
+    let mut substring = Substring::new(what, from.bytes()?);
+    let mut scratch = Scratch::new();
+    let mut cursor = Some(from);
+    while let Some(here) = cursor {
+        if here.left < length {
+            return None;
+        }
+        let bytes = here.bytes()?;
+        let searched = if bytes.len() >= length {
+            if let Some(index) = substring.find_in(bytes) {
+                return here.advance(index);
+            }
+            bytes.len()
+        } else {
+            let Some(room) = scratch.room(length) else {
+                return find_in_place(what, here);
+            };
+            let used = collect(here, length - 1, room)?;
+            if let Some(index) = substring.find_in(&room[..used]) {
+                return here.advance(index);
+            }
+            used
+        };
+        // The last bytes may begin an occurrence that ends further on.
+        cursor = here.advance(searched - (length - 1));
+    }
+    None
+}
+
+/// [`find`] without memory for scratch: slower, for when there is none.
+#[cold]
+fn find_in_place(needle: &[u8], from: Cursor) -> Option<Cursor> {
+    let mut cursor = Some(from);
+    while let Some(here) = cursor {
+        if here.left < needle.len() {
+            return None;
+        }
+        if starts_with(here, needle)? {
+            return Some(here);
+        }
+        cursor = here.advance(1);
+    }
+    None
+}
+
+/// Whether the bytes at the cursor are these.
+pub fn starts_with(from: Cursor, mut expected: &[u8]) -> Option<bool> {
+    let mut cursor = Some(from);
+    while !expected.is_empty() {
+        let Some(here) = cursor else {
+            return Some(false);
+        };
+        let bytes = here.bytes()?;
+        let count = bytes.len().min(expected.len());
+        if bytes[..count] != expected[..count] {
+            return Some(false);
+        }
+        expected = &expected[count..];
+        cursor = here.advance(count);
+    }
+    Some(true)
+}
+
+impl Evbuffer {
+    /// A cursor at a position, or at the front.
+    pub(super) fn cursor(&self, start: Option<&Position>, limit: usize) -> Option<Cursor> {
+        match start {
+            Some(start) => Cursor::new(start, limit),
+            None => Cursor::new(&self.position_at(0)?, limit),
+        }
+    }
+}
+
+impl Guard {
+    /// Finds `what` at or after `start` (the front, for `None`), ending at or before `end` (the
+    /// end of the data, for `None`). An empty string is found at once.
+    pub fn search(
+        &self,
+        what: &[u8],
+        start: Option<&Position>,
+        end: Option<&Position>,
+    ) -> Position {
+        if what.is_empty() {
+            let front = || self.position_at(0).unwrap_or(Position::NOT_FOUND);
+            return start.copied().unwrap_or_else(front);
+        }
+        let limit = match end {
+            Some(end) => end.offset().unwrap_or(0).min(self.length.get()),
+            None => self.length.get(),
+        };
+        self.cursor(start, limit)
+            .and_then(|cursor| find(what, cursor))
+            .map_or(Position::NOT_FOUND, Cursor::position)
+    }
+
+    /// Finds `what` and makes everything up to its end contiguous; the address of the match.
+    pub fn find(&self, what: &[u8]) -> Option<*mut u8> {
+        if what.is_empty() {
+            return None;
+        }
+        let offset = self.search(what, None, None).offset()?;
+        let start = self.pull_up(Some(offset + what.len())).ok()?;
+        Some(start.wrapping_add(offset))
+    }
+}

@@ -1,0 +1,181 @@
+//! Reading from and writing to descriptors.
+
+use super::chain::{flag, ChainPtr};
+use super::chains::{Chains, Slot};
+use super::file::FileSegment;
+use super::{End, Evbuffer, Guard, Refused};
+use std::ffi::c_int;
+use std::ptr::{self, NonNull};
+
+/// Most bytes that one `evbuffer_read` takes.
+pub const READ_LIMIT: usize = 4096;
+
+/// Most pieces that one write hands to the kernel.
+const WRITE_PIECES: usize = 128;
+/// Most pieces of present free space that one read fills.
+const READ_PIECES: usize = 3;
+
+const NO_VECTOR: libc::iovec = libc::iovec {
+    iov_base: ptr::null_mut(),
+    iov_len: 0,
+};
+
+fn system_result(count: isize) -> Result<usize, Refused> {
+    usize::try_from(count).map_err(|_| Refused::System)
+}
+
+fn read_vectors(descriptor: c_int, vectors: &mut [libc::iovec]) -> Result<usize, Refused> {
+    // SAFETY: the vectors describe writable memory of the buffer.
+    system_result(unsafe {
+        match vectors {
+            [vector] => libc::read(descriptor, vector.iov_base, vector.iov_len),
+            _ => libc::readv(descriptor, vectors.as_ptr(), vectors.len() as c_int),
+        }
+    })
+}
+
+fn write_vectors(descriptor: c_int, vectors: &[libc::iovec]) -> Result<usize, Refused> {
+    // SAFETY: the vectors describe data of the buffer.
+    system_result(unsafe {
+        match vectors {
+            [vector] => libc::write(descriptor, vector.iov_base, vector.iov_len),
+            _ => libc::writev(descriptor, vectors.as_ptr(), vectors.len() as c_int),
+        }
+    })
+}
+
+impl Guard {
+    /// Reads up to `limit` bytes behind the data with one system call. 0 is the end of the file.
+    ///
+    /// Bytes go into the free space at the end and, beyond that, into a new chain that is cut to
+    /// what arrived: memory for the whole limit is held only during the call.
+    pub fn read(&self, descriptor: c_int, limit: usize) -> Result<usize, Refused> {
+        self.check_frozen(End::Back)?;
+        self.check_total(limit)?;
+        if limit == 0 {
+            return Ok(0);
+        }
+        let mut vectors = [NO_VECTOR; READ_PIECES + 1];
+        let mut used = self.free_vectors(limit, &mut vectors[..READ_PIECES], true);
+        let present: usize = vectors[..used].iter().map(|vector| vector.iov_len).sum();
+        let mut overflow = None;
+        if present < limit {
+            match ChainPtr::allocate(limit - present) {
+                Ok(chain) => {
+                    vectors[used] = libc::iovec {
+                        iov_base: chain.start().cast(),
+                        iov_len: limit - present,
+                    };
+                    used += 1;
+                    overflow = Some(chain);
+                }
+                Err(error) if used == 0 => return Err(error.into()),
+                Err(_) => {}
+            }
+        }
+        let result = read_vectors(descriptor, &mut vectors[..used]);
+        self.keep_what_arrived(*result.as_ref().unwrap_or(&0), present, overflow);
+        if result.is_ok() {
+            self.notify();
+        }
+        result
+    }
+
+    /// Takes over `count` bytes that were read, first into `present` bytes of free space, then
+    /// into the overflow.
+    fn keep_what_arrived(&self, count: usize, present: usize, overflow: Option<ChainPtr>) {
+        let in_place = count.min(present);
+        if let Some(slot) = self.first_slot_with_space().filter(|_| in_place > 0) {
+            self.commit_count(slot, in_place);
+        }
+        let Some(chain) = overflow else { return };
+        if count == in_place {
+            // SAFETY: the address of errno is this thread's; the caller reports it.
+            let errno = unsafe { libc::__errno_location() };
+            // SAFETY: as above. The program's allocator may change it.
+            let saved = unsafe { *errno };
+            chain.release();
+            // SAFETY: as above.
+            unsafe { *errno = saved };
+            return;
+        }
+        chain.length.set(count - in_place);
+        let detached = self.insert_last(chain.shrink_to_data());
+        self.count_added(count - in_place);
+        detached.release();
+    }
+
+    /// Writes up to `limit` bytes (all, for `None`) from the front with one system call, and
+    /// removes what was written.
+    pub fn write(&self, descriptor: c_int, limit: Option<usize>) -> Result<usize, Refused> {
+        self.check_frozen(End::Front)?;
+        let limit = limit.unwrap_or(usize::MAX).min(self.length.get());
+        if limit == 0 {
+            return Err(Refused::Range);
+        }
+        let first = self.chains().find(|chain| chain.length.get() > 0);
+        let written = match first {
+            Some(chain) if chain.is(flag::SENDFILE) => send_file(descriptor, chain, limit)?,
+            _ => self.write_from_memory(descriptor, limit)?,
+        };
+        if written > 0 {
+            self.drain(written)?;
+        }
+        Ok(written)
+    }
+
+    fn write_from_memory(&self, descriptor: c_int, limit: usize) -> Result<usize, Refused> {
+        let mut vectors = [NO_VECTOR; WRITE_PIECES];
+        let mut used = 0;
+        let mut left = limit;
+        for chain in self.chains() {
+            if left == 0 || used == WRITE_PIECES || chain.is(flag::SENDFILE) {
+                break;
+            }
+            let length = chain.length.get().min(left);
+            if length == 0 {
+                continue;
+            }
+            vectors[used] = libc::iovec {
+                iov_base: chain.start().cast(),
+                iov_len: length,
+            };
+            used += 1;
+            left -= length;
+        }
+        write_vectors(descriptor, &vectors[..used])
+    }
+}
+
+impl Evbuffer {
+    /// Turns `count` bytes of the free space that begins at `slot` into data and counts them.
+    fn commit_count(&self, slot: Slot, count: usize) {
+        let mut left = count;
+        let spaces = Chains::from(slot.get())
+            .map(ChainPtr::space)
+            .filter(|&space| space > 0);
+        let lengths = spaces.map_while(|space| {
+            let part = space.min(left);
+            left -= part;
+            (part > 0).then_some(part)
+        });
+        self.commit(slot, lengths);
+    }
+}
+
+/// Sends bytes of a file that was never read.
+fn send_file(descriptor: c_int, chain: ChainPtr, limit: usize) -> Result<usize, Refused> {
+    // SAFETY: the flag says that the record is a segment, on which the chain holds a reference.
+    let segment = unsafe { chain.record::<NonNull<FileSegment>>().read() };
+    let mut offset = chain.misalign.get() as libc::off_t;
+    let count = chain.length.get().min(limit);
+    // SAFETY: the segment is live; the offset is a local variable.
+    system_result(unsafe {
+        libc::sendfile(
+            descriptor,
+            segment.as_ref().descriptor(),
+            &mut offset,
+            count,
+        )
+    })
+}

@@ -1,0 +1,307 @@
+//! Limits of one bufferevent: bytes per read or write, and its own rate.
+
+use super::bucket::{Bucket, BucketConfig};
+use super::group::Group;
+use super::timeouts;
+use super::{suspension, Bufferevent, BuffereventPtr, Direction, Guard};
+use crate::base::{self, EventBase, Guard as BaseGuard};
+use crate::event::{assign, kind, state, Event, EventPtr};
+use crate::hooks::memory::{self, OutOfMemory};
+use crate::list::{Adapter, TailLink};
+use crate::require;
+use crate::timers::time;
+use libc::timeval;
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::{c_int, c_short, c_void};
+use std::ptr::{self, addr_of_mut};
+
+/// Most bytes of one read or write that the program has not chosen.
+const DEFAULT_SINGLE: usize = 16384;
+
+/// Whether a bufferevent that leaves its group goes on at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Resume {
+    Yes,
+    No,
+}
+
+/// What a bufferevent with a limit of its rate has in addition. Zero bytes are one without limits.
+pub struct Limiter {
+    /// Its place among the members of the group.
+    links: UnsafeCell<TailLink<Limiter>>,
+    pub(super) bufferevent: Cell<*mut Bufferevent>,
+    pub(super) group: Cell<*mut Group>,
+    /// The own limit: the program's configuration, or null, and the state.
+    config: Cell<*const BucketConfig>,
+    bucket: Cell<Bucket>,
+    /// Wakes the directions that the own limit suspends. Filled in with the first configuration.
+    refill: UnsafeCell<Event>,
+}
+
+/// The links of the members of a group.
+pub struct MemberLinks;
+// SAFETY: always the same field.
+unsafe impl Adapter for MemberLinks {
+    type Item = Limiter;
+    type Link = TailLink<Limiter>;
+    unsafe fn link(item: *mut Limiter) -> *mut TailLink<Limiter> {
+        // SAFETY: the caller guarantees the element.
+        unsafe { addr_of_mut!((*item).links).cast() }
+    }
+}
+
+/// The time by which ticks are counted: that of the base's clock, which never goes back.
+///
+/// # Safety
+/// The base is live or null, which means the current one.
+pub unsafe fn now(base: *mut EventBase) -> timeval {
+    // SAFETY: the caller guarantees the base.
+    time::to_timeval(
+        unsafe { BaseGuard::lock(base::or_current(base)) }
+            .time
+            .now(),
+    )
+}
+
+impl Limiter {
+    fn config(&self) -> Option<&BucketConfig> {
+        // SAFETY: the program keeps a configuration alive while it is in use.
+        unsafe { self.config.get().as_ref() }
+    }
+
+    fn refill_event(&self) -> Option<EventPtr> {
+        // SAFETY: part of a live object.
+        unsafe { EventPtr::new(self.refill.get()) }.filter(|event| event.has(state::INITIALISED))
+    }
+}
+
+impl Bufferevent {
+    /// What the bufferevent has for limits, once it had one.
+    pub(super) fn limiter(&self) -> Option<&Limiter> {
+        // SAFETY: the block lives as long as the bufferevent.
+        unsafe { self.limiter.get().as_ref() }
+    }
+}
+
+impl BuffereventPtr {
+    /// [`Bufferevent::limiter`], made when it is missing.
+    pub(super) fn require_limiter(self) -> Result<*mut Limiter, OutOfMemory> {
+        if self.limiter.get().is_null() {
+            let block = memory::allocate_zeroed::<Limiter>()?.as_ptr();
+            // SAFETY: the block is new.
+            unsafe { (*block).bufferevent.set(self.as_ptr()) };
+            self.limiter.set(block);
+        }
+        Ok(self.limiter.get())
+    }
+
+    /// Frees what [`BuffereventPtr::require_limiter`] made.
+    pub(super) fn free_limiter(self) {
+        let limiter = self.limiter.replace(ptr::null_mut());
+        // SAFETY: the block is this bufferevent's own, or null.
+        unsafe { memory::free(limiter.cast()) };
+    }
+
+    fn max_single_cell(&self, direction: Direction) -> &Cell<usize> {
+        match direction {
+            Direction::Read => &self.max_single_read,
+            Direction::Write => &self.max_single_write,
+        }
+    }
+
+    /// Most bytes of one read or write.
+    pub fn max_single(self, direction: Direction) -> usize {
+        self.max_single_cell(direction).get()
+    }
+
+    /// Chooses them; 0 and impossible numbers mean the default.
+    pub fn set_max_single(self, direction: Direction, size: usize) {
+        let valid = (1..=isize::MAX as usize).contains(&size);
+        self.max_single_cell(direction)
+            .set(if valid { size } else { DEFAULT_SINGLE });
+    }
+
+    /// Back to the defaults.
+    pub fn reset_single_sizes(self) {
+        for direction in Direction::ALL {
+            self.set_max_single(direction, 0);
+        }
+    }
+
+    /// How much the next read or write may move. Notices when the group is used up.
+    pub fn most_to_move(self, direction: Direction) -> usize {
+        let single = self.max_single(direction) as isize;
+        let Some(limiter) = self.limiter() else {
+            return single as usize;
+        };
+        let own = self.own_limit(direction).unwrap_or(isize::MAX);
+        let group = limiter.group.get();
+        // SAFETY: a group outlives its membership.
+        let share =
+            unsafe { group.as_ref() }.map_or(isize::MAX, |group| group.share(self, direction));
+        single.min(own).min(share).max(0) as usize
+    }
+
+    /// Counts bytes that have passed, and suspends the direction when a limit is used up.
+    pub fn charge(self, direction: Direction, count: isize) {
+        let Some(limiter) = self.limiter() else {
+            return;
+        };
+        if limiter.config().is_some() {
+            self.charge_own(direction, count);
+        }
+        // SAFETY: a group outlives its membership.
+        if let Some(group) = unsafe { limiter.group.get().as_ref() } {
+            group.charge_member(direction, count);
+        }
+    }
+
+    /// The program's configuration, or null.
+    pub fn rate_limit(self) -> *const BucketConfig {
+        self.limiter()
+            .map_or(ptr::null(), |limiter| limiter.config.get())
+    }
+
+    /// Limits the rate by a configuration of the program; null ends that.
+    ///
+    /// # Safety
+    /// The configuration outlives its use.
+    pub unsafe fn set_rate_limit(self, config: *const BucketConfig) -> Result<(), OutOfMemory> {
+        // SAFETY: the caller guarantees the configuration.
+        let Some(new) = (unsafe { config.as_ref() }) else {
+            self.end_rate_limit();
+            return Ok(());
+        };
+        if self.rate_limit() == config {
+            return Ok(());
+        }
+        self.require_limiter()?;
+        let Some(limiter) = self.limiter() else {
+            return Ok(());
+        };
+        // SAFETY: the base outlives its bufferevents.
+        let tick = new.tick_at(unsafe { now(self.base.get()) });
+        limiter.bucket.set(match limiter.config() {
+            Some(_) => limiter.bucket.get().reconfigured(new, tick),
+            None => Bucket::new(new, tick),
+        });
+        limiter.config.set(config);
+        self.stop_refill();
+        self.set_up_refill(limiter);
+        self.apply_own_limit();
+        Ok(())
+    }
+
+    fn set_up_refill(self, limiter: &Limiter) {
+        if limiter.refill_event().is_some() {
+            return;
+        }
+        let (event, argument) = (limiter.refill.get(), self.as_ptr().cast());
+        // SAFETY: the event is part of the block and not pending; the base outlives it. This kind
+        // of interest conflicts with nothing.
+        let _ = unsafe {
+            assign::assign(
+                event,
+                self.base.get(),
+                -1,
+                kind::FINALIZE,
+                Some(refill),
+                argument,
+            )
+        };
+    }
+
+    fn end_rate_limit(self) {
+        if self.rate_limit().is_null() {
+            return;
+        }
+        if let Some(limiter) = self.limiter() {
+            limiter.config.set(ptr::null());
+        }
+        self.stop_refill();
+        for direction in Direction::ALL {
+            self.resume(direction, suspension::BANDWIDTH);
+        }
+    }
+
+    /// Stops waiting for the next tick.
+    pub(super) fn stop_refill(self) {
+        if let Some(event) = self.limiter().and_then(Limiter::refill_event) {
+            // A timer is never refused.
+            let _ = timeouts::delete(event);
+        }
+    }
+
+    /// What the own limit allows now; `None` without one.
+    pub fn own_limit(self, direction: Direction) -> Option<isize> {
+        let limiter = self.limiter()?;
+        let config = limiter.config()?;
+        let mut bucket = limiter.bucket.get();
+        // SAFETY: the base outlives its bufferevents.
+        bucket.update(config, config.tick_at(unsafe { now(self.base.get()) }));
+        limiter.bucket.set(bucket);
+        Some(bucket.limit(direction))
+    }
+
+    /// Takes bytes out of the own bucket, which must exist.
+    pub fn charge_own(self, direction: Direction, count: isize) {
+        let limiter = self.limiter().filter(|limiter| limiter.config().is_some());
+        require!(
+            limiter.is_some(),
+            "bufferevent_decrement_limit: the bufferevent has no rate limit"
+        );
+        let Some(limiter) = limiter else { return };
+        let mut bucket = limiter.bucket.get();
+        bucket.charge(direction, count);
+        limiter.bucket.set(bucket);
+        self.apply_own_limit_to(direction, bucket.limit(direction));
+        self.update_refill();
+    }
+
+    fn apply_own_limit(self) {
+        for direction in Direction::ALL {
+            if let Some(limit) = self.own_limit(direction) {
+                self.apply_own_limit_to(direction, limit);
+            }
+        }
+        self.update_refill();
+    }
+
+    fn apply_own_limit_to(self, direction: Direction, limit: isize) {
+        if limit > 0 {
+            self.resume_if_suspended(direction, suspension::BANDWIDTH);
+        } else {
+            self.suspend(direction, suspension::BANDWIDTH);
+        }
+    }
+
+    /// The timer runs while the own limit suspends a direction.
+    fn update_refill(self) {
+        let Some(limiter) = self.limiter() else {
+            return;
+        };
+        let (Some(config), Some(event)) = (limiter.config(), limiter.refill_event()) else {
+            return;
+        };
+        let suspended = Direction::ALL
+            .into_iter()
+            .any(|direction| self.suspended(direction) & suspension::BANDWIDTH != 0);
+        if !suspended {
+            self.stop_refill();
+        } else if !event.has(state::TIMEOUT) {
+            // Without memory for the timer the next change of the limit tries again.
+            // SAFETY: the base outlives its bufferevents.
+            let now = unsafe { now(self.base.get()) };
+            let _ = timeouts::add(event, Some(config.until_next_tick(now)));
+        }
+    }
+}
+
+/// A tick has passed while the own limit suspended a direction.
+unsafe extern "C-unwind" fn refill(_: c_int, _: c_short, argument: *mut c_void) {
+    // SAFETY: the event belongs to the bufferevent that is its argument.
+    if let Some(guard) = unsafe { Guard::if_alive(argument.cast()) } {
+        guard.apply_own_limit();
+    }
+}

@@ -1,0 +1,457 @@
+//! Socket bufferevents: streams on a descriptor.
+//!
+//! # Writing at once
+//!
+//! Output on a descriptor that is known to be connected and not to block is not announced to the
+//! kernel first: the write event is made active for the next pass of the loop, as if the kernel
+//! had reported the descriptor writable then. Only when a write is refused or falls short is the
+//! event registered. So an armed write event is either registered or queued, and the program sees
+//! it pending in both cases.
+
+use super::abi::{BEV_EVENT_EOF, BEV_EVENT_ERROR};
+use super::connect::Progress;
+use super::operations::{Failed, Operations, Request, RequestData};
+use super::timeouts::{activate_later, remove_timeout};
+use super::{flag, lifetime, suspension, Bufferevent, BuffereventPtr, Direction, Guard};
+use crate::base::{EventBase, Guard as BaseGuard};
+use crate::buffer::abi::{EvbufferCallbackInfo, EVBUFFER_CB_ENABLED, EVBUFFER_FLAG_DRAINS_TO_FD};
+use crate::buffer::callbacks::Function;
+use crate::buffer::{End, Evbuffer, Guard as BufferGuard, Refused};
+use crate::event::{assign, kind, state, EventCallbackFn};
+use crate::hooks::memory::OutOfMemory;
+use crate::util::{errno, set_errno, sockets};
+use std::ffi::{c_int, c_short, c_uint, c_void};
+use std::ptr::NonNull;
+
+/// The table of socket bufferevents.
+#[no_mangle]
+pub static bufferevent_ops_socket: Operations = Operations {
+    name: c"socket".as_ptr(),
+    offset: 0,
+    enable,
+    disable,
+    unlink: None,
+    destruct: Some(destruct),
+    adjust_timeouts: Some(adjust_timeouts),
+    flush: Some(flush),
+    control: Some(control),
+};
+
+/// A bufferevent on a descriptor, or -1 for none yet.
+///
+/// # Safety
+/// `base` is live or null.
+pub unsafe fn create(
+    base: *mut EventBase,
+    descriptor: c_int,
+    options: c_int,
+) -> Option<NonNull<Bufferevent>> {
+    // SAFETY: the caller guarantees the base; zero bytes are a valid bufferevent.
+    let block = unsafe { lifetime::create::<Bufferevent>(base, &bufferevent_ops_socket, options) }?;
+    let bufferevent = BuffereventPtr(block);
+    bufferevent.bind(descriptor, base);
+    if bufferevent.set_up_buffers().is_err() {
+        // SAFETY: nobody has seen it yet.
+        unsafe { bufferevent.discard() };
+        return None;
+    }
+    Some(block)
+}
+
+/// Which end of a direction's buffer is the bufferevent's alone.
+fn own_end(direction: Direction) -> End {
+    match direction {
+        Direction::Read => End::Back,
+        Direction::Write => End::Front,
+    }
+}
+
+impl BuffereventPtr {
+    fn set_up_buffers(self) -> Result<(), OutOfMemory> {
+        // SAFETY: the buffers live as long as the bufferevent.
+        unsafe {
+            let output = BufferGuard::new(self.output.get());
+            output.change_flags(EVBUFFER_FLAG_DRAINS_TO_FD, 0);
+            let changed = Function::Current(Some(output_changed));
+            output.add_callback(changed, self.as_ptr().cast(), EVBUFFER_CB_ENABLED)?;
+        }
+        for direction in Direction::ALL {
+            self.set_frozen(direction, true);
+        }
+        Ok(())
+    }
+
+    /// Keeps the program from, or lets it into, the end of a buffer that the bufferevent uses.
+    pub(super) fn set_frozen(self, direction: Direction, frozen: bool) {
+        // SAFETY: the buffers live as long as the bufferevent, whose lock is held.
+        unsafe { (*self.buffer(direction)).set_frozen(own_end(direction), frozen) };
+    }
+
+    /// Makes the events, which are not pending, those of a descriptor.
+    fn bind(self, descriptor: c_int, base: *mut EventBase) {
+        let callbacks: [EventCallbackFn; 2] = [readable, writable];
+        for (direction, callback) in Direction::ALL.into_iter().zip(callbacks) {
+            let events = direction.kind() | kind::PERSIST | kind::FINALIZE;
+            let event = self.event(direction).as_ptr();
+            let argument = self.as_ptr().cast();
+            // SAFETY: the event is part of the bufferevent and not pending; the base outlives it.
+            // These kinds of interest never conflict.
+            let _ = unsafe {
+                assign::assign(event, base, descriptor, events, Some(callback), argument)
+            };
+        }
+    }
+
+    /// Goes over to another descriptor; buffers, priority and all settings stay.
+    fn attach(self, descriptor: c_int) -> Result<(), Failed> {
+        self.cancel_lookup();
+        let priority = self.event(Direction::Read).entry().priority();
+        for direction in Direction::ALL {
+            // A refusal was logged; the event is out.
+            let _ = self.delete_event(direction);
+            self.set_frozen(direction, false);
+        }
+        self.clear_flags(flag::DESCRIPTOR);
+        self.bind(descriptor, self.base.get());
+        for direction in Direction::ALL {
+            self.event(direction).entry().set_priority(priority);
+        }
+        if descriptor >= 0 {
+            return self.enable(self.enabled.get());
+        }
+        Ok(())
+    }
+
+    /// Whether a write may be tried without asking the kernel whether it would block.
+    fn may_write_at_once(self) -> bool {
+        if !self.has(flag::ESTABLISHED) || self.has(flag::CONNECTING) {
+            return false;
+        }
+        if !self.has(flag::BLOCKING_KNOWN) {
+            self.set_flags(flag::BLOCKING_KNOWN);
+            if sockets::is_nonblocking(self.event(Direction::Write).fd()) {
+                self.set_flags(flag::NONBLOCKING);
+            }
+        }
+        self.has(flag::NONBLOCKING)
+    }
+
+    /// Has the output written when that is possible; see the top of this file.
+    fn arm_write(self) -> Result<(), Failed> {
+        let event = self.event(Direction::Write);
+        if event.has(state::INSERTED) || !self.may_write_at_once() {
+            return self.add_event(Direction::Write);
+        }
+        activate_later(event, kind::WRITE);
+        Ok(())
+    }
+
+    fn is_write_armed(self) -> bool {
+        self.event(Direction::Write)
+            .has(state::INSERTED | state::QUEUED)
+    }
+
+    /// One read. The caller has a guard.
+    fn read_when_ready(self) {
+        if self.has(flag::CONNECTING) && self.finish_connecting(Direction::Read) != Progress::Made {
+            return;
+        }
+        if self.is_input_full() {
+            self.suspend(Direction::Read, suspension::WATERMARK);
+            return;
+        }
+        let allowed = self.most_to_move(Direction::Read);
+        let limit = allowed.min(self.input_room().unwrap_or(usize::MAX));
+        let descriptor = self.event(Direction::Read).fd();
+        if self.suspended(Direction::Read) != 0 || limit == 0 || descriptor < 0 {
+            return;
+        }
+        self.set_frozen(Direction::Read, false);
+        // SAFETY: the buffer lives as long as the bufferevent.
+        let result = unsafe { BufferGuard::new(self.input.get()) }.read(descriptor, limit);
+        let error = errno();
+        self.set_frozen(Direction::Read, true);
+        if let Some(count) = self.accept_result(Direction::Read, result, error) {
+            self.charge(Direction::Read, count as isize);
+            self.trigger(Direction::Read, 0);
+        }
+    }
+
+    /// One write, if there is output, and the write callback. The caller has a guard.
+    fn write_when_ready(self) {
+        let connecting = self.has(flag::CONNECTING);
+        if connecting {
+            if self.finish_connecting(Direction::Write) != Progress::Made {
+                return;
+            }
+            if !self.is_running(Direction::Write) {
+                // A refusal was logged; the event is out.
+                let _ = self.delete_event(Direction::Write);
+                return;
+            }
+        }
+        let limit = self.most_to_move(Direction::Write);
+        if self.suspended(Direction::Write) != 0 || self.event(Direction::Write).fd() < 0 {
+            return;
+        }
+        let pending = self.length(Direction::Write).min(limit);
+        let mut written = 0;
+        if pending > 0 {
+            match self.write_output(pending) {
+                Some(count) => written = count,
+                None => return,
+            }
+        }
+        self.keep_writing(written == pending);
+        if written > 0 || !connecting {
+            self.trigger(Direction::Write, 0);
+        }
+    }
+
+    /// One write of up to `limit` bytes; how many it took, unless it failed.
+    fn write_output(self, limit: usize) -> Option<usize> {
+        let descriptor = self.event(Direction::Write).fd();
+        self.set_frozen(Direction::Write, false);
+        // SAFETY: the buffer lives as long as the bufferevent.
+        let result = unsafe { BufferGuard::new(self.output.get()) }.write(descriptor, Some(limit));
+        let error = errno();
+        self.set_frozen(Direction::Write, true);
+        let count = self.accept_result(Direction::Write, result, error);
+        match count {
+            Some(count) => self.charge(Direction::Write, count as isize),
+            // It would have blocked, or the direction is disabled now.
+            None => {
+                let event = self.event(Direction::Write);
+                if self.is_enabled(Direction::Write) && !event.has(state::INSERTED) {
+                    // The kernel would not have reported it ready.
+                    // SAFETY: the base of an event outlives it.
+                    unsafe { BaseGuard::lock(event.base()) }.discount_callback();
+                }
+                self.keep_writing(false);
+            }
+        }
+        count
+    }
+
+    /// After an attempt: goes on with the rest of the output, asking the kernel first unless all
+    /// that was tried went out.
+    fn keep_writing(self, all_went: bool) {
+        // A refusal was logged.
+        if self.length(Direction::Write) == 0 {
+            let _ = self.delete_event(Direction::Write);
+        } else if self.is_running(Direction::Write) && !self.is_write_armed() {
+            let _ = if all_went {
+                self.arm_write()
+            } else {
+                self.add_event(Direction::Write)
+            };
+        }
+    }
+
+    /// What a read or write came to: a number of bytes, nothing yet, or the end of the direction,
+    /// which the program is told.
+    fn accept_result(
+        self,
+        direction: Direction,
+        result: Result<usize, Refused>,
+        error: c_int,
+    ) -> Option<usize> {
+        let what = match result {
+            Ok(0) => BEV_EVENT_EOF,
+            Ok(count) => {
+                self.set_flags(flag::ESTABLISHED);
+                return Some(count);
+            }
+            Err(Refused::System) if sockets::read_write_retriable(error) => return None,
+            Err(_) => BEV_EVENT_ERROR,
+        };
+        // A refusal was logged; the direction counts as disabled.
+        let _ = self.disable(direction.kind());
+        set_errno(match result {
+            Err(Refused::OutOfMemory) => libc::ENOMEM,
+            _ => error,
+        });
+        self.run_event_callback(direction.told() | what, 0);
+        None
+    }
+}
+
+unsafe extern "C-unwind" fn readable(_: c_int, what: c_short, argument: *mut c_void) {
+    // SAFETY: the event is part of the bufferevent that is its argument.
+    let Some(guard) = (unsafe { Guard::if_alive(argument.cast()) }) else {
+        return;
+    };
+    if what == kind::TIMEOUT {
+        guard.time_out(Direction::Read);
+    } else {
+        guard.read_when_ready();
+    }
+}
+
+unsafe extern "C-unwind" fn writable(_: c_int, what: c_short, argument: *mut c_void) {
+    // SAFETY: as in `readable`.
+    let Some(guard) = (unsafe { Guard::if_alive(argument.cast()) }) else {
+        return;
+    };
+    if what != kind::TIMEOUT {
+        guard.write_when_ready();
+        return;
+    }
+    if guard.has(flag::CONNECTING) {
+        // The event goes on waiting for the connection, but the timeout is told once.
+        remove_timeout(guard.event(Direction::Write));
+    }
+    guard.time_out(Direction::Write);
+}
+
+/// A callback of the output: what was appended is to be written.
+unsafe extern "C-unwind" fn output_changed(
+    _output: *mut Evbuffer,
+    info: *const EvbufferCallbackInfo,
+    argument: *mut c_void,
+) {
+    // SAFETY: the argument is the bufferevent that the buffer belongs to, and the buffer's lock,
+    // which is held, is its lock; the information is valid during the call.
+    let (Some(bufferevent), added) =
+        (unsafe { (BuffereventPtr::new(argument.cast()), (*info).n_added) })
+    else {
+        return;
+    };
+    if added > 0 && bufferevent.is_running(Direction::Write) && !bufferevent.is_write_armed() {
+        // A refusal was logged.
+        let _ = bufferevent.arm_write();
+    }
+}
+
+/// # Safety
+/// For all functions of the table: the bufferevent is live and its lock held.
+unsafe fn pointer(bufferevent: *mut Bufferevent) -> BuffereventPtr {
+    // SAFETY: as the caller guarantees; a live object is not at null.
+    unsafe { BuffereventPtr::new(bufferevent).unwrap_unchecked() }
+}
+
+fn status(result: Result<(), Failed>) -> c_int {
+    match result {
+        Ok(()) => 0,
+        Err(Failed) => -1,
+    }
+}
+
+unsafe extern "C-unwind" fn enable(bufferevent: *mut Bufferevent, directions: c_short) -> c_int {
+    // SAFETY: see `pointer`.
+    let bufferevent = unsafe { pointer(bufferevent) };
+    if directions & kind::READ != 0 && bufferevent.add_event(Direction::Read).is_err() {
+        return -1;
+    }
+    if directions & kind::WRITE != 0 && bufferevent.arm_write().is_err() {
+        return -1;
+    }
+    0
+}
+
+unsafe extern "C-unwind" fn disable(bufferevent: *mut Bufferevent, directions: c_short) -> c_int {
+    // SAFETY: see `pointer`.
+    let bufferevent = unsafe { pointer(bufferevent) };
+    if directions & kind::READ != 0 && bufferevent.delete_event(Direction::Read).is_err() {
+        return -1;
+    }
+    // What waits for the connection goes on.
+    let writes = directions & kind::WRITE != 0 && !bufferevent.has(flag::CONNECTING);
+    if writes && bufferevent.delete_event(Direction::Write).is_err() {
+        return -1;
+    }
+    0
+}
+
+unsafe extern "C-unwind" fn destruct(bufferevent: *mut Bufferevent) {
+    // SAFETY: see `pointer`.
+    let bufferevent = unsafe { pointer(bufferevent) };
+    let descriptor = bufferevent.event(Direction::Read).fd();
+    if bufferevent.options() & lifetime::CLOSE_ON_FREE != 0 && descriptor >= 0 {
+        // Nothing could be done about a failure.
+        let _ = sockets::close(descriptor);
+    }
+}
+
+unsafe extern "C-unwind" fn adjust_timeouts(bufferevent: *mut Bufferevent) -> c_int {
+    // SAFETY: see `pointer`.
+    status(unsafe { pointer(bufferevent) }.adjust_waiting_events())
+}
+
+unsafe extern "C-unwind" fn flush(_: *mut Bufferevent, _: c_short, _: c_uint) -> c_int {
+    0
+}
+
+unsafe extern "C-unwind" fn control(
+    bufferevent: *mut Bufferevent,
+    request: c_uint,
+    data: *mut RequestData,
+) -> c_int {
+    // SAFETY: see `pointer`; the data fits the request.
+    unsafe {
+        let bufferevent = pointer(bufferevent);
+        match Request::from_number(request) {
+            Some(Request::SetDescriptor) => status(bufferevent.attach((*data).descriptor)),
+            Some(Request::GetDescriptor) => {
+                (*data).descriptor = bufferevent.event(Direction::Read).fd();
+                0
+            }
+            Some(Request::CancelAll) => {
+                bufferevent.cancel_lookup();
+                0
+            }
+            Some(Request::GetUnderlying) | None => -1,
+        }
+    }
+}
+
+impl BuffereventPtr {
+    /// Moves both events, which must be idle, to another base.
+    ///
+    /// # Safety
+    /// `base` is live.
+    pub unsafe fn set_base(self, base: *mut EventBase) -> Result<(), Failed> {
+        let idle = |direction| {
+            let event = self.event(direction);
+            event.entry().flags() == state::INITIALISED
+        };
+        if !self.is_kind(&bufferevent_ops_socket) || !Direction::ALL.into_iter().all(idle) {
+            return Err(Failed);
+        }
+        for direction in Direction::ALL {
+            let event = self.event(direction);
+            event.set_base(base);
+            // SAFETY: the caller guarantees the base.
+            event
+                .entry()
+                .set_priority(unsafe { assign::middle_priority(base) });
+        }
+        self.base.set(base);
+        Ok(())
+    }
+
+    /// Sets the priority of both events and of deferred callbacks.
+    pub fn set_priority(self, priority: c_int) -> Result<(), Failed> {
+        let supported = self.is_kind(&bufferevent_ops_socket) || self.is_tls();
+        let event = self.event(Direction::Read);
+        // SAFETY: the base of an event outlives it.
+        let priorities = unsafe { BaseGuard::lock(event.base()) }.run.priorities;
+        let active = Direction::ALL
+            .into_iter()
+            .any(|direction| self.event(direction).has(state::ACTIVE));
+        if !supported || active || !(0..priorities).contains(&priority) {
+            return Err(Failed);
+        }
+        for direction in Direction::ALL {
+            self.event(direction).entry().set_priority(priority as u8);
+        }
+        // SAFETY: part of the bufferevent, whose lock is held.
+        unsafe { (*self.deferred.get()).evcb_pri = priority as u8 };
+        Ok(())
+    }
+
+    /// The priority of the events.
+    pub fn priority(self) -> c_int {
+        c_int::from(self.event(Direction::Read).entry().priority())
+    }
+}

@@ -1,0 +1,525 @@
+//! event2/event.h, first part: the hooks of the process, and events. Bases are in `event_base.rs`.
+
+use super::{status, EvutilSocket};
+use crate::base::pending::{Blocking, Deadline};
+use crate::base::{live, EventBase, Guard};
+use crate::event::{assign, debug, kind, state, Event, EventCallbackFn, EventFinalizeFn, EventPtr};
+use crate::hooks::log::{FatalCallback as EventFatalFn, LogCallback as EventLogFn, Severity};
+use crate::hooks::{log, memory, threads};
+use crate::warning;
+use libc::timeval;
+use std::ffi::{c_char, c_int, c_short, c_uint, c_void};
+use std::mem::size_of;
+use std::ptr;
+
+/// The timeout has passed. Not needed in `event_new()`, where the timeout of `event_add()` counts.
+pub const EV_TIMEOUT: c_short = 0x01;
+/// The descriptor can be read from.
+pub const EV_READ: c_short = 0x02;
+/// The descriptor can be written to.
+pub const EV_WRITE: c_short = 0x04;
+/// The signal was delivered. Cannot be combined with interest in a descriptor.
+pub const EV_SIGNAL: c_short = 0x08;
+/// The event stays pending when it happens; otherwise it must be added again.
+pub const EV_PERSIST: c_short = 0x10;
+/// Tell only changes of readiness, where the backend can (`EV_FEATURE_ET`).
+pub const EV_ET: c_short = 0x20;
+/// `event_del()` does not wait for the event's callback; such an event is freed with
+/// `event_free_finalize()`.
+pub const EV_FINALIZE: c_short = 0x40;
+/// The other end has closed the connection, where the backend can tell (`EV_FEATURE_EARLY_CLOSE`).
+pub const EV_CLOSED: c_short = 0x80;
+
+/// Severity of details for debugging; see `event_enable_debug_logging()`.
+pub const EVENT_LOG_DEBUG: c_int = 0;
+/// Severity of information.
+pub const EVENT_LOG_MSG: c_int = 1;
+/// Severity of a failure that the library can live with.
+pub const EVENT_LOG_WARN: c_int = 2;
+/// Severity of a failure that ends the process.
+pub const EVENT_LOG_ERR: c_int = 3;
+
+/// Mask for `event_enable_debug_logging()`: no debug messages.
+pub const EVENT_DBG_NONE: c_uint = 0;
+/// Mask for `event_enable_debug_logging()`: all debug messages.
+pub const EVENT_DBG_ALL: c_uint = 0xffff_ffff;
+
+const _: () = {
+    assert!(EV_TIMEOUT == kind::TIMEOUT && EV_READ == kind::READ && EV_WRITE == kind::WRITE);
+    assert!(EV_SIGNAL == kind::SIGNAL && EV_PERSIST == kind::PERSIST && EV_CLOSED == kind::CLOSED);
+    assert!(EV_ET == kind::EDGE_TRIGGERED && EV_FINALIZE == kind::FINALIZE);
+    assert!(
+        EVENT_LOG_DEBUG == Severity::Debug as c_int && EVENT_LOG_MSG == Severity::Message as c_int
+    );
+    assert!(
+        EVENT_LOG_WARN == Severity::Warning as c_int && EVENT_LOG_ERR == Severity::Error as c_int
+    );
+};
+
+/// Sets the function that gets every message of the library; `NULL` restores stderr.
+///
+/// It may be called from any thread and with a base locked, so it must not call the library.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_set_log_callback(callback: Option<EventLogFn>) {
+    log::set_callback(callback);
+}
+
+/// Sets the function that is called with the exit code before the library ends the process;
+/// `NULL` removes it. It need not return; when it does, the process exits with the code.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_set_fatal_callback(callback: Option<EventFatalFn>) {
+    log::set_fatal_callback(callback);
+}
+
+/// Switches debug messages on (any bit of `which`) or off (`EVENT_DBG_NONE`).
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_enable_debug_logging(which: u32) {
+    log::enable_debug(which);
+}
+
+/// Sets the functions that the library allocates with; `NULL` stands for the one of libc.
+///
+/// Call it before anything else: memory is freed by the functions that are set at that time. They
+/// may be called from any thread, must align like `malloc()`, may return `NULL`, and must not call
+/// the library.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_set_mem_functions(
+    malloc_fn: Option<unsafe extern "C-unwind" fn(size: usize) -> *mut c_void>,
+    realloc_fn: Option<unsafe extern "C-unwind" fn(block: *mut c_void, size: usize) -> *mut c_void>,
+    free_fn: Option<unsafe extern "C-unwind" fn(block: *mut c_void)>,
+) {
+    memory::set_functions(malloc_fn, realloc_fn, free_fn);
+}
+
+/// The version of the library whose interface this is, such as "2.1.12-stable".
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_get_version() -> *const c_char {
+    c"2.1.12-stable".as_ptr()
+}
+
+/// The version as a number: major, minor and patch in a byte each, the most significant first.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_get_version_number() -> u32 {
+    0x0201_0c00
+}
+
+/// Frees what belongs to the process rather than to a base, and ends debug mode.
+///
+/// Call it when all other objects of the library are freed; a leak checker then finds nothing. The
+/// callbacks stay set. Not thread-safe.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn libevent_global_shutdown() {
+    debug::disable();
+    threads::shutdown();
+}
+
+/// Prepares an event in memory of the program's.
+///
+/// `base` may be `NULL` for the base of `event_init()`. `fd` is a descriptor, a signal number with
+/// `EV_SIGNAL`, or -1. `events` are `EV_*` bits, none for a timer. `event_self_cbarg()` as `arg`
+/// stands for the event. What was in the memory does not matter, but the event must not be pending
+/// or active. A persistent event with a timeout repeats it.
+///
+/// The priority becomes the middle one of the base. Returns 0, or -1 when `EV_SIGNAL` stands with
+/// interest in a descriptor. Takes no lock.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_assign(
+    event: *mut Event,
+    base: *mut EventBase,
+    fd: EvutilSocket,
+    events: c_short,
+    callback: Option<EventCallbackFn>,
+    arg: *mut c_void,
+) -> c_int {
+    // SAFETY: the caller guarantees the memory and the base.
+    status(unsafe { assign::assign(event, base, fd, events, callback, arg) })
+}
+
+/// Makes an event; see `event_assign()` for the arguments.
+///
+/// Returns the event, to be freed with `event_free()`, or `NULL` when there is no memory or the
+/// arguments make no sense.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_new(
+    base: *mut EventBase,
+    fd: EvutilSocket,
+    events: c_short,
+    callback: Option<EventCallbackFn>,
+    arg: *mut c_void,
+) -> *mut Event {
+    // SAFETY: the caller guarantees the base.
+    unsafe { assign::new(base, fd, events, callback, arg) }
+}
+
+/// Deletes an event of `event_new()` and frees it, also from its own callback; `NULL` is ignored.
+///
+/// Called from a thread other than the loop's, it first waits for the event's running callback to
+/// end, unless the event has `EV_FINALIZE`. Do not hold a lock then that the callback needs.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_free(event: *mut Event) {
+    // SAFETY: the caller hands the event over.
+    unsafe {
+        let Some(pointer) = EventPtr::new(event) else {
+            return;
+        };
+        event_del(event);
+        debug::note_teardown(pointer);
+        memory::free(event.cast());
+    }
+}
+
+/// The argument that stands for the event itself in `event_new()` and `event_assign()`.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_self_cbarg() -> *mut c_void {
+    assign::self_argument()
+}
+
+/// Moves an idle event to another base and gives it the middle priority there.
+///
+/// Returns 0, or -1 when the event was never assigned, or is pending or active. Takes no lock.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_base_set(base: *mut EventBase, event: *mut Event) -> c_int {
+    // SAFETY: the caller guarantees both.
+    unsafe {
+        match EventPtr::new(event) {
+            Some(pointer) if pointer.entry().flags() == state::INITIALISED && !base.is_null() => {
+                debug::require_setup(pointer);
+                pointer.set_base(base);
+                pointer.entry().set_priority(assign::middle_priority(base));
+                0
+            }
+            _ => -1,
+        }
+    }
+}
+
+/// The event and its base's lock; `None`, with a warning in the name of `caller`, for an event
+/// without a base.
+///
+/// # Safety
+/// The event and its base are live.
+#[inline]
+unsafe fn locked(event: *const Event, caller: &str) -> Option<(EventPtr, Guard)> {
+    // SAFETY: the caller guarantees the event.
+    let pointer = unsafe { EventPtr::new(event.cast_mut()) }?;
+    if pointer.base().is_null() {
+        warning!("{caller}: event has no event_base set.");
+        return None;
+    }
+    // SAFETY: the caller guarantees the base.
+    Some((pointer, unsafe { Guard::lock(pointer.base()) }))
+}
+
+/// Makes an event pending.
+///
+/// It then waits for what it was assigned, and until `timeout` from now has passed unless that is
+/// `NULL`. A pending event that is added again keeps its timeout for `NULL` and gets a new one
+/// otherwise. `{0, 0}` is due in the next pass of the loop.
+///
+/// Returns 0, or -1 with nothing changed when the event has no base, is being finalized, memory
+/// is short, or the system refuses the descriptor or signal (`errno` tells why). May be called
+/// from any thread.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_add(event: *mut Event, timeout: *const timeval) -> c_int {
+    // SAFETY: the caller guarantees the event, its base and the duration, or null.
+    unsafe {
+        let Some((pointer, mut guard)) = locked(event, "event_add") else {
+            return -1;
+        };
+        debug::require_setup(pointer);
+        status(guard.add(pointer, timeout.as_ref().copied().map(Deadline::After)))
+    }
+}
+
+/// Forgets an event's timeout, also the interval that a persistent one repeats; what else it waits
+/// for stays. Returns 0, or -1 when the event has no base. May be called from any thread.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_remove_timer(event: *mut Event) -> c_int {
+    // SAFETY: the caller guarantees the event and its base.
+    unsafe {
+        let Some((pointer, mut guard)) = locked(event, "event_remove_timer") else {
+            return -1;
+        };
+        debug::require_setup(pointer);
+        guard.remove_timer(pointer);
+        0
+    }
+}
+
+/// # Safety
+/// The event is live.
+#[inline]
+unsafe fn delete(event: *mut Event, blocking: Blocking) -> c_int {
+    // SAFETY: the caller guarantees the event; whether its base is still there is asked first,
+    // because programs delete idle events after their base.
+    unsafe {
+        if let Some(pointer) = EventPtr::new(event) {
+            let idle = !pointer.has(state::INSERTED | state::TIMEOUT | state::QUEUED);
+            if idle && !pointer.base().is_null() && !live::is_live(pointer.base()) {
+                return 0;
+            }
+        }
+        let Some((pointer, mut guard)) = locked(event, "event_del_") else {
+            return -1;
+        };
+        if !pointer.has(state::FINALIZING) {
+            debug::require_setup_for_deletion(pointer);
+        }
+        status(guard.delete(pointer, blocking))
+    }
+}
+
+/// Makes an event neither pending nor active. Deleting an idle event does nothing.
+///
+/// Called from a thread other than the loop's, it waits for the event's running callback to end,
+/// unless the event has `EV_FINALIZE`. Do not hold a lock then that the callback needs.
+///
+/// Returns 0, or -1 when the event has no base, or when the system refused to watch the descriptor
+/// for the remaining events; this event is deleted all the same. May be called from any thread.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_del(event: *mut Event) -> c_int {
+    // SAFETY: the caller guarantees the event.
+    unsafe { delete(event, Blocking::UnlessFinalizable) }
+}
+
+/// `event_del()` that never waits: the callback may still be running in the loop's thread.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_del_noblock(event: *mut Event) -> c_int {
+    // SAFETY: the caller guarantees the event.
+    unsafe { delete(event, Blocking::No) }
+}
+
+/// `event_del()` that waits for a running callback also for events with `EV_FINALIZE`.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_del_block(event: *mut Event) -> c_int {
+    // SAFETY: the caller guarantees the event.
+    unsafe { delete(event, Blocking::Yes) }
+}
+
+/// Makes an event active as if it had happened; it need not be pending.
+///
+/// Its callback gets `result`, `EV_*` bits. An event that is active already gets the bits in
+/// addition. `ncalls` is how often a signal callback is called; it does not matter otherwise. May
+/// be called from any thread.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_active(event: *mut Event, result: c_int, ncalls: c_short) {
+    // SAFETY: the caller guarantees the event and its base.
+    unsafe {
+        if let Some((pointer, mut guard)) = locked(event, "event_active") {
+            debug::require_setup(pointer);
+            guard.activate(pointer, result as c_short, ncalls);
+        }
+    }
+}
+
+/// Which of `events` an event waits for or is active with.
+///
+/// With `EV_TIMEOUT` among `events`, and a timeout pending, `*expiry` gets the time of day when
+/// it will be due, unless `expiry` is `NULL`. Returns `EV_*` bits. May be called from any thread.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_pending(
+    event: *const Event,
+    events: c_short,
+    expiry: *mut timeval,
+) -> c_int {
+    // SAFETY: the caller guarantees the event, its base, and the place for the time or null.
+    unsafe {
+        let Some((pointer, mut guard)) = locked(event, "event_pending") else {
+            return 0;
+        };
+        debug::require_setup(pointer);
+        let pending = pointer.pending_kinds() & events;
+        if pending & kind::TIMEOUT != 0 && pointer.has(state::TIMEOUT) && !expiry.is_null() {
+            *expiry = guard.wall_clock_deadline(pointer);
+        }
+        pending.into()
+    }
+}
+
+/// Deletes an event and has `callback` called once nothing of the event is running any more.
+///
+/// Never waits, in no thread. The finalizer runs in the loop, or in `event_base_free()`, and gets
+/// the event and its argument. Until then the event cannot be added or activated; afterwards it
+/// may be assigned again or freed. `flags` must be 0. Returns 0, or -1 when the event has no base.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_finalize(
+    flags: c_uint,
+    event: *mut Event,
+    callback: Option<EventFinalizeFn>,
+) -> c_int {
+    // SAFETY: as the caller guarantees.
+    unsafe { finalize(flags, event, callback, false) }
+}
+
+/// `event_finalize()` that then frees the event, which came from `event_new()`.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_free_finalize(
+    flags: c_uint,
+    event: *mut Event,
+    callback: Option<EventFinalizeFn>,
+) -> c_int {
+    // SAFETY: as the caller guarantees.
+    unsafe { finalize(flags, event, callback, true) }
+}
+
+/// # Safety
+/// The event and its base are live; with `then_free` the event is handed over.
+unsafe fn finalize(
+    _flags: c_uint,
+    event: *mut Event,
+    callback: Option<EventFinalizeFn>,
+    then_free: bool,
+) -> c_int {
+    // SAFETY: the caller guarantees the event and its base.
+    unsafe {
+        let Some((pointer, mut guard)) = locked(event, "event_finalize_impl_") else {
+            return -1;
+        };
+        if !pointer.has(state::FINALIZING) {
+            debug::require_setup_for_deletion(pointer);
+        }
+        guard.finalize_event(pointer, callback, then_free);
+        0
+    }
+}
+
+/// Whether an event was assigned. Memory of zero bytes was not; other memory must have been.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_initialized(event: *const Event) -> c_int {
+    // SAFETY: the caller guarantees the event.
+    let pointer = unsafe { EventPtr::new(event.cast_mut()) };
+    pointer
+        .is_some_and(|pointer| pointer.has(state::INITIALISED))
+        .into()
+}
+
+/// An assigned event; in debug mode it must be one.
+///
+/// # Safety
+/// The event is live.
+unsafe fn assigned(event: *const Event) -> Option<EventPtr> {
+    // SAFETY: the caller guarantees the event.
+    let pointer = unsafe { EventPtr::new(event.cast_mut()) }?;
+    debug::require_setup(pointer);
+    Some(pointer)
+}
+
+/// An event's descriptor or signal number, -1 without. Takes no lock.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_get_fd(event: *const Event) -> EvutilSocket {
+    // SAFETY: the caller guarantees the event.
+    unsafe { assigned(event) }.map_or(-1, EventPtr::fd)
+}
+
+/// An event's base. Takes no lock.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_get_base(event: *const Event) -> *mut EventBase {
+    // SAFETY: the caller guarantees the event.
+    unsafe { assigned(event) }.map_or(ptr::null_mut(), EventPtr::base)
+}
+
+/// What an event was assigned to wait for. Takes no lock.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_get_events(event: *const Event) -> c_short {
+    // SAFETY: the caller guarantees the event.
+    unsafe { assigned(event) }.map_or(0, EventPtr::events)
+}
+
+/// An event's callback. Takes no lock.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_get_callback(event: *const Event) -> Option<EventCallbackFn> {
+    // SAFETY: the caller guarantees the event; it is not finalizing.
+    unsafe { assigned(event).and_then(|pointer| pointer.entry().function().evcb_callback) }
+}
+
+/// An event's argument. Takes no lock.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_get_callback_arg(event: *const Event) -> *mut c_void {
+    // SAFETY: the caller guarantees the event.
+    unsafe { assigned(event) }.map_or(ptr::null_mut(), |pointer| pointer.entry().argument())
+}
+
+/// An event's priority; smaller is sooner. Takes no lock.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_get_priority(event: *const Event) -> c_int {
+    // SAFETY: the caller guarantees the event.
+    unsafe { assigned(event) }.map_or(0, |pointer| pointer.entry().priority().into())
+}
+
+/// All that an event was assigned, stored where the pointers are not `NULL`. Takes no lock.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_get_assignment(
+    event: *const Event,
+    base_out: *mut *mut EventBase,
+    fd_out: *mut EvutilSocket,
+    events_out: *mut c_short,
+    callback_out: *mut Option<EventCallbackFn>,
+    arg_out: *mut *mut c_void,
+) {
+    /// # Safety
+    /// `place` is writable or null.
+    unsafe fn store<T>(place: *mut T, value: T) {
+        if !place.is_null() {
+            // SAFETY: the caller guarantees the place.
+            unsafe { place.write(value) };
+        }
+    }
+    // SAFETY: the caller guarantees the event and the places.
+    unsafe {
+        if let Some(pointer) = assigned(event) {
+            store(base_out, pointer.base());
+            store(fd_out, pointer.fd());
+            store(events_out, pointer.events());
+            store(callback_out, pointer.entry().function().evcb_callback);
+            store(arg_out, pointer.entry().argument());
+        }
+    }
+}
+
+/// The size of `struct event` in the library, for programs that allocate it without its header.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_get_struct_event_size() -> usize {
+    size_of::<Event>()
+}
+
+/// Gives an event a priority from 0, the most urgent, up to one less than the base's number.
+///
+/// Returns 0, or -1 when the event is active, has no base, or the base has no such priority. Takes
+/// no lock.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_priority_set(event: *mut Event, priority: c_int) -> c_int {
+    // SAFETY: the caller guarantees the event and its base.
+    unsafe {
+        let Some(pointer) = assigned(event) else {
+            return -1;
+        };
+        let base = pointer.base();
+        if pointer.has(state::ACTIVE) || base.is_null() {
+            return -1;
+        }
+        if priority < 0 || priority >= (*base).run.priorities {
+            return -1;
+        }
+        pointer.entry().set_priority(priority as u8);
+        0
+    }
+}
+
+/// In debug mode: tells that an event's memory is going to be reused without `event_free()`.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_debug_unassign(event: *mut Event) {
+    // SAFETY: the caller guarantees the event.
+    if let Some(pointer) = unsafe { EventPtr::new(event) } {
+        debug::require_not_added(pointer);
+        debug::note_teardown(pointer);
+        pointer.entry().remove(state::INITIALISED);
+    }
+}
+
+/// Makes the library check that events are used properly, at some cost; misuse is a fatal error.
+///
+/// Must be the first call, before any event or base is made, and made once.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn event_enable_debug_mode() {
+    debug::enable();
+}

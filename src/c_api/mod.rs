@@ -1,0 +1,101 @@
+//! The exported C functions, one file per public header: null and range checks, conversions and
+//! the documentation that becomes the header text. No logic: that is in the layers below.
+//!
+//! # How a file here becomes a header
+//!
+//! `headers/event2/NAME.h` is the hand-written part of a header: what Rust has no form for. Its
+//! line `/* generated from src/c_api/NAME.rs */` is replaced by what cbindgen makes of that file.
+//! cbindgen reads that one file alone and puts these things into the header, in source order:
+//!
+//! - every `#[no_mangle] pub unsafe extern "C-unwind" fn`, as a prototype. Its parameter names
+//!   are part of the header, so they are words a C programmer understands.
+//! - every `pub const` as a `#define`, so a constant that is not C API is `pub(crate)`:
+//!   `pub const EV_READ: c_short = 0x02;`
+//! - every `pub enum` that is `#[repr(C)]`, with its variants spelled as in C (and
+//!   `#[allow(non_camel_case_types)]`): `pub enum EventMethodFeature { EV_FEATURE_ET = 0x01, }`.
+//!   No value from C ever has such a type, because it may be out of range: a parameter of the C
+//!   type `enum evbuffer_eol_style` is a `c_uint` alias, `eol_style: EolStyleValue`.
+//! - every `pub struct` that is `#[repr(C)]`.
+//! - every `pub type` that is a function pointer, as a `typedef`. The alias is the bare function
+//!   type, its name ends in `Fn`, and its parameters have names; uses say `Option<...>`:
+//!   `pub type EventLogFn = unsafe extern "C-unwind" fn(severity: c_int, message: *const c_char);`
+//!   `pub unsafe extern "C-unwind" fn event_set_log_callback(callback: Option<EventLogFn>)`.
+//!   Where a lower layer owns the alias, the typedef stands in the hand-written part.
+//!   A lower layer may also keep its C types and constants in a file of their own, which the
+//!   header then names in a marker line too, as `hooks/thread_abi.rs`.
+//!
+//! A doc line `cbindgen:ignore` keeps an item out. The C spelling of a Rust type name is in
+//! `cbindgen.toml` (`EventBase = "struct event_base"`); a type that is new there gets a line.
+//! Prefer the libc crate's names for system types: `libc::timeval`, `libc::sockaddr`, `libc::FILE`.
+//! `usize` is `size_t`, `isize` is `ev_ssize_t`, `u32` and `u64` are `ev_uint32_t` and `ev_uint64_t`,
+//! [`EvutilSocket`] is `evutil_socket_t`. Variadic functions, and those that take a `va_list`,
+//! are declared by hand, for their format attribute.
+//!
+//! Doc comments are written for the C reader: plain text or backquotes, no links to Rust items;
+//! what it does, who owns what, threads, units, what is returned, what fails and how.
+
+// What callers guarantee stands in the words of the C documentation.
+#![allow(clippy::missing_safety_doc)]
+
+use std::ffi::{c_char, c_int, CStr};
+
+/// A descriptor, as the C headers call it.
+pub type EvutilSocket = c_int;
+
+pub mod buffer;
+pub mod buffer_compat;
+pub mod bufferevent;
+pub mod bufferevent_compat;
+pub mod event;
+pub mod event_base;
+pub mod event_compat;
+pub mod event_struct;
+mod internal_buffer;
+mod internal_bufferevent;
+mod internal_event;
+mod internal_log;
+mod internal_maps;
+mod internal_memory;
+mod internal_random;
+mod internal_resolve;
+mod internal_socket;
+mod internal_tag;
+mod internal_text;
+mod internal_thread;
+mod internal_time;
+pub mod listener;
+pub mod tag;
+pub mod thread;
+pub mod util;
+
+/// The C form of success and failure.
+fn status<T, E>(result: Result<T, E>) -> c_int {
+    match result {
+        Ok(_) => 0,
+        Err(_) => -1,
+    }
+}
+
+/// A string that the caller may have left out.
+///
+/// # Safety
+/// `text` is null or a NUL-terminated string that outlives the result.
+unsafe fn optional_string<'a>(text: *const c_char) -> Option<&'a CStr> {
+    // SAFETY: the caller guarantees the terminator.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
+}
+
+/// Copies text and a terminator, cut to the room of `size` bytes.
+///
+/// # Safety
+/// `out` has room for `size` bytes.
+unsafe fn copy_text(text: &[u8], out: *mut c_char, size: usize) {
+    if size > 0 {
+        let count = text.len().min(size - 1);
+        // SAFETY: the caller guarantees the room, of which the terminator takes the last byte.
+        unsafe {
+            std::ptr::copy_nonoverlapping(text.as_ptr().cast(), out, count);
+            out.add(count).write(0);
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! `struct event`: its fields, and the pointer type that everything below the C boundary uses.
+
+pub mod assign;
+pub mod debug;
+
+use crate::base::EventBase;
+pub use crate::c_api::event_struct::{
+    CallbackFunction, Event, EventCallback, EventCallbackFn, EventFinalizeFn, Registration,
+    SelfCallbackFn,
+};
+use crate::list::{Adapter, ListLink, TailLink};
+use std::ffi::{c_int, c_short, c_void};
+use std::ptr::{addr_of_mut, NonNull};
+use std::sync::atomic::{AtomicI16, Ordering::Relaxed};
+
+/// Kinds of interest and of results, as bits of `ev_events` and `ev_res`.
+#[allow(missing_docs)]
+pub mod kind {
+    use std::ffi::c_short;
+    pub const TIMEOUT: c_short = 0x01;
+    pub const READ: c_short = 0x02;
+    pub const WRITE: c_short = 0x04;
+    pub const SIGNAL: c_short = 0x08;
+    pub const PERSIST: c_short = 0x10;
+    pub const EDGE_TRIGGERED: c_short = 0x20;
+    pub const FINALIZE: c_short = 0x40;
+    pub const CLOSED: c_short = 0x80;
+    /// What a descriptor can be watched for.
+    pub const IO: c_short = READ | WRITE | CLOSED;
+}
+
+/// States of an event, as bits of `evcb_flags`. They are independent and programs read them.
+#[allow(missing_docs)]
+pub mod state {
+    use std::ffi::c_short;
+    pub const TIMEOUT: c_short = 0x01;
+    pub const INSERTED: c_short = 0x02;
+    pub const ACTIVE: c_short = 0x08;
+    pub const INTERNAL: c_short = 0x10;
+    pub const ACTIVE_LATER: c_short = 0x20;
+    pub const FINALIZING: c_short = 0x40;
+    pub const INITIALISED: c_short = 0x80;
+    /// In one of the queues of callbacks to run.
+    pub const QUEUED: c_short = ACTIVE | ACTIVE_LATER;
+}
+
+/// How the loop runs a queue entry (`evcb_closure`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+#[allow(missing_docs)]
+pub enum Closure {
+    Event = 0,
+    EventSignal = 1,
+    EventPersist = 2,
+    Callback = 3,
+    CallbackFinalize = 4,
+    EventFinalize = 5,
+    EventFinalizeFree = 6,
+}
+
+impl Closure {
+    fn from_field(value: u8) -> Closure {
+        match value {
+            1 => Closure::EventSignal,
+            2 => Closure::EventPersist,
+            3 => Closure::Callback,
+            4 => Closure::CallbackFinalize,
+            5 => Closure::EventFinalize,
+            6 => Closure::EventFinalizeFree,
+            _ => Closure::Event,
+        }
+    }
+}
+
+impl Registration {
+    const FD_BITS: u32 = 27;
+    /// Descriptors from here on are refused.
+    pub const FD_LIMIT: c_int = (1 << Self::FD_BITS) - 1;
+
+    /// Interest in a descriptor or signal below [`Registration::FD_LIMIT`].
+    pub fn new(fd: c_int, events: c_short) -> Registration {
+        // The bits that count, moved together: 0x02, 0x04 and 0x10, 0x20 and 0x80.
+        let packed = ((events & (kind::READ | kind::WRITE)) >> 1)
+            | ((events & (kind::PERSIST | kind::EDGE_TRIGGERED)) >> 2)
+            | ((events & kind::CLOSED) >> 3);
+        Registration(fd as u32 | (packed as u32) << Self::FD_BITS)
+    }
+
+    /// The descriptor or signal number.
+    pub fn fd(self) -> c_int {
+        (self.0 & ((1 << Self::FD_BITS) - 1)) as c_int
+    }
+
+    /// The kinds of readiness, whether edge-triggered, whether persistent.
+    pub fn events(self) -> c_short {
+        let packed = (self.0 >> Self::FD_BITS) as c_short;
+        ((packed << 1) & (kind::READ | kind::WRITE))
+            | ((packed << 2) & (kind::PERSIST | kind::EDGE_TRIGGERED))
+            | ((packed << 3) & kind::CLOSED)
+    }
+
+    /// Nothing is registered: an event without a descriptor.
+    pub const NOTHING: Registration = Registration(u32::MAX);
+}
+
+macro_rules! fields {
+    ($($(#[$doc:meta])* $get:ident, $set:ident: $type:ty = $($path:ident).+;)*) => {
+        $(
+            $(#[$doc])*
+            #[inline]
+            pub fn $get(self) -> $type {
+                // SAFETY: `new` promised a live object for as long as this pointer is used.
+                unsafe { (*self.0.as_ptr()).$($path).+ }
+            }
+            /// Stores the field.
+            #[inline]
+            pub fn $set(self, value: $type) {
+                // SAFETY: as for reading; the object belongs to whoever holds the base's lock.
+                unsafe { (*self.0.as_ptr()).$($path).+ = value }
+            }
+        )*
+    };
+}
+
+/// A queue entry that its owner keeps alive.
+///
+/// Plain field access through a raw pointer: no reference is formed, because the program may
+/// read and write the same memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct CallbackPtr(NonNull<EventCallback>);
+
+impl CallbackPtr {
+    /// `None` for null.
+    ///
+    /// # Safety
+    /// The entry stays alive for as long as the pointer, or a copy of it, is used.
+    pub unsafe fn new(entry: *mut EventCallback) -> Option<CallbackPtr> {
+        NonNull::new(entry).map(CallbackPtr)
+    }
+
+    /// The raw pointer.
+    pub fn as_ptr(self) -> *mut EventCallback {
+        self.0.as_ptr()
+    }
+
+    /// State bits. Whoever holds the base's lock changes them, but some questions are asked without
+    /// it, so both are atomic; no other memory depends on the answer.
+    #[inline]
+    pub fn flags(self) -> c_short {
+        // SAFETY: `new` promised a live object.
+        unsafe { AtomicI16::from_ptr(addr_of_mut!((*self.0.as_ptr()).evcb_flags)) }.load(Relaxed)
+    }
+    /// Stores the state bits.
+    #[inline]
+    pub fn set_flags(self, flags: c_short) {
+        // SAFETY: as for reading.
+        unsafe { AtomicI16::from_ptr(addr_of_mut!((*self.0.as_ptr()).evcb_flags)) }
+            .store(flags, Relaxed);
+    }
+
+    fields! {
+        /// Priority; 0 is the most urgent.
+        priority, set_priority: u8 = evcb_pri;
+        /// What the callback is called with.
+        argument, set_argument: *mut c_void = evcb_arg;
+        /// The function to call.
+        function, set_function: CallbackFunction = evcb_cb_union;
+    }
+
+    /// How the loop runs it.
+    pub fn closure(self) -> Closure {
+        // SAFETY: `new` promised a live object.
+        Closure::from_field(unsafe { (*self.0.as_ptr()).evcb_closure })
+    }
+
+    /// Chooses how the loop runs it.
+    pub fn set_closure(self, closure: Closure) {
+        // SAFETY: as for reading.
+        unsafe { (*self.0.as_ptr()).evcb_closure = closure as u8 }
+    }
+
+    /// Whether any of the state bits is set.
+    #[inline]
+    pub fn has(self, states: c_short) -> bool {
+        self.flags() & states != 0
+    }
+
+    /// Sets state bits.
+    #[inline]
+    pub fn insert(self, states: c_short) {
+        self.set_flags(self.flags() | states);
+    }
+
+    /// Clears state bits.
+    #[inline]
+    pub fn remove(self, states: c_short) {
+        self.set_flags(self.flags() & !states);
+    }
+
+    /// The event whose first member this entry is; entries of deferred callbacks are no events.
+    pub fn event(self) -> Option<EventPtr> {
+        self.has(state::INITIALISED)
+            .then_some(EventPtr(self.0.cast()))
+    }
+}
+
+/// An event that its owner keeps alive; see [`CallbackPtr`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct EventPtr(NonNull<Event>);
+
+impl EventPtr {
+    /// `None` for null.
+    ///
+    /// # Safety
+    /// The event stays alive for as long as the pointer, or a copy of it, is used.
+    pub unsafe fn new(event: *mut Event) -> Option<EventPtr> {
+        NonNull::new(event).map(EventPtr)
+    }
+
+    /// The raw pointer.
+    pub fn as_ptr(self) -> *mut Event {
+        self.0.as_ptr()
+    }
+
+    /// The part that stands in an active queue.
+    #[inline]
+    pub fn entry(self) -> CallbackPtr {
+        CallbackPtr(self.0.cast())
+    }
+
+    fields! {
+        /// Descriptor, signal number or -1.
+        fd, set_fd: c_int = ev_fd;
+        /// Interest bits as the program gave them.
+        events, set_events: c_short = ev_events;
+        /// Flags of the last activation.
+        result, set_result: c_short = ev_res;
+        /// The base it belongs to.
+        base, set_base: *mut EventBase = ev_base;
+        /// Deadline on the base's clock; programs read it.
+        deadline, set_deadline: libc::timeval = ev_timeout;
+        /// What was registered when it was inserted.
+        registration, set_registration: Registration = registered;
+    }
+
+    /// Whether any of the state bits is set.
+    #[inline]
+    pub fn has(self, states: c_short) -> bool {
+        self.entry().has(states)
+    }
+
+    /// Whether the program is interested in any of the kinds.
+    #[inline]
+    pub fn wants(self, kinds: c_short) -> bool {
+        self.events() & kinds != 0
+    }
+
+    /// The kinds that it waits for or is active with.
+    pub fn pending_kinds(self) -> c_short {
+        let kinds = kind::TIMEOUT | kind::IO | kind::SIGNAL;
+        let mut pending = 0;
+        if self.has(state::INSERTED) {
+            pending |= self.events() & (kind::IO | kind::SIGNAL);
+        }
+        if self.has(state::QUEUED) {
+            pending |= self.result();
+        }
+        if self.has(state::TIMEOUT) {
+            pending |= kind::TIMEOUT;
+        }
+        pending & kinds
+    }
+
+    /// Repeat interval of a persistent event.
+    pub fn interval(self) -> libc::timeval {
+        // SAFETY: a live event; the member is plain data whatever the union was used for.
+        unsafe { (*self.as_ptr()).ev_.ev_io.ev_timeout }
+    }
+
+    /// Stores the repeat interval.
+    pub fn set_interval(self, interval: libc::timeval) {
+        // SAFETY: as for reading.
+        unsafe { (*self.as_ptr()).ev_.ev_io.ev_timeout = interval }
+    }
+
+    /// How often a signal callback is still to be called.
+    pub fn signal_calls(self) -> c_short {
+        // SAFETY: as for `interval`.
+        unsafe { (*self.as_ptr()).ev_.ev_signal.ev_ncalls }
+    }
+
+    /// Stores how often a signal callback is to be called.
+    pub fn set_signal_calls(self, calls: c_short) {
+        // SAFETY: as for `interval`.
+        unsafe { (*self.as_ptr()).ev_.ev_signal.ev_ncalls = calls }
+    }
+
+    /// No calls are to be made and nobody counts them.
+    pub fn clear_signal_calls(self) {
+        // SAFETY: as for `interval`.
+        unsafe {
+            (*self.as_ptr()).ev_.ev_signal.ev_ncalls = 0;
+            (*self.as_ptr()).ev_.ev_signal.ev_pncalls = std::ptr::null_mut();
+        }
+    }
+
+    /// Index in the timer heap, -1 for none.
+    pub fn heap_index(self) -> c_int {
+        // SAFETY: as for `interval`.
+        unsafe { (*self.as_ptr()).ev_timeout_pos.min_heap_idx }
+    }
+
+    /// Stores the index in the timer heap.
+    pub fn set_heap_index(self, index: c_int) {
+        // SAFETY: as for `interval`.
+        unsafe { (*self.as_ptr()).ev_timeout_pos.min_heap_idx = index }
+    }
+}
+
+/// The links of the active queues.
+pub struct ActiveLinks;
+// SAFETY: always the same field.
+unsafe impl Adapter for ActiveLinks {
+    type Item = EventCallback;
+    type Link = TailLink<EventCallback>;
+    unsafe fn link(item: *mut EventCallback) -> *mut TailLink<EventCallback> {
+        // SAFETY: the caller guarantees a live entry.
+        unsafe { addr_of_mut!((*item).evcb_active_next) }
+    }
+}
+
+/// The links of the common-timeout lists.
+pub struct CommonTimeoutLinks;
+// SAFETY: always the same field.
+unsafe impl Adapter for CommonTimeoutLinks {
+    type Item = Event;
+    type Link = TailLink<Event>;
+    unsafe fn link(item: *mut Event) -> *mut TailLink<Event> {
+        // SAFETY: the caller guarantees a live event.
+        unsafe { addr_of_mut!((*item).ev_timeout_pos.ev_next_with_common_timeout) }
+    }
+}
+
+/// The links of the events of one descriptor, and of one signal: the two fields coincide.
+pub struct SourceLinks;
+// SAFETY: always the same field.
+unsafe impl Adapter for SourceLinks {
+    type Item = Event;
+    type Link = ListLink<Event>;
+    unsafe fn link(item: *mut Event) -> *mut ListLink<Event> {
+        // SAFETY: the caller guarantees a live event.
+        unsafe { addr_of_mut!((*item).ev_.ev_io.ev_io_next) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registration_gives_back_what_went_in() {
+        const BITS: [c_short; 5] = [
+            kind::READ,
+            kind::WRITE,
+            kind::CLOSED,
+            kind::EDGE_TRIGGERED,
+            kind::PERSIST,
+        ];
+        for fd in [0, 1, 4095, Registration::FD_LIMIT - 1] {
+            for chosen in 0..32 {
+                let events = (0..5)
+                    .filter(|i| chosen & (1 << i) != 0)
+                    .map(|i| BITS[i])
+                    .sum();
+                let registration = Registration::new(fd, events | kind::TIMEOUT | kind::FINALIZE);
+                assert_eq!((registration.fd(), registration.events()), (fd, events));
+                assert!(registration != Registration::NOTHING);
+            }
+        }
+    }
+}

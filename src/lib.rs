@@ -1,0 +1,35 @@
+//! A drop-in replacement of the libevent shared libraries.
+//!
+//! The map, from the outside in:
+//!
+//! - [`c_api`]: the exported C functions, one file per public header; checks and conversions only.
+//! - [`event`]: `struct event`, its fields and states, debug mode.
+//! - [`base`]: `struct event_base`: the loop and all that happens to its events.
+//! - [`interest`]: which events wait for which descriptor, and what the kernel was told.
+//! - [`backend`]: the kernel mechanisms: epoll, poll, select.
+//! - [`timers`]: deadlines and time.
+//! - [`signals`]: signals as events.
+//! - [`buffer`]: the evbuffer, a queue of bytes in chains.
+//! - [`bufferevent`]: streams with buffers: sockets, pairs, filters, limits of their rates.
+//! - [`listener`]: accepting connections.
+//! - [`tag`]: tagged items in buffers.
+//! - [`hooks`]: what the program may replace: memory, log, thread callbacks.
+//! - [`list`]: the intrusive lists that link memory owned by the program.
+//! - [`util`]: clocks, sockets, addresses, name resolution, strings, random numbers.
+#![warn(missing_docs)]
+#![cfg_attr(test, allow(clippy::disallowed_types))]
+
+pub mod backend;
+pub mod base;
+pub mod buffer;
+pub mod bufferevent;
+pub mod c_api;
+pub mod event;
+pub mod hooks;
+pub mod interest;
+pub mod list;
+pub mod listener;
+pub mod signals;
+pub mod tag;
+pub mod timers;
+pub mod util;

@@ -1,0 +1,519 @@
+//! Connection listeners: accepting connections on a socket and handing them to the program.
+//!
+//! Lock order: the listener's lock before the one of its base. Callbacks run with the listener's
+//! lock held, which is recursive: when another thread has disabled or freed a listener, no
+//! callback of it is running any more and none begins.
+
+use crate::backend::Refused;
+use crate::base::pending::{Blocking, Deadline};
+use crate::base::{self, EventBase, Guard};
+use crate::event::{assign, debug, kind, Event, EventPtr};
+use crate::hooks::memory::{self, OutOfMemory};
+use crate::hooks::threads::{Lock, RECURSIVE};
+use crate::timers::time;
+use crate::util::sockets::{self, OwnedSocket};
+use crate::util::{errno, set_errno, SystemError};
+use crate::warning_with_errno;
+use libc::{sockaddr, sockaddr_storage, socklen_t};
+use std::ffi::{c_int, c_short, c_uint, c_void};
+use std::mem::{size_of, MaybeUninit};
+use std::ops::{Deref, DerefMut};
+use std::ptr::{addr_of_mut, NonNull};
+
+/// Takes over an accepted connection.
+pub type EvconnlistenerFn =
+    unsafe extern "C-unwind" fn(*mut Evconnlistener, c_int, *mut sockaddr, c_int, *mut c_void);
+/// Learns that accepting failed.
+pub type EvconnlistenerErrorFn = unsafe extern "C-unwind" fn(*mut Evconnlistener, *mut c_void);
+
+/// What a listener does differently, as bits.
+#[allow(missing_docs)]
+pub mod option {
+    use std::ffi::c_uint;
+    pub const LEAVE_SOCKETS_BLOCKING: c_uint = 0x01;
+    pub const CLOSE_ON_FREE: c_uint = 0x02;
+    pub const CLOSE_ON_EXEC: c_uint = 0x04;
+    pub const REUSEABLE: c_uint = 0x08;
+    pub const THREADSAFE: c_uint = 0x10;
+    pub const DISABLED: c_uint = 0x20;
+    pub const DEFERRED_ACCEPT: c_uint = 0x40;
+    pub const REUSEABLE_PORT: c_uint = 0x80;
+    pub const BIND_IPV6ONLY: c_uint = 0x100;
+}
+
+/// The length of the kernel's queue where the program leaves it to us.
+const DEFAULT_BACKLOG: c_int = 128;
+
+/// The pauses after accept failed, in microseconds: the first one, and the longest one. The
+/// connection that could not be accepted stays in the kernel's queue and would wake the loop again
+/// at once.
+const FIRST_PAUSE: i64 = 10_000;
+const LONGEST_PAUSE: i64 = 100_000;
+
+/// `struct evconnlistener`.
+pub struct Evconnlistener {
+    /// Waits for connections. Added while the listener is enabled, has a callback and does not
+    /// pause.
+    connections: Event,
+    /// Ends a pause.
+    pause_over: Event,
+    lock: Lock,
+    /// One for the program until it frees the listener, and one for each [`Hold`]. Whoever makes
+    /// it 0 destroys the listener.
+    references: c_uint,
+    options: c_uint,
+    enabled: bool,
+    /// Accepting failed and is tried again when `pause_over` runs.
+    paused: bool,
+    /// How long the last pause was; 0 while accepting works.
+    pause: i64,
+    callback: Option<EvconnlistenerFn>,
+    error_callback: Option<EvconnlistenerErrorFn>,
+    argument: *mut c_void,
+}
+
+/// Why there is no listener.
+#[derive(Debug)]
+pub struct NoListener;
+
+impl From<SystemError> for NoListener {
+    fn from(_: SystemError) -> Self {
+        NoListener
+    }
+}
+
+impl From<OutOfMemory> for NoListener {
+    fn from(_: OutOfMemory) -> Self {
+        NoListener
+    }
+}
+
+/// What the program wants to be called, with what.
+#[derive(Clone, Copy)]
+pub struct Receiver {
+    /// Takes over connections.
+    pub callback: Option<EvconnlistenerFn>,
+    /// Passed on.
+    pub argument: *mut c_void,
+}
+
+/// A listener on a bound socket, which stays the caller's when this fails. `backlog` 0 means that
+/// it listens already, a negative one any length of the kernel's queue.
+///
+/// # Safety
+/// `base` is live or null, and outlives the listener.
+pub unsafe fn new(
+    base: *mut EventBase,
+    receiver: Receiver,
+    options: c_uint,
+    backlog: c_int,
+    fd: c_int,
+) -> Result<NonNull<Evconnlistener>, NoListener> {
+    let base = base::or_current(base);
+    if base.is_null() {
+        return Err(NoListener);
+    }
+    match backlog {
+        0 => {}
+        ..0 => sockets::listen(fd, DEFAULT_BACKLOG)?,
+        _ => sockets::listen(fd, backlog)?,
+    }
+    let listener = memory::allocate_zeroed::<Evconnlistener>()?;
+    let lock = if options & option::THREADSAFE != 0 {
+        Lock::allocate(RECURSIVE)
+    } else {
+        Ok(Lock::NONE)
+    };
+    let Ok(lock) = lock else {
+        // SAFETY: nobody knows the memory.
+        unsafe { memory::free(listener.as_ptr().cast()) };
+        return Err(NoListener);
+    };
+    // SAFETY: new memory, in which zero bytes are valid; the caller guarantees the base.
+    unsafe {
+        let this = listener.as_ptr();
+        (*this).lock = lock;
+        (*this).references = 1;
+        (*this).options = options;
+        (*this).callback = receiver.callback;
+        (*this).argument = receiver.argument;
+        let argument = this.cast();
+        let wanted = kind::READ | kind::PERSIST;
+        let connections = addr_of_mut!((*this).connections);
+        assign::private(connections, base, fd, wanted, connections_wait, argument);
+        let pause_over = addr_of_mut!((*this).pause_over);
+        assign::private(pause_over, base, -1, 0, end_pause, argument);
+        if options & option::DISABLED == 0 {
+            // A refusal was logged; the program may enable the listener again.
+            let _ = Hold::new(this).enable();
+        }
+    }
+    Ok(listener)
+}
+
+/// A listener on a new socket.
+///
+/// # Safety
+/// As for [`new`]; `address` is null or points to `length` bytes.
+pub unsafe fn bind(
+    base: *mut EventBase,
+    receiver: Receiver,
+    options: c_uint,
+    backlog: c_int,
+    address: *const sockaddr,
+    length: socklen_t,
+) -> Result<NonNull<Evconnlistener>, NoListener> {
+    if backlog == 0 {
+        return Err(NoListener);
+    }
+    let family = if address.is_null() {
+        libc::AF_UNSPEC
+    } else {
+        // SAFETY: the caller guarantees the address, which begins with the family.
+        c_int::from(unsafe { (*address).sa_family })
+    };
+    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | close_on_exec(options);
+    let socket = OwnedSocket(sockets::socket(family, kind, 0)?);
+    prepare_socket(socket.0, options)?;
+    // SAFETY: the caller guarantees the address.
+    unsafe {
+        sockets::bind(socket.0, address, length)?;
+        let listener = new(base, receiver, options, backlog, socket.0)?;
+        socket.into_inner();
+        Ok(listener)
+    }
+}
+
+/// Sets the options of a socket that is to be bound; connections inherit them.
+fn prepare_socket(socket: c_int, options: c_uint) -> Result<(), SystemError> {
+    let wanted = [
+        (0, libc::SOL_SOCKET, libc::SO_KEEPALIVE),
+        (option::REUSEABLE, libc::SOL_SOCKET, libc::SO_REUSEADDR),
+        (option::REUSEABLE_PORT, libc::SOL_SOCKET, libc::SO_REUSEPORT),
+        (
+            option::DEFERRED_ACCEPT,
+            libc::IPPROTO_TCP,
+            libc::TCP_DEFER_ACCEPT,
+        ),
+        (option::BIND_IPV6ONLY, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY),
+    ];
+    wanted
+        .into_iter()
+        .filter(|(when, ..)| options & when == *when)
+        .try_for_each(|(_, level, name)| sockets::set_option(socket, level, name, 1))
+}
+
+/// The flag for new sockets.
+fn close_on_exec(options: c_uint) -> c_int {
+    if options & option::CLOSE_ON_EXEC != 0 {
+        libc::SOCK_CLOEXEC
+    } else {
+        0
+    }
+}
+
+/// A listener whose lock is held, and a reference to it: it lives as long as this, whatever the
+/// program's functions do.
+///
+/// References to its fields end before [`Hold::run`], the only place where functions of the
+/// program run: it takes the hold exclusively.
+pub struct Hold(NonNull<Evconnlistener>);
+
+impl Hold {
+    /// Takes the lock of a listener of the program's.
+    ///
+    /// # Safety
+    /// The program has not freed the listener.
+    pub unsafe fn new(listener: *mut Evconnlistener) -> Hold {
+        // SAFETY: a live listener is not null; its lock never changes.
+        let mut hold = unsafe {
+            (*listener).lock.acquire();
+            Hold(NonNull::new_unchecked(listener))
+        };
+        hold.references += 1;
+        hold
+    }
+
+    /// For the callbacks of its events: nothing when the listener is being destroyed, which waits
+    /// for such a callback to return.
+    ///
+    /// # Safety
+    /// The memory of the listener is there.
+    unsafe fn enter(listener: *mut Evconnlistener) -> Option<Hold> {
+        // SAFETY: the caller guarantees the memory; the fields are read under the lock.
+        unsafe {
+            let lock = (*listener).lock;
+            lock.acquire();
+            if (*listener).references == 0 {
+                lock.release();
+                return None;
+            }
+            let hold = Hold::new(listener);
+            lock.release();
+            Some(hold)
+        }
+    }
+
+    /// Calls a function of the program. The lock stays held: it is recursive.
+    fn run(&mut self, function: impl FnOnce()) {
+        function();
+    }
+
+    /// Gives other threads a chance to take the lock.
+    fn let_others_in(&mut self) {
+        let lock = self.lock;
+        lock.release();
+        lock.acquire();
+    }
+
+    /// The event that waits for connections.
+    fn connections(&self) -> Option<EventPtr> {
+        // SAFETY: the event lives as long as the hold.
+        unsafe { EventPtr::new(addr_of_mut!((*self.0.as_ptr()).connections)) }
+    }
+
+    /// The event that ends a pause.
+    fn pause_over(&self) -> Option<EventPtr> {
+        // SAFETY: the event lives as long as the hold.
+        unsafe { EventPtr::new(addr_of_mut!((*self.0.as_ptr()).pause_over)) }
+    }
+
+    fn base_guard(&self) -> Guard {
+        // SAFETY: the base outlives the listener.
+        unsafe { Guard::lock(self.base()) }
+    }
+
+    fn add(&self, event: Option<EventPtr>, deadline: Option<Deadline>) -> Result<(), Refused> {
+        event.map_or(Err(Refused), |event| self.base_guard().add(event, deadline))
+    }
+
+    /// Without waiting: a callback of the event that is about to run finds that it has nothing to
+    /// do.
+    fn delete(&self, event: Option<EventPtr>) -> Result<(), Refused> {
+        event.map_or(Err(Refused), |event| {
+            self.base_guard().delete(event, Blocking::No)
+        })
+    }
+
+    /// Accepts connections from now on.
+    pub fn enable(&mut self) -> Result<(), Refused> {
+        self.enabled = true;
+        self.wait_for_connections()
+    }
+
+    /// Leaves connections in the kernel's queue.
+    pub fn disable(&mut self) -> Result<(), Refused> {
+        self.enabled = false;
+        self.stop_waiting()
+    }
+
+    /// Replaces the callback and the argument of both callbacks. Without a callback no connection
+    /// is accepted.
+    pub fn set_receiver(&mut self, receiver: Receiver) {
+        self.callback = receiver.callback;
+        self.argument = receiver.argument;
+        // A refusal was logged.
+        let _ = if receiver.callback.is_some() {
+            self.wait_for_connections()
+        } else {
+            self.stop_waiting()
+        };
+    }
+
+    /// Replaces the error callback.
+    pub fn set_error_callback(&mut self, callback: Option<EvconnlistenerErrorFn>) {
+        self.error_callback = callback;
+    }
+
+    /// Gives up the program's reference. No callback begins any more.
+    pub fn free(mut self) {
+        self.callback = None;
+        self.error_callback = None;
+        // A refusal was logged.
+        let _ = self.disable();
+        self.references -= 1;
+    }
+
+    fn accepts(&self) -> bool {
+        self.enabled && self.callback.is_some()
+    }
+
+    fn wait_for_connections(&mut self) -> Result<(), Refused> {
+        if self.accepts() && !self.paused {
+            self.add(self.connections(), None)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn stop_waiting(&mut self) -> Result<(), Refused> {
+        self.paused = false;
+        self.pause = 0;
+        let stopped = self.delete(self.connections());
+        self.delete(self.pause_over()).and(stopped)
+    }
+
+    /// Accepts what has come.
+    fn accept_all(&mut self) {
+        while self.accepts() && self.accept_one() {
+            self.let_others_in();
+        }
+    }
+
+    /// Accepts a connection; whether there may be more.
+    fn accept_one(&mut self) -> bool {
+        let mut address = MaybeUninit::<sockaddr_storage>::zeroed();
+        let address: *mut sockaddr = address.as_mut_ptr().cast();
+        let mut length = size_of::<sockaddr_storage>() as socklen_t;
+        // SAFETY: the storage has the length that is given.
+        match unsafe { sockets::accept(self.fd(), address, &mut length, self.accept_flags()) } {
+            Ok(connection) => {
+                self.pause = 0;
+                self.hand_over(OwnedSocket(connection), address, length);
+                true
+            }
+            Err(SystemError) => {
+                let error = errno();
+                if !sockets::accept_retriable(error) {
+                    self.accept_failed(error);
+                }
+                false
+            }
+        }
+    }
+
+    fn accept_flags(&self) -> c_int {
+        let blocking = self.options & option::LEAVE_SOCKETS_BLOCKING != 0;
+        let nonblocking = if blocking { 0 } else { libc::SOCK_NONBLOCK };
+        nonblocking | close_on_exec(self.options)
+    }
+
+    /// Gives a connection to the program. One whose peer has no address is gone already.
+    fn hand_over(&mut self, connection: OwnedSocket, address: *mut sockaddr, length: socklen_t) {
+        let (Some(callback), true) = (self.callback, length > 0) else {
+            return;
+        };
+        let (listener, argument) = (self.0.as_ptr(), self.argument);
+        let connection = connection.into_inner();
+        let length = length.min(size_of::<sockaddr_storage>() as socklen_t) as c_int;
+        // SAFETY: the callback is the program's; the address is complete.
+        self.run(|| unsafe { callback(listener, connection, address, length, argument) });
+    }
+
+    /// Stops for a while and tells the program, at every attempt when it asked for that.
+    fn accept_failed(&mut self, error: c_int) {
+        let first = self.pause == 0;
+        self.pause_accepting();
+        set_errno(error);
+        if let Some(callback) = self.error_callback {
+            let (listener, argument) = (self.0.as_ptr(), self.argument);
+            // SAFETY: the callback is the program's.
+            self.run(|| unsafe { callback(listener, argument) });
+        } else if first {
+            warning_with_errno!("Error from accept() call");
+        }
+    }
+
+    /// Where not even a timer can be had, the listener goes on without a pause.
+    fn pause_accepting(&mut self) {
+        self.pause = (2 * self.pause).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        let duration = time::to_timeval(self.pause);
+        if self
+            .add(self.pause_over(), Some(Deadline::After(duration)))
+            .is_ok()
+        {
+            self.paused = true;
+            // A refusal was logged; the event is out.
+            let _ = self.delete(self.connections());
+        }
+    }
+
+    /// Tries again; the event is added only after accepting has worked.
+    fn resume_accepting(&mut self) {
+        self.paused = false;
+        self.accept_all();
+        if self.wait_for_connections().is_err() {
+            self.pause_accepting();
+        }
+    }
+}
+
+impl Evconnlistener {
+    /// The base of its events.
+    pub fn base(&self) -> *mut EventBase {
+        self.connections.ev_base
+    }
+
+    /// The listening socket.
+    pub fn fd(&self) -> c_int {
+        self.connections.ev_fd
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.references -= 1;
+        let (last, lock) = (self.references == 0, self.lock);
+        lock.release();
+        if last {
+            // SAFETY: nobody else has a reference or can get one.
+            unsafe { destroy(self.0.as_ptr()) };
+        }
+    }
+}
+
+impl Deref for Hold {
+    type Target = Evconnlistener;
+    fn deref(&self) -> &Evconnlistener {
+        // SAFETY: the listener is live and its lock is held; see the type.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl DerefMut for Hold {
+    fn deref_mut(&mut self) -> &mut Evconnlistener {
+        // SAFETY: as for `deref`.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+/// # Safety
+/// The listener has no references, and its lock is not held by this thread.
+unsafe fn destroy(listener: *mut Evconnlistener) {
+    // SAFETY: the memory is there until the end of this function: callbacks of the events that
+    // are running in the loop's thread have returned when the events are deleted.
+    unsafe {
+        let base = (*listener).base();
+        for event in [
+            addr_of_mut!((*listener).connections),
+            addr_of_mut!((*listener).pause_over),
+        ] {
+            if let Some(event) = EventPtr::new(event) {
+                // A refusal was logged; the event is out.
+                let _ = Guard::lock(base).delete(event, Blocking::Yes);
+                debug::note_teardown(event);
+            }
+        }
+        if (*listener).options & option::CLOSE_ON_FREE != 0 {
+            let _ = sockets::close((*listener).fd());
+        }
+        (*listener).lock.free(RECURSIVE);
+        memory::free(listener.cast());
+    }
+}
+
+/// Runs when connections wait.
+unsafe extern "C-unwind" fn connections_wait(_: c_int, _: c_short, listener: *mut c_void) {
+    // SAFETY: the memory stays until this function has returned.
+    if let Some(mut hold) = unsafe { Hold::enter(listener.cast()) } {
+        hold.accept_all();
+    }
+}
+
+/// Runs when a pause is over.
+unsafe extern "C-unwind" fn end_pause(_: c_int, _: c_short, listener: *mut c_void) {
+    // SAFETY: the memory stays until this function has returned.
+    if let Some(mut hold) = unsafe { Hold::enter(listener.cast()) } {
+        hold.resume_accepting();
+    }
+}

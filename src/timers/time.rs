@@ -1,0 +1,126 @@
+//! The time of a base: its clock, the time cached for one pass, and the way to wall-clock time.
+
+use super::Microseconds;
+use crate::util::clock::{self, MonotonicClock};
+use libc::timeval;
+use std::ffi::c_int;
+
+const SECOND: Microseconds = 1_000_000;
+
+/// A duration or time of the program as microseconds. Microseconds outside 0..1,000,000 carry over;
+/// what does not fit saturates, so a huge duration is practically endless.
+#[inline]
+pub fn from_timeval(time: timeval) -> Microseconds {
+    time.tv_sec
+        .saturating_mul(SECOND)
+        .saturating_add(time.tv_usec)
+}
+
+/// The opposite; always normalised.
+#[inline]
+pub fn to_timeval(time: Microseconds) -> timeval {
+    if let Ok(time) = u64::try_from(time) {
+        // The usual case, which divides faster.
+        let seconds = time / SECOND as u64;
+        let tv_usec = (time - seconds * SECOND as u64) as i64;
+        return timeval {
+            tv_sec: seconds as i64,
+            tv_usec,
+        };
+    }
+    timeval {
+        tv_sec: time.div_euclid(SECOND),
+        tv_usec: time.rem_euclid(SECOND),
+    }
+}
+
+/// Clock and cached times of a base.
+pub struct BaseTime {
+    clock: MonotonicClock,
+    /// Whether a reading is kept for a pass.
+    caching: bool,
+    /// The reading that counts as now until the pass ends.
+    cached: Option<Microseconds>,
+    /// Wall-clock time minus clock time, found when first asked for after the cache was filled.
+    to_wall: Option<Microseconds>,
+}
+
+impl BaseTime {
+    /// `clock_flags` as for [`MonotonicClock::new`].
+    pub fn new(clock_flags: c_int, caching: bool) -> BaseTime {
+        BaseTime {
+            clock: MonotonicClock::new(clock_flags),
+            caching,
+            cached: None,
+            to_wall: None,
+        }
+    }
+
+    /// A fresh reading of the clock.
+    #[inline]
+    pub fn read(&mut self) -> Microseconds {
+        // Clocks are normalised and start near zero.
+        let now = self.clock.now();
+        now.tv_sec * SECOND + now.tv_usec
+    }
+
+    /// The cached time, else a fresh reading.
+    #[inline]
+    pub fn now(&mut self) -> Microseconds {
+        match self.cached {
+            Some(now) => now,
+            None => self.read(),
+        }
+    }
+
+    /// Keeps the time for this pass, if the base caches times at all; returns the reading.
+    #[inline]
+    pub fn update_cache(&mut self) -> Microseconds {
+        let now = self.read();
+        if self.caching {
+            self.cached = Some(now);
+            self.to_wall = None;
+        }
+        now
+    }
+
+    /// Ends the validity of the cached time.
+    #[inline]
+    pub fn clear_cache(&mut self) {
+        self.cached = None;
+        self.to_wall = None;
+    }
+
+    /// The cached time as wall-clock time: the same value until the cache changes.
+    pub fn cached_wall_clock(&mut self) -> Option<Microseconds> {
+        let cached = self.cached?;
+        Some(self.wall_clock_of(cached))
+    }
+
+    /// Wall-clock time of a point on the base's clock.
+    pub fn wall_clock_of(&mut self, time: Microseconds) -> Microseconds {
+        let offset = self
+            .to_wall
+            .unwrap_or_else(|| from_timeval(clock::time_of_day()) - self.read());
+        if self.cached.is_some() {
+            self.to_wall = Some(offset);
+        }
+        time.saturating_add(offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_timevals_are_normalised_and_huge_ones_saturate() {
+        let of = |tv_sec, tv_usec| from_timeval(timeval { tv_sec, tv_usec });
+        assert_eq!(of(0, 3_500_000), 3_500_000);
+        assert_eq!(of(1, -1), 999_999);
+        assert_eq!(of(i64::MAX, 999_999), i64::MAX);
+        assert_eq!(of(i64::MIN, 0), i64::MIN);
+        let back = to_timeval(-1);
+        assert_eq!((back.tv_sec, back.tv_usec), (-1, 999_999));
+    }
+}

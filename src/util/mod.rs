@@ -1,0 +1,43 @@
+//! What programs and the layers above need of the system, in portable shape.
+
+pub mod address;
+pub mod ascii;
+pub mod clock;
+pub mod date;
+pub mod environment;
+pub mod file;
+pub mod interfaces;
+pub mod random;
+pub mod resolve;
+pub mod resolve_async;
+pub mod resolve_errors;
+mod services;
+pub mod socket_address;
+pub mod sockets;
+mod text;
+pub mod weak_random;
+
+/// A system call failed; errno says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemError;
+
+/// The result of a call that reports failure by a negative number.
+fn checked(result: std::ffi::c_int) -> Result<std::ffi::c_int, SystemError> {
+    if result < 0 {
+        Err(SystemError)
+    } else {
+        Ok(result)
+    }
+}
+
+/// This thread's errno.
+pub fn errno() -> std::ffi::c_int {
+    // SAFETY: the address that libc returns is this thread's errno.
+    unsafe { *libc::__errno_location() }
+}
+
+/// Sets this thread's errno.
+pub fn set_errno(value: std::ffi::c_int) {
+    // SAFETY: as in `errno`.
+    unsafe { *libc::__errno_location() = value }
+}
