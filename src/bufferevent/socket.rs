@@ -16,6 +16,7 @@ use super::{flag, lifetime, suspension, Bufferevent, BuffereventPtr, Direction, 
 use crate::base::{EventBase, Guard as BaseGuard};
 use crate::buffer::abi::{EvbufferCallbackInfo, EVBUFFER_CB_ENABLED, EVBUFFER_FLAG_DRAINS_TO_FD};
 use crate::buffer::callbacks::Function;
+use crate::buffer::read_room::ReadRoom;
 use crate::buffer::{End, Evbuffer, Guard as BufferGuard, Refused};
 use crate::event::{assign, kind, state, EventCallbackFn};
 use crate::hooks::memory::OutOfMemory;
@@ -167,8 +168,12 @@ impl BuffereventPtr {
             return;
         }
         self.set_frozen(Direction::Read, false);
-        // SAFETY: the buffer lives as long as the bufferevent.
-        let result = unsafe { BufferGuard::new(self.input.get()) }.read(descriptor, limit);
+        // SAFETY: the buffer lives as long as the bufferevent, and the base longer; this is the
+        // thread of its loop, and only reads keep room there.
+        let result = unsafe {
+            let room = ReadRoom::kept_in(EventBase::spare(self.event(Direction::Read).base()));
+            BufferGuard::new(self.input.get()).read(descriptor, limit, room)
+        };
         let error = errno();
         self.set_frozen(Direction::Read, true);
         if let Some(count) = self.accept_result(Direction::Read, result, error) {
@@ -238,7 +243,9 @@ impl BuffereventPtr {
     fn keep_writing(self, all_went: bool) {
         // A refusal was logged.
         if self.length(Direction::Write) == 0 {
-            let _ = self.delete_event(Direction::Write);
+            if self.event(Direction::Write).is_pending() {
+                let _ = self.delete_event(Direction::Write);
+            }
         } else if self.is_running(Direction::Write) && !self.is_write_armed() {
             let _ = if all_went {
                 self.arm_write()
@@ -250,19 +257,30 @@ impl BuffereventPtr {
 
     /// What a read or write came to: a number of bytes, nothing yet, or the end of the direction,
     /// which the program is told.
+    #[inline]
     fn accept_result(
         self,
         direction: Direction,
         result: Result<usize, Refused>,
         error: c_int,
     ) -> Option<usize> {
-        let what = match result {
-            Ok(0) => BEV_EVENT_EOF,
-            Ok(count) => {
+        match result {
+            Ok(count) if count > 0 => {
                 self.set_flags(flag::ESTABLISHED);
-                return Some(count);
+                Some(count)
             }
-            Err(Refused::System) if sockets::read_write_retriable(error) => return None,
+            Err(Refused::System) if sockets::read_write_retriable(error) => None,
+            end => {
+                self.end_direction(direction, end, error);
+                None
+            }
+        }
+    }
+
+    #[cold]
+    fn end_direction(self, direction: Direction, result: Result<usize, Refused>, error: c_int) {
+        let what = match result {
+            Ok(_) => BEV_EVENT_EOF,
             Err(_) => BEV_EVENT_ERROR,
         };
         // A refusal was logged; the direction counts as disabled.
@@ -272,7 +290,6 @@ impl BuffereventPtr {
             _ => error,
         });
         self.run_event_callback(direction.told() | what, 0);
-        None
     }
 }
 

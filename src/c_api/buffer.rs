@@ -10,6 +10,7 @@ use crate::buffer::callbacks::{CallbackEntry as EvbufferCallbackEntry, Function}
 use crate::buffer::file::FileSegment as EvbufferFileSegment;
 use crate::buffer::line::LineEnd;
 use crate::buffer::position::Position as EvbufferPtr;
+use crate::buffer::read_room::ReadRoom;
 use crate::buffer::transport::READ_LIMIT;
 use crate::buffer::{End, Evbuffer, Guard, Refused};
 use crate::hooks::threads::Lock;
@@ -498,7 +499,7 @@ pub unsafe extern "C-unwind" fn evbuffer_read(
         .unwrap_or(READ_LIMIT)
         .min(READ_LIMIT);
     // SAFETY: the caller guarantees the buffer.
-    count(unsafe { Guard::new(buffer) }.read(fd, limit))
+    count(unsafe { Guard::new(buffer) }.read(fd, limit, ReadRoom::FRESH))
 }
 
 /// Finds the string of `len` bytes at `what`, at the position `start` or behind it; NULL is the
