@@ -34,24 +34,46 @@ fn system_result(count: isize) -> Result<usize, Refused> {
     usize::try_from(count).map_err(|_| Refused::System)
 }
 
-fn read_vectors(descriptor: c_int, vectors: &mut [libc::iovec]) -> Result<usize, Refused> {
-    // SAFETY: the vectors describe writable memory of the buffer.
-    system_result(unsafe {
-        match vectors {
-            [vector] => libc::read(descriptor, vector.iov_base, vector.iov_len),
-            _ => libc::readv(descriptor, vectors.as_ptr(), vectors.len() as c_int),
-        }
-    })
+/// What is read from or written to.
+#[derive(Clone, Copy)]
+pub enum Descriptor {
+    /// Anything.
+    Any(c_int),
+    /// A socket, for which the kernel has a shorter way. Anything else is refused with ENOTSOCK.
+    Socket(c_int),
 }
 
-fn write_vectors(descriptor: c_int, vectors: &[libc::iovec]) -> Result<usize, Refused> {
-    // SAFETY: the vectors describe data of the buffer.
-    system_result(unsafe {
-        match vectors {
-            [vector] => libc::write(descriptor, vector.iov_base, vector.iov_len),
-            _ => libc::writev(descriptor, vectors.as_ptr(), vectors.len() as c_int),
-        }
-    })
+impl Descriptor {
+    fn number(self) -> c_int {
+        let (Descriptor::Any(number) | Descriptor::Socket(number)) = self;
+        number
+    }
+
+    fn read(self, vectors: &mut [libc::iovec]) -> Result<usize, Refused> {
+        // SAFETY: the vectors describe writable memory of the buffer.
+        system_result(unsafe {
+            match (self, &*vectors) {
+                (Descriptor::Any(fd), [vector]) => libc::read(fd, vector.iov_base, vector.iov_len),
+                (Descriptor::Socket(fd), [vector]) => {
+                    libc::recv(fd, vector.iov_base, vector.iov_len, 0)
+                }
+                _ => libc::readv(self.number(), vectors.as_ptr(), vectors.len() as c_int),
+            }
+        })
+    }
+
+    fn write(self, vectors: &[libc::iovec]) -> Result<usize, Refused> {
+        // SAFETY: the vectors describe data of the buffer.
+        system_result(unsafe {
+            match (self, vectors) {
+                (Descriptor::Any(fd), [vector]) => libc::write(fd, vector.iov_base, vector.iov_len),
+                (Descriptor::Socket(fd), [vector]) => {
+                    libc::send(fd, vector.iov_base, vector.iov_len, 0)
+                }
+                _ => libc::writev(self.number(), vectors.as_ptr(), vectors.len() as c_int),
+            }
+        })
+    }
 }
 
 impl Guard {
@@ -59,7 +81,12 @@ impl Guard {
     ///
     /// Bytes go into the free space at the end and, beyond that, into a new chain that is cut to
     /// what arrived: no buffer holds memory for the whole limit.
-    pub fn read(&self, descriptor: c_int, limit: usize, room: ReadRoom) -> Result<usize, Refused> {
+    pub fn read(
+        &self,
+        descriptor: Descriptor,
+        limit: usize,
+        room: ReadRoom,
+    ) -> Result<usize, Refused> {
         self.check_frozen(End::Back)?;
         self.check_total(limit)?;
         if limit == 0 {
@@ -83,7 +110,7 @@ impl Guard {
                 Err(_) => {}
             }
         }
-        let result = read_vectors(descriptor, &mut vectors[..used]);
+        let result = descriptor.read(&mut vectors[..used]);
         let count = *result.as_ref().unwrap_or(&0);
         let in_place = count.min(present);
         if let Some(slot) = self.first_slot_with_space().filter(|_| in_place > 0) {
@@ -114,7 +141,7 @@ impl Guard {
 
     /// Writes up to `limit` bytes (all, for `None`) from the front with one system call, and
     /// removes what was written.
-    pub fn write(&self, descriptor: c_int, limit: Option<usize>) -> Result<usize, Refused> {
+    pub fn write(&self, descriptor: Descriptor, limit: Option<usize>) -> Result<usize, Refused> {
         self.check_frozen(End::Front)?;
         let limit = limit.unwrap_or(usize::MAX).min(self.length.get());
         if limit == 0 {
@@ -122,9 +149,11 @@ impl Guard {
         }
         let first = self.chains().find(|chain| chain.length.get() > 0);
         let written = match first {
-            Some(chain) if chain.is(flag::SENDFILE) => send_file(descriptor, chain, limit)?,
+            Some(chain) if chain.is(flag::SENDFILE) => {
+                send_file(descriptor.number(), chain, limit)?
+            }
             Some(chain) if chain.length.get() >= limit => {
-                write_vectors(descriptor, &[data_vector(chain, limit)])?
+                descriptor.write(&[data_vector(chain, limit)])?
             }
             _ => self.write_from_memory(descriptor, limit)?,
         };
@@ -134,7 +163,7 @@ impl Guard {
         Ok(written)
     }
 
-    fn write_from_memory(&self, descriptor: c_int, limit: usize) -> Result<usize, Refused> {
+    fn write_from_memory(&self, descriptor: Descriptor, limit: usize) -> Result<usize, Refused> {
         let mut vectors = [NO_VECTOR; WRITE_PIECES];
         let mut used = 0;
         let mut left = limit;
@@ -150,7 +179,7 @@ impl Guard {
             used += 1;
             left -= length;
         }
-        write_vectors(descriptor, &vectors[..used])
+        descriptor.write(&vectors[..used])
     }
 }
 

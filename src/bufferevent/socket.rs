@@ -17,6 +17,7 @@ use crate::base::{EventBase, Guard as BaseGuard};
 use crate::buffer::abi::{EvbufferCallbackInfo, EVBUFFER_CB_ENABLED, EVBUFFER_FLAG_DRAINS_TO_FD};
 use crate::buffer::callbacks::Function;
 use crate::buffer::read_room::ReadRoom;
+use crate::buffer::transport::Descriptor;
 use crate::buffer::{End, Evbuffer, Guard as BufferGuard, Refused};
 use crate::event::{assign, kind, state, EventCallbackFn};
 use crate::hooks::memory::OutOfMemory;
@@ -170,11 +171,10 @@ impl BuffereventPtr {
         self.set_frozen(Direction::Read, false);
         // SAFETY: the buffer lives as long as the bufferevent, and the base longer; this is the
         // thread of its loop, and only reads keep room there.
-        let result = unsafe {
+        let (result, error) = self.transfer(descriptor, |descriptor| unsafe {
             let room = ReadRoom::kept_in(EventBase::spare(self.event(Direction::Read).base()));
             BufferGuard::new(self.input.get()).read(descriptor, limit, room)
-        };
-        let error = errno();
+        });
         self.set_frozen(Direction::Read, true);
         if let Some(count) = self.accept_result(Direction::Read, result, error) {
             self.charge(Direction::Read, count as isize);
@@ -218,8 +218,9 @@ impl BuffereventPtr {
         let descriptor = self.event(Direction::Write).fd();
         self.set_frozen(Direction::Write, false);
         // SAFETY: the buffer lives as long as the bufferevent.
-        let result = unsafe { BufferGuard::new(self.output.get()) }.write(descriptor, Some(limit));
-        let error = errno();
+        let (result, error) = self.transfer(descriptor, |descriptor| unsafe {
+            BufferGuard::new(self.output.get()).write(descriptor, Some(limit))
+        });
         self.set_frozen(Direction::Write, true);
         let count = self.accept_result(Direction::Write, result, error);
         match count {
@@ -236,6 +237,24 @@ impl BuffereventPtr {
             }
         }
         count
+    }
+
+    /// One read or write, as of a socket until that turns out to be wrong; its result and errno.
+    #[inline]
+    fn transfer(
+        self,
+        descriptor: c_int,
+        call: impl Fn(Descriptor) -> Result<usize, Refused>,
+    ) -> (Result<usize, Refused>, c_int) {
+        if !self.has(flag::NO_SOCKET) {
+            let result = call(Descriptor::Socket(descriptor));
+            let error = errno();
+            if result != Err(Refused::System) || error != libc::ENOTSOCK {
+                return (result, error);
+            }
+            self.set_flags(flag::NO_SOCKET);
+        }
+        (call(Descriptor::Any(descriptor)), errno())
     }
 
     /// After an attempt: goes on with the rest of the output, asking the kernel first unless all
