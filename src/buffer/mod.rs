@@ -164,13 +164,13 @@ impl Evbuffer {
     /// Takes the lock, if there is one.
     #[inline]
     pub fn lock(&self) {
-        self.lock.get().acquire();
+        self.lock.get().acquire_if_any();
     }
 
     /// Gives the lock up.
     #[inline]
     pub fn unlock(&self) {
-        self.lock.get().release();
+        self.lock.get().release_if_any();
     }
 
     /// The number of bytes.

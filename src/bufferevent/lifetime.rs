@@ -197,7 +197,7 @@ impl BuffereventPtr {
         if last {
             self.end();
         }
-        lock.release();
+        lock.release_if_any();
         last
     }
 
@@ -291,7 +291,7 @@ impl Guard {
     pub unsafe fn acquire(bufferevent: *mut Bufferevent) -> Guard {
         // SAFETY: the caller guarantees the bufferevent, which is therefore not null.
         let guard = unsafe { Guard::adopt(bufferevent) };
-        guard.lock().acquire();
+        guard.lock().acquire_if_any();
         guard
     }
 
