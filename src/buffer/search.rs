@@ -73,14 +73,14 @@ impl Cursor {
 /// Bytes collected around the boundaries of chains. Strings up to half of its size need no
 /// memory from the allocator.
 struct Scratch {
-    fixed: [u8; 2048],
+    fixed: [u8; 256],
     allocated: Array<u8>,
 }
 
 impl Scratch {
     const fn new() -> Self {
         Scratch {
-            fixed: [0; 2048],
+            fixed: [0; 256],
             allocated: Array::new(),
         }
     }
@@ -119,7 +119,7 @@ fn collect(from: Cursor, overlap: usize, room: &mut [u8]) -> Option<usize> {
 /// The first occurrence of the string at or after the cursor.
 fn find(what: &[u8], from: Cursor) -> Option<Cursor> {
     let length = what.len();
-    let mut substring = Substring::new(what, from.bytes()?);
+    let mut substring = Substring::new(what);
     let mut scratch = Scratch::new();
     let mut cursor = Some(from);
     while let Some(here) = cursor {

@@ -1,49 +1,71 @@
 //! Finding a string in one piece of memory, over and over.
 //!
-//! The general algorithm is linear but slow when the data is full of beginnings of the string. Most
-//! strings have a byte, or two neighbouring ones, that are rare in the data: then it is much
-//! faster to look for these alone and to compare the whole string only where they are. What is
-//! rare is learned from a sample. Data may prove the sample wrong, so comparisons that fail are
-//! counted against the bytes passed over, and when they get out of hand the next method takes over.
+//! Nothing is faster than looking for the first byte of the string and comparing where it is, as
+//! long as that byte is rare: there is nothing to prepare, and the data passes as fast as the
+//! memory gives it. Where the byte is frequent, preparation pays. A sample of the data tells which
+//! two neighbouring bytes of the string are rare in it, and only where these are the string is
+//! compared. Where they are frequent too, a general algorithm takes over, whose time is linear
+//! whatever the data is. Comparisons that fail are counted against the bytes passed over; when
+//! they get out of hand, it is the next method's turn.
 
-use memchr::memmem::Finder;
+use memchr::{memchr, memmem::Finder};
 
 /// Places looked at to learn what is rare.
 const SAMPLE: usize = 256;
+/// Shorter data is not worth a sample.
+const WORTH_SAMPLING: usize = 8 * SAMPLE;
 
 /// A string to find, and what was learned about the data it is looked for in.
 pub struct Substring<'n> {
     needle: &'n [u8],
-    whole: Finder<'n>,
-    /// The methods to try before the general one, best last.
-    probes: [Option<Probe<'n>>; 2],
+    method: Method<'n>,
+}
+
+enum Method<'n> {
+    Probe(Probe<'n>),
+    General(Finder<'n>),
 }
 
 impl<'n> Substring<'n> {
-    /// Prepares for looking for `needle`, which is not empty, in data that begins with `data`.
-    pub fn new(needle: &'n [u8], data: &[u8]) -> Substring<'n> {
+    /// Gets ready to look for `needle`, which is not empty.
+    #[inline]
+    pub fn new(needle: &'n [u8]) -> Substring<'n> {
         Substring {
             needle,
-            whole: Finder::new(needle),
-            probes: choose_probes(needle, data),
+            method: Method::Probe(Probe::for_first_byte(needle)),
         }
     }
 
     /// Where the string first occurs.
+    #[inline]
     pub fn find_in(&mut self, data: &[u8]) -> Option<usize> {
         let mut from = 0;
-        for place in self.probes.iter_mut().rev() {
-            let Some(probe) = place else { continue };
-            match probe.find(self.needle, data, from) {
+        loop {
+            let outcome = match &mut self.method {
+                Method::Probe(probe) => probe.find(self.needle, data, from),
+                Method::General(finder) => {
+                    return finder.find(&data[from..]).map(|index| from + index)
+                }
+            };
+            match outcome {
                 Outcome::Found(start) => return Some(start),
                 Outcome::Absent => return None,
                 Outcome::Hopeless(reached) => {
-                    *place = None;
                     from = reached;
+                    self.take_next_method(&data[from..]);
                 }
             }
         }
-        self.whole.find(&data[from..]).map(|index| from + index)
+    }
+
+    #[cold]
+    fn take_next_method(&mut self, data: &[u8]) {
+        let before_sampling = matches!(&self.method, Method::Probe(probe) if !probe.is_sampled());
+        self.method = if before_sampling && data.len() >= WORTH_SAMPLING {
+            Method::Probe(Probe::for_rare_pair(self.needle, data))
+        } else {
+            Method::General(Finder::new(self.needle))
+        };
     }
 }
 
@@ -57,58 +79,104 @@ enum Outcome {
     Hopeless(usize),
 }
 
-/// A rare part of the string to look for.
+/// A part of the string to look for.
 struct Probe<'n> {
-    part: Finder<'n>,
+    part: Part<'n>,
     /// Where it is in the string.
     offset: usize,
-    /// What each byte passed over earns and what each comparison costs besides its bytes.
-    earning: isize,
-    cost: isize,
+    /// What failed comparisons may still cost. A byte passed over adds to it.
     balance: isize,
 }
 
+enum Part<'n> {
+    Byte(u8),
+    Pair(Finder<'n>),
+}
+
 impl<'n> Probe<'n> {
-    /// One byte is looked for at the speed of memory, which comparisons soon spoil: then two are
-    /// better.
-    fn for_byte(needle: &'n [u8], offset: usize) -> Self {
-        Self::new(&needle[offset..offset + 1], offset, 1, 1024)
-    }
-
-    /// After two bytes comes the general algorithm, which may be slower than many comparisons.
-    fn for_two_bytes(needle: &'n [u8], offset: usize) -> Self {
-        Self::new(&needle[offset..offset + 2], offset, 4, 64)
-    }
-
-    fn new(part: &'n [u8], offset: usize, earning: isize, cost: isize) -> Self {
+    #[inline]
+    fn for_first_byte(needle: &[u8]) -> Self {
         Probe {
-            part: Finder::new(part),
+            part: Part::Byte(needle[0]),
+            offset: 0,
+            balance: 16 * 1024,
+        }
+    }
+
+    /// For a string of at least two bytes.
+    fn for_rare_pair(needle: &'n [u8], data: &[u8]) -> Self {
+        let offset = rarest_pair(needle, data);
+        Probe {
+            part: Part::Pair(Finder::new(&needle[offset..offset + 2])),
             offset,
-            earning,
-            cost,
             balance: 4096,
         }
     }
 
+    fn is_sampled(&self) -> bool {
+        matches!(self.part, Part::Pair(_))
+    }
+
+    /// What each byte passed over earns, and what each failed comparison costs besides its bytes.
+    /// One byte is looked for at the speed of memory, which comparisons soon spoil. What comes
+    /// after a pair may be slower than many comparisons.
+    fn prices(&self) -> (isize, isize) {
+        match self.part {
+            Part::Byte(_) => (1, 1024),
+            Part::Pair(_) => (4, 64),
+        }
+    }
+
+    #[inline]
     fn find(&mut self, needle: &[u8], data: &[u8], from: usize) -> Outcome {
-        let behind = needle.len() - self.offset - self.part.needle().len();
-        let Some(end) = data.len().checked_sub(behind) else {
+        // Behind this, too little of the string would follow.
+        let Some(end) = data.len().checked_sub(needle.len()) else {
             return Outcome::Absent;
         };
-        let mut at = from + self.offset;
-        while let Some(passed) = data.get(at..end).and_then(|rest| self.part.find(rest)) {
-            let start = at + passed - self.offset;
+        let mut start = from;
+        while start <= end {
+            let places = start + self.offset..end + self.offset + self.part.length();
+            let Some(passed) = self.part.find(&data[places]) else {
+                break;
+            };
+            start += passed;
             if data[start..].starts_with(needle) {
                 return Outcome::Found(start);
             }
-            at += passed + 1;
-            self.balance += self.earning * passed as isize - self.cost - needle.len() as isize;
+            start += 1;
+            let (earning, cost) = self.prices();
+            self.balance += earning * passed as isize - cost - needle.len() as isize;
             if self.balance < 0 {
-                return Outcome::Hopeless(start + 1);
+                return Outcome::Hopeless(start);
             }
         }
         Outcome::Absent
     }
+}
+
+impl Part<'_> {
+    fn length(&self) -> usize {
+        match self {
+            Part::Byte(_) => 1,
+            Part::Pair(_) => 2,
+        }
+    }
+
+    #[inline]
+    fn find(&self, data: &[u8]) -> Option<usize> {
+        match self {
+            Part::Byte(byte) => memchr(*byte, data),
+            Part::Pair(finder) => finder.find(data),
+        }
+    }
+}
+
+/// Where in the string the two neighbouring bytes begin that are rarest in a sample of the data.
+fn rarest_pair(needle: &[u8], data: &[u8]) -> usize {
+    let counts = Counts::of(data);
+    let pairs = needle.windows(2).enumerate();
+    let rarest = pairs.min_by_key(|(_, pair)| counts.of_pair(pair));
+    rarest.map_or(0, |(offset, _)| offset)
 }
 
 /// How often bytes, and pairs of them, were seen in a sample of the data.
@@ -118,11 +186,6 @@ struct Counts {
 }
 
 impl Counts {
-    /// Pairs share counters; that makes a rare pair look frequent, never the other way round.
-    fn pair(pair: &[u8]) -> usize {
-        usize::from(pair[0].wrapping_mul(37) ^ pair[1])
-    }
-
     fn of(data: &[u8]) -> Counts {
         let mut counts = Counts {
             bytes: [0; 256],
@@ -131,32 +194,24 @@ impl Counts {
         // An odd step sees both halves of data that alternates.
         for pair in data.windows(2).step_by((data.len() / SAMPLE) | 1) {
             counts.bytes[usize::from(pair[0])] += 1;
-            counts.pairs[Counts::pair(pair)] += 1;
+            counts.pairs[Counts::index(pair)] += 1;
         }
         counts
     }
-}
 
-/// The methods that a sample of the data promises to be good. Short data is not worth a sample.
-fn choose_probes<'n>(needle: &'n [u8], data: &[u8]) -> [Option<Probe<'n>>; 2] {
-    if data.len() < 8 * SAMPLE || needle.len() < 2 {
-        return [None, None];
+    /// Pairs share counters; that makes a rare pair look frequent, never the other way round.
+    fn index(pair: &[u8]) -> usize {
+        usize::from(pair[0].wrapping_mul(37) ^ pair[1])
     }
-    let counts = Counts::of(data);
-    let byte_count = |byte: u8| counts.bytes[usize::from(byte)];
-    let rarest_pair = needle.windows(2).enumerate().min_by_key(|(_, pair)| {
-        let single = byte_count(pair[0]).min(byte_count(pair[1]));
-        (counts.pairs[Counts::pair(pair)], single)
-    });
-    let rarest_byte = needle
-        .iter()
-        .enumerate()
-        .min_by_key(|(_, &byte)| byte_count(byte));
-    let unseen_byte = rarest_byte.filter(|(_, &byte)| byte_count(byte) == 0);
-    [
-        rarest_pair.map(|(offset, _)| Probe::for_two_bytes(needle, offset)),
-        unseen_byte.map(|(offset, _)| Probe::for_byte(needle, offset)),
-    ]
+
+    /// How often a pair was seen; between equals, its rarer byte decides.
+    fn of_pair(&self, pair: &[u8]) -> (u16, u16) {
+        let byte = |byte: u8| self.bytes[usize::from(byte)];
+        (
+            self.pairs[Counts::index(pair)],
+            byte(pair[0]).min(byte(pair[1])),
+        )
+    }
 }
 
 #[cfg(test)]
@@ -169,7 +224,7 @@ mod tests {
     }
 
     fn check(needle: &[u8], data: &[u8]) {
-        let mut substring = Substring::new(needle, data);
+        let mut substring = Substring::new(needle);
         for piece in [data, &data[..data.len() / 2], &data[data.len() / 2..]] {
             assert_eq!(substring.find_in(piece), naive(needle, piece));
         }
@@ -209,7 +264,7 @@ mod tests {
         let first = vec![b'a'; 1 << 20];
         let mut needle = vec![b'b'; 50_000];
         needle[49_999] = b'c';
-        let mut substring = Substring::new(&needle, &first);
+        let mut substring = Substring::new(&needle);
         assert_eq!(substring.find_in(&first), None);
         let start = std::time::Instant::now();
         for tail in [&b"b"[..], b"bc", b"bbbbbbbc", b"c"] {
