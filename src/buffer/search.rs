@@ -97,8 +97,8 @@ impl Scratch {
 }
 
 /// Copies bytes from the cursor on, across chains: up to and including `overlap` bytes of the
-/// first chain that has more than that, or until the room is full. Returns how many.
-fn collect(from: Cursor, overlap: usize, room: &mut [u8]) -> Option<usize> {
+/// first chain that has more than that, or until the room is full. Returns them.
+fn collect(from: Cursor, overlap: usize, room: &mut [u8]) -> Option<&[u8]> {
     let mut used = 0;
     let mut cursor = Some(from);
     while let Some(here) = cursor {
@@ -113,37 +113,31 @@ fn collect(from: Cursor, overlap: usize, room: &mut [u8]) -> Option<usize> {
         }
         cursor = here.advance(part.len());
     }
-    Some(used)
+    Some(&room[..used])
 }
 
 /// The first occurrence of the string at or after the cursor.
 fn find(what: &[u8], from: Cursor) -> Option<Cursor> {
     let length = what.len();
     let mut substring = Substring::new(what);
-    let mut scratch = Scratch::new();
+    let mut scratch = None;
     let mut cursor = Some(from);
     while let Some(here) = cursor {
         if here.left < length {
             return None;
         }
-        let bytes = here.bytes()?;
-        let searched = if bytes.len() >= length {
-            if let Some(index) = substring.find_in(bytes) {
-                return here.advance(index);
-            }
-            bytes.len()
-        } else {
-            let Some(room) = scratch.room(length) else {
+        let mut bytes = here.bytes()?;
+        if bytes.len() < length {
+            let Some(room) = scratch.get_or_insert_with(Scratch::new).room(length) else {
                 return find_in_place(what, here);
             };
-            let used = collect(here, length - 1, room)?;
-            if let Some(index) = substring.find_in(&room[..used]) {
-                return here.advance(index);
-            }
-            used
-        };
+            bytes = collect(here, length - 1, room)?;
+        }
+        if let Some(index) = substring.find_in(bytes) {
+            return here.advance(index);
+        }
         // The last bytes may begin an occurrence that ends further on.
-        cursor = here.advance(searched - (length - 1));
+        cursor = here.advance(bytes.len() - (length - 1));
     }
     None
 }

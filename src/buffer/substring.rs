@@ -8,7 +8,8 @@
 //! whatever the data is. Comparisons that fail are counted against the bytes passed over; when
 //! they get out of hand, it is the next method's turn.
 
-use memchr::{memchr, memmem::Finder};
+use memchr::memmem::Finder;
+use std::ffi::{c_int, c_void};
 
 /// Places looked at to learn what is rare.
 const SAMPLE: usize = 256;
@@ -22,7 +23,9 @@ pub struct Substring<'n> {
 }
 
 enum Method<'n> {
-    Probe(Probe<'n>),
+    FirstByte(Account),
+    /// Two neighbouring bytes that begin so far into the string.
+    RarePair(Finder<'n>, usize, Account),
     General(Finder<'n>),
 }
 
@@ -32,19 +35,27 @@ impl<'n> Substring<'n> {
     pub fn new(needle: &'n [u8]) -> Substring<'n> {
         Substring {
             needle,
-            method: Method::Probe(Probe::for_first_byte(needle)),
+            method: Method::FirstByte(Account::FIRST_BYTE),
         }
     }
 
     /// Where the string first occurs.
     #[inline]
     pub fn find_in(&mut self, data: &[u8]) -> Option<usize> {
+        let needle = self.needle;
         let mut from = 0;
         loop {
             let outcome = match &mut self.method {
-                Method::Probe(probe) => probe.find(self.needle, data, from),
+                Method::FirstByte(account) => {
+                    let find = |places: &[u8]| find_byte(needle[0], places);
+                    probe(needle, data, from, 0, find, account)
+                }
+                Method::RarePair(pair, offset, account) => {
+                    let find = |places: &[u8]| pair.find(places);
+                    probe(needle, data, from, *offset, find, account)
+                }
                 Method::General(finder) => {
-                    return finder.find(&data[from..]).map(|index| from + index)
+                    return finder.find(&data[from..]).map(|index| from + index);
                 }
             };
             match outcome {
@@ -60,9 +71,12 @@ impl<'n> Substring<'n> {
 
     #[cold]
     fn take_next_method(&mut self, data: &[u8]) {
-        let before_sampling = matches!(&self.method, Method::Probe(probe) if !probe.is_sampled());
-        self.method = if before_sampling && data.len() >= WORTH_SAMPLING {
-            Method::Probe(Probe::for_rare_pair(self.needle, data))
+        let worth_sampling =
+            matches!(self.method, Method::FirstByte(_)) && data.len() >= WORTH_SAMPLING;
+        self.method = if worth_sampling {
+            let offset = rarest_pair(self.needle, data);
+            let pair = Finder::new(&self.needle[offset..offset + 2]);
+            Method::RarePair(pair, offset, Account::RARE_PAIR)
         } else {
             Method::General(Finder::new(self.needle))
         };
@@ -79,96 +93,71 @@ enum Outcome {
     Hopeless(usize),
 }
 
-/// A part of the string to look for.
-struct Probe<'n> {
-    part: Part<'n>,
-    /// Where it is in the string.
+/// Looks, from a place on, for a part of the string that is `offset` bytes into it, and compares
+/// the string wherever the part is.
+#[inline]
+fn probe(
+    needle: &[u8],
+    data: &[u8],
+    from: usize,
     offset: usize,
-    /// What failed comparisons may still cost. A byte passed over adds to it.
+    find_part: impl Fn(&[u8]) -> Option<usize>,
+    account: &mut Account,
+) -> Outcome {
+    let mut start = from;
+    while let Some(passed) = data.get(start + offset..).and_then(&find_part) {
+        start += passed;
+        if data[start..].starts_with(needle) {
+            return Outcome::Found(start);
+        }
+        start += 1;
+        if !account.settle(passed, needle.len()) {
+            return Outcome::Hopeless(start);
+        }
+    }
+    Outcome::Absent
+}
+
+/// Counts comparisons that fail against the bytes passed over.
+struct Account {
+    /// What each byte passed over earns.
+    earning: isize,
+    /// What each failed comparison costs, besides its bytes.
+    cost: isize,
     balance: isize,
 }
 
-enum Part<'n> {
-    Byte(u8),
-    Pair(Finder<'n>),
-}
+impl Account {
+    /// One byte is looked for at the speed of memory, which comparisons soon spoil; a few of them
+    /// cost as much as preparing anything else.
+    const FIRST_BYTE: Account = Account {
+        earning: 1,
+        cost: 1024,
+        balance: 16 * 1024,
+    };
 
-impl<'n> Probe<'n> {
+    /// What comes after two bytes may be slower than many comparisons.
+    const RARE_PAIR: Account = Account {
+        earning: 4,
+        cost: 64,
+        balance: 4096,
+    };
+
+    /// A comparison has failed. Whether the account allows more.
     #[inline]
-    fn for_first_byte(needle: &[u8]) -> Self {
-        Probe {
-            part: Part::Byte(needle[0]),
-            offset: 0,
-            balance: 16 * 1024,
-        }
-    }
-
-    /// For a string of at least two bytes.
-    fn for_rare_pair(needle: &'n [u8], data: &[u8]) -> Self {
-        let offset = rarest_pair(needle, data);
-        Probe {
-            part: Part::Pair(Finder::new(&needle[offset..offset + 2])),
-            offset,
-            balance: 4096,
-        }
-    }
-
-    fn is_sampled(&self) -> bool {
-        matches!(self.part, Part::Pair(_))
-    }
-
-    /// What each byte passed over earns, and what each failed comparison costs besides its bytes.
-    /// One byte is looked for at the speed of memory, which comparisons soon spoil. What comes
-    /// after a pair may be slower than many comparisons.
-    fn prices(&self) -> (isize, isize) {
-        match self.part {
-            Part::Byte(_) => (1, 1024),
-            Part::Pair(_) => (4, 64),
-        }
-    }
-
-    #[inline]
-    fn find(&mut self, needle: &[u8], data: &[u8], from: usize) -> Outcome {
-        // Behind this, too little of the string would follow.
-        let Some(end) = data.len().checked_sub(needle.len()) else {
-            return Outcome::Absent;
-        };
-        let mut start = from;
-        while start <= end {
-            let places = start + self.offset..end + self.offset + self.part.length();
-            let Some(passed) = self.part.find(&data[places]) else {
-                break;
-            };
-            start += passed;
-            if data[start..].starts_with(needle) {
-                return Outcome::Found(start);
-            }
-            start += 1;
-            let (earning, cost) = self.prices();
-            self.balance += earning * passed as isize - cost - needle.len() as isize;
-            if self.balance < 0 {
-                return Outcome::Hopeless(start);
-            }
-        }
-        Outcome::Absent
+    fn settle(&mut self, passed: usize, compared: usize) -> bool {
+        self.balance += self.earning * passed as isize - self.cost - compared as isize;
+        self.balance >= 0
     }
 }
 
-impl Part<'_> {
-    fn length(&self) -> usize {
-        match self {
-            Part::Byte(_) => 1,
-            Part::Pair(_) => 2,
-        }
-    }
-
-    #[inline]
-    fn find(&self, data: &[u8]) -> Option<usize> {
-        match self {
-            Part::Byte(byte) => memchr(*byte, data),
-            Part::Pair(finder) => finder.find(data),
-        }
-    }
+/// Where a byte first occurs.
+#[inline]
+fn find_byte(byte: u8, data: &[u8]) -> Option<usize> {
+    let start = data.as_ptr().cast::<c_void>();
+    // SAFETY: the slice says how many bytes may be read.
+    let found = unsafe { libc::memchr(start, c_int::from(byte), data.len()) };
+    (!found.is_null()).then(|| found as usize - start as usize)
 }
 
 /// Where in the string the two neighbouring bytes begin that are rarest in a sample of the data.
