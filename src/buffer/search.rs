@@ -3,7 +3,7 @@
 
 use super::chain::ChainPtr;
 use super::position::Position;
-use super::substring::Substring;
+use super::substring::{find_byte, Substring};
 use super::{file, Evbuffer, Guard};
 use crate::hooks::memory::Array;
 
@@ -70,15 +70,15 @@ impl Cursor {
     }
 }
 
-/// Bytes collected around the boundaries of chains. Strings up to half of its size need no
-/// memory from the allocator.
+/// Bytes collected around the boundaries of chains.
 struct Scratch {
+    /// Enough for strings up to half of its size.
     fixed: [u8; 256],
     allocated: Array<u8>,
 }
 
 impl Scratch {
-    const fn new() -> Self {
+    fn new() -> Self {
         Scratch {
             fixed: [0; 256],
             allocated: Array::new(),
@@ -94,26 +94,29 @@ impl Scratch {
         self.allocated.try_extend_to(size, 0).ok()?;
         Some(&mut self.allocated)
     }
-}
 
-/// Copies bytes from the cursor on, across chains: up to and including `overlap` bytes of the
-/// first chain that has more than that, or until the room is full. Returns them.
-fn collect(from: Cursor, overlap: usize, room: &mut [u8]) -> Option<&[u8]> {
-    let mut used = 0;
-    let mut cursor = Some(from);
-    while let Some(here) = cursor {
-        let bytes = here.bytes()?;
-        let long = used > 0 && bytes.len() > overlap;
-        let part = if long { &bytes[..overlap] } else { bytes };
-        let part = &part[..part.len().min(room.len() - used)];
-        room[used..used + part.len()].copy_from_slice(part);
-        used += part.len();
-        if long || used == room.len() {
-            break;
+    /// Copies bytes from the cursor on, across chains: all but the last one of `length` in the
+    /// first chain that has so many, or until the room is full.
+    #[inline(never)]
+    fn collect(&mut self, from: Cursor, length: usize) -> Option<&[u8]> {
+        let room = self.room(length)?;
+        let overlap = length - 1;
+        let mut used = 0;
+        let mut cursor = Some(from);
+        while let Some(here) = cursor {
+            let bytes = here.bytes()?;
+            let long = used > 0 && bytes.len() > overlap;
+            let part = if long { &bytes[..overlap] } else { bytes };
+            let part = &part[..part.len().min(room.len() - used)];
+            room[used..used + part.len()].copy_from_slice(part);
+            used += part.len();
+            if long || used == room.len() {
+                break;
+            }
+            cursor = here.advance(part.len());
         }
-        cursor = here.advance(part.len());
+        Some(&room[..used])
     }
-    Some(&room[..used])
 }
 
 /// The first occurrence of the string at or after the cursor.
@@ -128,10 +131,18 @@ fn find(what: &[u8], from: Cursor) -> Option<Cursor> {
         }
         let mut bytes = here.bytes()?;
         if bytes.len() < length {
-            let Some(room) = scratch.get_or_insert_with(Scratch::new).room(length) else {
-                return find_in_place(what, here);
-            };
-            bytes = collect(here, length - 1, room)?;
+            // Mostly nothing begins in what is left of a chain.
+            if find_byte(what[0], bytes).is_none() {
+                cursor = here.advance(bytes.len());
+                continue;
+            }
+            match scratch
+                .get_or_insert_with(Scratch::new)
+                .collect(here, length)
+            {
+                Some(collected) => bytes = collected,
+                None => return find_in_place(what, here),
+            }
         }
         if let Some(index) = substring.find_in(bytes) {
             return here.advance(index);

@@ -12,9 +12,9 @@ use memchr::memmem::Finder;
 use std::ffi::{c_int, c_void};
 
 /// Places looked at to learn what is rare.
-const SAMPLE: usize = 256;
+const SAMPLE: usize = 128;
 /// Shorter data is not worth a sample.
-const WORTH_SAMPLING: usize = 8 * SAMPLE;
+const WORTH_SAMPLING: usize = 16 * SAMPLE;
 
 /// A string to find, and what was learned about the data it is looked for in.
 pub struct Substring<'n> {
@@ -23,9 +23,8 @@ pub struct Substring<'n> {
 }
 
 enum Method<'n> {
-    FirstByte(Account),
-    /// Two neighbouring bytes that begin so far into the string.
-    RarePair(Finder<'n>, usize, Account),
+    FirstByte(FirstByteAccount),
+    RarePair(RarePair<'n>),
     General(Finder<'n>),
 }
 
@@ -35,7 +34,7 @@ impl<'n> Substring<'n> {
     pub fn new(needle: &'n [u8]) -> Substring<'n> {
         Substring {
             needle,
-            method: Method::FirstByte(Account::FIRST_BYTE),
+            method: Method::FirstByte(Account { balance: 16 * 1024 }),
         }
     }
 
@@ -50,10 +49,7 @@ impl<'n> Substring<'n> {
                     let find = |places: &[u8]| find_byte(needle[0], places);
                     probe(needle, data, from, 0, find, account)
                 }
-                Method::RarePair(pair, offset, account) => {
-                    let find = |places: &[u8]| pair.find(places);
-                    probe(needle, data, from, *offset, find, account)
-                }
+                Method::RarePair(pair) => pair.probe(needle, data, from),
                 Method::General(finder) => {
                     return finder.find(&data[from..]).map(|index| from + index);
                 }
@@ -74,9 +70,7 @@ impl<'n> Substring<'n> {
         let worth_sampling =
             matches!(self.method, Method::FirstByte(_)) && data.len() >= WORTH_SAMPLING;
         self.method = if worth_sampling {
-            let offset = rarest_pair(self.needle, data);
-            let pair = Finder::new(&self.needle[offset..offset + 2]);
-            Method::RarePair(pair, offset, Account::RARE_PAIR)
+            Method::RarePair(RarePair::choose(self.needle, data))
         } else {
             Method::General(Finder::new(self.needle))
         };
@@ -96,13 +90,13 @@ enum Outcome {
 /// Looks, from a place on, for a part of the string that is `offset` bytes into it, and compares
 /// the string wherever the part is.
 #[inline]
-fn probe(
+fn probe<const EARNING: isize, const COST: isize>(
     needle: &[u8],
     data: &[u8],
     from: usize,
     offset: usize,
     find_part: impl Fn(&[u8]) -> Option<usize>,
-    account: &mut Account,
+    account: &mut Account<EARNING, COST>,
 ) -> Outcome {
     let mut start = from;
     while let Some(passed) = data.get(start + offset..).and_then(&find_part) {
@@ -118,60 +112,68 @@ fn probe(
     Outcome::Absent
 }
 
-/// Counts comparisons that fail against the bytes passed over.
-struct Account {
-    /// What each byte passed over earns.
-    earning: isize,
-    /// What each failed comparison costs, besides its bytes.
-    cost: isize,
+/// Counts comparisons that fail against the bytes passed over: each byte earns something, each
+/// comparison costs something besides its bytes.
+struct Account<const EARNING: isize, const COST: isize> {
     balance: isize,
 }
 
-impl Account {
-    /// One byte is looked for at the speed of memory, which comparisons soon spoil; a few of them
-    /// cost as much as preparing anything else.
-    const FIRST_BYTE: Account = Account {
-        earning: 1,
-        cost: 1024,
-        balance: 16 * 1024,
-    };
+/// One byte is looked for at the speed of memory, which comparisons soon spoil. It takes a few of
+/// them to cost as much as preparing anything better.
+type FirstByteAccount = Account<1, 1024>;
 
-    /// What comes after two bytes may be slower than many comparisons.
-    const RARE_PAIR: Account = Account {
-        earning: 4,
-        cost: 64,
-        balance: 4096,
-    };
+/// What comes after two bytes may be slower than many comparisons.
+type RarePairAccount = Account<4, 64>;
 
+impl<const EARNING: isize, const COST: isize> Account<EARNING, COST> {
     /// A comparison has failed. Whether the account allows more.
     #[inline]
     fn settle(&mut self, passed: usize, compared: usize) -> bool {
-        self.balance += self.earning * passed as isize - self.cost - compared as isize;
+        self.balance += EARNING * passed as isize - COST - compared as isize;
         self.balance >= 0
     }
 }
 
 /// Where a byte first occurs.
 #[inline]
-fn find_byte(byte: u8, data: &[u8]) -> Option<usize> {
+pub fn find_byte(byte: u8, data: &[u8]) -> Option<usize> {
     let start = data.as_ptr().cast::<c_void>();
     // SAFETY: the slice says how many bytes may be read.
     let found = unsafe { libc::memchr(start, c_int::from(byte), data.len()) };
     (!found.is_null()).then(|| found as usize - start as usize)
 }
 
-/// Where in the string the two neighbouring bytes begin that are rarest in a sample of the data.
-fn rarest_pair(needle: &[u8], data: &[u8]) -> usize {
-    let counts = Counts::of(data);
-    let pairs = needle.windows(2).enumerate();
-    let rarest = pairs.min_by_key(|(_, pair)| counts.of_pair(pair));
-    rarest.map_or(0, |(offset, _)| offset)
+/// Two neighbouring bytes of the string, which begin `offset` bytes into it.
+struct RarePair<'n> {
+    bytes: Finder<'n>,
+    offset: usize,
+    account: RarePairAccount,
+}
+
+impl<'n> RarePair<'n> {
+    /// The pair that is rarest in a sample of the data.
+    fn choose(needle: &'n [u8], data: &[u8]) -> Self {
+        let counts = Counts::of(data);
+        let pairs = needle.windows(2).enumerate();
+        let rarest = pairs.min_by_key(|(_, pair)| counts.of_pair(pair));
+        let offset = rarest.map_or(0, |(offset, _)| offset);
+        RarePair {
+            bytes: Finder::new(&needle[offset..offset + 2]),
+            offset,
+            account: Account { balance: 4096 },
+        }
+    }
+
+    fn probe(&mut self, needle: &[u8], data: &[u8], from: usize) -> Outcome {
+        let find = |places: &[u8]| self.bytes.find(places);
+        probe(needle, data, from, self.offset, find, &mut self.account)
+    }
 }
 
 /// How often bytes, and pairs of them, were seen in a sample of the data.
 struct Counts {
-    bytes: [u16; 256],
-    pairs: [u16; 256],
+    bytes: [u8; 256],
+    pairs: [u8; 256],
 }
 
 impl Counts {
@@ -194,7 +196,7 @@ impl Counts {
     }
 
     /// How often a pair was seen; between equals, its rarer byte decides.
-    fn of_pair(&self, pair: &[u8]) -> (u16, u16) {
+    fn of_pair(&self, pair: &[u8]) -> (u8, u8) {
         let byte = |byte: u8| self.bytes[usize::from(byte)];
         (
             self.pairs[Counts::index(pair)],
