@@ -115,13 +115,15 @@ CASE(what_is_closed_cannot_be_added, EVERY_BACKEND | EPOLL_ONLY)
 static void
 keep_backend(struct event_base *base, const struct eventop *table, void *backend)
 {
-	void **words = (void **)base, **end = words + malloc_usable_size(base) / sizeof *words;
-	for (; words + 1 < end; words++) {
-		if (*words == (const void *)table) {
-			words[1] = backend;
-			return;
+	size_t count, i;
+	uint64_t *words = words_of(base, &count);
+	for (i = 0; i + 1 < count; i++) {
+		if (words[i] == (uintptr_t)table) {
+			((void **)base)[i + 1] = backend;
+			break;
 		}
 	}
+	free(words);
 }
 
 /* Not with the list of changes, whose table the reference does not export. */

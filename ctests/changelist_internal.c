@@ -26,19 +26,16 @@ static int ends[2];
 static struct event_changelist *
 list_of_changes(void)
 {
-	char *places[10], *place = NULL;
-	int count = 0, i;
+	struct event_changelist *list;
+	uint64_t *earlier;
+	size_t count;
 	CHECK_EQUAL(event_add(reader, NULL), 0);
-	while (count < 10 && (place = pointer_with_number(base, place, 1)))
-		places[count++] = place, place += sizeof(void *);
+	earlier = words_of(base, &count);
 	CHECK_EQUAL(event_add(writer, NULL), 0);
-	for (i = 0; i < count; i++) {
-		struct event_changelist *list = (struct event_changelist *)places[i];
-		if (list->changes && list->n_changes == 2 && list->changes_size >= 2)
-			break;
-	}
-	CHECK(i < count);
-	return (struct event_changelist *)places[i];
+	list = pointer_with_number(base, earlier, 1, 2);
+	free(earlier);
+	CHECK(list->changes_size >= 2);
+	return list;
 }
 
 /* A base with a reader and a writer, both of which are in the list of changes. */

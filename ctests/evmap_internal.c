@@ -173,6 +173,10 @@ CASE(a_closed_descriptor_is_refused_by_the_kernel, EVERY_BACKEND | EPOLL_ONLY)
 	close(ends[0]);
 	CHECK_EQUAL(HELD(base, evmap_io_add_(base, ends[0], ev)), uses_changelist(base) ? 1 : -1);
 	turn();
+	if (uses_changelist(base))
+		CHECK_EQUAL(HELD(base, evmap_io_del_(base, ends[0], ev)), 1);
+	event_free(ev);
+	event_base_free(base);
 }
 
 CASE(readiness_is_given_to_those_who_want_it, EVERY_BACKEND)
