@@ -3,6 +3,7 @@
  * them into the executable then, and the library must use them there. */
 #include "observe.h"
 
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_struct.h>
 #include <event2/event_compat.h>
