@@ -126,16 +126,13 @@ keep_backend(struct event_base *base, const struct eventop *table, void *backend
 	free(words);
 }
 
-/* Not with the list of changes, whose table the reference does not export. */
 CASE(a_base_gets_a_new_backend, EVERY_BACKEND)
 {
 	struct event_base *base = base_with_a_reader();
 	const struct eventop *table = table_of(base);
 	void *backend;
-	if (uses_changelist(base)) {
-		printf("with a list of changes\n");
-		return;
-	}
+	if (uses_changelist(base))
+		harness_skip("the table for the list of changes is not exported");
 	CHECK_EQUAL(poll_once(base), 0);
 	table->dealloc(base);
 	backend = table->init(base);

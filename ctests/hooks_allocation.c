@@ -89,7 +89,7 @@ CASE(nothing_is_allocated_before_the_first_call, ONE_BACKEND | OWN)
 {
 	begin();
 	CHECK_EQUAL(allocator.made, 0);
-	event_get_version();
+	CHECK(event_get_version());
 	event_set_fatal_callback(NULL);
 	event_enable_debug_logging(EVENT_DBG_NONE);
 	event_enable_debug_mode();
@@ -104,6 +104,7 @@ CASE(idle_event_needs_no_memory, ONE_BACKEND | OWN)
 
 	begin();
 	base = event_base_new();
+	CHECK(base);
 	made = allocator.made;
 	event_assign(&ev, base, 7, EV_READ | EV_PERSIST, ignore_event, NULL);
 	event_assign(&ev, base, SIGUSR1, EV_SIGNAL, ignore_event, NULL);
