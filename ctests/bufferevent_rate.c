@@ -92,6 +92,28 @@ CASE(bucket, ONE_BACKEND)
 	end();
 }
 
+CASE(setting_a_limit_starts_what_is_enabled, EVERY_BACKEND)
+{
+	struct ev_token_bucket_cfg *other = ev_token_bucket_cfg_new(10, 10, 10, 10, &long_tick);
+
+	begin(EV_READ | EV_WRITE);
+	cfg = ev_token_bucket_cfg_new(1000, 5000, 2000, 6000, &long_tick);
+	CHECK_EQUAL(bufferevent_set_rate_limit(bev, cfg), 0);
+	settle();
+	printf("another\n");
+	CHECK_EQUAL(bufferevent_set_rate_limit(bev, other), 0);
+	settle();
+	printf("the same\n");
+	CHECK_EQUAL(bufferevent_set_rate_limit(bev, other), 0);
+	settle();
+	printf("used up\n");
+	bufferevent_decrement_write_limit(bev, 20);
+	CHECK_EQUAL(bufferevent_set_rate_limit(bev, cfg), 0);
+	settle();
+	end();
+	ev_token_bucket_cfg_free(other);
+}
+
 CASE(reading_stops, EVERY_BACKEND)
 {
 	begin(EV_READ);
