@@ -279,7 +279,10 @@ impl EventBase {
     /// The event whose callback this thread is running, which may have freed it.
     pub(crate) fn running_event(&self) -> Option<*mut Event> {
         let here = threads::current_thread() == self.owner;
-        self.run.current_event.filter(|_| here).map(EventPtr::as_ptr)
+        self.run
+            .current_event
+            .filter(|_| here)
+            .map(EventPtr::as_ptr)
     }
 
     /// Whether nothing is left that the loop would wait for.

@@ -236,6 +236,18 @@ impl BuffereventPtr {
         }
     }
 
+    /// Waits for the next tick in the present base, in place of another that was left.
+    pub(super) fn move_refill(self) {
+        self.stop_refill();
+        if let Some(event) = self.limiter().and_then(Limiter::refill_event) {
+            event.set_base(base::or_current(self.base.get()));
+            event
+                .entry()
+                .set_priority(self.event(Direction::Read).entry().priority());
+        }
+        self.update_refill();
+    }
+
     /// What the own limit allows now; `None` without one.
     pub fn own_limit(self, direction: Direction) -> Option<isize> {
         let limiter = self.limiter()?;
