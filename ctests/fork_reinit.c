@@ -11,7 +11,7 @@
 
 static struct event_base *base;
 static struct event *ev, *second;
-static int ends[2];
+static int ends[2], calls;
 static const char *process = "parent";
 
 static void
@@ -22,6 +22,7 @@ print_event(evutil_socket_t fd, short what, void *name)
 	if (what & EV_READ)
 		while (read(fd, buffer, sizeof buffer) > 0)
 			;
+	calls++;
 	printf("%s, %s: %s\n", process, (const char *)name, flag_names(what));
 }
 
@@ -438,6 +439,9 @@ DIFFERENCE(reinit_closes_each_descriptor_once, ONE_BACKEND, "event_reinit closes
 	bad_closes = 0;
 	CHECK_EQUAL(event_reinit(base), 0);
 	CHECK_EQUAL(bad_closes, 0);
+	raise(SIGUSR1);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
+	CHECK_EQUAL(calls, 1);
 	end();
 }
 
@@ -456,6 +460,9 @@ DIFFERENCE(reinit_does_not_count_signals_twice, ONE_BACKEND,
 	messages_logged = 0;
 	event_add(second, NULL);
 	CHECK_EQUAL(messages_logged, 0);
+	raise(SIGUSR2);
+	CHECK_EQUAL(event_base_loop(other, EVLOOP_ONCE), 0);
+	CHECK_EQUAL(calls, 1);
 	event_free(second);
 	second = NULL;
 	event_base_free(other);
@@ -482,6 +489,7 @@ DIFFERENCE(free_in_a_child_without_reinit_spares_the_parent, EPOLL_ONLY,
 	event_base_loopexit(base, &limit);
 	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
 	CHECK_EQUAL(event_base_got_exit(base), 0);
+	CHECK_EQUAL(calls, 1);
 	end();
 }
 

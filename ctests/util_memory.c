@@ -129,6 +129,7 @@ CASE(blocks_are_aligned, ONE_BACKEND)
 {
 	for (size_t size = 1; size < 200; size++) {
 		void *block = event_mm_malloc_(size);
+		CHECK(block);
 		CHECK_EQUAL((uintptr_t)block % 16, 0);
 		event_mm_free_(block);
 	}

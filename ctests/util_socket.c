@@ -231,6 +231,7 @@ DIFFERENCE(sockets_made_to_connect_are_not_inherited, ONE_BACKEND,
 	struct sockaddr_in address;
 	int server = listener(&address), client = -1;
 	CHECK(evutil_socket_connect_(&client, (struct sockaddr *)&address, sizeof address) >= 0);
+	CHECK(client >= 0);
 	CHECK(fcntl(client, F_GETFD) & FD_CLOEXEC);
 	close(server);
 }

@@ -253,11 +253,15 @@ impl Epoll {
     }
 
     fn apply_changes(&mut self, interest: &mut Interest) {
-        while let Some(fd) = self.changes.as_mut().and_then(Changelist::take) {
-            let slot = interest.slot(fd);
-            slot.dirty = false;
+        let noted = |epoll: &Epoll, index| epoll.changes.as_ref()?.noted().get(index).copied();
+        let mut index = 0;
+        while let Some(fd) = noted(self, index) {
             // A refusal was logged; the event stays pending and the loop goes on.
-            let _ = self.tell(fd, slot);
+            let _ = self.tell(fd, interest.slot(fd));
+            index += 1;
+        }
+        if let Some(changes) = &mut self.changes {
+            changes.forget(interest);
         }
     }
 

@@ -237,11 +237,15 @@ impl Backend {
     /// Tells a new kernel object everything again. Every descriptor is tried; an error means that
     /// one of them was refused, or the object itself.
     pub fn reinitialise(&mut self, interest: &mut Interest) -> Result<(), Refused> {
-        match self {
-            Backend::Epoll(epoll) => epoll.rebuild(interest),
-            // These keep nothing in the kernel.
-            Backend::Poll(_) | Backend::Select(_) | Backend::Closed => Ok(()),
+        if let Backend::Epoll(epoll) = self {
+            return epoll.rebuild(interest);
         }
+        // The others keep nothing in the kernel. They only learn what they do not know.
+        let mut result = Ok(());
+        for fd in 0..interest.slots().len() {
+            result = result.and(self.update(fd as c_int, interest).map(|_| ()));
+        }
+        result
     }
 
     /// The last steps before a wait.

@@ -124,6 +124,7 @@ impl Loop {
             priorities: 0,
             running_priority: -1,
             current: None,
+            current_event: None,
             invocation: 0,
             calls_left: 0,
             running: false,

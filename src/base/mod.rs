@@ -74,6 +74,8 @@ pub struct Loop {
     pub(crate) running_priority: c_int,
     /// The entry whose callback is running.
     pub(crate) current: Option<CallbackPtr>,
+    /// The event whose callback that is; the callback may have freed it.
+    pub(crate) current_event: Option<EventPtr>,
     /// Counts callbacks, so that a waiter can tell the one it waits for from the next.
     pub(crate) invocation: u64,
     /// Repetitions that the running signal callback still has before it.
@@ -287,11 +289,13 @@ impl EventBase {
         }
     }
 
-    /// The event whose callback this thread is running.
+    /// The event whose callback this thread is running, which may have freed it.
     pub(crate) fn running_event(&self) -> Option<*mut Event> {
         let here = threads::current_thread() == self.owner;
-        let running = self.run.current.filter(|_| here)?;
-        running.event().map(EventPtr::as_ptr)
+        self.run
+            .current_event
+            .filter(|_| here)
+            .map(EventPtr::as_ptr)
     }
 
     /// Whether nothing is left that the loop would wait for.

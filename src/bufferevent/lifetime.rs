@@ -220,10 +220,18 @@ impl BuffereventPtr {
     /// # Safety
     /// It was made by [`create`], and nothing refers to it any more.
     pub(super) unsafe fn discard(self) {
+        self.forget_events();
         self.free_buffers();
         self.free_lock();
         // SAFETY: the caller guarantees that this is the last use.
         unsafe { memory::free(self.allocation()) };
+    }
+
+    /// The memory of the events may become that of others, which debug mode would mistake for them.
+    fn forget_events(self) {
+        for direction in Direction::ALL {
+            debug::note_teardown(self.event(direction));
+        }
     }
 
     /// The lock is free.
@@ -255,9 +263,7 @@ unsafe extern "C-unwind" fn finalize(_entry: *mut EventCallback, argument: *mut 
         bufferevent.lock().acquire();
         let below = bufferevent.underlying();
         bufferevent.destruct();
-        for direction in Direction::ALL {
-            debug::note_teardown(bufferevent.event(direction));
-        }
+        bufferevent.forget_events();
         bufferevent.free_buffers();
         bufferevent.free_limiter();
         memory::free(bufferevent.peer.get().cast());

@@ -5,7 +5,7 @@ use super::group::Group;
 use super::timeouts;
 use super::{suspension, Bufferevent, BuffereventPtr, Direction, Guard};
 use crate::base::{self, EventBase, Guard as BaseGuard};
-use crate::event::{assign, kind, state, Event, EventPtr};
+use crate::event::{assign, debug, kind, state, Event, EventPtr};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::list::{Adapter, TailLink};
 use crate::require;
@@ -98,6 +98,9 @@ impl BuffereventPtr {
 
     /// Frees what [`BuffereventPtr::require_limiter`] made.
     pub(super) fn free_limiter(self) {
+        if let Some(event) = self.limiter().and_then(Limiter::refill_event) {
+            debug::note_teardown(event);
+        }
         let limiter = self.limiter.replace(ptr::null_mut());
         // SAFETY: the block is this bufferevent's own, or null.
         unsafe { memory::free(limiter.cast()) };
@@ -200,6 +203,13 @@ impl BuffereventPtr {
         limiter.config.set(config);
         self.stop_refill();
         self.set_up_refill(limiter);
+        // What the limit lets through is started (again), as at the end of a limit: programs get a
+        // write callback.
+        for direction in Direction::ALL {
+            if self.own_limit(direction).is_some_and(|limit| limit > 0) {
+                self.resume(direction, suspension::BANDWIDTH);
+            }
+        }
         self.apply_own_limit();
         Ok(())
     }
@@ -242,6 +252,18 @@ impl BuffereventPtr {
             // A timer is never refused.
             let _ = timeouts::delete(event);
         }
+    }
+
+    /// Waits for the next tick in the present base, in place of another that was left.
+    pub(super) fn move_refill(self) {
+        self.stop_refill();
+        if let Some(event) = self.limiter().and_then(Limiter::refill_event) {
+            event.set_base(base::or_current(self.base.get()));
+            event
+                .entry()
+                .set_priority(self.event(Direction::Read).entry().priority());
+        }
+        self.update_refill();
     }
 
     /// What the own limit allows now; `None` without one.

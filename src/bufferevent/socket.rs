@@ -13,7 +13,7 @@ use super::connect::Progress;
 use super::operations::{Failed, Operations, Request, RequestData};
 use super::timeouts::{activate_later, remove_timeout};
 use super::{flag, lifetime, suspension, Bufferevent, BuffereventPtr, Direction, Guard};
-use crate::base::{EventBase, Guard as BaseGuard};
+use crate::base::{deferred, EventBase, Guard as BaseGuard};
 use crate::buffer::abi::{EvbufferCallbackInfo, EVBUFFER_CB_ENABLED, EVBUFFER_FLAG_DRAINS_TO_FD};
 use crate::buffer::callbacks::Function;
 use crate::buffer::read_room::ReadRoom;
@@ -442,7 +442,7 @@ unsafe extern "C-unwind" fn control(
 }
 
 impl BuffereventPtr {
-    /// Moves both events, which must be idle, to another base.
+    /// Moves to another base, with all that waits for the loop. Both events must be idle.
     ///
     /// # Safety
     /// `base` is live.
@@ -454,16 +454,24 @@ impl BuffereventPtr {
         if !self.is_kind(&bufferevent_ops_socket) || !Direction::ALL.into_iter().all(idle) {
             return Err(Failed);
         }
+        // SAFETY: the caller guarantees the base.
+        let priority = unsafe { assign::middle_priority(base) };
         for direction in Direction::ALL {
             let event = self.event(direction);
             event.set_base(base);
-            // SAFETY: the caller guarantees the base.
-            event
-                .entry()
-                .set_priority(unsafe { assign::middle_priority(base) });
+            event.entry().set_priority(priority);
         }
-        self.base.set(base);
+        let left = self.base.replace(base);
+        self.requeue_callbacks(left, priority);
+        self.move_refill();
         Ok(())
+    }
+
+    /// Puts callbacks that wait for the loop of the base that was left into the queue of a
+    /// priority of the present one, like all that come after them.
+    fn requeue_callbacks(self, left: *mut EventBase, priority: u8) {
+        // SAFETY: bases outlive their bufferevents; the entry is part of this one.
+        unsafe { deferred::requeue(left, self.base.get(), self.deferred.get(), priority) };
     }
 
     /// Sets the priority of both events and of deferred callbacks.
@@ -481,8 +489,7 @@ impl BuffereventPtr {
         for direction in Direction::ALL {
             self.event(direction).entry().set_priority(priority as u8);
         }
-        // SAFETY: part of the bufferevent, whose lock is held.
-        unsafe { (*self.deferred.get()).evcb_pri = priority as u8 };
+        self.requeue_callbacks(self.base.get(), priority as u8);
         Ok(())
     }
 
