@@ -188,15 +188,15 @@ make_pending_timers(void)
 }
 
 static const struct benchmark benchmarks[] = {
-	{"persistent event", persistent_event, NULL},
-	{"one-shot event, added again", one_shot_added_again, NULL},
-	{"event_add+event_del", add_and_delete, NULL},
-	{"event_active, 100 a pass", event_active_100, NULL},
-	{"chain of 100 pipes", chain_of_pipes, make_pipes},
-	{"timers up to 100000 and down", fill_and_clear_100000, make_timers},
-	{"timer changed, 100000 pending", change_timer, make_pending_timers},
-	{"timer add+del, 100000 pending", add_and_delete_timer, make_pending_timers},
-	{"common timeout changed, 100000", common_timeouts, make_timers},
+	{"persistent event", .work = persistent_event},
+	{"one-shot event, added again", .work = one_shot_added_again},
+	{"event_add+event_del", .work = add_and_delete},
+	{"event_active, 100 a pass", .work = event_active_100},
+	{"chain of 100 pipes", .work = chain_of_pipes, .prepare = make_pipes},
+	{"timers up to 100000 and down", .work = fill_and_clear_100000, .prepare = make_timers},
+	{"timer changed, 100000 pending", .work = change_timer, .prepare = make_pending_timers},
+	{"timer add+del, 100000 pending", .work = add_and_delete_timer, .prepare = make_pending_timers},
+	{"common timeout changed, 100000", .work = common_timeouts, .prepare = make_timers},
 };
 
 int
