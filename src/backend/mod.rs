@@ -206,15 +206,25 @@ impl Backend {
         }
     }
 
-    /// Brings what the kernel was told about `fd` in line with what its events want. Whether
-    /// anything had to change; on an error the kernel keeps what it was told before.
-    #[inline]
+    /// Brings what the kernel was told about `fd` in line with what its events want. Whether a wait
+    /// that goes on must end, so that the next one heeds it; on an error the kernel keeps what it
+    /// was told before.
+    #[inline(always)]
     pub fn update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
+        if let Backend::Epoll(epoll) = self {
+            epoll.update(fd, interest.slot(fd))
+        } else {
+            self.update_unusual(fd, interest)
+        }
+    }
+
+    /// [`Backend::update`] for the mechanisms that are there for special needs.
+    #[inline(never)]
+    fn update_unusual(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
         match self {
-            Backend::Epoll(epoll) => epoll.update(fd, interest.slot(fd)),
             Backend::Poll(poll) => poll.update(fd, interest),
             Backend::Select(select) => select.update(fd, interest.slot(fd)),
-            Backend::Closed => Ok(false),
+            Backend::Epoll(_) | Backend::Closed => Ok(false),
         }
     }
 

@@ -47,7 +47,7 @@ impl EventBase {
     }
 
     /// Takes an entry out of the queue it is in.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn dequeue(&mut self, entry: CallbackPtr) {
         let queue = if entry.has(state::ACTIVE) {
             self.queue(entry.priority())
@@ -165,17 +165,23 @@ impl EventBase {
 }
 
 impl Guard {
-    /// [`EventBase::activate_event`] for any thread: a signal callback that is running elsewhere
-    /// ends first, because it reads the count of calls.
+    /// [`EventBase::activate_event`] for any thread.
+    #[inline]
     pub(crate) fn activate(&mut self, event: EventPtr, result: c_short, calls: c_short) {
-        if event.wants(kind::SIGNAL) {
-            self.wait_for_callback(event.entry());
-        }
+        self.wait_for_signal_callback(event);
         self.activate_event(event, result, calls);
     }
 
     /// If the entry's callback is running in another thread, waits until that invocation ended.
+    #[inline]
     pub(crate) fn wait_for_callback(&mut self, entry: CallbackPtr) {
+        if self.run.current == Some(entry) {
+            self.wait_for_invocation(entry);
+        }
+    }
+
+    #[cold]
+    fn wait_for_invocation(&mut self, entry: CallbackPtr) {
         let invocation = self.run.invocation;
         let elsewhere = threads::current_thread() != self.owner && !self.callback_ended.is_none();
         while elsewhere && self.run.current == Some(entry) && self.run.invocation == invocation {

@@ -91,10 +91,16 @@ impl EventBase {
         Ok(())
     }
 
+    /// Whether the loop runs, perhaps in another thread: a quick look.
+    #[inline]
+    pub(crate) fn may_run_elsewhere(&self) -> bool {
+        self.wake_fds[0] >= 0 && self.run.running
+    }
+
     /// Wakes the loop if it runs in another thread.
     #[inline]
     pub(crate) fn wake_if_elsewhere(&mut self) {
-        if self.wake_fds[0] >= 0 {
+        if self.may_run_elsewhere() {
             // A base that cannot be woken notices at its next pass.
             let _ = self.interrupt();
         }
@@ -103,6 +109,7 @@ impl EventBase {
 
 impl EventBase {
     /// [`EventBase::wake_if_elsewhere`] that tells when the loop could not be woken.
+    #[inline(never)]
     pub(crate) fn interrupt(&mut self) -> Result<(), Refused> {
         if self.loop_runs_elsewhere() {
             self.wake()

@@ -88,7 +88,7 @@ unsafe fn fill(
         Closure::Event
     };
     entry.set_closure(closure);
-    event.set_heap_index(-1);
+    event.clear_heap_place();
     if !base.is_null() {
         // SAFETY: the caller guarantees the base.
         entry.set_priority(unsafe { middle_priority(base) });

@@ -61,6 +61,7 @@ pub fn note_base_created() {
         .store(1, Relaxed);
 }
 
+#[cold]
 fn with_table<R>(use_table: impl FnOnce(&mut DebugTable) -> R) -> R {
     let lock = threads::debug_table_lock();
     lock.acquire();
@@ -84,17 +85,19 @@ fn describe(what: &str, event: EventPtr) -> ! {
 }
 
 /// An event was assigned.
+#[inline]
 pub fn note_setup(event: EventPtr) {
     TOO_LATE.store(true, Relaxed);
-    if enabled() && with_table(|table| table.insert(event)).is_err() {
+    if enabled() && with_table(move |table| table.insert(event)).is_err() {
         log::fatal(1, format_args!("event_debug_note_setup_: out of memory"));
     }
 }
 
 /// An event is no longer to be used.
+#[inline]
 pub fn note_teardown(event: EventPtr) {
     if enabled() {
-        with_table(|table| table.remove(event));
+        with_table(move |table| table.remove(event));
     }
 }
 
@@ -102,7 +105,7 @@ pub fn note_teardown(event: EventPtr) {
 #[inline]
 pub fn note_added(event: EventPtr) {
     if enabled() {
-        with_table(|table| table.mark(event, true));
+        with_table(move |table| table.mark(event, true));
     }
 }
 
@@ -110,14 +113,14 @@ pub fn note_added(event: EventPtr) {
 #[inline]
 pub fn note_deleted(event: EventPtr) {
     if enabled() {
-        with_table(|table| table.mark(event, false));
+        with_table(move |table| table.mark(event, false));
     }
 }
 
 /// The event must have been assigned.
 #[inline]
 pub fn require_setup(event: EventPtr) {
-    if enabled() && with_table(|table| table.find(event)).is_none() {
+    if enabled() && with_table(move |table| table.find(event)).is_none() {
         describe(
             "event_debug_assert_is_setup_ called on a non-initialized",
             event,
@@ -128,14 +131,15 @@ pub fn require_setup(event: EventPtr) {
 /// The event that is to be deleted must have been assigned.
 #[inline]
 pub fn require_setup_for_deletion(event: EventPtr) {
-    if enabled() && with_table(|table| table.find(event)).is_none() {
+    if enabled() && with_table(move |table| table.find(event)).is_none() {
         describe("event_debug_note_del_: noting a del on a non-setup", event);
     }
 }
 
 /// The event must not be added.
+#[inline]
 pub fn require_not_added(event: EventPtr) {
-    if enabled() && with_table(|table| table.find(event)) == Some(true) {
+    if enabled() && with_table(move |table| table.find(event)) == Some(true) {
         describe(
             "event_debug_assert_not_added_ called on an already added",
             event,
@@ -144,8 +148,16 @@ pub fn require_not_added(event: EventPtr) {
 }
 
 /// A descriptor that is watched must not block.
+#[inline]
 pub fn require_nonblocking(fd: c_int, events: c_short) {
-    if !enabled() || fd < 0 || events & kind::SIGNAL != 0 {
+    if enabled() {
+        require_flag(fd, events);
+    }
+}
+
+#[cold]
+fn require_flag(fd: c_int, events: c_short) {
+    if fd < 0 || events & kind::SIGNAL != 0 {
         return;
     }
     // SAFETY: any number may be asked about.

@@ -5,8 +5,8 @@ pub mod debug;
 
 use crate::base::EventBase;
 pub use crate::c_api::event_struct::{
-    CallbackFunction, Event, EventCallback, EventCallbackFn, EventFinalizeFn, Registration,
-    SelfCallbackFn,
+    CallbackFunction, Event, EventCallback, EventCallbackFn, EventFinalizeFn, HeapPlace,
+    Registration, SelfCallbackFn,
 };
 use crate::list::{Adapter, ListLink, TailLink};
 use std::ffi::{c_int, c_short, c_void};
@@ -306,16 +306,25 @@ impl EventPtr {
         }
     }
 
-    /// Index in the timer heap, -1 for none.
-    pub fn heap_index(self) -> c_int {
+    /// Place in the timer heap.
+    #[inline]
+    pub fn heap_place(self) -> HeapPlace {
         // SAFETY: as for `interval`.
-        unsafe { (*self.as_ptr()).ev_timeout_pos.min_heap_idx }
+        unsafe { (*self.as_ptr()).ev_timeout_pos.heap }
     }
 
-    /// Stores the index in the timer heap.
-    pub fn set_heap_index(self, index: c_int) {
+    /// Stores the place in the timer heap.
+    #[inline]
+    pub fn set_heap_place(self, place: HeapPlace) {
         // SAFETY: as for `interval`.
-        unsafe { (*self.as_ptr()).ev_timeout_pos.min_heap_idx = index }
+        unsafe { (*self.as_ptr()).ev_timeout_pos.heap = place }
+    }
+
+    /// The event is not in the timer heap.
+    #[inline]
+    pub fn clear_heap_place(self) {
+        // SAFETY: as for `interval`.
+        unsafe { (*self.as_ptr()).ev_timeout_pos.heap.slot = u32::MAX }
     }
 }
 
