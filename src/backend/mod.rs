@@ -214,13 +214,13 @@ impl Backend {
         if let Backend::Epoll(epoll) = self {
             epoll.update(fd, interest.slot(fd))
         } else {
-            self.update_unusual(fd, interest)
+            self.unusual_update(fd, interest)
         }
     }
 
-    /// [`Backend::update`] for the mechanisms that are there for special needs.
+    /// [`Backend::update`] for the mechanisms that serve special needs.
     #[inline(never)]
-    fn update_unusual(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
+    fn unusual_update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
         match self {
             Backend::Poll(poll) => poll.update(fd, interest),
             Backend::Select(select) => select.update(fd, interest.slot(fd)),
@@ -279,11 +279,19 @@ impl Backend {
     /// The `index`th result of the last wait, asked for in order; `None`: nothing to tell there.
     #[inline]
     pub fn report(&mut self, index: usize, interest: &mut Interest) -> Option<Report> {
+        if let Backend::Epoll(epoll) = self {
+            epoll.report(index, interest)
+        } else {
+            self.unusual_report()
+        }
+    }
+
+    #[inline(never)]
+    fn unusual_report(&mut self) -> Option<Report> {
         match self {
-            Backend::Epoll(epoll) => epoll.report(index, interest),
             Backend::Poll(poll) => poll.report(),
             Backend::Select(select) => select.report(),
-            Backend::Closed => None,
+            Backend::Epoll(_) | Backend::Closed => None,
         }
     }
 }

@@ -291,6 +291,9 @@ impl EventBase {
         debug_message!("event_del: {:p} (fd {})", event.as_ptr(), event.fd());
         debug::note_deleted(event);
         let flags = event.entry().flags();
+        if flags & (state::TIMEOUT | state::INSERTED | state::QUEUED) == 0 {
+            return Ok(());
+        }
         let wake = flags & state::TIMEOUT != 0 && self.drop_deadline(event);
         if flags & state::QUEUED != 0 {
             self.dequeue(event.entry());

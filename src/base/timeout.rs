@@ -38,11 +38,16 @@ impl EventBase {
     }
 
     /// Before the callback of a persistent event: its next deadline.
+    #[inline]
     pub(crate) fn rearm(&mut self, event: EventPtr) {
         let interval = event.interval();
-        if interval.tv_sec == 0 && interval.tv_usec == 0 {
-            return;
+        if interval.tv_sec != 0 || interval.tv_usec != 0 {
+            self.repeat(event, interval);
         }
+    }
+
+    #[inline(never)]
+    fn repeat(&mut self, event: EventPtr, interval: timeval) {
         let list = self.timers.common.of(interval);
         let length = time::from_timeval(match list {
             Some(_) => common::unmarked(interval),

@@ -55,7 +55,7 @@ pub fn disable() {
 
 /// A base is being made.
 pub fn note_base_created() {
-    TOO_LATE.store(true, Relaxed);
+    note_use();
     // SAFETY: an exported word that only ever goes to 1, by any thread that makes a base.
     unsafe { AtomicI32::from_ptr(addr_of_mut!(event_debug_created_threadable_ctx_)) }
         .store(1, Relaxed);
@@ -84,10 +84,16 @@ fn describe(what: &str, event: EventPtr) -> ! {
     )
 }
 
+/// An event is being assigned: debug mode comes too late from now on.
+#[inline]
+pub fn note_use() {
+    TOO_LATE.store(true, Relaxed);
+}
+
 /// An event was assigned.
 #[inline]
 pub fn note_setup(event: EventPtr) {
-    TOO_LATE.store(true, Relaxed);
+    note_use();
     if enabled() && with_table(move |table| table.insert(event)).is_err() {
         log::fatal(1, format_args!("event_debug_note_setup_: out of memory"));
     }
@@ -148,16 +154,8 @@ pub fn require_not_added(event: EventPtr) {
 }
 
 /// A descriptor that is watched must not block.
-#[inline]
 pub fn require_nonblocking(fd: c_int, events: c_short) {
-    if enabled() {
-        require_flag(fd, events);
-    }
-}
-
-#[cold]
-fn require_flag(fd: c_int, events: c_short) {
-    if fd < 0 || events & kind::SIGNAL != 0 {
+    if !enabled() || fd < 0 || events & kind::SIGNAL != 0 {
         return;
     }
     // SAFETY: any number may be asked about.

@@ -258,16 +258,18 @@ impl EventPtr {
     }
 
     /// The kinds that it waits for or is active with.
+    #[inline]
     pub fn pending_kinds(self) -> c_short {
         let kinds = kind::TIMEOUT | kind::IO | kind::SIGNAL;
+        let flags = self.entry().flags();
         let mut pending = 0;
-        if self.has(state::INSERTED) {
+        if flags & state::INSERTED != 0 {
             pending |= self.events() & (kind::IO | kind::SIGNAL);
         }
-        if self.has(state::QUEUED) {
+        if flags & state::QUEUED != 0 {
             pending |= self.result();
         }
-        if self.has(state::TIMEOUT) {
+        if flags & state::TIMEOUT != 0 {
             pending |= kind::TIMEOUT;
         }
         pending & kinds
