@@ -48,7 +48,7 @@ impl EventBase {
     }
 
     /// Takes an entry out of the queue it is in.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn dequeue(&mut self, entry: CallbackPtr) {
         let flags = entry.flags();
         let queue = if flags & state::ACTIVE != 0 {

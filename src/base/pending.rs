@@ -291,10 +291,20 @@ impl EventBase {
         debug_message!("event_del: {:p} (fd {})", event.as_ptr(), event.fd());
         debug::note_deleted(event);
         let flags = event.entry().flags();
-        if flags & (state::TIMEOUT | state::INSERTED | state::QUEUED) == 0 {
-            return Ok(());
+        if flags & (state::INSERTED | state::QUEUED) != 0 {
+            return self.withdraw_all(event);
         }
-        let wake = flags & state::TIMEOUT != 0 && self.drop_deadline(event);
+        if flags & state::TIMEOUT != 0 && (self.drop_deadline(event) || self.is_empty()) {
+            self.wake_if_elsewhere();
+        }
+        Ok(())
+    }
+
+    /// [`EventBase::remove_event`] for an event that is inserted or queued.
+    #[inline(never)]
+    fn withdraw_all(&mut self, event: EventPtr) -> Result<(), Refused> {
+        let flags = event.entry().flags();
+        let first = flags & state::TIMEOUT != 0 && self.drop_deadline(event);
         if flags & state::QUEUED != 0 {
             self.dequeue(event.entry());
         }
@@ -303,7 +313,7 @@ impl EventBase {
         } else {
             Ok(false)
         };
-        if self.may_run_elsewhere() && (wake || withdrawn == Ok(true) || self.is_empty()) {
+        if first || withdrawn == Ok(true) || self.is_empty() {
             self.wake_if_elsewhere();
         }
         withdrawn.map(|_| ())
