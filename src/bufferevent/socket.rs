@@ -262,6 +262,7 @@ impl BuffereventPtr {
     fn keep_writing(self, all_went: bool) {
         // A refusal was logged.
         if self.length(Direction::Write) == 0 {
+            // In the event's callback, with the lock held: nobody else adds it meanwhile.
             if self.event(Direction::Write).is_pending() {
                 let _ = self.delete_event(Direction::Write);
             }
