@@ -134,7 +134,7 @@ impl Epoll {
         self.changes.as_mut()
     }
 
-    /// See [`super::Backend::update`]. A wait that goes on heeds what the kernel is told meanwhile.
+    /// See [`super::Backend::update`].
     #[inline(always)]
     pub fn update(&mut self, fd: c_int, slot: &mut Slot) -> Result<bool, Refused> {
         let wanted = slot.wanted();
@@ -142,9 +142,10 @@ impl Epoll {
             return Ok(false);
         }
         match &mut self.changes {
-            Some(changes) => changes.note(fd, slot).map(|()| true),
-            None => self.tell(fd, slot, wanted).map(|()| false),
+            Some(changes) => changes.note(fd, slot)?,
+            None => self.tell(fd, slot, wanted)?,
         }
+        Ok(true)
     }
 
     #[inline(always)]
