@@ -311,19 +311,16 @@ new_and_free(void)
 	return (wall_clock() - start) / OBJECTS;
 }
 
-static const struct {
-	const char *name;
-	double (*measure)(void);
-} benchmarks[] = {
-	{"echo 64 bytes, 1 connection, CPU", echo_1},
-	{"echo 64 bytes, 10 connections, CPU", echo_10},
-	{"echo 64 bytes, 50 connections, CPU", echo_50},
-	{"1 kB streamed in", stream_in},
-	{"1 kB streamed in, CPU", stream_in_cpu},
-	{"1 kB streamed out", stream_out},
-	{"1 kB streamed out, CPU", stream_out_cpu},
-	{"bytes of an idle bufferevent", idle_heap},
-	{"new+free", new_and_free},
+static const struct benchmark benchmarks[] = {
+	{"echo 64 bytes, 1 connection, CPU", .measure = echo_1},
+	{"echo 64 bytes, 10 connections, CPU", .measure = echo_10},
+	{"echo 64 bytes, 50 connections, CPU", .measure = echo_50},
+	{"1 kB streamed in", .measure = stream_in},
+	{"1 kB streamed in, CPU", .measure = stream_in_cpu},
+	{"1 kB streamed out", .measure = stream_out},
+	{"1 kB streamed out, CPU", .measure = stream_out_cpu},
+	{"bytes of an idle bufferevent", .measure = idle_heap},
+	{"new+free", .measure = new_and_free},
 };
 
 /* Also: "echo CONNECTIONS MESSAGES" and "stream BYTES", to be traced. */
@@ -334,11 +331,5 @@ main(int argc, char **argv)
 		return echo_cpu(atoi(argv[2]), atol(argv[3])) < 0;
 	if (argc == 3 && !strcmp(argv[1], "stream"))
 		return stream(1, strtoull(argv[2], NULL, 10), wall_clock) < 0;
-	for (size_t i = 0; i < sizeof benchmarks / sizeof benchmarks[0]; i++) {
-		if (argc < 2 || !strcmp(argv[1], "--list"))
-			puts(benchmarks[i].name);
-		else if (!strcmp(argv[1], benchmarks[i].name))
-			printf("%.3f\n", benchmarks[i].measure());
-	}
-	return 0;
+	return bench_main(argc, argv, benchmarks, sizeof benchmarks / sizeof benchmarks[0]);
 }

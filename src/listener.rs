@@ -5,7 +5,7 @@
 //! or freed, none is called that was not on its way already; disabling waits for that one.
 
 use crate::backend::Refused;
-use crate::base::pending::{Blocking, Deadline};
+use crate::base::pending::Blocking;
 use crate::base::{self, EventBase, Guard};
 use crate::event::{assign, debug, kind, Event, EventPtr};
 use crate::hooks::memory::{self, OutOfMemory};
@@ -14,7 +14,7 @@ use crate::timers::time;
 use crate::util::sockets::{self, OwnedSocket};
 use crate::util::{errno, set_errno, SystemError};
 use crate::warning_with_errno;
-use libc::{sockaddr, sockaddr_storage, socklen_t};
+use libc::{sockaddr, sockaddr_storage, socklen_t, timeval};
 use std::ffi::{c_int, c_short, c_uint, c_void};
 use std::mem::{forget, size_of, MaybeUninit};
 use std::ops::{Deref, DerefMut};
@@ -288,8 +288,8 @@ impl Hold {
         unsafe { Guard::lock(self.base()) }
     }
 
-    fn add(&self, event: Option<EventPtr>, deadline: Option<Deadline>) -> Result<(), Refused> {
-        event.map_or(Err(Refused), |event| self.base_guard().add(event, deadline))
+    fn add(&self, event: Option<EventPtr>, timeout: Option<&timeval>) -> Result<(), Refused> {
+        event.map_or(Err(Refused), |event| self.base_guard().add(event, timeout))
     }
 
     /// Without waiting: a callback of the event that is about to run finds that it has nothing to
@@ -430,10 +430,7 @@ impl Hold {
     fn pause_accepting(&mut self) {
         self.pause = (2 * self.pause).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         let duration = time::to_timeval(self.pause);
-        if self
-            .add(self.pause_over(), Some(Deadline::After(duration)))
-            .is_ok()
-        {
+        if self.add(self.pause_over(), Some(&duration)).is_ok() {
             self.paused = true;
             // A refusal was logged; the event is out.
             let _ = self.delete(self.connections());

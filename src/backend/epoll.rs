@@ -134,24 +134,30 @@ impl Epoll {
         self.changes.as_mut()
     }
 
-    /// See [`super::Backend::update`].
-    #[inline]
+    /// See [`super::Backend::update`]. A wait that goes on heeds what the kernel is told meanwhile.
+    #[inline(always)]
     pub fn update(&mut self, fd: c_int, slot: &mut Slot) -> Result<bool, Refused> {
-        if slot.told.suffices(slot.wanted()) {
+        let wanted = slot.wanted();
+        if slot.told.suffices(wanted) {
             return Ok(false);
         }
         match &mut self.changes {
-            Some(changes) => changes.note(fd, slot)?,
-            None => self.tell(fd, slot)?,
+            Some(changes) => changes.note(fd, slot).map(|()| true),
+            None => self.tell(fd, slot, wanted).map(|()| false),
         }
-        Ok(true)
     }
 
-    fn tell(&mut self, fd: c_int, slot: &mut Slot) -> Result<(), Refused> {
-        let wanted = slot.wanted();
+    #[inline(always)]
+    fn tell(&self, fd: c_int, slot: &mut Slot, wanted: Registered) -> Result<(), Refused> {
         if wanted.kinds() == 0 {
-            return self.forget(fd, slot);
+            self.forget(fd, slot)
+        } else {
+            self.register(fd, slot, wanted)
         }
+    }
+
+    #[inline(never)]
+    fn register(&self, fd: c_int, slot: &mut Slot, wanted: Registered) -> Result<(), Refused> {
         let mut event = epoll_event {
             events: kernel_events(wanted),
             u64: u64::from(slot.generation) << 32 | fd as u64,
@@ -176,19 +182,11 @@ impl Epoll {
         } else {
             "ADD"
         };
-        let events = kernel_events(wanted.without(Registered::ONCE));
-        let old = slot.told.kinds();
-        warning_with_errno!(
-            "Epoll {name}({events}) on fd {fd} failed. Old events were {old}; \
-             read change was {}; write change was {}; close change was {}",
-            change(old, wanted.kinds(), kind::READ),
-            change(old, wanted.kinds(), kind::WRITE),
-            change(old, wanted.kinds(), kind::CLOSED)
-        );
-        Err(Refused)
+        refused(name, fd, slot.told, wanted)
     }
 
-    fn forget(&mut self, fd: c_int, slot: &mut Slot) -> Result<(), Refused> {
+    #[inline(never)]
+    fn forget(&self, fd: c_int, slot: &mut Slot) -> Result<(), Refused> {
         if !slot.told.has(Registered::PRESENT) {
             return Ok(());
         }
@@ -200,15 +198,7 @@ impl Epoll {
             slot.told = Registered::default();
             return Ok(());
         }
-        let old = slot.told.kinds();
-        warning_with_errno!(
-            "Epoll DEL(0) on fd {fd} failed. Old events were {old}; \
-             read change was {}; write change was {}; close change was {}",
-            change(old, 0, kind::READ),
-            change(old, 0, kind::WRITE),
-            change(old, 0, kind::CLOSED)
-        );
-        Err(Refused)
+        refused("DEL", fd, slot.told, Registered::default())
     }
 
     /// See [`super::Backend::prepare`].
@@ -253,11 +243,17 @@ impl Epoll {
     }
 
     fn apply_changes(&mut self, interest: &mut Interest) {
-        while let Some(fd) = self.changes.as_mut().and_then(Changelist::take) {
+        let noted = |epoll: &Epoll, index| epoll.changes.as_ref()?.noted().get(index).copied();
+        let mut index = 0;
+        while let Some(fd) = noted(self, index) {
             let slot = interest.slot(fd);
-            slot.dirty = false;
+            let wanted = slot.wanted();
             // A refusal was logged; the event stays pending and the loop goes on.
-            let _ = self.tell(fd, slot);
+            let _ = self.tell(fd, slot, wanted);
+            index += 1;
+        }
+        if let Some(changes) = &mut self.changes {
+            changes.forget(interest);
         }
     }
 
@@ -400,6 +396,21 @@ impl Wait {
             unsafe { libc::epoll_wait(self.fd, self.results, self.room, self.milliseconds) };
         waited(count, "epoll_wait")
     }
+}
+
+/// Logs what the kernel did not do.
+#[cold]
+fn refused(name: &str, fd: c_int, told: Registered, wanted: Registered) -> Result<(), Refused> {
+    let events = kernel_events(wanted.without(Registered::ONCE));
+    let (old, new) = (told.kinds(), wanted.kinds());
+    warning_with_errno!(
+        "Epoll {name}({events}) on fd {fd} failed. Old events were {old}; \
+         read change was {}; write change was {}; close change was {}",
+        change(old, new, kind::READ),
+        change(old, new, kind::WRITE),
+        change(old, new, kind::CLOSED)
+    );
+    Err(Refused)
 }
 
 /// How a message tells what was to change.

@@ -206,15 +206,25 @@ impl Backend {
         }
     }
 
-    /// Brings what the kernel was told about `fd` in line with what its events want. Whether
-    /// anything had to change; on an error the kernel keeps what it was told before.
-    #[inline]
+    /// Brings what the kernel was told about `fd` in line with what its events want. Whether a wait
+    /// that goes on must end, so that the next one heeds it; on an error the kernel keeps what it
+    /// was told before.
+    #[inline(always)]
     pub fn update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
+        if let Backend::Epoll(epoll) = self {
+            epoll.update(fd, interest.slot(fd))
+        } else {
+            self.unusual_update(fd, interest)
+        }
+    }
+
+    /// [`Backend::update`] for the mechanisms that serve special needs.
+    #[inline(never)]
+    fn unusual_update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
         match self {
-            Backend::Epoll(epoll) => epoll.update(fd, interest.slot(fd)),
             Backend::Poll(poll) => poll.update(fd, interest),
             Backend::Select(select) => select.update(fd, interest.slot(fd)),
-            Backend::Closed => Ok(false),
+            Backend::Epoll(_) | Backend::Closed => Ok(false),
         }
     }
 
@@ -237,11 +247,15 @@ impl Backend {
     /// Tells a new kernel object everything again. Every descriptor is tried; an error means that
     /// one of them was refused, or the object itself.
     pub fn reinitialise(&mut self, interest: &mut Interest) -> Result<(), Refused> {
-        match self {
-            Backend::Epoll(epoll) => epoll.rebuild(interest),
-            // These keep nothing in the kernel.
-            Backend::Poll(_) | Backend::Select(_) | Backend::Closed => Ok(()),
+        if let Backend::Epoll(epoll) = self {
+            return epoll.rebuild(interest);
         }
+        // The others keep nothing in the kernel. They only learn what they do not know.
+        let mut result = Ok(());
+        for fd in 0..interest.slots().len() {
+            result = result.and(self.update(fd as c_int, interest).map(|_| ()));
+        }
+        result
     }
 
     /// The last steps before a wait.
@@ -269,11 +283,19 @@ impl Backend {
     /// The `index`th result of the last wait, asked for in order; `None`: nothing to tell there.
     #[inline]
     pub fn report(&mut self, index: usize, interest: &mut Interest) -> Option<Report> {
+        if let Backend::Epoll(epoll) = self {
+            epoll.report(index, interest)
+        } else {
+            self.unusual_report()
+        }
+    }
+
+    #[inline(never)]
+    fn unusual_report(&mut self) -> Option<Report> {
         match self {
-            Backend::Epoll(epoll) => epoll.report(index, interest),
             Backend::Poll(poll) => poll.report(),
             Backend::Select(select) => select.report(),
-            Backend::Closed => None,
+            Backend::Epoll(_) | Backend::Closed => None,
         }
     }
 }

@@ -78,11 +78,12 @@ pub struct Evbuffer {
     last: Cell<Option<ChainPtr>>,
     last_with_data: Cell<Slot>,
     length: Cell<usize>,
-    /// Bytes added and removed that the callbacks have not been told of.
-    added: Cell<usize>,
-    deleted: Cell<usize>,
     /// Protects everything here. Recursive, because callbacks run with it held.
     lock: Cell<Lock>,
+    /// Bytes added and removed that the callbacks have not been told of. Not next to `length`: the
+    /// compiler would change both with one wide access, which waits for narrow ones before it.
+    added: Cell<usize>,
+    deleted: Cell<usize>,
     owns_lock: Cell<bool>,
     front_frozen: Cell<bool>,
     back_frozen: Cell<bool>,

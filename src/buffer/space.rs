@@ -230,6 +230,7 @@ impl Guard {
         Ok(())
     }
 
+    #[cold]
     fn commit_anywhere(&self, first: &libc::iovec, vectors: &[libc::iovec]) -> Result<(), Refused> {
         let slot = if vectors.len() == 1 {
             self.slot_of_space_at(first.iov_base)

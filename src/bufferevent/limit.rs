@@ -192,6 +192,13 @@ impl BuffereventPtr {
         limiter.config.set(config);
         self.stop_refill();
         self.set_up_refill(limiter);
+        // What the limit lets through is started (again), as at the end of a limit: programs get a
+        // write callback.
+        for direction in Direction::ALL {
+            if self.own_limit(direction).is_some_and(|limit| limit > 0) {
+                self.resume(direction, suspension::BANDWIDTH);
+            }
+        }
         self.apply_own_limit();
         Ok(())
     }

@@ -185,7 +185,7 @@ impl Lock {
         self.0.is_null() || self.acquire_with(TRY) == 0
     }
 
-    #[inline]
+    #[inline(never)]
     fn acquire_with(self, mode: c_uint) -> c_int {
         // SAFETY: as in `locking_enabled`; callbacks that were cleared mean no locking.
         match unsafe { (*lock_callbacks()).lock } {
@@ -202,9 +202,13 @@ impl Lock {
     /// Gives the lock up.
     #[inline]
     pub fn release(self) {
-        if self.0.is_null() {
-            return;
+        if !self.0.is_null() {
+            self.release_held();
         }
+    }
+
+    #[inline(never)]
+    fn release_held(self) {
         // SAFETY: as in `acquire_with`; the caller holds the lock.
         match unsafe { (*lock_callbacks()).unlock } {
             // SAFETY: the handle came from the same set of callbacks.
