@@ -100,6 +100,21 @@ impl EventBase {
         self.make_pending(event, Some(|_: &mut EventBase| due))
     }
 
+    /// Sets only the deadline, so long from now, and does not repeat it.
+    pub(crate) fn add_deadline(
+        &mut self,
+        event: EventPtr,
+        timeout: timeval,
+    ) -> Result<(), Refused> {
+        self.timers.heap.try_reserve()?;
+        let due = self.due_after(event, timeout);
+        event.set_interval(time::to_timeval(0));
+        if self.set_deadline(event, due) {
+            self.wake_if_elsewhere();
+        }
+        Ok(())
+    }
+
     #[inline(always)]
     fn make_pending(
         &mut self,
