@@ -17,7 +17,7 @@ use std::ffi::{c_int, c_short};
 
 /// Longest wait in milliseconds; some kernels took longer ones for negative.
 const LONGEST_WAIT: c_int = 35 * 60 * 1000;
-const FIRST_BATCH: usize = 128;
+const FIRST_BATCH: usize = 32;
 const LARGEST_BATCH: usize = 4096;
 /// User data of the timer descriptor; no generation and descriptor combine to it.
 const TIMER: u64 = u64::MAX;
@@ -276,7 +276,8 @@ impl Epoll {
         let room = self.results.len();
         if room < LARGEST_BATCH {
             // Without memory the batches stay as small as they are.
-            let _: Result<(), OutOfMemory> = self.results.try_extend_to(room * 2, EMPTY);
+            let _: Result<(), OutOfMemory> =
+                self.results.try_extend_to((room * 4).min(LARGEST_BATCH), EMPTY);
         }
     }
 
