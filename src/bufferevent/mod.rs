@@ -189,6 +189,9 @@ pub struct Bufferevent {
 }
 
 const _: () = {
+    assert!(size_of::<Watermarks>() == 16);
+    assert!(offset_of!(Watermarks, low) == 0);
+    assert!(offset_of!(Watermarks, high) == 8);
     assert!(offset_of!(Bufferevent, base) == 0);
     assert!(offset_of!(Bufferevent, operations) == 8);
     assert!(offset_of!(Bufferevent, read_event) == 16);

@@ -6,12 +6,12 @@
 //! kernel first: the write event is made active for the next pass of the loop, as if the kernel
 //! had reported the descriptor writable then. Only when a write is refused or falls short is the
 //! event registered. So an armed write event is either registered or queued, and the program sees
-//! it pending in both cases.
+//! it pending in both cases. The timeout runs from the moment when it is armed.
 
 use super::abi::{BEV_EVENT_EOF, BEV_EVENT_ERROR};
 use super::connect::Progress;
 use super::operations::{Failed, Operations, Request, RequestData};
-use super::timeouts::{activate_later, remove_timeout};
+use super::timeouts::{activate_later, await_descriptor, remove_timeout};
 use super::{flag, lifetime, suspension, Bufferevent, BuffereventPtr, Direction, Guard};
 use crate::base::{deferred, EventBase, Guard as BaseGuard};
 use crate::buffer::abi::{EvbufferCallbackInfo, EVBUFFER_CB_ENABLED, EVBUFFER_FLAG_DRAINS_TO_FD};
@@ -144,8 +144,7 @@ impl BuffereventPtr {
         if event.has(state::INSERTED) || !self.may_write_at_once() {
             return self.add_event(Direction::Write);
         }
-        activate_later(event, kind::WRITE);
-        Ok(())
+        activate_later(event, kind::WRITE, self.timeout(Direction::Write))
     }
 
     fn is_write_armed(self) -> bool {
@@ -183,7 +182,7 @@ impl BuffereventPtr {
     }
 
     /// One write, if there is output, and the write callback. The caller has a guard.
-    fn write_when_ready(self) {
+    fn write_when_ready(self, what: c_short) {
         let connecting = self.has(flag::CONNECTING);
         if connecting {
             if self.finish_connecting(Direction::Write) != Progress::Made {
@@ -204,7 +203,10 @@ impl BuffereventPtr {
         if pending > 0 {
             match self.write_output(pending) {
                 Some(count) => written = count,
-                None => return,
+                None => {
+                    self.await_writability(what);
+                    return;
+                }
             }
         }
         self.keep_writing(written == pending);
@@ -222,21 +224,27 @@ impl BuffereventPtr {
             BufferGuard::new(self.output.get()).write(descriptor, Some(limit))
         });
         self.set_frozen(Direction::Write, true);
-        let count = self.accept_result(Direction::Write, result, error);
-        match count {
-            Some(count) => self.charge(Direction::Write, count as isize),
-            // It would have blocked, or the direction is disabled now.
-            None => {
-                let event = self.event(Direction::Write);
-                if self.is_enabled(Direction::Write) && !event.has(state::INSERTED) {
-                    // The kernel would not have reported it ready.
-                    // SAFETY: the base of an event outlives it.
-                    unsafe { BaseGuard::lock(event.base()) }.discount_callback();
-                }
-                self.keep_writing(false);
-            }
+        let count = self.accept_result(Direction::Write, result, error)?;
+        self.charge(Direction::Write, count as isize);
+        Some(count)
+    }
+
+    /// A write came to nothing: it would have blocked, or the direction was disabled, and perhaps
+    /// enabled again by the program.
+    fn await_writability(self, what: c_short) {
+        let event = self.event(Direction::Write);
+        if !self.is_running(Direction::Write) || self.is_write_armed() {
+            return;
         }
-        count
+        // The kernel would not have reported it ready.
+        if what & kind::TIMEOUT != 0 {
+            self.time_out(Direction::Write);
+            return;
+        }
+        // SAFETY: the base of an event outlives it.
+        unsafe { BaseGuard::lock(event.base()) }.discount_callback();
+        // A refusal was logged.
+        let _ = await_descriptor(event, self.timeout(Direction::Write));
     }
 
     /// One read or write, as of a socket until that turns out to be wrong; its result and errno.
@@ -331,7 +339,7 @@ unsafe extern "C-unwind" fn writable(_: c_int, what: c_short, argument: *mut c_v
         return;
     };
     if what != kind::TIMEOUT {
-        guard.write_when_ready();
+        guard.write_when_ready(what);
         return;
     }
     if guard.has(flag::CONNECTING) {
