@@ -240,6 +240,42 @@ CASE(reading, ONE_BACKEND | OWN_DEBUG_MODE)
 	CHECK_EQUAL(allocator.alive, 0);
 }
 
+/* An allocator need not say why it fails, and what errno was before is no reason. */
+static void *
+refuse_silently(size_t size)
+{
+	void *memory = allocator_malloc(size);
+
+	if (!memory)
+		errno = EBADF;
+	return memory;
+}
+
+DIFFERENCE(reading_without_any_memory, ONE_BACKEND | OWN_DEBUG_MODE, "A read that finds no memory fails with the errno of something else")
+{
+	struct bufferevent *bev;
+
+	signal(SIGPIPE, SIG_IGN);
+	event_set_mem_functions(refuse_silently, allocator_realloc, allocator_free);
+	base = event_base_new();
+	make_connection(0, ends);
+	bev = bufferevent_socket_new(base, ends[0], BEV_OPT_CLOSE_ON_FREE);
+	bufferevent_setcb(bev, take_all, NULL, note_error, NULL);
+	bufferevent_enable(bev, EV_READ);
+	settle();
+	send_all(ends[1], "0123456789", 10);
+	allocator_fail_at(1);
+	allocator.fail_on = 1;
+	event_base_loop(base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
+	allocator_fail_at(0);
+	settle();
+	/* With a correct error before, or without any. */
+	CHECK_EQUAL(read_bytes, 10);
+	bufferevent_free(bev);
+	close(ends[1]);
+	finish();
+}
+
 /* Everything is given back. */
 CASE(all_memory_comes_back, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
 {

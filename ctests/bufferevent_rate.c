@@ -2,6 +2,9 @@
 #include "bufferevent_tools.h"
 
 #include <event2/event_struct.h>
+#include <limits.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 static struct traced side = {.name = "side", .drain = -1};
 static int ends[2];
@@ -69,6 +72,18 @@ DIFFERENCE(short_ticks_are_refused, ONE_BACKEND, "A tick below a millisecond is 
 	CHECK(!ev_token_bucket_cfg_new(1, 1, 1, 1, &short_tick));
 	CHECK(!ev_token_bucket_cfg_new(1, 1, 1, 1, &negative));
 	CHECK(!ev_token_bucket_cfg_new(1, 1, 1, 1, &zero));
+}
+
+DIFFERENCE(long_ticks_are_refused, ONE_BACKEND, "The milliseconds of a long tick overflow")
+{
+	struct timeval longest = {INT_MAX / 1000, 0}, longer = {INT_MAX / 1000 + 1, 0}, huge = {1L << 60, 0}, invalid = {1, 1000000};
+
+	cfg = ev_token_bucket_cfg_new(1, 1, 1, 1, &longest);
+	CHECK(cfg);
+	ev_token_bucket_cfg_free(cfg);
+	CHECK(!ev_token_bucket_cfg_new(1, 1, 1, 1, &longer));
+	CHECK(!ev_token_bucket_cfg_new(1, 1, 1, 1, &huge));
+	CHECK(!ev_token_bucket_cfg_new(1, 1, 1, 1, &invalid));
 }
 
 CASE(bucket, ONE_BACKEND)
@@ -539,6 +554,95 @@ CASE(own_limit_and_group, ONE_BACKEND)
 	CHECK_EQUAL(bufferevent_rate_limit_group_get_read_limit(group), 3700);
 	bufferevent_set_rate_limit(members[0], NULL);
 	ev_token_bucket_cfg_free(own);
+	end_group();
+}
+
+DIFFERENCE(group_with_other_tick_length, ONE_BACKEND, "Ticks of different lengths are mixed")
+{
+	struct timeval fast = {0, 20000};
+	struct ev_token_bucket_cfg *other = ev_token_bucket_cfg_new(10, 5000, 10, 5000, &fast);
+	int i;
+
+	/* To ticks with higher numbers, and then to ones with lower numbers. */
+	begin_group(10, &long_tick);
+	CHECK_EQUAL(bufferevent_rate_limit_group_set_cfg(group, other), 0);
+	run_for(30);
+	CHECK(bufferevent_rate_limit_group_get_read_limit(group) < 1000);
+	CHECK_EQUAL(bufferevent_rate_limit_group_set_cfg(group, cfg), 0);
+	CHECK_EQUAL(bufferevent_rate_limit_group_set_cfg(group, other), 0);
+	bufferevent_rate_limit_group_decrement_read(group, bufferevent_rate_limit_group_get_read_limit(group));
+	for (i = 0; i < 500 && bufferevent_rate_limit_group_get_read_limit(group) <= 0; i++)
+		run_for(20);
+	CHECK(i < 500);
+	ev_token_bucket_cfg_free(other);
+	end_group();
+}
+
+/* The clock of the wall as this program and the library see it. */
+static long clock_shift;
+
+int
+gettimeofday(struct timeval *restrict now, void *restrict zone)
+{
+	struct timespec time;
+
+	(void)zone;
+	syscall(SYS_clock_gettime, CLOCK_REALTIME, &time);
+	now->tv_sec = time.tv_sec + clock_shift;
+	now->tv_usec = time.tv_nsec / 1000;
+	return 0;
+}
+
+int
+clock_gettime(clockid_t which, struct timespec *now)
+{
+	int result = (int)syscall(SYS_clock_gettime, which, now);
+
+	if (which == CLOCK_REALTIME || which == CLOCK_REALTIME_COARSE)
+		now->tv_sec += clock_shift;
+	return result;
+}
+
+DIFFERENCE(clock_set_back, ONE_BACKEND, "Nothing is refilled while a clock that was set back catches up")
+{
+	begin(EV_READ);
+	cfg = ev_token_bucket_cfg_new(100, 100, 100, 100, &tick);
+	bufferevent_set_rate_limit(bev, cfg);
+	bufferevent_decrement_read_limit(bev, 100);
+	clock_shift = -1000;
+	usleep(120000);
+	CHECK_EQUAL(bufferevent_get_read_limit(bev), 100);
+	end();
+}
+
+/* A clock that is set forward fills nothing. */
+DIFFERENCE(clock_set_forward, ONE_BACKEND, "A clock that is set forward fills the bucket")
+{
+	begin(EV_READ);
+	cfg = ev_token_bucket_cfg_new(1, 1000000, 1, 1000000, &long_tick);
+	bufferevent_set_rate_limit(bev, cfg);
+	clock_shift = 100000000;
+	CHECK(bufferevent_get_read_limit(bev) <= 2);
+	end();
+}
+
+/* No member is forgotten while others want more than there is. */
+CASE(group_is_fair, ONE_BACKEND)
+{
+	struct timeval fast = {0, 2000};
+	int i, passes, served = 0;
+
+	begin_group(64, &fast);
+	for (i = 0; i < MEMBERS; i++) {
+		bufferevent_setcb(members[i], NULL, NULL, NULL, NULL);
+		send_all(peers[i], data, 100000);
+	}
+	for (passes = 0; passes < 2000 && served < MEMBERS; passes++) {
+		run_for(5);
+		for (i = served = 0; i < MEMBERS; i++)
+			served += read_by(i) >= 256;
+	}
+	CHECK_EQUAL(served, MEMBERS);
 	end_group();
 }
 
