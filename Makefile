@@ -30,7 +30,9 @@ PC := $(ALL:%=pkgconfig/%.pc)
 
 # Of the distribution: what builds the library, and what the tests need besides.
 PACKAGES := binutils gcc libc6-dev pkg-config python3
-TEST_PACKAGES := abigail-tools g++ libevent-dev strace
+# The reference has to have the security fixes of 2.1.13, without which some tests fail on it.
+REFERENCE := 'libevent-dev>=2.1.12-stable-8+deb12u1'
+TEST_PACKAGES := abigail-tools g++ $(REFERENCE) strace
 # The stock programs that run on our library, their clients, and what they need around them.
 PROGRAM_PACKAGES := bind9-dnsutils curl iproute2 links2 lldpd memcached ocproxy openmpi-bin pgbouncer \
 	postgresql redis-server redsocks scanssh tmux unbound webdis
@@ -126,7 +128,7 @@ with-address with-thread: with-%:
 	  ARCHIVE=build/$*/target/$(HOST)/release/liblibevent_rs.a STRIP=
 
 bench: libraries
-	scripts/install-packages gcc libevent-dev python3
+	scripts/install-packages gcc $(REFERENCE) python3
 	@mkdir -p $(BUILD)/bench
 	for program in $(or $(BENCH),$(basename $(notdir $(wildcard bench/*.c)))); do \
 	  $(CC) -std=gnu11 -O2 -Wall -Wextra bench/$$program.c -o $(BUILD)/bench/$$program \

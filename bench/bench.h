@@ -1,8 +1,9 @@
 /* What every benchmark is written with.
  *
  * A program is a set of benchmarks. `program --list` prints their names; `program NAME` runs that
- * one and prints nanoseconds per operation. bench/run starts each alternately on the reference and
- * on ours, and compares. */
+ * one and prints nanoseconds per operation, or what else it measures. bench/run starts each
+ * alternately on the reference and on ours, and compares. `program NAME COUNT` does that many
+ * operations, once: bench/instructions counts what bench_work executes then. */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
@@ -11,20 +12,37 @@
 #include <string.h>
 #include <time.h>
 
-/* `work` does its operation `count` times; `prepare`, if there is one, comes once before. */
 struct benchmark {
 	const char *name;
+	/* Does its operation `count` times. */
 	void (*work)(long count);
+	/* Comes once before, if there is one. */
 	void (*prepare)(void);
+	/* Undoes the work, if there is one: comes after each run, outside of the time. */
+	void (*restore)(void);
+	/* The number of operations in a run, where the work fixes it. */
+	long count;
+	/* Instead of work: the figure. */
+	double (*measure)(void);
 };
 
+/* A function of its own, by whose name its instructions are counted. */
+__attribute__((noinline)) static void
+bench_work(void (*work)(long), long count)
+{
+	work(count);
+	__asm__ volatile("" ::: "memory");
+}
+
 static inline double
-bench_nanoseconds(void (*work)(long), long count)
+bench_nanoseconds(const struct benchmark *benchmark, long count)
 {
 	struct timespec start, end;
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	work(count);
+	bench_work(benchmark->work, count);
 	clock_gettime(CLOCK_MONOTONIC, &end);
+	if (benchmark->restore)
+		benchmark->restore();
 	return (double)(end.tv_sec - start.tv_sec) * 1e9 + (double)(end.tv_nsec - start.tv_nsec);
 }
 
@@ -33,18 +51,30 @@ bench_nanoseconds(void (*work)(long), long count)
 static inline double
 bench_measure(const struct benchmark *benchmark)
 {
-	long count = 1;
+	long count = benchmark->count ? benchmark->count : 1;
 	double best;
+	if (benchmark->measure)
+		return benchmark->measure();
 	if (benchmark->prepare)
 		benchmark->prepare();
-	while ((best = bench_nanoseconds(benchmark->work, count)) < 5e6)
+	while ((best = bench_nanoseconds(benchmark, count)) < 5e6 && !benchmark->count)
 		count = best < 5e5 ? count * 8 : (long)((double)count * 6e6 / best) + 1;
 	for (int i = 0; i < 7; i++) {
-		double time = bench_nanoseconds(benchmark->work, count);
+		double time = bench_nanoseconds(benchmark, count);
 		if (time < best)
 			best = time;
 	}
 	return best / (double)count;
+}
+
+static inline void
+bench_once(const struct benchmark *benchmark, long count)
+{
+	if (benchmark->prepare)
+		benchmark->prepare();
+	bench_work(benchmark->work, count);
+	if (benchmark->restore)
+		benchmark->restore();
 }
 
 static inline int
@@ -53,7 +83,11 @@ bench_main(int argc, char **argv, const struct benchmark *benchmarks, size_t cou
 	for (size_t i = 0; i < count; i++) {
 		if (argc < 2 || !strcmp(argv[1], "--list"))
 			puts(benchmarks[i].name);
-		else if (!strcmp(argv[1], benchmarks[i].name))
+		else if (strcmp(argv[1], benchmarks[i].name))
+			continue;
+		else if (argc > 2)
+			bench_once(&benchmarks[i], atol(argv[2]));
+		else
 			printf("%.3f\n", bench_measure(&benchmarks[i]));
 	}
 	return 0;

@@ -214,12 +214,43 @@ prepare_periodic(void)
 }
 
 static void
+search_for(long count, long expected)
+{
+	size_t length = strlen(pattern);
+	while (count--)
+		BENCH_CHECK(evbuffer_search(buffer, pattern, length, NULL).pos == expected);
+}
+
+static void
 search(long count)
 {
-	while (count--) {
-		long found = evbuffer_search(buffer, pattern, strlen(pattern), NULL).pos;
-		BENCH_CHECK(found == 1 << 20);
-	}
+	search_for(count, 1 << 20);
+}
+
+static const char header[] = "GET /index.html HTTP/1.1\r\nHost: www.example.org\r\n"
+			     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101\r\n"
+			     "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
+			     "Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\n"
+			     "Connection: keep-alive\r\n\r\n";
+
+static void
+prepare_header(void)
+{
+	evbuffer_add(buffer, header, sizeof header - 1);
+}
+
+static void
+search_header_field(long count)
+{
+	pattern = "\r\nConnection:";
+	search_for(count, strstr(header, pattern) - header);
+}
+
+static void
+search_header_end(long count)
+{
+	pattern = "\r\n\r\n";
+	search_for(count, (long)sizeof header - 5);
 }
 
 static void
@@ -243,25 +274,27 @@ reference_drain(long count)
 }
 
 static const struct benchmark benchmarks[] = {
-	{"new+free", new_and_free, NULL},
-	{"add 64+drain", add_64_drain, NULL},
-	{"16x add 64+remove 1024", add_16_times_64_remove_1024, NULL},
-	{"add 4096+drain", add_4096_drain, NULL},
-	{"move 4096 there and back", move_4096, NULL},
-	{"add 4096+move+drain", add_move_drain_4096, NULL},
-	{"reserve+commit 1500+drain", reserve_commit_1500, NULL},
-	{"prepend 20", prepend_20, NULL},
-	{"printf", format, NULL},
-	{"readln CRLF x20", read_20_lines, NULL},
-	{"pullup 64K of 16 chains", pullup_16_chains, NULL},
-	{"reference+drain", reference_drain, NULL},
-	{"write+read 64 through a pipe", pipe_64, prepare_pipe},
-	{"write+read 4096 through a pipe", pipe_4096, prepare_pipe},
-	{"search 1M, first byte nowhere", search, prepare_bytes},
-	{"search 1M, text", search, prepare_text},
-	{"search 1M, random bytes", search, prepare_random},
-	{"search 1M, long shared prefix", search, prepare_prefix},
-	{"search 1M, periodic prefix", search, prepare_periodic},
+	{"new+free", .work = new_and_free},
+	{"add 64+drain", .work = add_64_drain},
+	{"16x add 64+remove 1024", .work = add_16_times_64_remove_1024},
+	{"add 4096+drain", .work = add_4096_drain},
+	{"move 4096 there and back", .work = move_4096},
+	{"add 4096+move+drain", .work = add_move_drain_4096},
+	{"reserve+commit 1500+drain", .work = reserve_commit_1500},
+	{"prepend 20", .work = prepend_20},
+	{"printf", .work = format},
+	{"readln CRLF x20", .work = read_20_lines},
+	{"pullup 64K of 16 chains", .work = pullup_16_chains},
+	{"reference+drain", .work = reference_drain},
+	{"write+read 64 through a pipe", .work = pipe_64, .prepare = prepare_pipe},
+	{"write+read 4096 through a pipe", .work = pipe_4096, .prepare = prepare_pipe},
+	{"search a header for a field", .work = search_header_field, .prepare = prepare_header},
+	{"search a header for its end", .work = search_header_end, .prepare = prepare_header},
+	{"search 1M, first byte nowhere", .work = search, .prepare = prepare_bytes},
+	{"search 1M, text", .work = search, .prepare = prepare_text},
+	{"search 1M, random bytes", .work = search, .prepare = prepare_random},
+	{"search 1M, long shared prefix", .work = search, .prepare = prepare_prefix},
+	{"search 1M, periodic prefix", .work = search, .prepare = prepare_periodic},
 };
 
 int

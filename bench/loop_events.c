@@ -1,15 +1,20 @@
-/* Nanoseconds per operation of the loop: descriptors, one-shot events, timers, activation. */
+/* Nanoseconds per operation of the loop: descriptors, one-shot events, activation, bases, threads. */
 #define _GNU_SOURCE
 #include "bench.h"
 
 #include <event2/event.h>
+#include <event2/event_struct.h>
+#include <event2/thread.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PENDING = 100000, PIPES = 100, ACTIVE = 100 };
+enum { PIPES = 100, ACTIVE = 100, READY = 1000 };
 
 static struct event_base *base;
-static struct event *persistent, *one_shot, *activated[ACTIVE], *timers[PENDING];
+static struct event *persistent, *one_shot, *activated[ACTIVE];
 static int ends[2];
 static long left;
 
@@ -29,6 +34,17 @@ add_again(evutil_socket_t fd, short what, void *arg)
 	count_down(fd, what, arg);
 	if (left > 0)
 		event_add(one_shot, NULL);
+}
+
+static void
+make_base(void)
+{
+	base = event_base_new();
+	BENCH_CHECK(base);
+	persistent = event_new(base, ends[0], EV_READ | EV_PERSIST, count_down, NULL);
+	one_shot = event_new(base, ends[0], EV_READ, add_again, NULL);
+	for (int i = 0; i < ACTIVE; i++)
+		activated[i] = event_new(base, -1, 0, count_down, NULL);
 }
 
 /* A descriptor that stays readable: one wait and one callback each. */
@@ -70,69 +86,54 @@ add_and_delete(long count)
 	}
 }
 
-/* --- Timers, with 100,000 others pending. ------------------------------------------------------ */
-
-static struct timeval
-delay(long i)
+/* What a program does to an event beside adding and deleting it. */
+static void
+new_and_free(long count)
 {
-	/* Spread over an hour, in no order. */
-	unsigned long spread = (unsigned long)i * 2654435761u % 3600000u;
-	struct timeval time = {100 + (long)(spread / 1000), (long)(spread % 1000) * 1000};
-
-	return time;
+	while (count--)
+		event_free(event_new(base, ends[0], EV_READ, count_down, NULL));
 }
 
 static void
-add_timers(long count)
+assign_anew(long count)
 {
-	for (long i = 0; i < count; i++) {
-		struct timeval time = delay(i);
-		event_add(timers[i % PENDING], &time);
+	struct event event;
+
+	while (count--)
+		event_assign(&event, base, ends[0], EV_READ, count_down, NULL);
+}
+
+static void
+ask_for_pending(long count)
+{
+	long pending = 0;
+
+	for (long i = 0; i < count; i++)
+		pending += event_pending(persistent, EV_READ, NULL);
+	BENCH_CHECK(pending == 0);
+}
+
+/* --- Many descriptors that are ready in each pass. ------------------------------------------------- */
+
+static struct event *ready[READY];
+
+static void
+make_ready(void)
+{
+	for (int i = 0; i < READY; i++) {
+		int fd = eventfd(1, EFD_NONBLOCK);
+
+		BENCH_CHECK(fd >= 0);
+		ready[i] = event_new(base, fd, EV_READ | EV_PERSIST, count_down, NULL);
+		event_add(ready[i], NULL);
 	}
 }
 
-/* One operation is an addition and a deletion. */
 static void
-fill_and_clear_100000(long count)
+all_ready(long count)
 {
-	while (count > 0) {
-		long now = count < PENDING ? count : PENDING;
-
-		add_timers(now);
-		for (long i = 0; i < now; i++)
-			event_del(timers[i]);
-		count -= now;
-	}
-}
-
-static void
-change_timer(long count)
-{
-	add_timers(count);
-}
-
-static struct event *extra;
-
-static void
-add_and_delete_timer(long count)
-{
-	while (count--) {
-		struct timeval time = delay(count);
-		event_add(extra, &time);
-		event_del(extra);
-	}
-}
-
-/* The same duration for all of them. */
-static void
-common_timeouts(long count)
-{
-	struct timeval duration = {50, 0};
-	const struct timeval *common = event_base_init_common_timeout(base, &duration);
-
-	while (count > 0)
-		for (int i = 0; i < PENDING && count > 0; i++, count--)
-			event_add(timers[i], common);
+	left = count;
+	event_base_dispatch(base);
 }
 
 /* --- A chain of pipes: each callback writes to the next one. ---------------------------------------- */
@@ -172,42 +173,88 @@ make_pipes(void)
 	}
 }
 
+/* --- Bases. ---------------------------------------------------------------------------------------- */
+
 static void
-make_timers(void)
+new_and_free_base(long count)
 {
-	for (int i = 0; i < PENDING; i++)
-		timers[i] = event_new(base, -1, 0, count_down, NULL);
-	extra = event_new(base, -1, 0, count_down, NULL);
+	while (count--)
+		event_base_free(event_base_new());
+}
+
+/* --- Another thread makes an event active again and again; each time the loop wakes and answers. --- */
+
+static struct event_base *woken;
+static struct event *call;
+static sem_t answered;
+
+static void
+answer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	sem_post(&answered);
+}
+
+static void *
+run_woken_loop(void *arg)
+{
+	(void)arg;
+	event_base_loop(woken, EVLOOP_NO_EXIT_ON_EMPTY);
+	return NULL;
 }
 
 static void
-make_pending_timers(void)
+make_woken_loop(void)
 {
-	make_timers();
-	add_timers(PENDING);
+	pthread_t thread;
+
+	BENCH_CHECK(evthread_use_pthreads() == 0 && sem_init(&answered, 0, 0) == 0);
+	woken = event_base_new();
+	call = event_new(woken, -1, 0, answer, NULL);
+	BENCH_CHECK(woken && call && pthread_create(&thread, NULL, run_woken_loop, NULL) == 0);
+}
+
+static void
+wake_up(long count)
+{
+	while (count--) {
+		event_active(call, EV_READ, 1);
+		sem_wait(&answered);
+	}
+}
+
+/* What the locks of a program with threads cost. */
+static void
+use_locks(void)
+{
+	BENCH_CHECK(evthread_use_pthreads() == 0);
+	event_base_free(base);
+	make_base();
 }
 
 static const struct benchmark benchmarks[] = {
-	{"persistent event", persistent_event, NULL},
-	{"one-shot event, added again", one_shot_added_again, NULL},
-	{"event_add+event_del", add_and_delete, NULL},
-	{"event_active, 100 a pass", event_active_100, NULL},
-	{"chain of 100 pipes", chain_of_pipes, make_pipes},
-	{"timers up to 100000 and down", fill_and_clear_100000, make_timers},
-	{"timer changed, 100000 pending", change_timer, make_pending_timers},
-	{"timer add+del, 100000 pending", add_and_delete_timer, make_pending_timers},
-	{"common timeout changed, 100000", common_timeouts, make_timers},
+	{"persistent event", .work = persistent_event},
+	{"persistent event, locked", .work = persistent_event, .prepare = use_locks},
+	{"one-shot event, added again", .work = one_shot_added_again},
+	{"event_add+event_del", .work = add_and_delete},
+	{"event_add+event_del, locked", .work = add_and_delete, .prepare = use_locks},
+	{"event_active, 100 a pass", .work = event_active_100},
+	{"1000 ready descriptors a pass", .work = all_ready, .prepare = make_ready},
+	{"chain of 100 pipes", .work = chain_of_pipes, .prepare = make_pipes},
+	{"event_new+event_free", .work = new_and_free},
+	{"event_assign", .work = assign_anew},
+	{"event_pending", .work = ask_for_pending},
+	{"event_base_new+event_base_free", .work = new_and_free_base},
+	{"woken by another thread", .work = wake_up, .prepare = make_woken_loop},
 };
 
 int
 main(int argc, char **argv)
 {
-	base = event_base_new();
-	BENCH_CHECK(base && socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
+	BENCH_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
 	BENCH_CHECK(write(ends[1], "x", 1) == 1);
-	persistent = event_new(base, ends[0], EV_READ | EV_PERSIST, count_down, NULL);
-	one_shot = event_new(base, ends[0], EV_READ, add_again, NULL);
-	for (int i = 0; i < ACTIVE; i++)
-		activated[i] = event_new(base, -1, 0, count_down, NULL);
+	make_base();
 	return bench_main(argc, argv, benchmarks, sizeof benchmarks / sizeof benchmarks[0]);
 }

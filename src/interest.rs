@@ -173,6 +173,7 @@ impl Slot {
         ]
     }
 
+    #[inline]
     fn count_in(&mut self, events: c_short) {
         for (count, kind) in self.counts() {
             *count += u16::from(events & kind != 0);
@@ -181,6 +182,7 @@ impl Slot {
         self.persistent += u32::from(events & kind::PERSIST != 0);
     }
 
+    #[inline]
     fn count_out(&mut self, events: c_short) {
         for (count, kind) in self.counts() {
             *count -= u16::from(events & kind != 0);
@@ -189,23 +191,21 @@ impl Slot {
         self.persistent -= u32::from(events & kind::PERSIST != 0);
     }
 
-    /// Whether another event with these bits can be counted and may join the others.
-    fn accepts(&mut self, fd: c_int, events: c_short) -> bool {
+    /// Whether an event with these bits can be counted too and may join the newest one, `other`.
+    fn accept(&mut self, fd: c_int, other: EventPtr, events: c_short) -> Result<(), Refused> {
         if self
             .counts()
             .iter()
             .any(|(count, kind)| events & kind != 0 && **count == u16::MAX)
         {
             warning!("Too many events reading or writing on fd {fd}");
-            return false;
+            return Err(Refused);
         }
-        let other = self.iter().next();
-        let mixed = |other: EventPtr| (other.events() ^ events) & kind::EDGE_TRIGGERED != 0;
-        if debug::enabled() && other.is_some_and(mixed) {
+        if debug::enabled() && (other.events() ^ events) & kind::EDGE_TRIGGERED != 0 {
             warning!("Tried to mix edge-triggered and non-edge-triggered events on fd {fd}");
-            return false;
+            return Err(Refused);
         }
-        true
+        Ok(())
     }
 }
 
@@ -248,22 +248,35 @@ impl Interest {
     /// The slot of a descriptor that has had events.
     #[inline]
     pub fn slot(&mut self, fd: c_int) -> &mut Slot {
-        &mut self.slots()[fd as usize]
+        match self.get(fd) {
+            Some(slot) => slot,
+            None => panic!("no slot for descriptor {fd}"),
+        }
     }
 
     /// The slot of any number.
     #[inline]
     pub fn get(&mut self, fd: c_int) -> Option<&mut Slot> {
-        usize::try_from(fd)
-            .ok()
-            .and_then(|fd| self.slots().get_mut(fd))
+        // A negative number is larger than every count.
+        if fd as u32 >= self.count as u32 {
+            return None;
+        }
+        // SAFETY: the invariant.
+        Some(unsafe { &mut *self.entries.add(fd as usize) })
     }
 
     /// Makes the table reach `fd`, or changes nothing.
+    #[inline]
     fn try_reach(&mut self, fd: c_int) -> Result<(), Refused> {
         if fd < self.count {
-            return Ok(());
+            Ok(())
+        } else {
+            self.grow(fd)
         }
+    }
+
+    #[cold]
+    fn grow(&mut self, fd: c_int) -> Result<(), Refused> {
         // Descriptors are below 2^27, so neither the doubling nor the size in bytes overflows.
         let mut count = self.count.max(32) as usize;
         while count <= fd as usize {
@@ -285,8 +298,9 @@ impl Interest {
         Ok(())
     }
 
-    /// Registers an event for its descriptor; whether the kernel was told anything. On an error
+    /// Registers an event for its descriptor; whether a wait that goes on must end. On an error
     /// nothing has changed. An event without a descriptor is accepted and never ready.
+    #[inline(always)]
     pub fn add(&mut self, backend: &mut Backend, event: EventPtr) -> Result<bool, Refused> {
         let (fd, events) = (event.fd(), event.events());
         if fd < 0 {
@@ -298,11 +312,9 @@ impl Interest {
         }
         self.try_reach(fd)?;
         let slot = self.slot(fd);
-        if !slot.accepts(fd, events) {
-            return Err(Refused);
-        }
-        if slot.is_empty() {
-            slot.generation = slot.generation.wrapping_add(1);
+        match slot.first() {
+            None => slot.generation = slot.generation.wrapping_add(1),
+            Some(other) => slot.accept(fd, other, events)?,
         }
         slot.count_in(events);
         match backend.update(fd, self) {
@@ -322,6 +334,7 @@ impl Interest {
     }
 
     /// Takes an event out, by what was registered for it. It is out even when the kernel refuses.
+    #[inline(always)]
     pub fn remove(&mut self, backend: &mut Backend, event: EventPtr) -> Result<bool, Refused> {
         let registration = event.registration();
         if registration == Registration::NOTHING {

@@ -300,7 +300,7 @@ impl EventBase {
             warning_with_errno!("cannot make the signal pipe");
         })?;
         let mut event = self.signals.event;
-        let watched = self.watch_internally(&mut event, pair[0], signals_arrived);
+        let watched = self.watch_internally(&mut event, pair[0], 0, signals_arrived);
         self.signals.event = event;
         if watched.is_ok() {
             self.signals.pair = pair;

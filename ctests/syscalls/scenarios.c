@@ -5,11 +5,15 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <event2/thread.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct event_base *base;
@@ -329,6 +333,68 @@ activated(void)
 	mark();
 }
 
+/* Another thread makes an event active and, when it has run, does so again. */
+static atomic_int runs;
+
+static void
+count_run(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	atomic_fetch_add(&runs, 1);
+}
+
+static void *
+run_loop(void *arg)
+{
+	(void)arg;
+	event_base_loop(base, EVLOOP_NO_EXIT_ON_EMPTY);
+	return NULL;
+}
+
+static void
+wait_for_runs(int count)
+{
+	struct timespec a_while = {0, 200000};
+	while (atomic_load(&runs) < count)
+		nanosleep(&a_while, NULL);
+	/* Now the loop goes to sleep. */
+	nanosleep(&a_while, NULL);
+}
+
+static void
+woken_by_a_thread(void)
+{
+	struct event *called = event_new(base, -1, 0, count_run, NULL);
+	pthread_t thread;
+	int i, failed = pthread_create(&thread, NULL, run_loop, NULL);
+	assert(!failed);
+	(void)failed;
+	event_active(called, EV_READ, 1);
+	wait_for_runs(1);
+	mark();
+	for (i = 2; i < rounds + 2; i++) {
+		event_active(called, EV_READ, 1);
+		wait_for_runs(i);
+	}
+	mark();
+	event_base_loopbreak(base);
+	pthread_join(thread, NULL);
+}
+
+/* A base that comes and goes. */
+static void
+new_and_free(void)
+{
+	int i;
+	event_base_free(event_base_new());
+	mark();
+	for (i = 0; i < rounds; i++)
+		event_base_free(event_base_new());
+	mark();
+}
+
 /* A byte that two bufferevents send each other. */
 static void
 send_back(struct bufferevent *bev, void *arg)
@@ -379,6 +445,8 @@ static const struct {
 		 {"second_reader", second_reader},
 		 {"add_and_delete", add_and_delete},
 		 {"activated", activated},
+		 {"woken_by_a_thread", woken_by_a_thread},
+		 {"new_and_free", new_and_free},
 		 {"bufferevent_echo", bufferevent_echo}};
 
 int
@@ -387,6 +455,8 @@ main(int argc, char **argv)
 	size_t i;
 	assert(argc == 3);
 	rounds = atoi(argv[2]);
+	if (!strcmp(argv[1], "woken_by_a_thread"))
+		evthread_use_pthreads();
 	base = event_base_new();
 	assert(base);
 	for (i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {

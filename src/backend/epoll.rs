@@ -135,23 +135,30 @@ impl Epoll {
     }
 
     /// See [`super::Backend::update`].
-    #[inline]
+    #[inline(always)]
     pub fn update(&mut self, fd: c_int, slot: &mut Slot) -> Result<bool, Refused> {
-        if slot.told.suffices(slot.wanted()) {
+        let wanted = slot.wanted();
+        if slot.told.suffices(wanted) {
             return Ok(false);
         }
         match &mut self.changes {
             Some(changes) => changes.note(fd, slot)?,
-            None => self.tell(fd, slot)?,
+            None => self.tell(fd, slot, wanted)?,
         }
         Ok(true)
     }
 
-    fn tell(&mut self, fd: c_int, slot: &mut Slot) -> Result<(), Refused> {
-        let wanted = slot.wanted();
+    #[inline(always)]
+    fn tell(&self, fd: c_int, slot: &mut Slot, wanted: Registered) -> Result<(), Refused> {
         if wanted.kinds() == 0 {
-            return self.forget(fd, slot);
+            self.forget(fd, slot)
+        } else {
+            self.register(fd, slot, wanted)
         }
+    }
+
+    #[inline(never)]
+    fn register(&self, fd: c_int, slot: &mut Slot, wanted: Registered) -> Result<(), Refused> {
         let mut event = epoll_event {
             events: kernel_events(wanted),
             u64: u64::from(slot.generation) << 32 | fd as u64,
@@ -176,19 +183,11 @@ impl Epoll {
         } else {
             "ADD"
         };
-        let events = kernel_events(wanted.without(Registered::ONCE));
-        let old = slot.told.kinds();
-        warning_with_errno!(
-            "Epoll {name}({events}) on fd {fd} failed. Old events were {old}; \
-             read change was {}; write change was {}; close change was {}",
-            change(old, wanted.kinds(), kind::READ),
-            change(old, wanted.kinds(), kind::WRITE),
-            change(old, wanted.kinds(), kind::CLOSED)
-        );
-        Err(Refused)
+        refused(name, fd, slot.told, wanted)
     }
 
-    fn forget(&mut self, fd: c_int, slot: &mut Slot) -> Result<(), Refused> {
+    #[inline(never)]
+    fn forget(&self, fd: c_int, slot: &mut Slot) -> Result<(), Refused> {
         if !slot.told.has(Registered::PRESENT) {
             return Ok(());
         }
@@ -200,15 +199,7 @@ impl Epoll {
             slot.told = Registered::default();
             return Ok(());
         }
-        let old = slot.told.kinds();
-        warning_with_errno!(
-            "Epoll DEL(0) on fd {fd} failed. Old events were {old}; \
-             read change was {}; write change was {}; close change was {}",
-            change(old, 0, kind::READ),
-            change(old, 0, kind::WRITE),
-            change(old, 0, kind::CLOSED)
-        );
-        Err(Refused)
+        refused("DEL", fd, slot.told, Registered::default())
     }
 
     /// See [`super::Backend::prepare`].
@@ -256,8 +247,10 @@ impl Epoll {
         let noted = |epoll: &Epoll, index| epoll.changes.as_ref()?.noted().get(index).copied();
         let mut index = 0;
         while let Some(fd) = noted(self, index) {
+            let slot = interest.slot(fd);
+            let wanted = slot.wanted();
             // A refusal was logged; the event stays pending and the loop goes on.
-            let _ = self.tell(fd, interest.slot(fd));
+            let _ = self.tell(fd, slot, wanted);
             index += 1;
         }
         if let Some(changes) = &mut self.changes {
@@ -404,6 +397,21 @@ impl Wait {
             unsafe { libc::epoll_wait(self.fd, self.results, self.room, self.milliseconds) };
         waited(count, "epoll_wait")
     }
+}
+
+/// Logs what the kernel did not do.
+#[cold]
+fn refused(name: &str, fd: c_int, told: Registered, wanted: Registered) -> Result<(), Refused> {
+    let events = kernel_events(wanted.without(Registered::ONCE));
+    let (old, new) = (told.kinds(), wanted.kinds());
+    warning_with_errno!(
+        "Epoll {name}({events}) on fd {fd} failed. Old events were {old}; \
+         read change was {}; write change was {}; close change was {}",
+        change(old, new, kind::READ),
+        change(old, new, kind::WRITE),
+        change(old, new, kind::CLOSED)
+    );
+    Err(Refused)
 }
 
 /// How a message tells what was to change.

@@ -208,14 +208,29 @@ impl Backend {
 
     /// Brings what the kernel was told about `fd` in line with what its events want. Whether
     /// anything had to change; on an error the kernel keeps what it was told before.
-    #[inline]
+    #[inline(always)]
     pub fn update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
+        if let Backend::Epoll(epoll) = self {
+            epoll.update(fd, interest.slot(fd))
+        } else {
+            self.unusual_update(fd, interest)
+        }
+    }
+
+    /// [`Backend::update`] for the mechanisms that serve special needs.
+    #[inline(never)]
+    fn unusual_update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
         match self {
-            Backend::Epoll(epoll) => epoll.update(fd, interest.slot(fd)),
             Backend::Poll(poll) => poll.update(fd, interest),
             Backend::Select(select) => select.update(fd, interest.slot(fd)),
-            Backend::Closed => Ok(false),
+            Backend::Epoll(_) | Backend::Closed => Ok(false),
         }
+    }
+
+    /// Whether a wait that goes on in another thread heeds a change, or must end first.
+    #[inline]
+    pub fn heeds_changes_at_once(&self) -> bool {
+        matches!(self, Backend::Epoll(epoll) if !epoll.collects_changes())
     }
 
     /// The list of changes, in the mode that has one.
@@ -273,11 +288,19 @@ impl Backend {
     /// The `index`th result of the last wait, asked for in order; `None`: nothing to tell there.
     #[inline]
     pub fn report(&mut self, index: usize, interest: &mut Interest) -> Option<Report> {
+        if let Backend::Epoll(epoll) = self {
+            epoll.report(index, interest)
+        } else {
+            self.unusual_report()
+        }
+    }
+
+    #[inline(never)]
+    fn unusual_report(&mut self) -> Option<Report> {
         match self {
-            Backend::Epoll(epoll) => epoll.report(index, interest),
             Backend::Poll(poll) => poll.report(),
             Backend::Select(select) => select.report(),
-            Backend::Closed => None,
+            Backend::Epoll(_) | Backend::Closed => None,
         }
     }
 }

@@ -26,22 +26,23 @@ impl EventBase {
 
     #[inline]
     fn enqueue(&mut self, entry: CallbackPtr) {
-        self.count_in(entry);
-        entry.insert(state::ACTIVE);
+        self.count_in(entry, state::ACTIVE);
         // SAFETY: the queue is live, and the entry was in none.
         unsafe { TailQueue::push_back(self.queue(entry.priority()), entry.as_ptr()) };
     }
 
     fn enqueue_later(&mut self, entry: CallbackPtr) {
-        self.count_in(entry);
-        entry.insert(state::ACTIVE_LATER);
+        self.count_in(entry, state::ACTIVE_LATER);
         // SAFETY: as in `enqueue`.
         unsafe { TailQueue::push_back(self.later_queue(), entry.as_ptr()) };
     }
 
-    fn count_in(&mut self, entry: CallbackPtr) {
+    #[inline]
+    fn count_in(&mut self, entry: CallbackPtr, state: c_short) {
+        let flags = entry.flags();
+        entry.set_flags(flags | state);
         self.run.active.up();
-        if !entry.has(state::INTERNAL) {
+        if flags & state::INTERNAL == 0 {
             self.run.pending.up();
         }
     }
@@ -49,7 +50,8 @@ impl EventBase {
     /// Takes an entry out of the queue it is in.
     #[inline]
     pub(crate) fn dequeue(&mut self, entry: CallbackPtr) {
-        let queue = if entry.has(state::ACTIVE) {
+        let flags = entry.flags();
+        let queue = if flags & state::ACTIVE != 0 {
             self.queue(entry.priority())
         } else {
             self.later_queue()
@@ -57,9 +59,9 @@ impl EventBase {
         // SAFETY: the state bits say that the entry is in that queue; its priority does not change
         // while it is active.
         unsafe { TailQueue::remove(queue, entry.as_ptr()) };
-        entry.remove(state::QUEUED);
+        entry.set_flags(flags & !state::QUEUED);
         self.run.active.down();
-        if !entry.has(state::INTERNAL) {
+        if flags & state::INTERNAL == 0 {
             self.run.pending.down();
         }
     }
@@ -103,28 +105,39 @@ impl EventBase {
             event.as_ptr(),
             event.fd()
         );
-        let entry = event.entry();
-        if entry.has(state::FINALIZING) {
-            return;
-        }
-        if entry.has(state::ACTIVE) {
-            event.set_result(event.result() | result);
-            return;
-        }
-        let merged = if entry.has(state::ACTIVE_LATER) {
-            event.result()
+        if event.has(state::FINALIZING | state::QUEUED) {
+            self.activate_again(event, result, calls);
         } else {
-            0
-        };
-        event.set_result(merged | result);
-        if c_int::from(entry.priority()) < self.run.running_priority {
+            event.set_result(result);
+            self.queue_event(event, calls);
+        }
+    }
+
+    /// [`EventBase::activate_event`] for an event that is queued already, or finalizing.
+    #[inline(never)]
+    fn activate_again(&mut self, event: EventPtr, result: c_short, calls: c_short) {
+        if event.has(state::FINALIZING) {
+            return;
+        }
+        event.set_result(event.result() | result);
+        if event.has(state::ACTIVE_LATER) {
+            self.dequeue(event.entry());
+            self.queue_event(event, calls);
+        }
+    }
+
+    /// Queues an event that is in no queue and has its result.
+    #[inline]
+    fn queue_event(&mut self, event: EventPtr, calls: c_short) {
+        if c_int::from(event.entry().priority()) < self.run.running_priority {
             // Something more urgent than what is being run: end the pass after this callback.
             self.run.continue_requested = true;
         }
         if event.wants(kind::SIGNAL) {
             event.set_signal_calls(calls);
         }
-        self.queue_now(entry);
+        self.enqueue(event.entry());
+        self.wake_if_elsewhere();
     }
 
     /// Makes the events active that a report concerns.
@@ -165,17 +178,23 @@ impl EventBase {
 }
 
 impl Guard {
-    /// [`EventBase::activate_event`] for any thread: a signal callback that is running elsewhere
-    /// ends first, because it reads the count of calls.
+    /// [`EventBase::activate_event`] for any thread.
+    #[inline]
     pub(crate) fn activate(&mut self, event: EventPtr, result: c_short, calls: c_short) {
-        if event.wants(kind::SIGNAL) {
-            self.wait_for_callback(event.entry());
-        }
+        self.wait_for_signal_callback(event);
         self.activate_event(event, result, calls);
     }
 
     /// If the entry's callback is running in another thread, waits until that invocation ended.
+    #[inline]
     pub(crate) fn wait_for_callback(&mut self, entry: CallbackPtr) {
+        if self.run.current == Some(entry) {
+            self.wait_for_invocation(entry);
+        }
+    }
+
+    #[cold]
+    fn wait_for_invocation(&mut self, entry: CallbackPtr) {
         let invocation = self.run.invocation;
         let elsewhere = threads::current_thread() != self.owner && !self.callback_ended.is_none();
         while elsewhere && self.run.current == Some(entry) && self.run.invocation == invocation {

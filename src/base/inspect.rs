@@ -215,6 +215,7 @@ impl Guard {
 
 impl EventBase {
     /// An event's deadline as the time of day.
+    #[inline(never)]
     pub(crate) fn wall_clock_deadline(&mut self, event: EventPtr) -> libc::timeval {
         let deadline = event.deadline();
         let plain = match self.timers.common.of(deadline) {

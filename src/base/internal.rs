@@ -5,23 +5,25 @@ use super::EventBase;
 use crate::backend::Refused;
 use crate::event::{assign, debug, kind, Event, EventCallbackFn, EventPtr};
 use crate::hooks::memory;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_short};
 use std::ptr;
 
 impl EventBase {
-    /// Calls `callback`, with the base as argument, whenever `fd` can be read from. `event` is one
-    /// that this function made earlier, whose memory is used again: then none is needed.
+    /// Calls `callback`, with the base as argument, whenever `fd` can be read from, or `manner` (0
+    /// or the edge-triggered bit) each time that something to read arrives. `event` is one that
+    /// this function made earlier, whose memory is used again: then none is needed.
     pub(crate) fn watch_internally(
         &mut self,
         event: &mut Option<EventPtr>,
         fd: c_int,
+        manner: c_short,
         callback: EventCallbackFn,
     ) -> Result<(), Refused> {
         let memory = match *event {
             Some(event) => event.as_ptr(),
             None => memory::allocate_zeroed::<Event>()?.as_ptr(),
         };
-        let (base, events) = (ptr::from_mut(self), kind::READ | kind::PERSIST);
+        let (base, events) = (ptr::from_mut(self), kind::READ | kind::PERSIST | manner);
         // SAFETY: the memory stays until the event is discarded, and is in no list.
         let watching = unsafe { assign::internal(memory, base, fd, events, callback, base.cast()) };
         *event = Some(watching);

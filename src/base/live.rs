@@ -38,6 +38,7 @@ pub(super) fn leave(base: *mut EventBase) {
 }
 
 /// Whether the pointer may be followed, as far as is known.
+#[inline(never)]
 pub fn is_live(base: *mut EventBase) -> bool {
     OTHERS.load(Acquire) > 0 || BASES.iter().any(|place| place.load(Acquire) == base)
 }

@@ -1,6 +1,5 @@
 //! `event_base_once`: a callback without an event of the program's.
 
-use super::pending::Deadline;
 use super::Guard;
 use crate::backend::Refused;
 use crate::event::{assign, debug, kind, Event, EventCallbackFn, EventPtr};
@@ -60,7 +59,7 @@ impl Guard {
             self.activate(event, kind::TIMEOUT, 1);
             Ok(())
         } else {
-            self.add(event, timeout.map(Deadline::After))
+            self.add(event, timeout.as_ref())
         };
         // SAFETY: the record is live and in no list.
         unsafe {

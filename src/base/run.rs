@@ -185,49 +185,60 @@ impl Guard {
     }
 
     /// Runs the callback at the head of a queue.
+    #[inline]
     fn run_entry(&mut self, entry: CallbackPtr) {
-        let stays = match entry.event() {
-            Some(event) => event.wants(kind::PERSIST) || entry.has(state::FINALIZING),
-            None => true,
+        let Some(event) = entry.event() else {
+            self.dequeue(entry);
+            return self.run_other(entry);
         };
-        match entry.event() {
-            Some(event) if !stays => {
-                // Before the callback, which may close the descriptor. A refusal was logged.
-                let _ = self.remove_event(event);
-            }
-            _ => self.dequeue(entry),
+        if event.wants(kind::PERSIST) || entry.has(state::FINALIZING) {
+            self.dequeue(entry);
+        } else {
+            // Before the callback, which may close the descriptor. A refusal was logged.
+            let _ = self.remove_event(event);
         }
-        match (entry.closure(), entry.event()) {
-            (Closure::Event, Some(event)) => self.call_event(event),
-            (Closure::EventPersist, Some(event)) => {
-                self.rearm(event);
+        match entry.closure() {
+            closure @ (Closure::Event | Closure::EventPersist) => {
+                if closure == Closure::EventPersist {
+                    self.rearm(event);
+                }
                 self.call_event(event);
             }
-            (Closure::EventSignal, Some(event)) => self.call_signal(event),
-            (Closure::Callback, _) => {
-                let argument = entry.argument();
-                // SAFETY: the closure says which member holds.
-                if let Some(function) = unsafe { entry.function().evcb_selfcb } {
-                    // SAFETY: the entry was queued with a function for this call.
-                    self.invoke(entry, || unsafe { function(entry.as_ptr(), argument) });
-                }
-            }
-            // The object may be freed, so it is not the running one: nobody waits for it.
-            _ => self.run_finalizer(entry),
+            Closure::EventSignal => self.call_signal(event),
+            _ => self.run_other(entry),
         }
     }
 
-    #[inline]
+    /// Runs an entry, out of its queue, that stands for no callback of an event.
+    #[inline(never)]
+    fn run_other(&mut self, entry: CallbackPtr) {
+        if entry.closure() != Closure::Callback {
+            // The object may be freed, so it is not the running one: nobody waits for it.
+            return self.run_finalizer(entry);
+        }
+        let argument = entry.argument();
+        // SAFETY: the closure says which member holds.
+        if let Some(function) = unsafe { entry.function().evcb_selfcb } {
+            // SAFETY: the entry was queued with a function for this call.
+            self.invoke(entry, move || unsafe { function(entry.as_ptr(), argument) });
+        }
+    }
+
+    #[inline(always)]
     fn call_event(&mut self, event: EventPtr) {
         let (fd, result, argument) = (event.fd(), event.result(), event.entry().argument());
         // SAFETY: the closure says which member holds.
         if let Some(callback) = unsafe { event.entry().function().evcb_callback } {
+            self.run.current_event = Some(event);
             // SAFETY: the program made the event with this callback.
-            self.invoke(event.entry(), || unsafe { callback(fd, result, argument) });
+            self.invoke(event.entry(), move || unsafe {
+                callback(fd, result, argument)
+            });
         }
     }
 
     /// A signal callback runs once for every delivery, until the event is deleted.
+    #[inline(never)]
     fn call_signal(&mut self, event: EventPtr) {
         self.run.calls_left = event.signal_calls();
         // Whether the event still exists is known by `calls_left` alone: deleting it ends the
@@ -241,7 +252,7 @@ impl Guard {
     }
 
     /// Runs a function of the program as the callback of `entry`.
-    #[inline]
+    #[inline(always)]
     fn invoke(&mut self, entry: CallbackPtr, call: impl FnOnce()) {
         /// The callback has ended, also when it unwinds.
         struct Invocation<'a>(&'a mut Guard);
@@ -249,6 +260,7 @@ impl Guard {
             fn drop(&mut self) {
                 let base = &mut **self.0;
                 base.run.current = None;
+                base.run.current_event = None;
                 if base.waiters > 0 {
                     base.waiters = 0;
                     base.callback_ended.broadcast();

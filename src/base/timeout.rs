@@ -1,6 +1,6 @@
 //! Expiry of deadlines, repeating timers and common timeouts.
 
-use super::pending::Deadline;
+use super::pending::Due;
 use super::{EventBase, Guard};
 use crate::event::{assign, kind, state, EventPtr};
 use crate::hooks::memory::OutOfMemory;
@@ -38,18 +38,23 @@ impl EventBase {
     }
 
     /// Before the callback of a persistent event: its next deadline.
+    #[inline]
     pub(crate) fn rearm(&mut self, event: EventPtr) {
         let interval = event.interval();
-        if interval.tv_sec == 0 && interval.tv_usec == 0 {
-            return;
+        if interval.tv_sec != 0 || interval.tv_usec != 0 {
+            self.repeat(event, interval);
         }
+    }
+
+    #[inline(never)]
+    fn repeat(&mut self, event: EventPtr, interval: timeval) {
         let list = self.timers.common.of(interval);
         let length = time::from_timeval(match list {
             Some(_) => common::unmarked(interval),
             None => interval,
         });
         let now = self.time.now();
-        let from_now = now.saturating_add(length);
+        let from_now = time::later(now, length);
         let due = if event.result() & kind::TIMEOUT != 0 {
             let last = event.deadline();
             let last = if self.timers.common.of(last).is_some() {
@@ -57,7 +62,7 @@ impl EventBase {
             } else {
                 last
             };
-            let next = time::from_timeval(last).saturating_add(length);
+            let next = time::later(time::from_timeval(last), length);
             // Periods that were missed are skipped.
             if next < now {
                 from_now
@@ -67,12 +72,8 @@ impl EventBase {
         } else {
             from_now
         };
-        let deadline = match list {
-            Some(list) => Deadline::InList(list, due),
-            None => Deadline::At(due),
-        };
         // Only memory or the kernel can be in the way; the latter was logged.
-        let _ = self.add_event(event, Some(deadline));
+        let _ = self.add_event_until(event, Due { at: due, list });
     }
 
     /// Sets the timer of a list to the deadline of its first event; whether the waiting loop must
@@ -81,12 +82,7 @@ impl EventBase {
         // SAFETY: the timer is part of the list and lives as long as the base.
         let timer = unsafe { EventPtr::new(addr_of_mut!((*list.as_ptr()).timer)) };
         timer.is_some_and(|timer| {
-            self.add_event(timer, Some(Deadline::At(due))).is_ok()
-                && self
-                    .timers
-                    .heap
-                    .first()
-                    .is_some_and(|(_, first)| first == timer)
+            self.add_event_until(timer, Due::at(due)).is_ok() && self.timers.heap.is_first(timer)
         })
     }
 

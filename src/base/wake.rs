@@ -1,7 +1,8 @@
 //! Waking a loop that sleeps in the kernel, from another thread.
 
 use super::{EventBase, Guard};
-use crate::backend::Refused;
+use crate::backend::{Refused, FEATURE_EDGE_TRIGGERED};
+use crate::event::kind;
 use crate::util::{errno, sockets};
 use crate::{warning, warning_with_errno};
 use std::ffi::{c_int, c_short, c_void};
@@ -41,7 +42,8 @@ impl EventBase {
         }
         let mut fds = open()?;
         let mut event = self.wake_event;
-        let watched = self.watch_internally(&mut event, fds[0], woken);
+        let manner = self.manner_of_watching(fds);
+        let watched = self.watch_internally(&mut event, fds[0], manner, woken);
         self.wake_event = event;
         if watched.is_ok() {
             self.wake_fds = fds;
@@ -50,6 +52,18 @@ impl EventBase {
             close_all(&mut fds);
         }
         watched
+    }
+
+    /// Each write to an eventfd is an edge, also when nobody takes the earlier ones away.
+    fn manner_of_watching(&self, fds: [c_int; 2]) -> c_short {
+        let mechanism = self.backend.mechanism();
+        let knows_edges =
+            mechanism.is_some_and(|mechanism| mechanism.features() & FEATURE_EDGE_TRIGGERED != 0);
+        if knows_edges && fds[1] < 0 {
+            kind::EDGE_TRIGGERED
+        } else {
+            0
+        }
     }
 
     /// The opposite of [`EventBase::make_notifiable`]. The event's memory is kept for the next time.
@@ -91,10 +105,16 @@ impl EventBase {
         Ok(())
     }
 
+    /// Whether the loop runs, perhaps in another thread: a quick look.
+    #[inline]
+    pub(crate) fn may_run_elsewhere(&self) -> bool {
+        self.wake_fds[0] >= 0 && self.run.running
+    }
+
     /// Wakes the loop if it runs in another thread.
     #[inline]
     pub(crate) fn wake_if_elsewhere(&mut self) {
-        if self.wake_fds[0] >= 0 {
+        if self.may_run_elsewhere() {
             // A base that cannot be woken notices at its next pass.
             let _ = self.interrupt();
         }
@@ -103,6 +123,7 @@ impl EventBase {
 
 impl EventBase {
     /// [`EventBase::wake_if_elsewhere`] that tells when the loop could not be woken.
+    #[inline(never)]
     pub(crate) fn interrupt(&mut self) -> Result<(), Refused> {
         if self.loop_runs_elsewhere() {
             self.wake()
@@ -112,15 +133,15 @@ impl EventBase {
     }
 }
 
-/// Runs as the callback of the wake-up event: takes the notice away.
-unsafe extern "C-unwind" fn woken(fd: c_int, _: c_short, base: *mut c_void) {
-    let mut notices = [0u64; 64];
-    // SAFETY: the buffer is as large as said; the event was made with its base as argument, which
-    // lives while its callback runs.
-    unsafe {
-        let mut guard = Guard::lock(base.cast());
+/// Runs as the callback of the wake-up event: takes the notice away, unless it was an edge.
+unsafe extern "C-unwind" fn woken(fd: c_int, result: c_short, base: *mut c_void) {
+    // SAFETY: the event was made with its base as argument, which lives while its callback runs.
+    let mut guard = unsafe { Guard::lock(base.cast()) };
+    guard.wake_pending = false;
+    if result & kind::EDGE_TRIGGERED == 0 {
+        let mut notices = [0u64; 64];
         // A pipe may hold more; the descriptor stays ready then.
-        libc::read(fd, notices.as_mut_ptr().cast(), size_of_val(&notices));
-        guard.wake_pending = false;
+        // SAFETY: the buffer is as large as said.
+        unsafe { libc::read(fd, notices.as_mut_ptr().cast(), size_of_val(&notices)) };
     }
 }

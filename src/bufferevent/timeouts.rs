@@ -3,7 +3,7 @@
 use super::abi::BEV_EVENT_TIMEOUT;
 use super::operations::Failed;
 use super::{BuffereventPtr, Direction, Guard};
-use crate::base::pending::{Blocking, Deadline};
+use crate::base::pending::Blocking;
 use crate::base::Guard as BaseGuard;
 use crate::event::{assign, kind, state, EventPtr};
 use crate::timers::time;
@@ -17,8 +17,7 @@ pub fn add(event: EventPtr, timeout: Option<timeval>) -> Result<(), Failed> {
     if timeout.is_none() {
         forget_timeout(&mut base, event);
     }
-    base.add(event, timeout.map(Deadline::After))
-        .map_err(|_| Failed)
+    base.add(event, timeout.as_ref()).map_err(|_| Failed)
 }
 
 /// Makes an event active in the next pass of the loop, without a timeout.

@@ -1,11 +1,12 @@
 //! event2/event.h, first part: the hooks of the process, and events. Bases are in `event_base.rs`.
 
 use super::{status, EvutilSocket};
-use crate::base::pending::{Blocking, Deadline};
+use crate::base::pending::Blocking;
 use crate::base::{live, EventBase, Guard};
 use crate::event::{assign, debug, kind, state, Event, EventCallbackFn, EventFinalizeFn, EventPtr};
 use crate::hooks::log::{FatalCallback as EventFatalFn, LogCallback as EventLogFn, Severity};
 use crate::hooks::{log, memory, threads};
+use crate::util::rarely;
 use crate::warning;
 use libc::timeval;
 use std::ffi::{c_char, c_int, c_short, c_uint, c_void};
@@ -203,7 +204,7 @@ unsafe fn locked(event: *const Event, caller: &str) -> Option<(EventPtr, Guard)>
     // SAFETY: the caller guarantees the event.
     let pointer = unsafe { EventPtr::new(event.cast_mut()) }?;
     if pointer.base().is_null() {
-        warning!("{caller}: event has no event_base set.");
+        rarely(move || warning!("{caller}: event has no event_base set."));
         return None;
     }
     // SAFETY: the caller guarantees the base.
@@ -227,7 +228,8 @@ pub unsafe extern "C-unwind" fn event_add(event: *mut Event, timeout: *const tim
             return -1;
         };
         debug::require_setup(pointer);
-        status(guard.add(pointer, timeout.as_ref().copied().map(Deadline::After)))
+        guard.wait_for_signal_callback(pointer);
+        status(guard.add_event(pointer, timeout.as_ref()))
     }
 }
 
@@ -248,7 +250,7 @@ pub unsafe extern "C-unwind" fn event_remove_timer(event: *mut Event) -> c_int {
 
 /// # Safety
 /// The event is live.
-#[inline]
+#[inline(always)]
 unsafe fn delete(event: *mut Event, blocking: Blocking) -> c_int {
     // SAFETY: the caller guarantees the event; whether its base is still there is asked first,
     // because programs delete idle events after their base.
@@ -262,7 +264,7 @@ unsafe fn delete(event: *mut Event, blocking: Blocking) -> c_int {
         let Some((pointer, mut guard)) = locked(event, "event_del_") else {
             return -1;
         };
-        if !pointer.has(state::FINALIZING) {
+        if debug::enabled() && !pointer.has(state::FINALIZING) {
             debug::require_setup_for_deletion(pointer);
         }
         status(guard.delete(pointer, blocking))

@@ -3,7 +3,7 @@
 
 use super::event_base::lock;
 use crate::base::inspect::EventForeachFn;
-use crate::base::pending::{Blocking, Deadline};
+use crate::base::pending::{Blocking, Due};
 use crate::base::{deferred, EventBase, Guard};
 use crate::event::debug::{self, DebugTable};
 use crate::event::{CallbackPtr, Event, EventCallback, EventPtr, SelfCallbackFn};
@@ -32,12 +32,13 @@ pub unsafe extern "C-unwind" fn event_add_nolock_(
 ) -> c_int {
     // SAFETY: the caller guarantees the event, its base, and the time or null.
     unsafe {
-        let deadline = time.as_ref().copied().map(|time| match absolute {
-            0 => Deadline::After(time),
-            _ => Deadline::At(time::from_timeval(time)),
-        });
         held(event).map_or(-1, |(event, mut guard)| {
-            super::status(guard.add(event, deadline))
+            super::status(match time.as_ref() {
+                Some(time) if absolute != 0 => {
+                    guard.add_until(event, Due::at(time::from_timeval(*time)))
+                }
+                duration => guard.add(event, duration),
+            })
         })
     }
 }

@@ -3,6 +3,7 @@
 use super::{debug, kind, state, Closure, Event, EventCallbackFn, EventPtr};
 use crate::base::{self, EventBase};
 use crate::hooks::memory;
+use crate::util::rarely;
 use crate::warning;
 use std::ffi::{c_int, c_short, c_void};
 use std::ptr::{self, NonNull};
@@ -36,16 +37,47 @@ pub unsafe fn assign(
     let Some(event) = (unsafe { EventPtr::new(event) }) else {
         return Err(Incompatible);
     };
+    // SAFETY: the caller guarantees the base.
+    unsafe {
+        if debug::enabled() {
+            return assign_watched(event, base, fd, events, callback, argument);
+        }
+        debug::note_use();
+        fill(event, base, fd, events, callback, argument);
+    }
+    compatible(events)
+}
+
+/// [`assign`] in debug mode.
+///
+/// # Safety
+/// `base` is live or null.
+#[cold]
+unsafe fn assign_watched(
+    event: EventPtr,
+    base: *mut EventBase,
+    fd: c_int,
+    events: c_short,
+    callback: Option<EventCallbackFn>,
+    argument: *mut c_void,
+) -> Result<(), Incompatible> {
     debug::require_nonblocking(fd, events);
     debug::require_not_added(event);
     // SAFETY: the caller guarantees the base.
     unsafe { fill(event, base, fd, events, callback, argument) };
-    if events & kind::SIGNAL != 0 && events & kind::IO != 0 {
-        warning!("event_assign: EV_SIGNAL is not compatible with EV_READ, EV_WRITE or EV_CLOSED");
-        return Err(Incompatible);
-    }
+    compatible(events)?;
     debug::note_setup(event);
     Ok(())
+}
+
+fn compatible(events: c_short) -> Result<(), Incompatible> {
+    if events & kind::SIGNAL == 0 || events & kind::IO == 0 {
+        return Ok(());
+    }
+    rarely(|| {
+        warning!("event_assign: EV_SIGNAL is not compatible with EV_READ, EV_WRITE or EV_CLOSED");
+    });
+    Err(Incompatible)
 }
 
 /// [`assign`] without checks.
@@ -88,7 +120,7 @@ unsafe fn fill(
         Closure::Event
     };
     entry.set_closure(closure);
-    event.set_heap_index(-1);
+    event.clear_heap_place();
     if !base.is_null() {
         // SAFETY: the caller guarantees the base.
         entry.set_priority(unsafe { middle_priority(base) });

@@ -55,12 +55,13 @@ pub fn disable() {
 
 /// A base is being made.
 pub fn note_base_created() {
-    TOO_LATE.store(true, Relaxed);
+    note_use();
     // SAFETY: an exported word that only ever goes to 1, by any thread that makes a base.
     unsafe { AtomicI32::from_ptr(addr_of_mut!(event_debug_created_threadable_ctx_)) }
         .store(1, Relaxed);
 }
 
+#[cold]
 fn with_table<R>(use_table: impl FnOnce(&mut DebugTable) -> R) -> R {
     let lock = threads::debug_table_lock();
     lock.acquire();
@@ -83,18 +84,26 @@ fn describe(what: &str, event: EventPtr) -> ! {
     )
 }
 
-/// An event was assigned.
-pub fn note_setup(event: EventPtr) {
+/// An event is being assigned: debug mode comes too late from now on.
+#[inline]
+pub fn note_use() {
     TOO_LATE.store(true, Relaxed);
-    if enabled() && with_table(|table| table.insert(event)).is_err() {
+}
+
+/// An event was assigned.
+#[inline]
+pub fn note_setup(event: EventPtr) {
+    note_use();
+    if enabled() && with_table(move |table| table.insert(event)).is_err() {
         log::fatal(1, format_args!("event_debug_note_setup_: out of memory"));
     }
 }
 
 /// An event is no longer to be used.
+#[inline]
 pub fn note_teardown(event: EventPtr) {
     if enabled() {
-        with_table(|table| table.remove(event));
+        with_table(move |table| table.remove(event));
     }
 }
 
@@ -102,7 +111,7 @@ pub fn note_teardown(event: EventPtr) {
 #[inline]
 pub fn note_added(event: EventPtr) {
     if enabled() {
-        with_table(|table| table.mark(event, true));
+        with_table(move |table| table.mark(event, true));
     }
 }
 
@@ -110,14 +119,14 @@ pub fn note_added(event: EventPtr) {
 #[inline]
 pub fn note_deleted(event: EventPtr) {
     if enabled() {
-        with_table(|table| table.mark(event, false));
+        with_table(move |table| table.mark(event, false));
     }
 }
 
 /// The event must have been assigned.
 #[inline]
 pub fn require_setup(event: EventPtr) {
-    if enabled() && with_table(|table| table.find(event)).is_none() {
+    if enabled() && with_table(move |table| table.find(event)).is_none() {
         describe(
             "event_debug_assert_is_setup_ called on a non-initialized",
             event,
@@ -128,14 +137,15 @@ pub fn require_setup(event: EventPtr) {
 /// The event that is to be deleted must have been assigned.
 #[inline]
 pub fn require_setup_for_deletion(event: EventPtr) {
-    if enabled() && with_table(|table| table.find(event)).is_none() {
+    if enabled() && with_table(move |table| table.find(event)).is_none() {
         describe("event_debug_note_del_: noting a del on a non-setup", event);
     }
 }
 
 /// The event must not be added.
+#[inline]
 pub fn require_not_added(event: EventPtr) {
-    if enabled() && with_table(|table| table.find(event)) == Some(true) {
+    if enabled() && with_table(move |table| table.find(event)) == Some(true) {
         describe(
             "event_debug_assert_not_added_ called on an already added",
             event,

@@ -5,8 +5,8 @@ pub mod debug;
 
 use crate::base::EventBase;
 pub use crate::c_api::event_struct::{
-    CallbackFunction, Event, EventCallback, EventCallbackFn, EventFinalizeFn, Registration,
-    SelfCallbackFn,
+    CallbackFunction, Event, EventCallback, EventCallbackFn, EventFinalizeFn, HeapPlace,
+    Registration, SelfCallbackFn,
 };
 use crate::list::{Adapter, ListLink, TailLink};
 use std::ffi::{c_int, c_short, c_void};
@@ -257,17 +257,25 @@ impl EventPtr {
         self.events() & kinds != 0
     }
 
+    /// Whether it is in any list or queue.
+    #[inline]
+    pub fn is_pending(self) -> bool {
+        self.has(state::INSERTED | state::TIMEOUT | state::QUEUED)
+    }
+
     /// The kinds that it waits for or is active with.
+    #[inline]
     pub fn pending_kinds(self) -> c_short {
         let kinds = kind::TIMEOUT | kind::IO | kind::SIGNAL;
+        let flags = self.entry().flags();
         let mut pending = 0;
-        if self.has(state::INSERTED) {
+        if flags & state::INSERTED != 0 {
             pending |= self.events() & (kind::IO | kind::SIGNAL);
         }
-        if self.has(state::QUEUED) {
+        if flags & state::QUEUED != 0 {
             pending |= self.result();
         }
-        if self.has(state::TIMEOUT) {
+        if flags & state::TIMEOUT != 0 {
             pending |= kind::TIMEOUT;
         }
         pending & kinds
@@ -306,16 +314,25 @@ impl EventPtr {
         }
     }
 
-    /// Index in the timer heap, -1 for none.
-    pub fn heap_index(self) -> c_int {
+    /// Place in the timer heap.
+    #[inline]
+    pub fn heap_place(self) -> HeapPlace {
         // SAFETY: as for `interval`.
-        unsafe { (*self.as_ptr()).ev_timeout_pos.min_heap_idx }
+        unsafe { (*self.as_ptr()).ev_timeout_pos.heap }
     }
 
-    /// Stores the index in the timer heap.
-    pub fn set_heap_index(self, index: c_int) {
+    /// Stores the place in the timer heap.
+    #[inline]
+    pub fn set_heap_place(self, place: HeapPlace) {
         // SAFETY: as for `interval`.
-        unsafe { (*self.as_ptr()).ev_timeout_pos.min_heap_idx = index }
+        unsafe { (*self.as_ptr()).ev_timeout_pos.heap = place }
+    }
+
+    /// The event is not in the timer heap.
+    #[inline]
+    pub fn clear_heap_place(self) {
+        // SAFETY: as for `interval`.
+        unsafe { (*self.as_ptr()).ev_timeout_pos.heap.slot = u32::MAX }
     }
 }
 

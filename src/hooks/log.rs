@@ -51,6 +51,7 @@ pub fn enable_debug(which: u32) {
 }
 
 /// Whether debug messages are wanted.
+#[inline]
 pub fn debug_enabled() -> bool {
     event_debug_logging_mask_.load(Relaxed) != 0
 }
@@ -224,8 +225,8 @@ macro_rules! warning_with_errno {
 macro_rules! debug_message {
     ($($text:tt)*) => {
         if $crate::hooks::log::debug_enabled() {
-            $crate::hooks::log::message(
-                $crate::hooks::log::Severity::Debug, format_args!($($text)*))
+            $crate::util::rarely(move || $crate::hooks::log::message(
+                $crate::hooks::log::Severity::Debug, format_args!($($text)*)))
         }
     };
 }

@@ -180,12 +180,37 @@ impl Lock {
         }
     }
 
+    /// [`Lock::acquire`] for objects that mostly have no lock: the long code of a real one stands
+    /// out of the way.
+    #[inline]
+    pub fn acquire_if_any(self) {
+        #[inline(never)]
+        fn acquire(lock: Lock) {
+            lock.acquire();
+        }
+        if !self.is_none() {
+            acquire(self);
+        }
+    }
+
+    /// [`Lock::release`] for such objects.
+    #[inline]
+    pub fn release_if_any(self) {
+        #[inline(never)]
+        fn release(lock: Lock) {
+            lock.release();
+        }
+        if !self.is_none() {
+            release(self);
+        }
+    }
+
     /// Takes the lock if nobody else has it; whether it did.
     pub fn try_acquire(self) -> bool {
         self.0.is_null() || self.acquire_with(TRY) == 0
     }
 
-    #[inline]
+    #[inline(never)]
     fn acquire_with(self, mode: c_uint) -> c_int {
         // SAFETY: as in `locking_enabled`; callbacks that were cleared mean no locking.
         match unsafe { (*lock_callbacks()).lock } {
@@ -202,9 +227,13 @@ impl Lock {
     /// Gives the lock up.
     #[inline]
     pub fn release(self) {
-        if self.0.is_null() {
-            return;
+        if !self.0.is_null() {
+            self.release_held();
         }
+    }
+
+    #[inline(never)]
+    fn release_held(self) {
         // SAFETY: as in `acquire_with`; the caller holds the lock.
         match unsafe { (*lock_callbacks()).unlock } {
             // SAFETY: the handle came from the same set of callbacks.

@@ -54,7 +54,16 @@ impl CommonTimeouts {
     /// marked but name no list.
     #[inline]
     pub fn of(&self, time: timeval) -> Option<CommonTimeoutPtr> {
-        if self.lists.is_empty() || time.tv_usec & !(MICROSECONDS | INDEX_BITS) != MARK {
+        if self.lists.is_empty() {
+            None
+        } else {
+            self.marked_list(time)
+        }
+    }
+
+    #[inline(never)]
+    fn marked_list(&self, time: timeval) -> Option<CommonTimeoutPtr> {
+        if time.tv_usec & !(MICROSECONDS | INDEX_BITS) != MARK {
             return None;
         }
         let index = (time.tv_usec & INDEX_BITS) >> INDEX_SHIFT;
@@ -164,5 +173,5 @@ pub unsafe fn first(list: CommonTimeoutPtr) -> Option<EventPtr> {
 pub unsafe fn remove(list: CommonTimeoutPtr, event: EventPtr) {
     // SAFETY: the caller guarantees membership.
     unsafe { TailQueue::remove(addr_of_mut!((*list.as_ptr()).events), event.as_ptr()) };
-    event.set_heap_index(-1);
+    event.clear_heap_place();
 }

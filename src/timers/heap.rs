@@ -1,161 +1,375 @@
 //! The timer heap: four children a node, the deadlines in the array itself, so that moving through
 //! it reads no event. Events with equal deadlines come out in the order they went in.
+//!
+//! Two things keep it away from the memory of the events, which is large and scattered:
+//!
+//! - An event has a *slot*, a number that stays while it is in the heap, and a table of the slots
+//!   says where its node is now. A node that moves changes the small table, not its event.
+//! - A timer that is put off, as that of a busy connection is again and again, does not move. Its
+//!   node keeps the earlier deadline and gets the true one, which the event knows, as soon as it
+//!   has come to the root.
 
 use super::Microseconds;
-use crate::event::EventPtr;
+use crate::event::{EventPtr, HeapPlace};
 use crate::hooks::memory::{Array, OutOfMemory};
 
+/// An element of the heap. Compared by deadline, then by the order of insertion.
 #[derive(Clone, Copy)]
 struct Node {
     deadline: Microseconds,
-    // Counts insertions. It wraps: ties are right while fewer than 2^31 insertions lie between.
-    sequence: u32,
-    event: EventPtr,
+    // The order above, the slot below: comparing the order costs nothing extra.
+    order_and_slot: u64,
 }
 
 impl Node {
     #[inline]
-    fn before(&self, other: &Node) -> bool {
-        self.deadline < other.deadline
-            || (self.deadline == other.deadline
-                && (self.sequence.wrapping_sub(other.sequence) as i32) < 0)
+    fn new(deadline: Microseconds, order: u32, slot: u32) -> Node {
+        Node {
+            deadline,
+            order_and_slot: u64::from(order) << 32 | u64::from(slot),
+        }
+    }
+
+    #[inline]
+    fn order(self) -> u32 {
+        (self.order_and_slot >> 32) as u32
+    }
+
+    #[inline]
+    fn slot(self) -> u32 {
+        self.order_and_slot as u32
+    }
+
+    /// One comparison of 128 bits has no branch to predict.
+    #[inline]
+    fn before(self, other: Node) -> bool {
+        let key = |node: Node| i128::from(node.deadline) << 64 | i128::from(node.order_and_slot);
+        key(self) < key(other)
     }
 }
 
-/// Invariants: no node is before its parent; the `heap_index` of every event in here is its place.
+/// Invariants: no node is before its parent. `positions` says of the slot of every node where that
+/// is, `events` whose it is, and the [`HeapPlace`] of that event names the slot. No node is due
+/// later than its event, and the root is due when its event is. The slots that no node has are a
+/// list through `positions`. The three arrays have the same length; the nodes are the first
+/// `length` of theirs.
 pub struct Heap {
     nodes: Array<Node>,
-    sequence: u32,
+    positions: Array<u32>,
+    events: Array<Option<EventPtr>>,
+    length: usize,
+    free_slot: u32,
+    // Counts insertions. It wraps, and then timers with equal deadlines may come out of order.
+    order: u32,
 }
 
 const CHILDREN: usize = 4;
+const NO_SLOT: u32 = u32::MAX;
 
 impl Heap {
     /// An empty heap without memory.
     pub const fn new() -> Heap {
         Heap {
             nodes: Array::new(),
-            sequence: 0,
+            positions: Array::new(),
+            events: Array::new(),
+            length: 0,
+            free_slot: NO_SLOT,
+            order: 0,
         }
     }
 
     /// How many events are in the heap.
     pub fn len(&self) -> usize {
-        self.nodes.len()
+        self.length
     }
 
     /// Whether there is no timer.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        self.length == 0
     }
 
     /// The events in the order of the array, which is not sorted.
     pub fn get(&self, index: usize) -> Option<EventPtr> {
-        self.nodes.get(index).map(|node| node.event)
+        self.nodes[..self.length]
+            .get(index)
+            .and_then(|node| self.event_of(*node))
     }
 
     /// The event that is due first, and its deadline.
     #[inline]
     pub fn first(&self) -> Option<(Microseconds, EventPtr)> {
-        self.nodes.first().map(|node| (node.deadline, node.event))
+        let root = self.root()?;
+        Some((root.deadline, self.event_of(root)?))
     }
 
-    /// Makes room so that the next insertion cannot fail.
-    pub fn try_reserve(&mut self) -> Result<(), OutOfMemory> {
-        self.nodes.try_reserve(1)
-    }
-
-    /// Adds an event that is not in the heap.
-    pub fn insert(&mut self, event: EventPtr, deadline: Microseconds) -> Result<(), OutOfMemory> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let node = Node {
-            deadline,
-            sequence: self.sequence,
-            event,
-        };
-        self.nodes.try_push(node)?;
-        self.sift_up(self.nodes.len() - 1, node);
-        Ok(())
-    }
-
-    /// Gives an event in the heap another deadline, as if it were removed and inserted.
-    pub fn change(&mut self, event: EventPtr, deadline: Microseconds) {
-        self.sequence = self.sequence.wrapping_add(1);
-        let node = Node {
-            deadline,
-            sequence: self.sequence,
-            event,
-        };
-        self.settle(event.heap_index() as usize, node);
-    }
-
-    /// Takes an event out.
-    pub fn remove(&mut self, event: EventPtr) {
-        let index = event.heap_index() as usize;
-        debug_assert!(self.nodes[index].event == event);
-        if let Some(last) = self.nodes.pop() {
-            if index < self.nodes.len() {
-                self.settle(index, last);
-            }
-        }
-        event.set_heap_index(-1);
-    }
-
-    /// Stores `node` somewhere on the way up or down from the free place `index`.
-    fn settle(&mut self, index: usize, node: Node) {
-        if index > 0 && node.before(&self.nodes[(index - 1) / CHILDREN]) {
-            self.sift_up(index, node);
-        } else {
-            self.sift_down(index, node);
-        }
-    }
-
-    fn sift_up(&mut self, mut index: usize, node: Node) {
-        while index > 0 {
-            let parent = (index - 1) / CHILDREN;
-            if !node.before(&self.nodes[parent]) {
-                break;
-            }
-            self.place(index, self.nodes[parent]);
-            index = parent;
-        }
-        self.place(index, node);
-    }
-
-    fn sift_down(&mut self, mut index: usize, node: Node) {
-        loop {
-            let first = index * CHILDREN + 1;
-            let children = first..(first + CHILDREN).min(self.nodes.len());
-            let Some(least) = children.reduce(|least, child| {
-                if self.nodes[child].before(&self.nodes[least]) {
-                    child
-                } else {
-                    least
-                }
-            }) else {
-                break;
-            };
-            if !self.nodes[least].before(&node) {
-                break;
-            }
-            self.place(index, self.nodes[least]);
-            index = least;
-        }
-        self.place(index, node);
+    /// Whether an event in the heap is due first.
+    #[inline]
+    pub fn is_first(&self, event: EventPtr) -> bool {
+        self.root()
+            .is_some_and(|root| root.slot() == event.heap_place().slot)
     }
 
     #[inline]
-    fn place(&mut self, index: usize, node: Node) {
-        self.nodes[index] = node;
-        node.event.set_heap_index(index as i32);
+    fn root(&self) -> Option<Node> {
+        // SAFETY: there is a node.
+        (self.length > 0).then(|| unsafe { self.node(0) })
     }
 
-    /// Whether both invariants hold.
+    #[inline]
+    fn event_of(&self, node: Node) -> Option<EventPtr> {
+        // SAFETY: slots of nodes are in the table.
+        unsafe { *self.events.get_unchecked(node.slot() as usize) }
+    }
+
+    /// Makes room for one insertion.
+    #[inline]
+    pub fn try_reserve(&mut self) -> Result<(), OutOfMemory> {
+        if self.length < self.positions.len() {
+            Ok(())
+        } else {
+            self.grow()
+        }
+    }
+
+    /// Doubles the slots, or changes nothing.
+    #[cold]
+    fn grow(&mut self) -> Result<(), OutOfMemory> {
+        let old = self.positions.len();
+        let new = (old * 2).max(16);
+        if new >= NO_SLOT as usize {
+            return Err(OutOfMemory);
+        }
+        self.nodes.try_reserve(new - old)?;
+        self.events.try_reserve(new - old)?;
+        self.positions.try_extend_to(new, NO_SLOT)?;
+        // There is memory for these.
+        self.nodes.try_extend_to(new, Node::new(0, 0, NO_SLOT))?;
+        self.events.try_extend_to(new, None)?;
+        for slot in (old..new).rev() {
+            self.give_up(slot as u32);
+        }
+        Ok(())
+    }
+
+    /// Puts a slot on the list of those that no node has.
+    #[inline]
+    fn give_up(&mut self, slot: u32) {
+        self.positions[slot as usize] = self.free_slot;
+        self.free_slot = slot;
+    }
+
+    #[inline]
+    fn next_order(&mut self) -> u32 {
+        self.order = self.order.wrapping_add(1);
+        self.order
+    }
+
+    /// Adds an event that is not in the heap, for which room was made; whether it is due first.
+    #[inline]
+    pub fn insert(&mut self, event: EventPtr, deadline: Microseconds) -> bool {
+        assert!(self.length < self.positions.len());
+        let (slot, order) = (self.free_slot, self.next_order());
+        // SAFETY: there are more slots than nodes, so the list of the others has one.
+        unsafe {
+            self.free_slot = *self.positions.get_unchecked(slot as usize);
+            *self.events.get_unchecked_mut(slot as usize) = Some(event);
+        }
+        event.set_heap_place(HeapPlace {
+            slot,
+            order,
+            deadline,
+        });
+        self.length += 1;
+        self.sift_up(self.length - 1, Node::new(deadline, order, slot)) == 0
+    }
+
+    /// Gives an event in the heap another deadline, as if it were removed and inserted; whether it
+    /// is due first.
+    #[inline]
+    pub fn change(&mut self, event: EventPtr, deadline: Microseconds) -> bool {
+        let old = event.heap_place();
+        let new = HeapPlace {
+            slot: old.slot,
+            order: self.next_order(),
+            deadline,
+        };
+        event.set_heap_place(new);
+        if deadline < old.deadline {
+            self.move_forward(Node::new(deadline, new.order, new.slot))
+        } else {
+            self.is_first(event) && self.put_off_root(event)
+        }
+    }
+
+    /// The event at the root is due later than it was; whether it still is the first.
+    #[inline(never)]
+    fn put_off_root(&mut self, event: EventPtr) -> bool {
+        self.refresh_root();
+        self.is_first(event)
+    }
+
+    /// Stores a node if it is before the one that its slot has; whether it is the root.
+    #[inline(never)]
+    fn move_forward(&mut self, node: Node) -> bool {
+        let position = self.positions[node.slot() as usize] as usize;
+        node.before(self.nodes[position]) && self.sift_up(position, node) == 0
+    }
+
+    /// Takes an event out; whether it was due first.
+    #[inline]
+    pub fn remove(&mut self, event: EventPtr) -> bool {
+        let slot = event.heap_place().slot;
+        let position = self.positions[slot as usize] as usize;
+        self.give_up(slot);
+        event.clear_heap_place();
+        self.length = self.length.saturating_sub(1);
+        if position == 0 {
+            self.replace_root();
+            return true;
+        }
+        if position < self.length {
+            self.fill(position);
+        }
+        false
+    }
+
+    /// Moves the node behind the last one to the root, which is free, or where it belongs.
+    #[inline(never)]
+    fn replace_root(&mut self) {
+        if self.length > 0 {
+            self.sift_down(0, self.nodes[self.length]);
+            self.refresh_root();
+        }
+    }
+
+    /// Moves the node behind the last one to a free place below the root, or where it belongs.
+    #[inline(never)]
+    fn fill(&mut self, position: usize) {
+        let node = self.nodes[self.length];
+        let is_leaf = position * CHILDREN + 1 >= self.length;
+        if is_leaf || node.before(self.nodes[(position - 1) / CHILDREN]) {
+            self.sift_up(position, node);
+        } else {
+            self.sift_down(position, node);
+        }
+    }
+
+    /// Lets nodes go from the root whose events were put off, until one is due as it says.
+    #[inline(never)]
+    fn refresh_root(&mut self) {
+        while let Some((root, event)) = self
+            .root()
+            .and_then(|root| Some((root, self.event_of(root)?)))
+        {
+            let place = event.heap_place();
+            if (place.deadline, place.order) == (root.deadline, root.order()) {
+                break;
+            }
+            self.sift_down(0, Node::new(place.deadline, place.order, root.slot()));
+        }
+    }
+
+    /// Stores `node` in the place `position` or above; where it is then.
+    #[inline]
+    fn sift_up(&mut self, mut position: usize, node: Node) -> usize {
+        debug_assert!(position < self.length);
+        // SAFETY: all callers have a position below the length, and a parent's position is below its child's.
+        unsafe {
+            while position > 0 {
+                let parent = (position - 1) / CHILDREN;
+                let above = self.node(parent);
+                if !node.before(above) {
+                    break;
+                }
+                self.place(position, above);
+                position = parent;
+            }
+            self.place(position, node);
+        }
+        position
+    }
+
+    /// Stores `node` in the place `position` or below.
+    fn sift_down(&mut self, mut position: usize, node: Node) {
+        debug_assert!(position < self.length);
+        // SAFETY: as in `sift_up`; `least_child` returns positions of nodes.
+        unsafe {
+            while let Some(least) = self.least_child(position) {
+                let below = self.node(least);
+                if !below.before(node) {
+                    break;
+                }
+                self.place(position, below);
+                position = least;
+            }
+            self.place(position, node);
+        }
+    }
+
+    /// Where the child of a node is that is before the others.
+    #[inline]
+    fn least_child(&self, position: usize) -> Option<usize> {
+        let first = position * CHILDREN + 1;
+        let rest = self.nodes.get(first..self.length)?;
+        let lesser = |one: usize, other: usize| match rest[other].before(rest[one]) {
+            true => other,
+            false => one,
+        };
+        let least = match rest.len() {
+            // Two comparisons that do not wait for each other, and one of the winners.
+            CHILDREN.. => lesser(lesser(0, 1), lesser(2, 3)),
+            count => (0..count).reduce(lesser)?,
+        };
+        Some(first + least)
+    }
+
+    /// # Safety
+    /// There is a node at the position.
+    #[inline]
+    unsafe fn node(&self, position: usize) -> Node {
+        // SAFETY: the caller guarantees the position.
+        unsafe { *self.nodes.get_unchecked(position) }
+    }
+
+    /// # Safety
+    /// There is a place for a node at the position, and the node comes from this heap.
+    #[inline]
+    unsafe fn place(&mut self, position: usize, node: Node) {
+        // SAFETY: the caller guarantees the position; slots of nodes are in the table.
+        unsafe {
+            *self.nodes.get_unchecked_mut(position) = node;
+            *self.positions.get_unchecked_mut(node.slot() as usize) = position as u32;
+        }
+    }
+
+    /// Whether the invariants hold.
     pub fn is_consistent(&self) -> bool {
-        self.nodes.iter().enumerate().all(|(index, node)| {
-            node.event.heap_index() == index as i32
-                && (index == 0 || !node.before(&self.nodes[(index - 1) / CHILDREN]))
-        })
+        let mut slot = self.free_slot;
+        let mut free = 0;
+        while slot != NO_SLOT && free < self.positions.len() {
+            slot = self.positions[slot as usize];
+            free += 1;
+        }
+        slot == NO_SLOT
+            && free + self.length == self.positions.len()
+            && (0..self.length).all(|position| self.node_is_consistent(position))
+    }
+
+    fn node_is_consistent(&self, position: usize) -> bool {
+        let node = self.nodes[position];
+        let Some(place) = self.event_of(node).map(EventPtr::heap_place) else {
+            return false;
+        };
+        let true_node = Node::new(place.deadline, place.order, place.slot);
+        let in_order = position == 0 || !node.before(self.nodes[(position - 1) / CHILDREN]);
+        let up_to_date = !true_node.before(node) && !node.before(true_node);
+        self.positions[node.slot() as usize] as usize == position
+            && place.slot == node.slot()
+            && in_order
+            && place.deadline >= node.deadline
+            && (position > 0 || up_to_date)
     }
 }
 
@@ -185,7 +399,8 @@ mod tests {
         let events = events(50);
         let mut heap = Heap::new();
         for event in &events {
-            heap.insert(*event, 7).unwrap();
+            heap.try_reserve().unwrap();
+            heap.insert(*event, 7);
         }
         for event in &events {
             assert!(heap.first() == Some((7, *event)));
@@ -211,7 +426,7 @@ mod tests {
                     heap.remove(events[which]);
                     model.remove(&key);
                     keys[which] = None;
-                    assert_eq!(events[which].heap_index(), -1);
+                    assert_eq!(events[which].heap_place().slot, NO_SLOT);
                 }
                 old => {
                     match old {
@@ -219,7 +434,10 @@ mod tests {
                             model.remove(&key);
                             heap.change(events[which], deadline);
                         }
-                        None => heap.insert(events[which], deadline).unwrap(),
+                        None => {
+                            heap.try_reserve().unwrap();
+                            heap.insert(events[which], deadline);
+                        }
                     }
                     keys[which] = Some((deadline, step));
                     model.insert((deadline, step), which);

@@ -2,6 +2,7 @@
 
 use super::Microseconds;
 use crate::util::clock::{self, MonotonicClock};
+use crate::util::rarely;
 use libc::timeval;
 use std::ffi::c_int;
 
@@ -11,26 +12,37 @@ const SECOND: Microseconds = 1_000_000;
 /// what does not fit saturates, so a huge duration is practically endless.
 #[inline]
 pub fn from_timeval(time: timeval) -> Microseconds {
-    time.tv_sec
-        .saturating_mul(SECOND)
-        .saturating_add(time.tv_usec)
+    let exact = time.tv_sec.checked_mul(SECOND);
+    let saturated = move || {
+        time.tv_sec
+            .saturating_mul(SECOND)
+            .saturating_add(time.tv_usec)
+    };
+    exact
+        .and_then(|seconds| seconds.checked_add(time.tv_usec))
+        .unwrap_or_else(|| rarely(saturated))
 }
 
-/// The opposite; always normalised.
+/// So much later; a time that does not fit is as late as can be.
+#[inline]
+pub fn later(time: Microseconds, length: Microseconds) -> Microseconds {
+    let sum = time.checked_add(length);
+    sum.unwrap_or_else(|| rarely(move || time.saturating_add(length)))
+}
+
+/// The opposite of [`from_timeval`]; always normalised.
 #[inline]
 pub fn to_timeval(time: Microseconds) -> timeval {
-    if let Ok(time) = u64::try_from(time) {
-        // The usual case, which divides faster.
-        let seconds = time / SECOND as u64;
-        let tv_usec = (time - seconds * SECOND as u64) as i64;
-        return timeval {
-            tv_sec: seconds as i64,
-            tv_usec,
-        };
-    }
+    let Ok(time) = u64::try_from(time) else {
+        return rarely(move || timeval {
+            tv_sec: time.div_euclid(SECOND),
+            tv_usec: time.rem_euclid(SECOND),
+        });
+    };
+    let seconds = time / SECOND as u64;
     timeval {
-        tv_sec: time.div_euclid(SECOND),
-        tv_usec: time.rem_euclid(SECOND),
+        tv_sec: seconds as i64,
+        tv_usec: (time - seconds * SECOND as u64) as i64,
     }
 }
 

@@ -17,6 +17,14 @@ pub mod sockets;
 mod text;
 pub mod weak_random;
 
+/// Calls `work`, for branches that are hardly ever taken: its code stands apart, so that the way that
+/// is usual is short, and keeps its values in registers if `work` takes copies of them.
+#[cold]
+#[inline(never)]
+pub fn rarely<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
 /// A system call failed; errno says why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemError;
