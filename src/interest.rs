@@ -278,7 +278,7 @@ impl Interest {
     #[cold]
     fn grow(&mut self, fd: c_int) -> Result<(), Refused> {
         // Descriptors are below 2^27, so neither the doubling nor the size in bytes overflows.
-        let mut count = self.count.max(32) as usize;
+        let mut count = self.count.max(8) as usize;
         while count <= fd as usize {
             count *= 2;
         }

@@ -17,7 +17,7 @@ use std::ffi::{c_int, c_short};
 
 /// Longest wait in milliseconds; some kernels took longer ones for negative.
 const LONGEST_WAIT: c_int = 35 * 60 * 1000;
-const FIRST_BATCH: usize = 128;
+const FIRST_BATCH: usize = 32;
 const LARGEST_BATCH: usize = 4096;
 /// User data of the timer descriptor; no generation and descriptor combine to it.
 const TIMER: u64 = u64::MAX;
@@ -134,7 +134,7 @@ impl Epoll {
         self.changes.as_mut()
     }
 
-    /// See [`super::Backend::update`]. A wait that goes on heeds what the kernel is told meanwhile.
+    /// See [`super::Backend::update`].
     #[inline(always)]
     pub fn update(&mut self, fd: c_int, slot: &mut Slot) -> Result<bool, Refused> {
         let wanted = slot.wanted();
@@ -142,9 +142,10 @@ impl Epoll {
             return Ok(false);
         }
         match &mut self.changes {
-            Some(changes) => changes.note(fd, slot).map(|()| true),
-            None => self.tell(fd, slot, wanted).map(|()| false),
+            Some(changes) => changes.note(fd, slot)?,
+            None => self.tell(fd, slot, wanted)?,
         }
+        Ok(true)
     }
 
     #[inline(always)]
@@ -275,7 +276,9 @@ impl Epoll {
         let room = self.results.len();
         if room < LARGEST_BATCH {
             // Without memory the batches stay as small as they are.
-            let _: Result<(), OutOfMemory> = self.results.try_extend_to(room * 2, EMPTY);
+            let _: Result<(), OutOfMemory> = self
+                .results
+                .try_extend_to((room * 4).min(LARGEST_BATCH), EMPTY);
         }
     }
 

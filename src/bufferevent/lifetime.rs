@@ -188,24 +188,31 @@ impl BuffereventPtr {
 
     /// Gives a reference and the lock up; whether it was the last one. Then the loop will free
     /// the bufferevent when none of its callbacks can be running any more.
+    #[inline]
     fn release(self) -> bool {
         let references = self.references.get() - 1;
         self.references.set(references);
         let last = references == 0;
         let lock = self.lock();
         if last {
-            self.references.set(DYING);
-            self.unlink();
-            self.leave_group(limit::Resume::No);
-            self.stop_refill();
-            let [read, write] = Direction::ALL.map(|direction| self.event(direction).entry());
-            let entries = [self.deferred.get(), read.as_ptr(), write.as_ptr()];
-            // SAFETY: the base outlives its bufferevents; all three have this one as argument, and
-            // it stays until the finalizer ran.
-            unsafe { deferred::finalize_many(self.base.get(), &entries, finalize) };
+            self.end();
         }
-        lock.release();
+        lock.release_if_any();
         last
+    }
+
+    /// The last reference is gone: the loop may free the bufferevent from now on.
+    #[inline(never)]
+    fn end(self) {
+        self.references.set(DYING);
+        self.unlink();
+        self.leave_group(limit::Resume::No);
+        self.stop_refill();
+        let [read, write] = Direction::ALL.map(|direction| self.event(direction).entry());
+        let entries = [self.deferred.get(), read.as_ptr(), write.as_ptr()];
+        // SAFETY: the base outlives its bufferevents; all three have this one as argument, and it
+        // stays until the finalizer ran.
+        unsafe { deferred::finalize_many(self.base.get(), &entries, finalize) };
     }
 
     /// Gives back a bufferevent that nobody has seen yet.
@@ -290,7 +297,7 @@ impl Guard {
     pub unsafe fn acquire(bufferevent: *mut Bufferevent) -> Guard {
         // SAFETY: the caller guarantees the bufferevent, which is therefore not null.
         let guard = unsafe { Guard::adopt(bufferevent) };
-        guard.lock().acquire();
+        guard.lock().acquire_if_any();
         guard
     }
 
@@ -324,6 +331,7 @@ impl Guard {
     ///
     /// # Safety
     /// `bufferevent` was not finalized yet.
+    #[inline]
     pub unsafe fn if_alive(bufferevent: *mut Bufferevent) -> Option<Guard> {
         // SAFETY: the caller guarantees the memory.
         let guard = unsafe { Guard::new(bufferevent) };

@@ -133,11 +133,17 @@ impl BuffereventPtr {
     }
 
     /// How much the next read or write may move. Notices when the group is used up.
+    #[inline]
     pub fn most_to_move(self, direction: Direction) -> usize {
-        let single = self.max_single(direction) as isize;
-        let Some(limiter) = self.limiter() else {
-            return single as usize;
-        };
+        let single = self.max_single(direction);
+        match self.limiter() {
+            None => single,
+            Some(limiter) => self.limited(direction, limiter, single as isize),
+        }
+    }
+
+    #[cold]
+    fn limited(self, direction: Direction, limiter: &Limiter, single: isize) -> usize {
         let own = self.own_limit(direction).unwrap_or(isize::MAX);
         let group = limiter.group.get();
         // SAFETY: a group outlives its membership.
@@ -147,10 +153,15 @@ impl BuffereventPtr {
     }
 
     /// Counts bytes that have passed, and suspends the direction when a limit is used up.
+    #[inline]
     pub fn charge(self, direction: Direction, count: isize) {
-        let Some(limiter) = self.limiter() else {
-            return;
-        };
+        if let Some(limiter) = self.limiter() {
+            self.charge_limiter(limiter, direction, count);
+        }
+    }
+
+    #[cold]
+    fn charge_limiter(self, limiter: &Limiter, direction: Direction, count: isize) {
         if limiter.config().is_some() {
             self.charge_own(direction, count);
         }

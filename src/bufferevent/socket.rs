@@ -16,6 +16,8 @@ use super::{flag, lifetime, suspension, Bufferevent, BuffereventPtr, Direction, 
 use crate::base::{deferred, EventBase, Guard as BaseGuard};
 use crate::buffer::abi::{EvbufferCallbackInfo, EVBUFFER_CB_ENABLED, EVBUFFER_FLAG_DRAINS_TO_FD};
 use crate::buffer::callbacks::Function;
+use crate::buffer::read_room::ReadRoom;
+use crate::buffer::transport::Descriptor;
 use crate::buffer::{End, Evbuffer, Guard as BufferGuard, Refused};
 use crate::event::{assign, kind, state, EventCallbackFn};
 use crate::hooks::memory::OutOfMemory;
@@ -166,9 +168,12 @@ impl BuffereventPtr {
             return;
         }
         self.set_frozen(Direction::Read, false);
-        // SAFETY: the buffer lives as long as the bufferevent.
-        let result = unsafe { BufferGuard::new(self.input.get()) }.read(descriptor, limit);
-        let error = errno();
+        // SAFETY: the buffer lives as long as the bufferevent, and the base longer; this is the
+        // thread of its loop, and only reads keep room there.
+        let (result, error) = self.transfer(descriptor, |descriptor| unsafe {
+            let room = ReadRoom::kept_in(EventBase::spare(self.event(Direction::Read).base()));
+            BufferGuard::new(self.input.get()).read(descriptor, limit, room)
+        });
         self.set_frozen(Direction::Read, true);
         if let Some(count) = self.accept_result(Direction::Read, result, error) {
             self.charge(Direction::Read, count as isize);
@@ -215,8 +220,9 @@ impl BuffereventPtr {
         let descriptor = self.event(Direction::Write).fd();
         self.set_frozen(Direction::Write, false);
         // SAFETY: the buffer lives as long as the bufferevent.
-        let result = unsafe { BufferGuard::new(self.output.get()) }.write(descriptor, Some(limit));
-        let error = errno();
+        let (result, error) = self.transfer(descriptor, |descriptor| unsafe {
+            BufferGuard::new(self.output.get()).write(descriptor, Some(limit))
+        });
         self.set_frozen(Direction::Write, true);
         let count = self.accept_result(Direction::Write, result, error)?;
         self.charge(Direction::Write, count as isize);
@@ -241,12 +247,32 @@ impl BuffereventPtr {
         let _ = await_descriptor(event, self.timeout(Direction::Write));
     }
 
+    /// One read or write, as of a socket until that turns out to be wrong; its result and errno.
+    #[inline]
+    fn transfer(
+        self,
+        descriptor: c_int,
+        call: impl Fn(Descriptor) -> Result<usize, Refused>,
+    ) -> (Result<usize, Refused>, c_int) {
+        if !self.has(flag::NO_SOCKET) {
+            let result = call(Descriptor::Socket(descriptor));
+            let error = errno();
+            if result != Err(Refused::System) || error != libc::ENOTSOCK {
+                return (result, error);
+            }
+            self.set_flags(flag::NO_SOCKET);
+        }
+        (call(Descriptor::Any(descriptor)), errno())
+    }
+
     /// After an attempt: goes on with the rest of the output, asking the kernel first unless all
     /// that was tried went out.
     fn keep_writing(self, all_went: bool) {
         // A refusal was logged.
         if self.length(Direction::Write) == 0 {
-            let _ = self.delete_event(Direction::Write);
+            if self.event(Direction::Write).is_pending() {
+                let _ = self.delete_event(Direction::Write);
+            }
         } else if self.is_running(Direction::Write) && !self.is_write_armed() {
             let _ = if all_went {
                 self.arm_write()
@@ -258,19 +284,30 @@ impl BuffereventPtr {
 
     /// What a read or write came to: a number of bytes, nothing yet, or the end of the direction,
     /// which the program is told.
+    #[inline]
     fn accept_result(
         self,
         direction: Direction,
         result: Result<usize, Refused>,
         error: c_int,
     ) -> Option<usize> {
-        let what = match result {
-            Ok(0) => BEV_EVENT_EOF,
-            Ok(count) => {
+        match result {
+            Ok(count) if count > 0 => {
                 self.set_flags(flag::ESTABLISHED);
-                return Some(count);
+                Some(count)
             }
-            Err(Refused::System) if sockets::read_write_retriable(error) => return None,
+            Err(Refused::System) if sockets::read_write_retriable(error) => None,
+            end => {
+                self.end_direction(direction, end, error);
+                None
+            }
+        }
+    }
+
+    #[cold]
+    fn end_direction(self, direction: Direction, result: Result<usize, Refused>, error: c_int) {
+        let what = match result {
+            Ok(_) => BEV_EVENT_EOF,
             Err(_) => BEV_EVENT_ERROR,
         };
         // A refusal was logged; the direction counts as disabled.
@@ -280,7 +317,6 @@ impl BuffereventPtr {
             _ => error,
         });
         self.run_event_callback(direction.told() | what, 0);
-        None
     }
 }
 

@@ -299,6 +299,8 @@ pub struct EventOperations {
     fdinfo_len: usize,
 }
 
+const _: () = assert!(std::mem::size_of::<EventOperations>() == 64);
+
 type ChangeFn =
     unsafe extern "C-unwind" fn(*mut EventBase, c_int, c_short, c_short, *mut c_void) -> c_int;
 

@@ -137,7 +137,7 @@ impl Heap {
     #[cold]
     fn grow(&mut self) -> Result<(), OutOfMemory> {
         let old = self.positions.len();
-        let new = (old * 2).max(16);
+        let new = (old * 2).max(8);
         if new >= NO_SLOT as usize {
             return Err(OutOfMemory);
         }

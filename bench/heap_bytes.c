@@ -1,0 +1,178 @@
+/* Bytes of heap that the library takes, with what malloc adds to each block: for a base, and for each
+ * event that is pending on it. The event itself, which has the same size everywhere, does not count:
+ * programs embed it. */
+#define _GNU_SOURCE
+#include "bench.h"
+
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { MANY = 100000, FEW = 1000 };
+
+static struct event *events[MANY];
+
+/* --- A block knows its size, so that what is in use can be counted. --------------------------------- */
+
+union header {
+	size_t size;
+	max_align_t alignment;
+};
+
+static size_t in_use;
+
+/* What glibc takes from the heap for a block. */
+static size_t
+taken(size_t size)
+{
+	return size + 8 <= 32 ? 32 : (size + 8 + 15) / 16 * 16;
+}
+
+static void *
+counting_realloc(void *block, size_t size)
+{
+	union header *old = block ? (union header *)block - 1 : NULL;
+	size_t before = old ? taken(old->size) : 0;
+	union header *new = realloc(old, sizeof *new + size);
+
+	if (!new)
+		return NULL;
+	new->size = size;
+	in_use += taken(size) - before;
+	return new + 1;
+}
+
+static void *
+counting_malloc(size_t size)
+{
+	return counting_realloc(NULL, size);
+}
+
+static void
+counting_free(void *block)
+{
+	union header *header = block ? (union header *)block - 1 : NULL;
+
+	if (header)
+		in_use -= taken(header->size);
+	free(header);
+}
+
+/* --- What is measured. ----------------------------------------------------------------------------- */
+
+static void
+nothing(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+}
+
+static double
+base_bytes(void)
+{
+	size_t before = in_use;
+
+	BENCH_CHECK(event_base_new());
+	return (double)(in_use - before);
+}
+
+static double
+locked_base_bytes(void)
+{
+	BENCH_CHECK(evthread_use_pthreads() == 0);
+	/* The first base may make what belongs to the process. */
+	event_base_free(event_base_new());
+	return base_bytes();
+}
+
+/* Bytes for each of `count` events that are added to a new base. */
+static double
+bytes_of_pending(int count, const int *fds, short what, const struct timeval *timeout)
+{
+	struct event_base *base = event_base_new();
+	size_t before;
+
+	for (int i = 0; i < count; i++)
+		events[i] = event_new(base, fds ? fds[i] : -1, what, nothing, NULL);
+	before = in_use;
+	for (int i = 0; i < count; i++)
+		BENCH_CHECK(event_add(events[i], timeout) == 0);
+	return (double)(in_use - before) / count;
+}
+
+static const struct timeval hour = {3600, 0};
+
+static double
+many_timers(void)
+{
+	return bytes_of_pending(MANY, NULL, 0, &hour);
+}
+
+static double
+few_timers(void)
+{
+	return bytes_of_pending(FEW, NULL, 0, &hour);
+}
+
+static double
+one_timer(void)
+{
+	return bytes_of_pending(1, NULL, 0, &hour);
+}
+
+static double
+descriptors(int count)
+{
+	static int fds[FEW];
+	struct rlimit limit;
+
+	BENCH_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = limit.rlim_max;
+	BENCH_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	for (int i = 0; i < count; i++)
+		BENCH_CHECK((fds[i] = eventfd(0, EFD_NONBLOCK)) >= 0);
+	return bytes_of_pending(count, fds, EV_READ | EV_PERSIST, NULL);
+}
+
+static double
+few_descriptors(void)
+{
+	return descriptors(FEW);
+}
+
+static double
+one_descriptor(void)
+{
+	return descriptors(1);
+}
+
+static double
+one_signal(void)
+{
+	int number = SIGUSR1;
+
+	return bytes_of_pending(1, &number, EV_SIGNAL | EV_PERSIST, NULL);
+}
+
+static const struct benchmark benchmarks[] = {
+	{"base", .measure = base_bytes},
+	{"base with locks", .measure = locked_base_bytes},
+	{"pending timer, 1", .measure = one_timer},
+	{"pending timer, 1000", .measure = few_timers},
+	{"pending timer, 100000", .measure = many_timers},
+	{"watched descriptor, 1", .measure = one_descriptor},
+	{"watched descriptor, 1000", .measure = few_descriptors},
+	{"watched signal", .measure = one_signal},
+};
+
+int
+main(int argc, char **argv)
+{
+	event_set_mem_functions(counting_malloc, counting_realloc, counting_free);
+	return bench_main(argc, argv, benchmarks, sizeof benchmarks / sizeof benchmarks[0]);
+}
