@@ -2,19 +2,18 @@
  * kilobyte, bytes of heap per idle object. bench/syscalls counts the system calls of the same work. */
 #define _GNU_SOURCE
 #include "bench.h"
+#include "connections.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <malloc.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MESSAGE = 64, MOST = 50 };
+enum { MOST = 50 };
 
 static struct event_base *base;
 
@@ -27,57 +26,10 @@ wall_clock(void)
 	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
 }
 
-static double
-thread_cpu(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
-
-static void
-make_connection(int ends[2])
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t length = sizeof address;
-	int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-
-	BENCH_CHECK(bind(listener, (struct sockaddr *)&address, length) == 0 && listen(listener, 1) == 0);
-	BENCH_CHECK(getsockname(listener, (struct sockaddr *)&address, &length) == 0);
-	ends[0] = socket(AF_INET, SOCK_STREAM, 0);
-	BENCH_CHECK(connect(ends[0], (struct sockaddr *)&address, length) == 0);
-	ends[1] = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-	BENCH_CHECK(ends[1] >= 0);
-	setsockopt(ends[0], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	setsockopt(ends[1], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	close(listener);
-}
-
 /* --- Echo: the server's loop in this thread, the clients in another. ------------------------------- */
 
-static int clients[MOST];
-static int connections;
-static long messages;
-
-/* Sends a message on every connection, waits for all the answers, and so on. */
-static void *
-run_clients(void *arg)
-{
-	char data[MESSAGE] = "message";
-	int count = connections;
-
-	(void)arg;
-	for (long left = messages; left > 0; left -= count) {
-		for (int i = 0; i < count; i++)
-			BENCH_CHECK(send(clients[i], data, sizeof data, 0) == MESSAGE);
-		for (int i = 0; i < count; i++)
-			BENCH_CHECK(recv(clients[i], data, sizeof data, MSG_WAITALL) == MESSAGE);
-	}
-	for (int i = 0; i < count; i++)
-		shutdown(clients[i], SHUT_WR);
-	return NULL;
-}
+static struct clients clients;
+static int open_connections;
 
 static void
 echo(struct bufferevent *bev, void *arg)
@@ -92,7 +44,7 @@ end_of_client(struct bufferevent *bev, short what, void *arg)
 	(void)bev;
 	(void)arg;
 	BENCH_CHECK(what & BEV_EVENT_EOF);
-	if (--connections == 0)
+	if (--open_connections == 0)
 		event_base_loopbreak(base);
 }
 
@@ -103,26 +55,26 @@ echo_cpu(int count, long total)
 	pthread_t thread;
 	double start, used;
 
-	connections = count;
-	messages = total;
+	clients = (struct clients){.count = count, .messages = total};
+	open_connections = count;
 	base = event_base_new();
 	for (int i = 0; i < count; i++) {
 		int ends[2];
 
 		make_connection(ends);
-		clients[i] = ends[0];
+		clients.fds[i] = ends[0];
 		servers[i] = bufferevent_socket_new(base, ends[1], BEV_OPT_CLOSE_ON_FREE);
 		bufferevent_setcb(servers[i], echo, NULL, end_of_client, NULL);
 		bufferevent_enable(servers[i], EV_READ);
 	}
-	BENCH_CHECK(pthread_create(&thread, NULL, run_clients, NULL) == 0);
+	BENCH_CHECK(pthread_create(&thread, NULL, run_clients, &clients) == 0);
 	start = thread_cpu();
 	event_base_dispatch(base);
 	used = thread_cpu() - start;
 	pthread_join(thread, NULL);
 	for (int i = 0; i < count; i++) {
 		bufferevent_free(servers[i]);
-		close(clients[i]);
+		close(clients.fds[i]);
 	}
 	event_base_free(base);
 	return used / (double)total;

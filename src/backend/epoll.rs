@@ -270,8 +270,9 @@ impl Epoll {
         let room = self.results.len();
         if room < LARGEST_BATCH {
             // Without memory the batches stay as small as they are.
-            let _: Result<(), OutOfMemory> =
-                self.results.try_extend_to((room * 4).min(LARGEST_BATCH), EMPTY);
+            let _: Result<(), OutOfMemory> = self
+                .results
+                .try_extend_to((room * 4).min(LARGEST_BATCH), EMPTY);
         }
     }
 
