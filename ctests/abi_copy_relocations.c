@@ -121,14 +121,6 @@ count_debug_message(int severity, const char *message)
 	debug_messages += severity == EVENT_LOG_DEBUG;
 }
 
-static void
-ignore_event(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-}
-
 static int
 debug_messages_of_an_event(void)
 {

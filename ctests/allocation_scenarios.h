@@ -18,14 +18,6 @@ static const struct timeval *timeout __attribute__((unused));
 static int descriptor __attribute__((unused)), ends[2] __attribute__((unused)), calls __attribute__((unused));
 
 ALLOCATOR_ void
-ignore_event(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-}
-
-ALLOCATOR_ void
 count_event(evutil_socket_t fd, short what, void *count)
 {
 	if ((what & EV_READ) && fd >= 0)

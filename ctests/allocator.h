@@ -6,7 +6,6 @@
 
 #include "observe.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <stddef.h>
@@ -22,6 +21,7 @@ enum { ALLOCATOR_ALIVE = 0x1badb002, ALLOCATOR_DEAD = 0xdead };
 
 static struct {
 	long alive;      /* blocks given out and not yet given back */
+	size_t held;     /* their bytes */
 	long made;       /* allocations asked for since the last allocator_fail_at() */
 	long fail_at;    /* the allocation that fails, counted from 1; 0: none */
 	int fail_on;     /* those after it fail too */
@@ -51,6 +51,7 @@ allocator_malloc(size_t size)
 	block->size = size;
 	block->mark = ALLOCATOR_ALIVE;
 	__atomic_add_fetch(&allocator.alive, 1, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&allocator.held, size, __ATOMIC_SEQ_CST);
 	return block + 1;
 }
 
@@ -64,6 +65,7 @@ allocator_free(void *memory)
 	CHECK(block->mark == ALLOCATOR_ALIVE);
 	block->mark = ALLOCATOR_DEAD;
 	__atomic_sub_fetch(&allocator.alive, 1, __ATOMIC_SEQ_CST);
+	__atomic_sub_fetch(&allocator.held, block->size, __ATOMIC_SEQ_CST);
 	free(block);
 }
 
@@ -77,6 +79,7 @@ allocator_realloc(void *memory, size_t size)
 	CHECK(block->mark == ALLOCATOR_ALIVE);
 	if (allocator_refuses())
 		return NULL;
+	__atomic_add_fetch(&allocator.held, size - block->size, __ATOMIC_SEQ_CST);
 	block = realloc(block, sizeof *block + size);
 	block->size = size;
 	return block + 1;
@@ -95,19 +98,6 @@ allocator_fail_at(long n)
 	allocator.made = 0;
 	allocator.failed = 0;
 	allocator.fail_at = n;
-}
-
-ALLOCATOR_ int
-open_descriptors(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	int count = 0;
-
-	CHECK(directory);
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
 }
 
 #endif

@@ -1,6 +1,7 @@
 /* Parts of files in buffers: segments, each way to get at their bytes, who closes what. */
 #define _GNU_SOURCE /* memfd_create */
 #include "buffer_tools.h"
+#include "observe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,12 +21,6 @@ pattern_file(size_t size)
 	CHECK_EQUAL(write(fd, content, size), size);
 	CHECK_EQUAL(lseek(fd, 5, SEEK_SET), 5);
 	return fd;
-}
-
-static int
-is_open(int fd)
-{
-	return fcntl(fd, F_GETFD) >= 0;
 }
 
 static const unsigned ways[] = {0, EVBUF_FS_DISABLE_MMAP, EVBUF_FS_DISABLE_SENDFILE,

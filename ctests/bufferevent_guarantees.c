@@ -76,35 +76,6 @@ CASE(readers_take_turns, EVERY_BACKEND)
 	finish();
 }
 
-static size_t held;
-
-static size_t
-size_of(void *memory)
-{
-	return memory ? ((struct allocator_block *)memory - 1)->size : 0;
-}
-
-static void *
-count_malloc(size_t size)
-{
-	held += size;
-	return allocator_malloc(size);
-}
-
-static void *
-count_realloc(void *memory, size_t size)
-{
-	held += size - size_of(memory);
-	return allocator_realloc(memory, size);
-}
-
-static void
-count_free(void *memory)
-{
-	held -= size_of(memory);
-	allocator_free(memory);
-}
-
 /* The end of a stream is found by a read that gets nothing, for which there was room. */
 DIFFERENCE(the_end_keeps_no_memory, ONE_BACKEND | OWN_DEBUG_MODE, "The room for a read that only finds the end of the stream stays")
 {
@@ -112,7 +83,7 @@ DIFFERENCE(the_end_keeps_no_memory, ONE_BACKEND | OWN_DEBUG_MODE, "The room for 
 	int peers[20], i;
 	size_t before;
 
-	event_set_mem_functions(count_malloc, count_realloc, count_free);
+	allocator_install();
 	make_base();
 	for (i = 0; i < 20; i++) {
 		make_connection(0, ends);
@@ -121,12 +92,12 @@ DIFFERENCE(the_end_keeps_no_memory, ONE_BACKEND | OWN_DEBUG_MODE, "The room for 
 		bufferevent_enable(readers[i], EV_READ);
 	}
 	settle();
-	before = held;
+	before = allocator.held;
 	for (i = 0; i < 20; i++)
 		close(peers[i]);
 	settle();
 	/* What one base keeps for all of them does not count. */
-	CHECK(held < before + 20 * 500 + 32768);
+	CHECK(allocator.held < before + 20 * 500 + 32768);
 	for (i = 0; i < 20; i++)
 		bufferevent_free(readers[i]);
 	finish();

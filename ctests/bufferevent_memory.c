@@ -316,42 +316,13 @@ CASE(all_memory_comes_back, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
 }
 
 /* Idle connections keep no large memory for the few bytes that they got. */
-static size_t held;
-
-static size_t
-size_of(void *memory)
-{
-	return memory ? ((struct allocator_block *)memory - 1)->size : 0;
-}
-
-static void *
-count_malloc(size_t size)
-{
-	held += size;
-	return allocator_malloc(size);
-}
-
-static void *
-count_realloc(void *memory, size_t size)
-{
-	held += size - size_of(memory);
-	return allocator_realloc(memory, size);
-}
-
-static void
-count_free(void *memory)
-{
-	held -= size_of(memory);
-	allocator_free(memory);
-}
-
 CASE(small_reads_keep_little, ONE_BACKEND | OWN_DEBUG_MODE)
 {
 	struct bufferevent *bevs[20];
 	int peers[20], i;
 	size_t before;
 
-	event_set_mem_functions(count_malloc, count_realloc, count_free);
+	allocator_install();
 	base = event_base_new();
 	for (i = 0; i < 20; i++) {
 		make_connection(0, ends);
@@ -360,14 +331,14 @@ CASE(small_reads_keep_little, ONE_BACKEND | OWN_DEBUG_MODE)
 		bufferevent_enable(bevs[i], EV_READ);
 	}
 	settle();
-	before = held;
+	before = allocator.held;
 	for (i = 0; i < 20; i++)
 		send_all(peers[i], "abcd", 4);
 	settle();
 	for (i = 0; i < 20; i++)
 		CHECK_EQUAL(evbuffer_get_length(bufferevent_get_input(bevs[i])), 4);
 	/* What one base keeps for all of them does not count. */
-	CHECK(held - before <= 20 * 5000 + 32768);
+	CHECK(allocator.held - before <= 20 * 5000 + 32768);
 	for (i = 0; i < 20; i++) {
 		bufferevent_free(bevs[i]);
 		close(peers[i]);

@@ -3,18 +3,15 @@
 #ifndef CTESTS_BUFFEREVENT_TOOLS_H
 #define CTESTS_BUFFEREVENT_TOOLS_H
 
-#include "observe.h"
+#include "addresses.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/util.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stddef.h>
-#include <sys/un.h>
 
 static struct event_base *base __attribute__((unused));
 
@@ -22,23 +19,13 @@ static struct event_base *base __attribute__((unused));
 OBSERVE_ const char *
 event_names(short what)
 {
-	static const struct {
-		int bit;
-		const char *name;
-	} names[] = {{BEV_EVENT_READING, "reading"}, {BEV_EVENT_WRITING, "writing"}, {BEV_EVENT_EOF, "eof"},
-		     {BEV_EVENT_ERROR, "error"},     {BEV_EVENT_TIMEOUT, "timeout"}, {BEV_EVENT_CONNECTED, "connected"}};
+	static const struct bit_name names[] = {{BEV_EVENT_READING, "reading"}, {BEV_EVENT_WRITING, "writing"},
+						{BEV_EVENT_EOF, "eof"}, {BEV_EVENT_ERROR, "error"},
+						{BEV_EVENT_TIMEOUT, "timeout"}, {BEV_EVENT_CONNECTED, "connected"},
+						{0, NULL}};
 	static char text[100];
-	size_t i;
 
-	text[0] = 0;
-	for (i = 0; i < sizeof names / sizeof names[0]; i++) {
-		if (!(what & names[i].bit))
-			continue;
-		if (text[0])
-			strcat(text, "|");
-		strcat(text, names[i].name);
-	}
-	return text[0] ? text : "none";
+	return bit_names(what, names, text);
 }
 
 OBSERVE_ const char *
@@ -188,31 +175,13 @@ send_all(int fd, const void *data, size_t size)
 }
 
 /* A listening socket of a family, and its address. */
-union any_address {
-	struct sockaddr any;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-	struct sockaddr_un un;
-	struct sockaddr_storage storage;
-};
-
 OBSERVE_ int
 listen_on(int family, union any_address *address, socklen_t *length)
 {
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	CHECK(fd >= 0);
-	memset(address, 0, sizeof *address);
-	address->any.sa_family = family;
-	*length = sizeof(sa_family_t);
-	if (family == AF_INET) {
-		address->in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-		*length = sizeof address->in;
-	} else if (family == AF_INET6) {
-		address->in6.sin6_addr = in6addr_loopback;
-		*length = sizeof address->in6;
-	}
-	/* A unix socket without a name gets an abstract one. */
+	*length = loopback_address(family, address);
 	CHECK(bind(fd, &address->any, *length) == 0);
 	CHECK(listen(fd, 500) == 0);
 	*length = sizeof *address;
@@ -249,12 +218,6 @@ reset_connection(int fd)
 
 	CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) == 0);
 	close(fd);
-}
-
-OBSERVE_ int
-is_open(int fd)
-{
-	return fcntl(fd, F_GETFD) >= 0;
 }
 
 #endif

@@ -283,16 +283,6 @@ DIFFERENCE(supported_methods_stay_valid, ONE_BACKEND, "each call frees the array
 		free(blocks[i]);
 }
 
-/* Descriptors of a base. */
-static int
-open_descriptors(void)
-{
-	int count = 0, fd;
-	for (fd = 0; fd < 1024; fd++)
-		count += fcntl(fd, F_GETFD) >= 0;
-	return count;
-}
-
 CASE(a_freed_base_leaves_no_descriptor, EVERY_BACKEND)
 {
 	int before = open_descriptors(), flags;

@@ -12,14 +12,6 @@ static struct event ev;
 static const struct timeval hour = {3600, 0};
 
 static void
-ignore_event(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-}
-
-static void
 begin(void)
 {
 	log_without_addresses();

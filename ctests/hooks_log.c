@@ -8,14 +8,6 @@
 static struct event_base *base;
 
 static void
-ignore_event(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-}
-
-static void
 warn(void)
 {
 	struct event zeroed;

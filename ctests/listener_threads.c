@@ -78,12 +78,12 @@ run_against(void *(*body)(void *))
 	CHECK_EQUAL(event_base_dispatch(base), 1);
 	pthread_join(thread, NULL);
 	CHECK(accepted >= 1);
-	CHECK_EQUAL(late, 0);
 }
 
 DIFFERENCE(disable_from_another_thread, ONE_BACKEND, "Disabling a listener during its callback in another thread hangs")
 {
 	run_against(disable_elsewhere);
+	CHECK_EQUAL(late, 0);
 	evconnlistener_free(listener);
 	event_base_free(base);
 }

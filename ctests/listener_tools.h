@@ -2,38 +2,14 @@
 #ifndef CTESTS_LISTENER_TOOLS_H
 #define CTESTS_LISTENER_TOOLS_H
 
-#include "observe.h"
+#include "addresses.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event_compat.h>
 #include <event2/listener.h>
 #include <event2/util.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
-#include <sys/un.h>
-
-union any_address {
-	struct sockaddr any;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-	struct sockaddr_un un;
-	struct sockaddr_storage storage;
-};
-
-OBSERVE_ int
-loopback_address(int family, union any_address *address)
-{
-	memset(address, 0, sizeof *address);
-	address->any.sa_family = family;
-	if (family == AF_INET) {
-		address->in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-		return sizeof address->in;
-	}
-	address->in6.sin6_addr = in6addr_loopback;
-	return sizeof address->in6;
-}
 
 /* An abstract name: no file stays behind. */
 OBSERVE_ int
@@ -68,12 +44,6 @@ socket_option(int fd, int level, int option)
 
 	CHECK(getsockopt(fd, level, option, &value, &length) == 0);
 	return value;
-}
-
-OBSERVE_ int
-is_open(int fd)
-{
-	return fcntl(fd, F_GETFD) >= 0;
 }
 
 /* Whether the other end of a connected socket is gone. */

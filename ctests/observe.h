@@ -51,27 +51,62 @@ take_byte(int fd)
 	CHECK(read(fd, &byte, 1) == 1);
 }
 
+OBSERVE_ int
+is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* How many descriptors are open, of those that a test has. */
+OBSERVE_ int
+open_descriptors(void)
+{
+	int count = 0, fd;
+
+	for (fd = 0; fd < 1024; fd++)
+		count += is_open(fd);
+	return count;
+}
+
+/* The callback of events that nothing is to be seen of. */
+OBSERVE_ void
+ignore_event(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+}
+
+struct bit_name {
+	int bit;
+	const char *name;
+};
+
+/* Writes the names of the bits of a number; the last name has no bit. */
+OBSERVE_ const char *
+bit_names(int number, const struct bit_name *names, char text[100])
+{
+	text[0] = 0;
+	for (; names->bit; names++) {
+		if (!(number & names->bit))
+			continue;
+		if (text[0])
+			strcat(text, "|");
+		strcat(text, names->name);
+	}
+	return text[0] ? text : "none";
+}
+
 /* The names of the flags of a callback or of an interest mask. */
 OBSERVE_ const char *
 flag_names(int what)
 {
-	static const struct {
-		int bit;
-		const char *name;
-	} names[] = {{EV_TIMEOUT, "timeout"}, {EV_READ, "read"}, {EV_WRITE, "write"}, {EV_SIGNAL, "signal"},
-		     {EV_PERSIST, "persist"}, {EV_ET, "et"}, {EV_FINALIZE, "finalize"}, {EV_CLOSED, "closed"}};
+	static const struct bit_name names[] = {{EV_TIMEOUT, "timeout"}, {EV_READ, "read"}, {EV_WRITE, "write"},
+						{EV_SIGNAL, "signal"}, {EV_PERSIST, "persist"}, {EV_ET, "et"},
+						{EV_FINALIZE, "finalize"}, {EV_CLOSED, "closed"}, {0, NULL}};
 	static char text[100];
-	size_t i;
 
-	text[0] = 0;
-	for (i = 0; i < sizeof names / sizeof names[0]; i++) {
-		if (!(what & names[i].bit))
-			continue;
-		if (text[0])
-			strcat(text, "|");
-		strcat(text, names[i].name);
-	}
-	return text[0] ? text : "none";
+	return bit_names(what, names, text);
 }
 
 /* Copies a message without what changes from run to run: long hexadecimal numbers become ADDRESS,

@@ -95,7 +95,7 @@ every_millisecond(event_callback_fn callback)
 static void
 run_account(struct account account, int late)
 {
-	long long stop = soak_end(), before;
+	long long stop = soak_end(), before, granted;
 	struct event *sleeper = late ? every_millisecond(take_long) : NULL;
 	int i;
 
@@ -111,7 +111,8 @@ run_account(struct account account, int late)
 		before = microseconds();
 		event_base_loop(base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
 		/* A limit begins with one tick's worth. */
-		check_granted(account.left() + account.passed() - RATE, before, microseconds());
+		granted = account.left() + account.passed() - RATE;
+		check_granted(granted, before, microseconds());
 		run_for(20);
 	}
 }

@@ -85,14 +85,6 @@ end_of_loop(void)
 	printf("loop: %d, broken %d, exited %d\n", loop_result, event_base_got_break(base), event_base_got_exit(base));
 }
 
-static void
-ignore_event(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-}
-
 /* A base that sleeps for an hour if nobody wakes it. */
 static void
 sleeping_base(void)

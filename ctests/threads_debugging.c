@@ -1,5 +1,5 @@
 /* Lock debugging: what the wrappers ask of the program's callbacks, and which errors they catch. */
-#include "harness.h"
+#include "allocator.h"
 
 #include <event2/event.h>
 #include <event2/thread.h>
@@ -54,24 +54,6 @@ lock_leave(unsigned mode, void *lock)
 static const struct evthread_lock_callbacks locks = {
 	EVTHREAD_LOCK_API_VERSION, EVTHREAD_LOCKTYPE_RECURSIVE, lock_alloc, lock_free, lock_take, lock_leave};
 
-static int live, refuse_allocation;
-
-static void *
-counted_malloc(size_t size)
-{
-	if (refuse_allocation && !--refuse_allocation)
-		return NULL;
-	live++;
-	return malloc(size);
-}
-
-static void
-counted_free(void *block)
-{
-	live -= block != NULL;
-	free(block);
-}
-
 static void
 print_severity(int severity, const char *message)
 {
@@ -81,7 +63,7 @@ print_severity(int severity, const char *message)
 
 /* Runs a function in a child and prints how that ended. */
 static void
-in_child(const char *what, void (*function)(void))
+print_end(const char *what, void (*function)(void))
 {
 	int status;
 	pid_t child = fork();
@@ -154,15 +136,15 @@ CASE(callbacks_may_come_after_it, ONE_BACKEND | OWN_LOCKS)
 {
 	struct evthread_lock_callbacks other = locks;
 	log_to_stdout();
-	event_set_mem_functions(counted_malloc, realloc, counted_free);
+	allocator_install();
 	evthread_enable_lock_debugging();
-	CHECK_EQUAL(live, 2);
+	CHECK_EQUAL(allocator.alive, 2);
 	CHECK_EQUAL(evthread_set_lock_callbacks(&locks), 0);
 	CHECK_EQUAL(evthread_set_lock_callbacks(&locks), 0);
 	other.lock_api_version = 2;
 	CHECK_EQUAL(evthread_set_lock_callbacks(&other), -1);
 	CHECK_EQUAL(made, 2);
-	CHECK_EQUAL(live, 2);
+	CHECK_EQUAL(allocator.alive, 2);
 	CHECK(evthread_lock_fns_.alloc != lock_alloc);
 }
 
@@ -260,13 +242,13 @@ wait_with_lock(void)
 static void
 all_errors(void)
 {
-	in_child("taken twice", take_twice);
-	in_child("recursive, taken twice", take_twice_recursively);
-	in_child("left untaken", leave_untaken);
-	in_child("freed while held", free_held);
-	in_child("freed as another type", free_as_another_type);
-	in_child("read mode for a plain lock", read_a_plain_lock);
-	in_child("no mode for a read-write lock", take_a_read_write_lock_without_mode);
+	print_end("taken twice", take_twice);
+	print_end("recursive, taken twice", take_twice_recursively);
+	print_end("left untaken", leave_untaken);
+	print_end("freed while held", free_held);
+	print_end("freed as another type", free_as_another_type);
+	print_end("read mode for a plain lock", read_a_plain_lock);
+	print_end("no mode for a read-write lock", take_a_read_write_lock_without_mode);
 }
 
 CASE(errors_are_caught_with_pthreads, ONE_BACKEND | OWN_LOCKS)
@@ -274,9 +256,9 @@ CASE(errors_are_caught_with_pthreads, ONE_BACKEND | OWN_LOCKS)
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
 	evthread_enable_lock_debugging();
 	all_errors();
-	in_child("left by another thread", leave_in_another_thread);
-	in_child("waited without the lock", wait_without_lock);
-	in_child("waited with the lock", wait_with_lock);
+	print_end("left by another thread", leave_in_another_thread);
+	print_end("waited without the lock", wait_without_lock);
+	print_end("waited with the lock", wait_with_lock);
 }
 
 CASE(errors_are_caught_with_pthreads_set_later, ONE_BACKEND | OWN_LOCKS)
@@ -284,29 +266,29 @@ CASE(errors_are_caught_with_pthreads_set_later, ONE_BACKEND | OWN_LOCKS)
 	evthread_enable_lock_debugging();
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
 	all_errors();
-	in_child("left by another thread", leave_in_another_thread);
-	in_child("waited without the lock", wait_without_lock);
-	in_child("waited with the lock", wait_with_lock);
+	print_end("left by another thread", leave_in_another_thread);
+	print_end("waited without the lock", wait_without_lock);
+	print_end("waited with the lock", wait_with_lock);
 }
 
 CASE(errors_are_caught_without_callbacks, ONE_BACKEND | OWN_LOCKS)
 {
 	evthread_enable_lock_debugging();
 	all_errors();
-	in_child("left by another thread", leave_in_another_thread);
+	print_end("left by another thread", leave_in_another_thread);
 }
 
 CASE(a_lock_that_cannot_be_made, ONE_BACKEND | OWN_LOCKS)
 {
-	event_set_mem_functions(counted_malloc, realloc, counted_free);
+	allocator_install();
 	evthread_enable_lock_debugging();
 	CHECK_EQUAL(evthread_set_lock_callbacks(&locks), 0);
-	live = 0;
-	refuse_allocation = 1;
+	allocator.alive = 0;
+	allocator_fail_at(1);
 	CHECK(evthread_lock_fns_.alloc(0) == NULL);
 	refuse_at = made + 1;
 	CHECK(evthread_lock_fns_.alloc(0) == NULL);
-	CHECK_EQUAL(live, 0);
+	CHECK_EQUAL(allocator.alive, 0);
 }
 
 CASE(a_global_lock_in_lock_debugging, ONE_BACKEND | OWN_LOCKS)
@@ -335,7 +317,7 @@ CASE(the_switch_alone, ONE_BACKEND | OWN_LOCKS)
 DIFFERENCE(it_ends_with_the_global_shutdown, ONE_BACKEND | OWN_LOCKS,
     "the wrappers stay installed after the global shutdown and cannot be enabled again")
 {
-	event_set_mem_functions(counted_malloc, realloc, counted_free);
+	allocator_install();
 	for (int round = 0; round < 3; round++) {
 		evthread_enable_lock_debugging();
 		CHECK_EQUAL(evthread_use_pthreads(), 0);
@@ -345,7 +327,7 @@ DIFFERENCE(it_ends_with_the_global_shutdown, ONE_BACKEND | OWN_LOCKS,
 		CHECK_EQUAL(evthread_lock_debugging_enabled_, 0);
 		CHECK(evthread_get_lock_callbacks() == &evthread_lock_fns_);
 		CHECK(evthread_get_condition_callbacks() == &evthread_cond_fns_);
-		CHECK_EQUAL(live, 0);
+		CHECK_EQUAL(allocator.alive, 0);
 	}
 }
 

@@ -1,5 +1,5 @@
 /* The library's own locks, conditions and thread ids. */
-#include "harness.h"
+#include "allocator.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -245,7 +245,7 @@ CASE(ids_are_those_of_pthreads, ONE_BACKEND | OWN_LOCKS)
 
 /* Runs a function in a child; it must end with exit status 33. */
 static void
-in_child(void (*function)(void *), void *arg)
+check_in_child(void (*function)(void *), void *arg)
 {
 	int status;
 	pid_t child = fork();
@@ -273,7 +273,7 @@ CASE(a_lock_goes_on_in_a_forked_child, ONE_BACKEND | OWN_LOCKS)
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
 	lock = evthread_lock_fns_.alloc(0);
 	take(lock);
-	in_child(use_plain_lock, lock);
+	check_in_child(use_plain_lock, lock);
 	CHECK_EQUAL(elsewhere(lock), EBUSY);
 	give_up(lock);
 	evthread_lock_fns_.free(lock, 0);
@@ -312,7 +312,7 @@ CASE(a_lock_that_others_wait_for_goes_on_in_a_forked_child, ONE_BACKEND | OWN_LO
 		for (int i = 0; i < 3; i++)
 			CHECK(!pthread_create(&threads[i], NULL, take_in_thread, lock));
 		usleep(2000);
-		in_child(use_wanted_lock, lock);
+		check_in_child(use_wanted_lock, lock);
 		give_up(lock);
 		for (int i = 0; i < 3; i++)
 			pthread_join(threads[i], NULL);
@@ -338,47 +338,29 @@ DIFFERENCE(a_recursive_lock_goes_on_in_a_forked_child, ONE_BACKEND | OWN_LOCKS,
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
 	lock = evthread_lock_fns_.alloc(EVTHREAD_LOCKTYPE_RECURSIVE);
 	take(lock);
-	in_child(use_recursive_lock, lock);
+	check_in_child(use_recursive_lock, lock);
 	CHECK_EQUAL(elsewhere(lock), EBUSY);
 	give_up(lock);
 	evthread_lock_fns_.free(lock, EVTHREAD_LOCKTYPE_RECURSIVE);
 }
 
-static int calls, live, refuse_at;
-
-static void *
-counted_malloc(size_t size)
-{
-	if (++calls == refuse_at)
-		return NULL;
-	live++;
-	return malloc(size);
-}
-
-static void
-counted_free(void *block)
-{
-	live -= block != NULL;
-	free(block);
-}
-
 CASE(memory_comes_from_the_hooks, ONE_BACKEND | OWN_LOCKS)
 {
 	void *lock, *condition;
-	event_set_mem_functions(counted_malloc, realloc, counted_free);
+	allocator_install();
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
-	CHECK_EQUAL(live, 2);
+	CHECK_EQUAL(allocator.alive, 2);
 	lock = evthread_lock_fns_.alloc(0);
 	condition = evthread_cond_fns_.alloc_condition(0);
-	CHECK_EQUAL(live, 4);
-	refuse_at = calls + 1;
+	CHECK_EQUAL(allocator.alive, 4);
+	allocator_fail_at(1);
 	CHECK(evthread_lock_fns_.alloc(EVTHREAD_LOCKTYPE_RECURSIVE) == NULL);
-	refuse_at = calls + 1;
+	allocator_fail_at(1);
 	CHECK(evthread_cond_fns_.alloc_condition(0) == NULL);
 	evthread_lock_fns_.free(lock, 0);
 	evthread_cond_fns_.free_condition(condition);
 	libevent_global_shutdown();
-	CHECK_EQUAL(live, 0);
+	CHECK_EQUAL(allocator.alive, 0);
 }
 
 static void *
@@ -393,7 +375,7 @@ CASE(set_up_once_by_many_threads, ONE_BACKEND | OWN_LOCKS)
 	pthread_t threads[8];
 	pthread_barrier_t barrier;
 	void *result;
-	event_set_mem_functions(counted_malloc, realloc, counted_free);
+	allocator_install();
 	/* The reference promises nothing for concurrent calls, so they follow one that is over. */
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
 	pthread_barrier_init(&barrier, NULL, 8);
@@ -403,7 +385,7 @@ CASE(set_up_once_by_many_threads, ONE_BACKEND | OWN_LOCKS)
 		pthread_join(threads[i], &result);
 		CHECK_EQUAL((long)result, 0);
 	}
-	CHECK_EQUAL(live, 2);
+	CHECK_EQUAL(allocator.alive, 2);
 	libevent_global_shutdown();
-	CHECK_EQUAL(live, 0);
+	CHECK_EQUAL(allocator.alive, 0);
 }

@@ -1,5 +1,5 @@
 /* Address lists and name resolution without a name server. */
-#include "harness.h"
+#include "allocator.h"
 
 #include <arpa/inet.h>
 #include <event2/event.h>
@@ -115,43 +115,27 @@ CASE(lists_are_made_and_joined, ONE_BACKEND)
 	evutil_freeaddrinfo(list);
 }
 
-static int calls, refuse_at, live;
-
-static void *
-counted_malloc(size_t size)
-{
-	if (++calls == refuse_at)
-		return NULL;
-	live++;
-	return malloc(size);
-}
-
-static void
-counted_free(void *block)
-{
-	live -= block != NULL;
-	free(block);
-}
-
 CASE(lists_without_memory, ONE_BACKEND)
 {
-	event_set_mem_functions(counted_malloc, realloc, counted_free);
-	for (refuse_at = 1;; refuse_at++) {
+	int fails;
+
+	allocator_install();
+	for (fails = 1;; fails++) {
 		struct evutil_addrinfo hints = {0}, *list = NULL;
 		int result, port;
-		calls = 0;
+		allocator_fail_at(fails);
 		result = evutil_getaddrinfo_common_(NULL, "80", &hints, &list, &port);
-		printf("%d: %d\n", refuse_at, result);
+		printf("%d: %d\n", fails, result);
 		if (result == 0) {
-			CHECK_EQUAL(live, 4);
+			CHECK_EQUAL(allocator.alive, 4);
 			evutil_freeaddrinfo(list);
-			CHECK_EQUAL(live, 0);
+			CHECK_EQUAL(allocator.alive, 0);
 			break;
 		}
 		CHECK_EQUAL(result, EVUTIL_EAI_MEMORY);
-		CHECK_EQUAL(live, 0);
+		CHECK_EQUAL(allocator.alive, 0);
 	}
-	CHECK_EQUAL(refuse_at, 5);
+	CHECK_EQUAL(fails, 5);
 }
 
 static void
@@ -194,14 +178,14 @@ DIFFERENCE(mixed_lists_are_freed_by_element, ONE_BACKEND,
 {
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	struct evutil_addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_NUMERICHOST}, *ours, *theirs;
-	event_set_mem_functions(counted_malloc, realloc, counted_free);
+	allocator_install();
 	for (int first = 0; first < 2; first++) {
 		CHECK_EQUAL(evutil_getaddrinfo("1.2.3.4", "80", &hints, &theirs), 0);
 		ours = evutil_new_addrinfo_((struct sockaddr *)&address, sizeof address, &hints);
-		CHECK_EQUAL(live, 1);
+		CHECK_EQUAL(allocator.alive, 1);
 		evutil_freeaddrinfo(
 		    first ? evutil_addrinfo_append_(ours, theirs) : evutil_addrinfo_append_(theirs, ours));
-		CHECK_EQUAL(live, 0);
+		CHECK_EQUAL(allocator.alive, 0);
 	}
 }
 

@@ -1,5 +1,5 @@
 /* Sockets, pipes, connecting, files. */
-#include "observe.h"
+#include "allocator.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -383,36 +383,18 @@ CASE(files_that_cannot_be_read, ONE_BACKEND)
 	print_file("/dev/null");
 }
 
-static int calls, refuse_at, live;
-
-static void *
-counted_malloc(size_t size)
-{
-	if (++calls == refuse_at)
-		return NULL;
-	live++;
-	return malloc(size);
-}
-
-static void
-counted_free(void *block)
-{
-	live -= block != NULL;
-	free(block);
-}
-
 CASE(files_without_memory, ONE_BACKEND)
 {
 	char *content;
 	size_t length;
-	event_set_mem_functions(counted_malloc, realloc, counted_free);
+	allocator_install();
 	write_file("content", 7);
-	refuse_at = 1;
+	allocator_fail_at(1);
 	CHECK_EQUAL(evutil_read_file_(path, &content, &length, 1), -2);
 	CHECK(content == NULL);
 	CHECK_EQUAL(evutil_read_file_(path, &content, &length, 1), 0);
-	CHECK_EQUAL(live, 1);
-	counted_free(content);
+	CHECK_EQUAL(allocator.alive, 1);
+	allocator_free(content);
 	unlink(path);
 }
 

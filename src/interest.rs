@@ -298,8 +298,8 @@ impl Interest {
         Ok(())
     }
 
-    /// Registers an event for its descriptor; whether a wait that goes on must end. On an error
-    /// nothing has changed. An event without a descriptor is accepted and never ready.
+    /// Registers an event for its descriptor; whether the backend had to change anything. On an
+    /// error nothing has changed. An event without a descriptor is accepted and never ready.
     #[inline(always)]
     pub fn add(&mut self, backend: &mut Backend, event: EventPtr) -> Result<bool, Refused> {
         let (fd, events) = (event.fd(), event.events());

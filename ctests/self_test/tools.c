@@ -1,21 +1,13 @@
 /* Mistakes that the library makes for the program, and that valgrind and the sanitizers have to find
  * in its code, for `run --self-test --under TOOL`: those of memory (memory_...), of threads (race_...),
  * and none (clean_...). */
-#include "harness.h"
+#include "observe.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <pthread.h>
 
 static struct event_base *base;
-
-static void
-ignore_event(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-}
 
 CASE(clean_use, ONE_BACKEND)
 {

@@ -256,13 +256,14 @@ impl DerefMut for Guard {
 }
 
 impl EventBase {
-    /// A block that the callbacks of the loop may keep from one to the next. It belongs to the
-    /// thread that runs the loop, which needs no lock for it.
+    /// A block that callbacks may keep from one to the next. It needs no lock: mostly the loop's
+    /// thread alone uses it, but the callback of a bufferevent that moves to this base meanwhile
+    /// ends in the thread of the other one.
     ///
     /// # Safety
-    /// The base is live, the caller is such a callback, and the reference ends with it.
+    /// The base is live for as long as the reference.
     pub(crate) unsafe fn spare<'a>(base: *mut EventBase) -> &'a SpareBlock {
-        // SAFETY: the caller guarantees the base; nothing else uses the field while it lives.
+        // SAFETY: the caller guarantees the base; the field never changes but by itself.
         unsafe { &*addr_of!((*base).spare) }
     }
 

@@ -106,6 +106,9 @@ impl EventBase {
         event: EventPtr,
         timeout: timeval,
     ) -> Result<(), Refused> {
+        if event.has(state::FINALIZING) {
+            return Err(Refused);
+        }
         self.timers.heap.try_reserve()?;
         let due = self.due_after(event, timeout);
         event.set_interval(time::to_timeval(0));

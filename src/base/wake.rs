@@ -119,9 +119,7 @@ impl EventBase {
             let _ = self.interrupt();
         }
     }
-}
 
-impl EventBase {
     /// [`EventBase::wake_if_elsewhere`] that tells when the loop could not be woken.
     #[inline(never)]
     pub(crate) fn interrupt(&mut self) -> Result<(), Refused> {

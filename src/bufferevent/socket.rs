@@ -168,8 +168,8 @@ impl BuffereventPtr {
             return;
         }
         self.set_frozen(Direction::Read, false);
-        // SAFETY: the buffer lives as long as the bufferevent, and the base longer; this is the
-        // thread of its loop, and only reads keep room there.
+        // SAFETY: the buffer lives as long as the bufferevent, and the base longer; only reads keep
+        // room there.
         let (result, error) = self.transfer(descriptor, |descriptor| unsafe {
             let room = ReadRoom::kept_in(EventBase::spare(self.event(Direction::Read).base()));
             BufferGuard::new(self.input.get()).read(descriptor, limit, room)

@@ -203,7 +203,8 @@ impl Heap {
     #[inline]
     fn sift_up(&mut self, mut position: usize, node: Node) -> usize {
         debug_assert!(position < self.nodes.len());
-        // SAFETY: all callers have made sure of the position, and parents stand before children.
+        // SAFETY: all callers have a position below the length, and a parent's position is below its
+        // child's.
         unsafe {
             while position > 0 {
                 let parent = (position - 1) / CHILDREN;
@@ -365,5 +366,28 @@ mod tests {
                 .map(|(key, which)| (key.0, events[*which]));
             assert!(heap.first() == first);
         }
+    }
+
+    #[test]
+    fn deadlines_are_kept_when_the_count_of_insertions_wraps() {
+        let events = events(30);
+        let mut heap = Heap::new();
+        heap.order = u32::MAX - 200;
+        let mut deadlines = vec![None; events.len()];
+        for step in 0..400usize {
+            let which = step * 7 % events.len();
+            let deadline = (step * 11 % 13) as i64;
+            if deadlines[which].is_none() {
+                heap.try_reserve().unwrap();
+                heap.insert(events[which], deadline);
+            } else {
+                heap.change(events[which], deadline);
+            }
+            deadlines[which] = Some(deadline);
+            assert!(heap.is_consistent());
+            let least = deadlines.iter().flatten().min().copied();
+            assert_eq!(heap.first().map(|(deadline, _)| deadline), least);
+        }
+        assert!(heap.order < 300);
     }
 }
