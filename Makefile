@@ -32,7 +32,7 @@ PC := $(ALL:%=pkgconfig/%.pc)
 PACKAGES := binutils gcc libc6-dev pkg-config python3
 # The reference has to have the security fixes of 2.1.13, without which some tests fail on it.
 REFERENCE := 'libevent-dev>=2.1.12-stable-8+deb12u1'
-TEST_PACKAGES := abigail-tools g++ $(REFERENCE) strace
+TEST_PACKAGES := abigail-tools g++ libssl-dev $(REFERENCE) strace
 # The stock programs that run on our library, their clients, and what they need around them.
 PROGRAM_PACKAGES := bind9-dnsutils curl iproute2 links2 lldpd memcached ocproxy openmpi-bin pgbouncer \
 	postgresql redis-server redsocks scanssh tmux unbound webdis
