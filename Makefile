@@ -30,7 +30,9 @@ PC := $(ALL:%=pkgconfig/%.pc)
 
 # Of the distribution: what builds the library, and what the tests need besides.
 PACKAGES := binutils gcc libc6-dev pkg-config python3
-TEST_PACKAGES := abigail-tools g++ libevent-dev strace
+# The reference has to have the security fixes of 2.1.13, without which some tests fail on it.
+REFERENCE := 'libevent-dev>=2.1.12-stable-8+deb12u1'
+TEST_PACKAGES := abigail-tools g++ $(REFERENCE) strace
 # The stock programs that run on our library, their clients, and what they need around them.
 PROGRAM_PACKAGES := bind9-dnsutils curl iproute2 links2 lldpd memcached ocproxy openmpi-bin pgbouncer \
 	postgresql redis-server redsocks scanssh tmux unbound webdis
@@ -130,7 +132,7 @@ with-address with-thread: with-%:
 BENCHES := $(basename $(notdir $(wildcard bench/*.c))) loops instructions syscalls
 LOOPS := $(addprefix $(BUILD)/bench/loops/,libevent libev libuv epoll)
 bench: libraries
-	scripts/install-packages gcc libevent-dev libev-dev libuv1-dev python3 strace valgrind
+	scripts/install-packages gcc $(REFERENCE) libev-dev libuv1-dev python3 strace valgrind
 	@$(MAKE) --no-print-directory -j1 $(addprefix bench-,$(or $(BENCH),$(BENCHES)))
 
 $(BUILD)/bench/%: bench/%.c $(wildcard bench/*.h)

@@ -214,12 +214,43 @@ prepare_periodic(void)
 }
 
 static void
+search_for(long count, long expected)
+{
+	size_t length = strlen(pattern);
+	while (count--)
+		BENCH_CHECK(evbuffer_search(buffer, pattern, length, NULL).pos == expected);
+}
+
+static void
 search(long count)
 {
-	while (count--) {
-		long found = evbuffer_search(buffer, pattern, strlen(pattern), NULL).pos;
-		BENCH_CHECK(found == 1 << 20);
-	}
+	search_for(count, 1 << 20);
+}
+
+static const char header[] = "GET /index.html HTTP/1.1\r\nHost: www.example.org\r\n"
+			     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101\r\n"
+			     "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
+			     "Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\n"
+			     "Connection: keep-alive\r\n\r\n";
+
+static void
+prepare_header(void)
+{
+	evbuffer_add(buffer, header, sizeof header - 1);
+}
+
+static void
+search_header_field(long count)
+{
+	pattern = "\r\nConnection:";
+	search_for(count, strstr(header, pattern) - header);
+}
+
+static void
+search_header_end(long count)
+{
+	pattern = "\r\n\r\n";
+	search_for(count, (long)sizeof header - 5);
 }
 
 static void
@@ -257,6 +288,8 @@ static const struct benchmark benchmarks[] = {
 	{"reference+drain", .work = reference_drain},
 	{"write+read 64 through a pipe", .work = pipe_64, .prepare = prepare_pipe},
 	{"write+read 4096 through a pipe", .work = pipe_4096, .prepare = prepare_pipe},
+	{"search a header for a field", .work = search_header_field, .prepare = prepare_header},
+	{"search a header for its end", .work = search_header_end, .prepare = prepare_header},
 	{"search 1M, first byte nowhere", .work = search, .prepare = prepare_bytes},
 	{"search 1M, text", .work = search, .prepare = prepare_text},
 	{"search 1M, random bytes", .work = search, .prepare = prepare_random},

@@ -41,7 +41,7 @@ make_connection(int ends[2])
 	close(listener);
 }
 
-/* The clients of an echo server, which one thread plays. */
+/* The clients of an echo server, which use bare sockets and no library. */
 struct clients {
 	int fds[MOST_CLIENTS];
 	int count;
@@ -64,6 +64,22 @@ run_clients(void *arg)
 	for (int i = 0; i < clients->count; i++)
 		shutdown(clients->fds[i], SHUT_WR);
 	return NULL;
+}
+
+/* Runs them in a process of their own. Each process keeps its ends alone. */
+static inline pid_t
+start_clients(struct clients *clients, const int *servers)
+{
+	pid_t child = fork();
+
+	BENCH_CHECK(child >= 0);
+	for (int i = 0; i < clients->count; i++)
+		close(child ? clients->fds[i] : servers[i]);
+	if (child == 0) {
+		run_clients(clients);
+		_exit(0);
+	}
+	return child;
 }
 
 #endif

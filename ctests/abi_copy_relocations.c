@@ -3,6 +3,9 @@
  * them into the executable then, and the library must use them there. */
 #include "observe.h"
 
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_struct.h>
 #include <event2/event_compat.h>
 #include <event2/event_struct.h>
 #include <event2/thread.h>
@@ -18,16 +21,26 @@ extern uint32_t event_debug_logging_mask_;
 extern int event_debug_mode_on_;
 extern int event_debug_created_threadable_ctx_;
 extern struct event_base *event_global_current_base_;
+extern void *(*volatile evutil_memset_volatile_)(void *, int, size_t);
+void evutil_memclear_(void *memory, size_t size);
 
-/* Where the executable's own variables begin and end. */
-extern char __data_start, _end;
+/* Constants: of bufferevents 72 bytes, which begin with the name of the kind, and of backends 64. */
+struct table {
+	const char *name;
+	char functions[64];
+};
+extern const struct table bufferevent_ops_socket, bufferevent_ops_pair, bufferevent_ops_filter;
+extern const struct table epollops, pollops, selectops, nil_eventop;
+
+/* Where the executable begins and ends in memory. */
+extern char __executable_start, _end;
 
 #define OWN (ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
 
 static int
 in_the_executable(const void *variable)
 {
-	return (const char *)variable >= &__data_start && (const char *)variable < &_end;
+	return (const char *)variable >= &__executable_start && (const char *)variable < &_end;
 }
 
 CASE(variables_are_in_the_executable, OWN)
@@ -40,6 +53,14 @@ CASE(variables_are_in_the_executable, OWN)
 	CHECK(in_the_executable(&event_debug_mode_on_));
 	CHECK(in_the_executable(&event_debug_created_threadable_ctx_));
 	CHECK(in_the_executable(&event_global_current_base_));
+	CHECK(in_the_executable((const void *)&evutil_memset_volatile_));
+	CHECK(in_the_executable(&bufferevent_ops_socket));
+	CHECK(in_the_executable(&bufferevent_ops_pair));
+	CHECK(in_the_executable(&bufferevent_ops_filter));
+	CHECK(in_the_executable(&epollops));
+	CHECK(in_the_executable(&pollops));
+	CHECK(in_the_executable(&selectops));
+	CHECK(in_the_executable(&nil_eventop));
 }
 
 CASE(variables_begin_as_zero, OWN)
@@ -203,4 +224,60 @@ CASE(written_current_base_is_used, OWN)
 	CHECK_STRING(event_get_method(), event_base_get_method(base));
 	event_base_free(NULL);
 	CHECK(!event_global_current_base_);
+}
+
+static int cleared;
+
+static void *
+count_clearing(void *memory, int byte, size_t size)
+{
+	cleared++;
+	return memset(memory, byte, size);
+}
+
+CASE(written_function_is_used, OWN)
+{
+	char memory[4] = "abc";
+
+	CHECK(evutil_memset_volatile_ == memset);
+	evutil_memset_volatile_ = count_clearing;
+	evutil_memclear_(memory, sizeof memory);
+	CHECK_EQUAL(cleared, 1);
+	CHECK(!memcmp(memory, "\0\0\0", 4));
+}
+
+static enum bufferevent_filter_result
+pass_on(struct evbuffer *from, struct evbuffer *to, ev_ssize_t limit, enum bufferevent_flush_mode mode, void *arg)
+{
+	(void)limit, (void)mode, (void)arg;
+	return evbuffer_add_buffer(to, from) == 0 ? BEV_OK : BEV_ERROR;
+}
+
+/* The library tells kinds of bufferevents by the addresses of their tables, which are ours here. */
+CASE(kinds_are_known_by_the_copied_tables, OWN)
+{
+	struct event_base *base = event_base_new();
+	struct bufferevent *socket = bufferevent_socket_new(base, -1, 0), *pair[2], *filter;
+
+	CHECK_EQUAL(bufferevent_pair_new(base, 0, pair), 0);
+	filter = bufferevent_filter_new(socket, pass_on, pass_on, 0, NULL, NULL);
+	CHECK(socket->be_ops == (const void *)&bufferevent_ops_socket);
+	CHECK(pair[0]->be_ops == (const void *)&bufferevent_ops_pair);
+	CHECK(filter->be_ops == (const void *)&bufferevent_ops_filter);
+	CHECK(bufferevent_pair_get_partner(pair[0]) == pair[1]);
+	CHECK(!bufferevent_pair_get_partner(socket));
+	CHECK(bufferevent_get_underlying(filter) == socket);
+	CHECK(!bufferevent_get_underlying(pair[0]));
+	bufferevent_free(filter);
+	bufferevent_free(socket);
+	bufferevent_free(pair[0]);
+	bufferevent_free(pair[1]);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	event_base_free(base);
+}
+
+CASE(copied_tables_have_their_content, OWN)
+{
+	printf("%s %s %s\n", bufferevent_ops_socket.name, bufferevent_ops_pair.name, bufferevent_ops_filter.name);
+	printf("%s %s %s %s\n", epollops.name, pollops.name, selectops.name, nil_eventop.name);
 }

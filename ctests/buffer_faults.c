@@ -319,6 +319,11 @@ CASE(no_memory_for_a_buffer, ONE_BACKEND)
 	buffer = evbuffer_new();
 	CHECK(!buffer);
 	CHECK_EQUAL(allocator.alive, 0);
+	allocator_fail_at(0);
+	buffer = evbuffer_new();
+	CHECK(buffer);
+	evbuffer_free(buffer);
+	CHECK_EQUAL(allocator.alive, 0);
 }
 
 CASE(nothing_is_left, ONE_BACKEND)

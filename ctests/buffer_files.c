@@ -151,6 +151,7 @@ CASE(a_segment_lives_as_long_as_it_is_used, ONE_BACKEND)
 
 CASE(segments_that_cannot_be, ONE_BACKEND)
 {
+	struct evbuffer_file_segment *segment;
 	int fd = pattern_file(100);
 	CHECK(!evbuffer_file_segment_new(fd, -1, 10, 0));
 	CHECK(!evbuffer_file_segment_new(fd, 0, -2, 0));
@@ -163,6 +164,9 @@ CASE(segments_that_cannot_be, ONE_BACKEND)
 		EVBUF_FS_DISABLE_SENDFILE | EVBUF_FS_DISABLE_MMAP)); /* too short */
 	CHECK(!evbuffer_file_segment_new(fd, 1, -2, EVBUF_FS_CLOSE_ON_FREE));
 	CHECK(is_open(fd));
+	segment = evbuffer_file_segment_new(fd, 50, 50, EVBUF_FS_DISABLE_SENDFILE | EVBUF_FS_DISABLE_MMAP);
+	CHECK(segment); /* just long enough */
+	evbuffer_file_segment_free(segment);
 	close(fd);
 }
 

@@ -7,20 +7,20 @@
 #include <event2/thread.h>
 
 /* Locks of one thread: only counted. A lock that was freed stays readable. */
-struct counted_lock {
+static struct counted_lock {
 	int alive;
 	int depth;
-};
+} counted_locks[100];
 
-static int used_after_free, held, held_at_once;
+static int locks_made, used_after_free, held, held_at_once;
 
 static void *
 make_lock(unsigned kind)
 {
-	struct counted_lock *lock = calloc(1, sizeof *lock);
 	(void)kind;
-	lock->alive = 1;
-	return lock;
+	CHECK(locks_made < 100);
+	counted_locks[locks_made].alive = 1;
+	return &counted_locks[locks_made++];
 }
 
 static void

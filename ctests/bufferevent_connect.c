@@ -646,3 +646,51 @@ CASE(timeouts_by_name, ONE_BACKEND)
 	bufferevent_free(bev);
 	finish();
 }
+
+/* The priority that was set is kept, by connecting too. */
+DIFFERENCE(priority_survives_connecting, ONE_BACKEND, "bufferevent_setfd resets the priority")
+{
+	union any_address address;
+	socklen_t length;
+	int listener = listen_on(AF_INET, &address, &length);
+	struct bufferevent *bev;
+
+	make_base();
+	event_base_priority_init(base, 5);
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	CHECK_EQUAL(bufferevent_priority_set(bev, 4), 0);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	CHECK_EQUAL(bufferevent_get_priority(bev), 4);
+	run_until(&happened, 1);
+	CHECK_EQUAL(bufferevent_get_priority(bev), 4);
+	bufferevent_free(bev);
+	close(listener);
+	finish();
+}
+
+/* A refusal that was read before has nothing to do with the connection. */
+DIFFERENCE(connects_after_refused_datagrams, ONE_BACKEND, "ECONNREFUSED on an established descriptor is swallowed")
+{
+	union any_address address;
+	socklen_t length;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), listener;
+	struct bufferevent *bev;
+
+	make_base();
+	length = refusing_address(AF_INET, &address);
+	CHECK(connect(fd, &address.any, length) == 0);
+	CHECK(send(fd, "x", 1, 0) == 1);
+	bev = make_bufferevent(fd, BEV_OPT_CLOSE_ON_FREE, &client);
+	bufferevent_enable(bev, EV_READ);
+	settle();
+	bufferevent_setfd(bev, -1);
+	close(fd);
+	listener = listen_on(AF_INET, &address, &length);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	happened = 0;
+	run_until(&happened, 1);
+	CHECK_EQUAL(client.last, BEV_EVENT_CONNECTED);
+	bufferevent_free(bev);
+	close(listener);
+	finish();
+}

@@ -20,14 +20,12 @@ result_name(enum bufferevent_filter_result result)
 	return result == BEV_OK ? "ok" : result == BEV_NEED_MORE ? "need more" : "error";
 }
 
-/* Calls without progress are not shown: how many there are is the library's business. */
 static enum bufferevent_filter_result
 report(void *name, int before, struct evbuffer *source, int limit, enum bufferevent_flush_mode mode,
        enum bufferevent_filter_result result)
 {
-	if (before != (int)evbuffer_get_length(source))
-		printf("%s filter: %d of %d, limit %d, %s: %s\n", (char *)name, before - (int)evbuffer_get_length(source),
-		       before, limit, mode_name(mode), result_name(result));
+	printf("%s filter: %d of %d, limit %d, %s: %s\n", (char *)name, before - (int)evbuffer_get_length(source), before,
+	       limit, mode_name(mode), result_name(result));
 	return result;
 }
 

@@ -240,6 +240,42 @@ CASE(reading, ONE_BACKEND | OWN_DEBUG_MODE)
 	CHECK_EQUAL(allocator.alive, 0);
 }
 
+/* An allocator need not say why it fails, and what errno was before is no reason. */
+static void *
+refuse_silently(size_t size)
+{
+	void *memory = allocator_malloc(size);
+
+	if (!memory)
+		errno = EBADF;
+	return memory;
+}
+
+DIFFERENCE(reading_without_any_memory, ONE_BACKEND | OWN_DEBUG_MODE, "A read that finds no memory fails with the errno of something else")
+{
+	struct bufferevent *bev;
+
+	signal(SIGPIPE, SIG_IGN);
+	event_set_mem_functions(refuse_silently, allocator_realloc, allocator_free);
+	base = event_base_new();
+	make_connection(0, ends);
+	bev = bufferevent_socket_new(base, ends[0], BEV_OPT_CLOSE_ON_FREE);
+	bufferevent_setcb(bev, take_all, NULL, note_error, NULL);
+	bufferevent_enable(bev, EV_READ);
+	settle();
+	send_all(ends[1], "0123456789", 10);
+	allocator_fail_at(1);
+	allocator.fail_on = 1;
+	event_base_loop(base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
+	allocator_fail_at(0);
+	settle();
+	/* With a correct error before, or without any. */
+	CHECK_EQUAL(read_bytes, 10);
+	bufferevent_free(bev);
+	close(ends[1]);
+	finish();
+}
+
 /* Everything is given back. */
 CASE(all_memory_comes_back, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
 {
@@ -337,4 +373,104 @@ CASE(small_reads_keep_little, ONE_BACKEND | OWN_DEBUG_MODE)
 		close(peers[i]);
 	}
 	finish();
+}
+
+/* Debug mode has a record of every event, which goes with the event. No address is given out twice
+ * here, so that none is found in the record of another. */
+static void *kept[2000];
+static int kept_count;
+
+static void
+keep_instead_of_freeing(void *memory)
+{
+	struct allocator_block *block = (struct allocator_block *)memory - 1;
+
+	if (!memory)
+		return;
+	CHECK(block->mark == ALLOCATOR_ALIVE && kept_count < 2000);
+	block->mark = ALLOCATOR_DEAD;
+	allocator.alive--;
+	kept[kept_count++] = block;
+}
+
+static void
+begin_debug_mode(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	event_set_mem_functions(allocator_malloc, allocator_realloc, keep_instead_of_freeing);
+	event_enable_debug_mode();
+	base = event_base_new();
+}
+
+static void
+end_debug_mode(void)
+{
+	event_base_free(base);
+	while (kept_count > 0)
+		free(kept[--kept_count]);
+}
+
+static void
+in_debug_mode(int (*attempt)(void))
+{
+	int i;
+
+	begin_debug_mode();
+	CHECK(attempt());
+	settle();
+	alive = allocator.alive;
+	for (i = 0; i < 10; i++) {
+		CHECK(attempt());
+		settle();
+		CHECK_EQUAL(allocator.alive, alive);
+	}
+	end_debug_mode();
+}
+
+#define KEPT_RECORDS "Debug mode keeps its records of the events of bufferevents that are gone"
+
+DIFFERENCE(debug_mode_forgets_sockets, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS, KEPT_RECORDS)
+{
+	in_debug_mode(new_socket);
+}
+
+DIFFERENCE(debug_mode_forgets_pairs, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS, KEPT_RECORDS)
+{
+	in_debug_mode(new_pair);
+}
+
+DIFFERENCE(debug_mode_forgets_filters, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS, KEPT_RECORDS)
+{
+	in_debug_mode(new_filter);
+}
+
+DIFFERENCE(debug_mode_forgets_rate_limits, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS, KEPT_RECORDS)
+{
+	in_debug_mode(limit_rate);
+}
+
+/* The last allocation is that of what notices new output, or input. */
+DIFFERENCE(none_is_made_by_half, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS,
+	   "A bufferevent that will never notice its output is made when memory is short")
+{
+	int (*attempts[])(void) = {new_socket, new_pair, new_filter};
+	int i, last;
+
+	begin_debug_mode();
+	for (i = 0; i < 3; i++) {
+		CHECK(attempts[i]());
+		settle();
+		alive = allocator.alive;
+		allocator_fail_at(0);
+		CHECK(attempts[i]());
+		last = (int)allocator.made;
+		settle();
+		CHECK_EQUAL(allocator.alive, alive);
+		allocator_fail_at(last);
+		CHECK(!attempts[i]());
+		allocator_fail_at(0);
+		settle();
+		CHECK_EQUAL(allocator.alive, alive);
+	}
+	end_debug_mode();
 }

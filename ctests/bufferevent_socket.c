@@ -549,6 +549,44 @@ CASE(pipes, EVERY_BACKEND)
 	finish();
 }
 
+/* Also when another file takes the number. */
+CASE(from_a_socket_to_a_pipe_and_back, EVERY_BACKEND)
+{
+	struct bufferevent *bev;
+	int through[2], other[2];
+	char data[10];
+
+	make_base();
+	make_connection(0, ends);
+	make_pipe(through);
+	bev = make_bufferevent(ends[0], 0, &left);
+	bufferevent_enable(bev, EV_READ);
+	send_all(ends[1], "socket", 6);
+	settle();
+	CHECK_EQUAL(bufferevent_setfd(bev, through[0]), 0);
+	CHECK_EQUAL(write(through[1], "pipe", 4), 4);
+	settle();
+	make_connection(AF_INET, other);
+	CHECK_EQUAL(bufferevent_setfd(bev, other[1]), 0);
+	send_all(other[0], "another socket", 14);
+	bufferevent_write(bev, "answer", 6);
+	settle();
+	CHECK_EQUAL(received(other[0], data, sizeof data), 6);
+	bufferevent_disable(bev, EV_READ);
+	CHECK_EQUAL(dup2(through[0], other[1]), other[1]);
+	bufferevent_enable(bev, EV_READ);
+	CHECK_EQUAL(write(through[1], "same number", 11), 11);
+	settle();
+	bufferevent_disable(bev, EV_READ | EV_WRITE);
+	CHECK_EQUAL(dup2(through[1], other[1]), other[1]);
+	bufferevent_enable(bev, EV_WRITE);
+	bufferevent_write(bev, "into it", 7);
+	settle();
+	CHECK_EQUAL(read(through[0], data, sizeof data), 7);
+	bufferevent_free(bev);
+	finish();
+}
+
 CASE(close_on_free, ONE_BACKEND)
 {
 	static struct bufferevent *never_freed;

@@ -305,6 +305,7 @@ CASE(group_across_threads, ONE_BACKEND)
 	pthread_t loops[THREADS], main_loop;
 	int peers[THREADS], i;
 	static char data[20000];
+	ev_uint64_t written;
 
 	make_threads();
 	group = bufferevent_rate_limit_group_new(base, cfg);
@@ -319,8 +320,17 @@ CASE(group_across_threads, ONE_BACKEND)
 		loops[i] = start(run_base, bases[i]);
 	}
 	main_loop = start(run_base, base);
-	for (i = 0; i < THREADS; i++)
+	for (i = 0; i < THREADS; i++) {
+		bufferevent_rate_limit_group_get_totals(group, NULL, &written);
+		CHECK(written <= THREADS * sizeof data);
 		CHECK(recv(peers[i], data, sizeof data, MSG_WAITALL) == sizeof data);
+		/* Waits for the callback that has counted it. */
+		bufferevent_lock(members[i]);
+		bufferevent_unlock(members[i]);
+	}
+	bufferevent_rate_limit_group_get_totals(group, NULL, &written);
+	CHECK_EQUAL(written, THREADS * sizeof data);
+	bufferevent_rate_limit_group_reset_totals(group);
 	for (i = 0; i < THREADS; i++) {
 		bufferevent_remove_from_rate_limit_group(members[i]);
 		bufferevent_free(members[i]);
@@ -380,4 +390,36 @@ CASE(unlocked_callbacks, ONE_BACKEND)
 	bufferevent_free(bev);
 	finish();
 	close(ends[1]);
+}
+
+/* Exported by the library. */
+extern struct evthread_lock_callbacks evthread_lock_fns_;
+static void *(*real_alloc)(unsigned type);
+static void (*real_free)(void *lock, unsigned type);
+static int locks;
+
+static void *
+count_alloc(unsigned type)
+{
+	locks++;
+	return real_alloc(type);
+}
+
+static void
+count_free(void *lock, unsigned type)
+{
+	locks--;
+	real_free(lock, type);
+}
+
+DIFFERENCE(refused_options_leave_no_lock, ONE_BACKEND | OWN_LOCKS, "A bufferevent that is refused for its options leaves its lock behind")
+{
+	make_threads();
+	real_alloc = evthread_lock_fns_.alloc;
+	real_free = evthread_lock_fns_.free;
+	evthread_lock_fns_.alloc = count_alloc;
+	evthread_lock_fns_.free = count_free;
+	CHECK(!bufferevent_socket_new(base, -1, BEV_OPT_THREADSAFE | BEV_OPT_UNLOCK_CALLBACKS));
+	CHECK_EQUAL(locks, 0);
+	finish();
 }

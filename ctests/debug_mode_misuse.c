@@ -198,6 +198,7 @@ CASE(mixed_triggers_are_only_noticed_in_debug_mode, OWN)
 	second = event_new(base, ends[0], EV_READ | EV_ET, ignore_event, NULL);
 	CHECK_EQUAL(event_add(first, NULL), 0);
 	CHECK_EQUAL(event_add(second, NULL), 0);
+	CHECK_EQUAL(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 2);
 	event_free(first);
 	event_free(second);
 	event_base_free(base);

@@ -344,7 +344,7 @@ DIFFERENCE(closed_before_deleting_but_duplicated, EPOLL_ONLY | SLOW,
 	"a descriptor closed before its event is deleted, with a duplicate open, makes the loop spin")
 {
 	struct event_base *base = new_base();
-	struct timeval while_ = {0, 300 * 1000};
+	struct timeval while_ = {0, 900 * 1000};
 	struct event *ev;
 	int ends[2];
 	clock_t spent;

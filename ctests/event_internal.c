@@ -2,9 +2,10 @@
  * active in the next pass, deferred callbacks, virtual events. The other libraries of the family and
  * libevent's own test programs call them. */
 #define _GNU_SOURCE
-#include "trace.h"
+#include "internal_tools.h"
 
 #include <stdint.h>
+#include <sys/queue.h>
 
 typedef void (*deferred_fn)(struct event_callback *, void *);
 
@@ -23,6 +24,11 @@ int event_add_nolock_(struct event *ev, const struct timeval *tv, int absolute);
 int event_del_nolock_(struct event *ev, int blocking);
 int event_remove_timer_nolock_(struct event *ev);
 void event_active_nolock_(struct event *ev, int res, short count);
+void event_active_later_nolock_(struct event *ev, int res);
+void event_base_assert_ok_nolock_(struct event_base *base);
+int event_base_foreach_event_nolock_(struct event_base *base, event_base_foreach_event_cb visit, void *arg);
+int event_base_start_iocp_(struct event_base *base, int cpus);
+void event_base_stop_iocp_(struct event_base *base);
 
 static void
 print_state(const char *label, struct event *ev)
@@ -266,27 +272,135 @@ CASE(virtual_events_hold_the_loop, EVERY_BACKEND)
 	event_base_free(base);
 }
 
-/* With the lock held, which there is none of here. */
-CASE(functions_for_holders_of_the_lock, EVERY_BACKEND | OWN_LOCKS)
+/* With the lock held. */
+CASE(functions_for_holders_of_the_lock, EVERY_BACKEND)
 {
 	struct event_base *base = new_base();
 	struct timeval relative = {3600, 0}, absolute;
 	struct event *ev = named_event(base, -1, EV_PERSIST, "event");
-	CHECK_EQUAL(event_add_nolock_(ev, &relative, 0), 0);
+	CHECK_EQUAL(HELD(base, event_add_nolock_(ev, &relative, 0)), 0);
 	print_state("added", ev);
-	CHECK_EQUAL(event_remove_timer_nolock_(ev), 0);
+	CHECK_EQUAL(HELD(base, event_remove_timer_nolock_(ev)), 0);
 	print_state("removed", ev);
 	CHECK_EQUAL(event_gettime_monotonic(base, &absolute), 0);
 	absolute.tv_sec += 100;
-	CHECK_EQUAL(event_add_nolock_(ev, &absolute, 1), 0);
+	CHECK_EQUAL(HELD(base, event_add_nolock_(ev, &absolute, 1)), 0);
 	CHECK(evutil_timercmp(&ev->ev_timeout, &absolute, ==));
-	event_active_nolock_(ev, EV_READ, 1);
+	HOLDING(base, event_active_nolock_(ev, EV_READ, 1));
 	print_state("active", ev);
-	CHECK_EQUAL(event_del_nolock_(ev, 0), 0);
+	CHECK_EQUAL(HELD(base, event_del_nolock_(ev, 0)), 0);
 	print_state("deleted", ev);
 	absolute.tv_sec -= 200;
-	CHECK_EQUAL(event_add_nolock_(ev, &absolute, 1), 0);
+	CHECK_EQUAL(HELD(base, event_add_nolock_(ev, &absolute, 1)), 0);
 	CHECK_EQUAL(event_base_dispatch(base), 1);
 	event_free(ev);
+	event_base_free(base);
+}
+
+CASE(active_later_with_the_lock_held, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	struct event *ev = named_event(base, -1, 0, "later");
+	HOLDING(base, event_active_later_nolock_(ev, EV_READ));
+	print_state("later", ev);
+	HOLDING(base, event_active_later_nolock_(ev, EV_WRITE));
+	HOLDING(base, event_base_assert_ok_nolock_(base));
+	print_state("later again", ev);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	event_active(ev, EV_READ, 1);
+	HOLDING(base, event_active_later_nolock_(ev, EV_TIMEOUT));
+	print_state("active", ev);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	event_free(ev);
+	event_base_free(base);
+}
+
+struct visits {
+	int left;
+	struct event_base *base;
+};
+
+static int
+visit_some(const struct event_base *base, const struct event *ev, void *arg)
+{
+	struct visits *visits = arg;
+	CHECK(base == visits->base);
+	if (event_get_callback(ev) != print_call)
+		return 0;
+	printf("visited: %s\n", (char *)event_get_callback_arg(ev));
+	return --visits->left ? 0 : 7;
+}
+
+CASE(events_are_visited_with_the_lock_held, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	struct event *reader, *timer, *active, *idle;
+	struct visits every = {100, base}, two = {2, base};
+	int ends[2];
+	make_pipe(ends);
+	reader = named_event(base, ends[0], EV_READ, "reader");
+	timer = named_event(base, -1, 0, "timer");
+	active = named_event(base, -1, 0, "active");
+	idle = named_event(base, -1, 0, "idle");
+	CHECK_EQUAL(add_timed(reader, 1000000), 0);
+	CHECK_EQUAL(add_timed(timer, 1000000), 0);
+	event_active(active, EV_READ, 1);
+	CHECK_EQUAL(HELD(base, event_base_foreach_event_nolock_(base, visit_some, &every)), 0);
+	CHECK_EQUAL(every.left, 97);
+	CHECK_EQUAL(HELD(base, event_base_foreach_event_nolock_(base, visit_some, &two)), 7);
+	event_free(reader);
+	event_free(timer);
+	event_free(active);
+	event_free(idle);
+	event_base_free(base);
+}
+
+/* The self-check of a base. */
+static int
+check_a_queued_event_without_its_mark(void)
+{
+	struct event_base *base = new_base();
+	struct event *ev = named_event(base, -1, 0, "active");
+	event_active(ev, EV_READ, 1);
+	HOLDING(base, event_base_assert_ok_nolock_(base));
+	printf("consistent\n");
+	fflush(stdout);
+	ev->ev_evcallback.evcb_flags = 0x80;
+	HOLDING(base, event_base_assert_ok_nolock_(base));
+	return 0;
+}
+
+static int
+check_a_descriptor_that_lacks_a_reader(void)
+{
+	struct event_base *base = new_base();
+	struct event *first, *second;
+	int ends[2];
+	make_pipe(ends);
+	first = named_event(base, ends[0], EV_READ, "first");
+	second = named_event(base, ends[0], EV_READ, "second");
+	CHECK_EQUAL(event_add(first, NULL), 0);
+	CHECK_EQUAL(event_add(second, NULL), 0);
+	event_base_assert_ok_(base);
+	printf("consistent\n");
+	fflush(stdout);
+	LIST_REMOVE(first, ev_.ev_io.ev_io_next);
+	event_base_assert_ok_(base);
+	return 0;
+}
+
+CASE(an_inconsistent_base_ends_the_process, EVERY_BACKEND)
+{
+	in_child(check_a_queued_event_without_its_mark);
+	in_child(check_a_descriptor_that_lacks_a_reader);
+}
+
+/* For another operating system. */
+CASE(there_are_no_completion_ports, ONE_BACKEND)
+{
+	struct event_base *base = new_base();
+	CHECK_EQUAL(event_base_start_iocp_(base, 2), -1);
+	event_base_stop_iocp_(base);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
 	event_base_free(base);
 }

@@ -257,7 +257,8 @@ CASE(base_free_nofinalize_drops_finalizers, EVERY_BACKEND)
 
 	begin();
 	event_assign(&local, base, -1, 0, print_event, (void *)"local");
-	event_finalize(0, &local, other_finalizer);
+	CHECK_EQUAL(event_finalize(0, &local, other_finalizer), 0);
+	CHECK_EQUAL(event_base_get_num_events(base, EVENT_BASE_COUNT_ACTIVE), 1);
 	event_base_free_nofinalize(base);
 	puts("freed");
 }

@@ -11,7 +11,7 @@
 
 static struct event_base *base;
 static struct event *ev, *second;
-static int ends[2];
+static int ends[2], calls;
 static const char *process = "parent";
 
 static void
@@ -22,6 +22,7 @@ print_event(evutil_socket_t fd, short what, void *name)
 	if (what & EV_READ)
 		while (read(fd, buffer, sizeof buffer) > 0)
 			;
+	calls++;
 	printf("%s, %s: %s\n", process, (const char *)name, flag_names(what));
 }
 
@@ -213,7 +214,7 @@ CASE(signal_of_a_child_without_reinit_reaches_the_parent, EVERY_BACKEND)
 
 CASE(reinit_in_the_parent, EVERY_BACKEND)
 {
-	struct timeval soon = {0, 5000};
+	struct timeval later = {0, 300000};
 	struct event *timer;
 
 	begin();
@@ -222,7 +223,7 @@ CASE(reinit_in_the_parent, EVERY_BACKEND)
 	timer = evtimer_new(base, print_event, (void *)"timer");
 	event_add(ev, NULL);
 	event_add(second, NULL);
-	event_add(timer, &soon);
+	event_add(timer, &later);
 	CHECK_EQUAL(event_reinit(base), 0);
 	CHECK_EQUAL(event_reinit(base), 0);
 	put_byte(ends[1]);
@@ -438,6 +439,9 @@ DIFFERENCE(reinit_closes_each_descriptor_once, ONE_BACKEND, "event_reinit closes
 	bad_closes = 0;
 	CHECK_EQUAL(event_reinit(base), 0);
 	CHECK_EQUAL(bad_closes, 0);
+	raise(SIGUSR1);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
+	CHECK_EQUAL(calls, 1);
 	end();
 }
 
@@ -456,6 +460,9 @@ DIFFERENCE(reinit_does_not_count_signals_twice, ONE_BACKEND,
 	messages_logged = 0;
 	event_add(second, NULL);
 	CHECK_EQUAL(messages_logged, 0);
+	raise(SIGUSR2);
+	CHECK_EQUAL(event_base_loop(other, EVLOOP_ONCE), 0);
+	CHECK_EQUAL(calls, 1);
 	event_free(second);
 	second = NULL;
 	event_base_free(other);
@@ -482,6 +489,7 @@ DIFFERENCE(free_in_a_child_without_reinit_spares_the_parent, EPOLL_ONLY,
 	event_base_loopexit(base, &limit);
 	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
 	CHECK_EQUAL(event_base_got_exit(base), 0);
+	CHECK_EQUAL(calls, 1);
 	end();
 }
 

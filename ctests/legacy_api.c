@@ -82,6 +82,7 @@ CASE(new_bases_are_not_current, ONE_BACKEND)
 {
 	struct event_base *base = event_base_new();
 	struct event ev;
+	CHECK(base);
 	event_set(&ev, -1, 0, print_name, "on none");
 	CHECK(!ev.ev_base);
 	CHECK_EQUAL(event_base_set(base, &ev), 0);

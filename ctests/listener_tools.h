@@ -123,4 +123,12 @@ run_until(struct event_base *base, const int *count, int wanted)
 	CHECK(*count >= wanted);
 }
 
+/* How often accepting is tried at most in so many milliseconds when it always fails: the pauses
+ * grow from 10 milliseconds to 100. */
+OBSERVE_ int
+most_attempts(long long duration)
+{
+	return 6 + (int)(duration / 100);
+}
+
 #endif

@@ -66,6 +66,7 @@ CASE(null_config_is_a_default_config, EVERY_BACKEND)
 	struct event_base *other = event_base_new_with_config(NULL);
 
 	begin();
+	CHECK(other);
 	CHECK_STRING(event_base_get_method(other), event_base_get_method(base));
 	event_base_free(other);
 	event_base_free(base);
@@ -342,6 +343,7 @@ CASE(event_freed_after_its_base, EVERY_BACKEND | OWN_LOCKS)
 	idle = evtimer_new(base, print_event, NULL);
 	event_add(io, NULL);
 	event_add(timer, &(struct timeval){60, 0});
+	CHECK_EQUAL(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 2);
 	event_base_free(base);
 	event_free(io);
 	event_free(timer);
@@ -415,6 +417,7 @@ DIFFERENCE(internal_event_that_is_only_active, ONE_BACKEND, "event_base_free abo
 	event_assign(&ev, base, -1, 0, print_event, (void *)"internal");
 	ev.ev_evcallback.evcb_flags |= EVLIST_INTERNAL;
 	event_active(&ev, EV_READ, 1);
+	CHECK_EQUAL(event_base_get_num_events(base, EVENT_BASE_COUNT_ACTIVE), 1);
 	event_base_free(base);
 }
 

@@ -18,6 +18,13 @@
 
 #define OBSERVE_ static __attribute__((unused))
 
+OBSERVE_ int
+under_valgrind(void)
+{
+	const char *preloaded = getenv("LD_PRELOAD");
+	return preloaded && strstr(preloaded, "vgpreload");
+}
+
 /* A pipe with both ends non-blocking, as debug mode asks of every descriptor. */
 OBSERVE_ void
 make_pipe(int ends[2])

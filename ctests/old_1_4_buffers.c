@@ -152,6 +152,7 @@ CASE(members_of_an_empty_buffer, ONE_BACKEND)
 {
 	struct evbuffer *buf = evbuffer_new();
 
+	CHECK(buf);
 	CHECK_EQUAL(EVBUFFER_LENGTH(buf), 0);
 	CHECK(EVBUFFER_DATA(buf) == NULL);
 	CHECK(evbuffer_readline(buf) == NULL);

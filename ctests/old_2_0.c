@@ -32,18 +32,13 @@
 
 CASE(configuration_macros_hold_what_they_say, ONE_BACKEND)
 {
-#ifdef _EVENT_NUMERIC_VERSION
+#if !defined(_EVENT_HAVE_SYS_TIME_H) || !defined(_EVENT_HAVE_UNISTD_H) || !defined(_EVENT_HAVE_PTHREADS) || !NEW_CALLS
+	harness_fail(__FILE__, __LINE__, "programs can see what there is");
+#endif
 	CHECK_EQUAL(_EVENT_NUMERIC_VERSION, event_get_version_number());
-#endif
-#ifdef _EVENT_VERSION
 	CHECK_STRING(_EVENT_VERSION, event_get_version());
-#endif
-#ifdef _EVENT_SIZEOF_LONG
 	CHECK_EQUAL(_EVENT_SIZEOF_LONG, sizeof(long));
-#endif
-#ifdef _EVENT_SIZEOF_SIZE_T
 	CHECK_EQUAL(_EVENT_SIZEOF_SIZE_T, sizeof(size_t));
-#endif
 #ifdef _EVENT_DISABLE_THREAD_SUPPORT
 	harness_fail(__FILE__, __LINE__, "threads are not disabled");
 #endif

@@ -170,11 +170,11 @@ CASE(configuration_of_buffers, ONE_BACKEND)
 	struct iovec native = {(void *)"x", 1};
 	struct evbuffer_iovec *same = &native;
 	CHECK_EQUAL(same->iov_len, 1);
+#else
+	harness_fail(__FILE__, __LINE__, "programs can see that there is readv");
 #endif
-#ifdef _EVENT_SIZEOF_SIZE_T
 	CHECK_EQUAL(_EVENT_SIZEOF_SIZE_T, sizeof(size_t));
 	CHECK_EQUAL(_EVENT_SIZEOF_LONG, sizeof(long));
-#endif
 	CHECK_EQUAL(sizeof(ev_ssize_t), sizeof(size_t));
 	CHECK_EQUAL(EVBUFFER_FLAG_DRAINS_TO_FD, 1);
 	CHECK_EQUAL(EVBUFFER_CB_ENABLED, 1);

@@ -154,6 +154,7 @@ CASE(event_free_restores, ONE_BACKEND)
 	base = event_base_new();
 	ev = evsignal_new(base, SIGUSR1, print_disposition_in_callback, "in the callback");
 	event_add(ev, NULL);
+	print_disposition("added");
 	event_free(ev);
 	print_disposition("freed");
 	event_base_free(base);

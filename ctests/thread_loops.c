@@ -245,6 +245,8 @@ struct job {
 	int alive;
 };
 
+static int jobs_seen;
+
 static void
 use_job(evutil_socket_t fd, short what, void *arg)
 {
@@ -254,6 +256,7 @@ use_job(evutil_socket_t fd, short what, void *arg)
 	CHECK_EQUAL(job->alive, 1);
 	sched_yield();
 	CHECK_EQUAL(job->alive, 1);
+	__atomic_store_n(&jobs_seen, 1, __ATOMIC_RELAXED);
 }
 
 static void *
@@ -275,7 +278,7 @@ CASE(callbacks_never_see_a_deleted_job, EVERY_BACKEND)
 	CHECK(evthread_use_pthreads() == 0);
 	base = event_base_new();
 	CHECK(pthread_create(&thread, NULL, run_shared_loop, NULL) == 0);
-	for (; milliseconds() < end; i++) {
+	for (; milliseconds() < end || !__atomic_load_n(&jobs_seen, __ATOMIC_RELAXED); i++) {
 		job = calloc(1, sizeof *job);
 		job->alive = 1;
 		job->ev = event_new(base, -1, EV_PERSIST, use_job, job);

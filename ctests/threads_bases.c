@@ -368,6 +368,7 @@ CASE(debug_mode_fixes_the_callbacks, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
 CASE(without_debug_mode_callbacks_may_come_late, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
 {
 	struct event_base *base = event_base_new();
+	CHECK(base);
 	log_to_stdout();
 	set_everything();
 	event_base_free(base);

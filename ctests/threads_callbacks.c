@@ -306,6 +306,7 @@ DIFFERENCE(shutdown_after_clearing, ONE_BACKEND | OWN_LOCKS,
 	CHECK_EQUAL(evthread_set_lock_callbacks(&locks), 0);
 	CHECK_EQUAL(evthread_set_lock_callbacks(NULL), 0);
 	libevent_global_shutdown();
+	CHECK(made > 0);
 	CHECK_EQUAL(made, freed);
 }
 

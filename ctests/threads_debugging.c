@@ -327,6 +327,7 @@ CASE(a_global_lock_in_lock_debugging, ONE_BACKEND | OWN_LOCKS)
 CASE(the_switch_alone, ONE_BACKEND | OWN_LOCKS)
 {
 	evthread_enable_lock_debugging();
+	CHECK_EQUAL(evthread_lock_debugging_enabled_, 1);
 	evthreadimpl_disable_lock_debugging_();
 	CHECK_EQUAL(evthread_lock_debugging_enabled_, 0);
 }

@@ -173,7 +173,9 @@ DIFFERENCE(ntop_needs_room_for_the_terminator, ONE_BACKEND,
 	char text[64];
 	inet_pton(AF_INET6, "1234:1234:1234:1234:1234:1234:1234:1234", &v6);
 	CHECK(evutil_inet_ntop(AF_INET6, &v6, text, 39) == NULL);
+	CHECK(evutil_inet_ntop(AF_INET6, &v6, text, 40) == text);
 	CHECK(evutil_inet_ntop(AF_INET6, &in6addr_loopback, text, 3) == NULL);
+	CHECK_STRING(evutil_inet_ntop(AF_INET6, &in6addr_loopback, text, 4), "::1");
 }
 
 DIFFERENCE(ipv4_is_strict, ONE_BACKEND, "blanks, signs and numbers that wrap are accepted")
@@ -181,6 +183,7 @@ DIFFERENCE(ipv4_is_strict, ONE_BACKEND, "blanks, signs and numbers that wrap are
 	static const char *const texts[] = {
 		" 1.2.3.4", "1. 2.3.4", "+1.2.3.4", "-0.1.2.3", "4294967297.0.0.1", "1.2.3.+4", NULL};
 	unsigned char address[4];
+	CHECK_EQUAL(evutil_inet_pton(AF_INET, "1.2.3.4", address), 1);
 	for (int i = 0; texts[i]; i++)
 		CHECK_EQUAL(evutil_inet_pton(AF_INET, texts[i], address), 0);
 }
@@ -189,6 +192,7 @@ DIFFERENCE(ipv6_is_strict, ONE_BACKEND, "a colon at the end and hexadecimal pref
 {
 	static const char *const texts[] = {"1:2:3:4:5:6:7:8:", "::1:", "::0x1", "0x1::", NULL};
 	unsigned char address[16];
+	CHECK_EQUAL(evutil_inet_pton(AF_INET6, "1:2:3:4:5:6:7:8", address), 1);
 	for (int i = 0; texts[i]; i++)
 		CHECK_EQUAL(evutil_inet_pton(AF_INET6, texts[i], address), 0);
 }
@@ -221,6 +225,8 @@ DIFFERENCE(zones_are_strict, ONE_BACKEND, "signs, blanks and numbers that wrap a
 	static const char *const texts[] = {"fe80::1%-1", "fe80::1% 7", "fe80::1%4294967297", "fe80::1%+1", NULL};
 	unsigned char address[16];
 	unsigned index;
+	CHECK_EQUAL(evutil_inet_pton_scope(AF_INET6, "fe80::1%7", address, &index), 1);
+	CHECK_EQUAL(index, 7);
 	for (int i = 0; texts[i]; i++)
 		CHECK_EQUAL(evutil_inet_pton_scope(AF_INET6, texts[i], address, &index), 0);
 }
@@ -406,7 +412,9 @@ DIFFERENCE(an_address_equals_itself, ONE_BACKEND,
     "an address that is neither IPv4 nor IPv6 is not equal to itself")
 {
 	struct sockaddr_un one = {AF_UNIX, "/one"};
+	struct sockaddr_in other = {.sin_family = AF_INET};
 	CHECK_EQUAL(evutil_sockaddr_cmp((struct sockaddr *)&one, (struct sockaddr *)&one, 0), 0);
+	CHECK(evutil_sockaddr_cmp((struct sockaddr *)&one, (struct sockaddr *)&other, 0) != 0);
 }
 
 CASE(formatting_is_cut_to_the_room, ONE_BACKEND)

@@ -1,5 +1,5 @@
 /* The memory hooks, through the functions that every part of the library allocates with. */
-#include "harness.h"
+#include "observe.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -58,7 +58,8 @@ use_all(void)
 	CHECK(event_mm_calloc_(5, 0) == NULL);
 	CHECK_EQUAL(errno, 7);
 	CHECK(event_mm_calloc_(SIZE_MAX, 2) == NULL);
-	CHECK_EQUAL(errno, ENOMEM);
+	if (!under_valgrind()) /* whose allocator leaves errno alone */
+		CHECK_EQUAL(errno, ENOMEM);
 	CHECK(event_mm_calloc_(SIZE_MAX / 2 + 1, 2) == NULL);
 	errno = 7;
 	CHECK(event_mm_strdup_(NULL) == NULL);
@@ -128,6 +129,7 @@ CASE(blocks_are_aligned, ONE_BACKEND)
 {
 	for (size_t size = 1; size < 200; size++) {
 		void *block = event_mm_malloc_(size);
+		CHECK(block);
 		CHECK_EQUAL((uintptr_t)block % 16, 0);
 		event_mm_free_(block);
 	}

@@ -92,8 +92,13 @@ refuse(size_t size)
 
 CASE(timers_without_memory, ONE_BACKEND)
 {
+	struct evutil_monotonic_timer *timer;
 	event_set_mem_functions(refuse, NULL, NULL);
 	CHECK(evutil_monotonic_timer_new() == NULL);
+	event_set_mem_functions(NULL, NULL, NULL);
+	timer = evutil_monotonic_timer_new();
+	CHECK(timer);
+	evutil_monotonic_timer_free(timer);
 }
 
 CASE(milliseconds_are_rounded_up, ONE_BACKEND)

@@ -347,6 +347,15 @@ impl Interest {
         backend.update(registration.fd(), self)
     }
 
+    /// Forgets what a backend was told that is gone.
+    pub fn forget_told(&mut self) {
+        for slot in self.slots() {
+            slot.told = Registered::default();
+            slot.dirty = false;
+            slot.position = 0;
+        }
+    }
+
     /// Gives the memory back.
     ///
     /// # Safety

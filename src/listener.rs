@@ -1,8 +1,8 @@
 //! Connection listeners: accepting connections on a socket and handing them to the program.
 //!
-//! Lock order: the listener's lock before the one of its base. Callbacks run with the listener's
-//! lock held, which is recursive: when another thread has disabled or freed a listener, no
-//! callback of it is running any more and none begins.
+//! Lock order: the listener's lock before the one of its base. Functions of the program run without
+//! it, so that they may wait for other threads that use the listener. Once a listener is disabled
+//! or freed, none is called that was not on its way already; disabling waits for that one.
 
 use crate::backend::Refused;
 use crate::base::pending::Blocking;
@@ -16,7 +16,7 @@ use crate::util::{errno, set_errno, SystemError};
 use crate::warning_with_errno;
 use libc::{sockaddr, sockaddr_storage, socklen_t, timeval};
 use std::ffi::{c_int, c_short, c_uint, c_void};
-use std::mem::{size_of, MaybeUninit};
+use std::mem::{forget, size_of, MaybeUninit};
 use std::ops::{Deref, DerefMut};
 use std::ptr::{addr_of_mut, NonNull};
 
@@ -58,9 +58,10 @@ pub struct Evconnlistener {
     /// Ends a pause.
     pause_over: Event,
     lock: Lock,
-    /// One for the program until it frees the listener, and one for each [`Hold`]. Whoever makes
-    /// it 0 destroys the listener.
-    references: c_uint,
+    /// The loop is in the callback of one of the events.
+    running: bool,
+    /// The program has freed the listener, which is destroyed when the loop is not in a callback.
+    freed: bool,
     options: c_uint,
     enabled: bool,
     /// Accepting failed and is tried again when `pause_over` runs.
@@ -133,7 +134,6 @@ pub unsafe fn new(
     unsafe {
         let this = listener.as_ptr();
         (*this).lock = lock;
-        (*this).references = 1;
         (*this).options = options;
         (*this).callback = receiver.callback;
         (*this).argument = receiver.argument;
@@ -212,12 +212,16 @@ fn close_on_exec(options: c_uint) -> c_int {
     }
 }
 
-/// A listener whose lock is held, and a reference to it: it lives as long as this, whatever the
-/// program's functions do.
+/// A listener whose lock is held. It lives as long as this: the program does not free it while it
+/// uses it, and the loop destroys it only after its own callbacks.
 ///
-/// References to its fields end before [`Hold::run`], the only place where functions of the
+/// References to its fields end before [`Hold::unlocked`], the only place where functions of the
 /// program run: it takes the hold exclusively.
-pub struct Hold(NonNull<Evconnlistener>);
+pub struct Hold {
+    listener: NonNull<Evconnlistener>,
+    /// Whether this is the hold of a callback of the loop.
+    in_loop: bool,
+}
 
 impl Hold {
     /// Takes the lock of a listener of the program's.
@@ -226,56 +230,57 @@ impl Hold {
     /// The program has not freed the listener.
     pub unsafe fn new(listener: *mut Evconnlistener) -> Hold {
         // SAFETY: a live listener is not null; its lock never changes.
-        let mut hold = unsafe {
+        let listener = unsafe {
             (*listener).lock.acquire();
-            Hold(NonNull::new_unchecked(listener))
+            NonNull::new_unchecked(listener)
         };
-        hold.references += 1;
-        hold
+        Hold {
+            listener,
+            in_loop: false,
+        }
     }
 
-    /// For the callbacks of its events: nothing when the listener is being destroyed, which waits
-    /// for such a callback to return.
+    /// For the callbacks of its events: nothing when the listener was freed. Then it is being
+    /// destroyed, which waits for such a callback to return.
     ///
     /// # Safety
     /// The memory of the listener is there.
     unsafe fn enter(listener: *mut Evconnlistener) -> Option<Hold> {
-        // SAFETY: the caller guarantees the memory; the fields are read under the lock.
-        unsafe {
-            let lock = (*listener).lock;
-            lock.acquire();
-            if (*listener).references == 0 {
-                lock.release();
-                return None;
-            }
-            let hold = Hold::new(listener);
-            lock.release();
-            Some(hold)
+        // SAFETY: the memory is there, and what is not yet destroyed has a lock.
+        let mut hold = unsafe { Hold::new(listener) };
+        if hold.freed {
+            hold.lock.release();
+            forget(hold);
+            return None;
         }
+        hold.in_loop = true;
+        hold.running = true;
+        Some(hold)
     }
 
-    /// Calls a function of the program. The lock stays held: it is recursive.
-    fn run(&mut self, function: impl FnOnce()) {
-        function();
-    }
-
-    /// Gives other threads a chance to take the lock.
-    fn let_others_in(&mut self) {
-        let lock = self.lock;
-        lock.release();
-        lock.acquire();
+    /// Runs `call` without the lock, which is taken again also when it unwinds.
+    fn unlocked(&mut self, call: impl FnOnce()) {
+        struct Relock(Lock);
+        impl Drop for Relock {
+            fn drop(&mut self) {
+                self.0.acquire();
+            }
+        }
+        let relock = Relock(self.lock);
+        relock.0.release();
+        call();
     }
 
     /// The event that waits for connections.
     fn connections(&self) -> Option<EventPtr> {
         // SAFETY: the event lives as long as the hold.
-        unsafe { EventPtr::new(addr_of_mut!((*self.0.as_ptr()).connections)) }
+        unsafe { EventPtr::new(addr_of_mut!((*self.listener.as_ptr()).connections)) }
     }
 
     /// The event that ends a pause.
     fn pause_over(&self) -> Option<EventPtr> {
         // SAFETY: the event lives as long as the hold.
-        unsafe { EventPtr::new(addr_of_mut!((*self.0.as_ptr()).pause_over)) }
+        unsafe { EventPtr::new(addr_of_mut!((*self.listener.as_ptr()).pause_over)) }
     }
 
     fn base_guard(&self) -> Guard {
@@ -301,10 +306,19 @@ impl Hold {
         self.wait_for_connections()
     }
 
-    /// Leaves connections in the kernel's queue.
-    pub fn disable(&mut self) -> Result<(), Refused> {
+    /// Leaves connections in the kernel's queue. A callback that is running in another thread has
+    /// ended afterwards.
+    pub fn disable(mut self) -> Result<(), Refused> {
         self.enabled = false;
-        self.stop_waiting()
+        let stopped = self.stop_waiting();
+        let base = self.base();
+        let events = [self.connections(), self.pause_over()];
+        drop(self);
+        for event in events.into_iter().flatten() {
+            // SAFETY: the base outlives the listener. Of the event only the address is looked at.
+            unsafe { Guard::lock(base) }.wait_for_callback(event.entry());
+        }
+        stopped
     }
 
     /// Replaces the callback and the argument of both callbacks. Without a callback no connection
@@ -325,13 +339,13 @@ impl Hold {
         self.error_callback = callback;
     }
 
-    /// Gives up the program's reference. No callback begins any more.
+    /// The program gives the listener up. No callback begins any more.
     pub fn free(mut self) {
         self.callback = None;
         self.error_callback = None;
         // A refusal was logged.
-        let _ = self.disable();
-        self.references -= 1;
+        let _ = self.stop_waiting();
+        self.freed = true;
     }
 
     fn accepts(&self) -> bool {
@@ -355,9 +369,7 @@ impl Hold {
 
     /// Accepts what has come.
     fn accept_all(&mut self) {
-        while self.accepts() && self.accept_one() {
-            self.let_others_in();
-        }
+        while self.accepts() && self.accept_one() {}
     }
 
     /// Accepts a connection; whether there may be more.
@@ -393,11 +405,11 @@ impl Hold {
         let (Some(callback), true) = (self.callback, length > 0) else {
             return;
         };
-        let (listener, argument) = (self.0.as_ptr(), self.argument);
+        let (listener, argument) = (self.listener.as_ptr(), self.argument);
         let connection = connection.into_inner();
         let length = length.min(size_of::<sockaddr_storage>() as socklen_t) as c_int;
         // SAFETY: the callback is the program's; the address is complete.
-        self.run(|| unsafe { callback(listener, connection, address, length, argument) });
+        self.unlocked(|| unsafe { callback(listener, connection, address, length, argument) });
     }
 
     /// Stops for a while and tells the program, at every attempt when it asked for that.
@@ -406,9 +418,9 @@ impl Hold {
         self.pause_accepting();
         set_errno(error);
         if let Some(callback) = self.error_callback {
-            let (listener, argument) = (self.0.as_ptr(), self.argument);
+            let (listener, argument) = (self.listener.as_ptr(), self.argument);
             // SAFETY: the callback is the program's.
-            self.run(|| unsafe { callback(listener, argument) });
+            self.unlocked(|| unsafe { callback(listener, argument) });
         } else if first {
             warning_with_errno!("Error from accept() call");
         }
@@ -449,12 +461,14 @@ impl Evconnlistener {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.references -= 1;
-        let (last, lock) = (self.references == 0, self.lock);
+        if self.in_loop {
+            self.running = false;
+        }
+        let (over, lock) = (self.freed && !self.running, self.lock);
         lock.release();
-        if last {
-            // SAFETY: nobody else has a reference or can get one.
-            unsafe { destroy(self.0.as_ptr()) };
+        if over {
+            // SAFETY: the program has given it up, and the loop finds that out.
+            unsafe { destroy(self.listener.as_ptr()) };
         }
     }
 }
@@ -463,19 +477,19 @@ impl Deref for Hold {
     type Target = Evconnlistener;
     fn deref(&self) -> &Evconnlistener {
         // SAFETY: the listener is live and its lock is held; see the type.
-        unsafe { self.0.as_ref() }
+        unsafe { self.listener.as_ref() }
     }
 }
 
 impl DerefMut for Hold {
     fn deref_mut(&mut self) -> &mut Evconnlistener {
         // SAFETY: as for `deref`.
-        unsafe { self.0.as_mut() }
+        unsafe { self.listener.as_mut() }
     }
 }
 
 /// # Safety
-/// The listener has no references, and its lock is not held by this thread.
+/// The listener is freed, the loop is not in a callback of it, and its lock is not held.
 unsafe fn destroy(listener: *mut Evconnlistener) {
     // SAFETY: the memory is there until the end of this function: callbacks of the events that
     // are running in the loop's thread have returned when the events are deleted.

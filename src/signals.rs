@@ -73,13 +73,15 @@ impl Signals {
         (!slot.is_null()).then_some(slot)
     }
 
-    /// The slot of a valid number, made when it is missing.
-    fn slot_or_new(&mut self, number: usize) -> Result<*mut SignalSlot, memory::OutOfMemory> {
+    /// The slot of a number, made when it is missing; refused for what is no signal.
+    fn slot_or_new(&mut self, number: c_int) -> Result<*mut SignalSlot, Refused> {
+        let number = usize::try_from(number).map_err(|_| Refused)?;
         self.slots.try_extend_to(LIMIT, ptr::null_mut())?;
-        if self.slots[number].is_null() {
-            self.slots[number] = memory::allocate_zeroed::<SignalSlot>()?.as_ptr();
+        let slot = self.slots.get_mut(number).ok_or(Refused)?;
+        if slot.is_null() {
+            *slot = memory::allocate_zeroed::<SignalSlot>()?.as_ptr();
         }
-        Ok(self.slots[number])
+        Ok(*slot)
     }
 
     /// The events of a signal, newest first.
@@ -190,7 +192,7 @@ impl EventBase {
             return Err(Refused);
         }
         self.open_signal_pipe()?;
-        let slot = self.signals.slot_or_new(number as usize)?;
+        let slot = self.signals.slot_or_new(number)?;
         // SAFETY: the slot is live.
         if unsafe { (*slot).events.first().is_null() } {
             self.set_signal_handler(number, deliver as extern "C" fn(c_int) as usize)?;
@@ -220,7 +222,7 @@ impl EventBase {
         number: c_int,
         handler: libc::sighandler_t,
     ) -> Result<(), Refused> {
-        let slot = self.signals.slot_or_new(number as usize)?;
+        let slot = self.signals.slot_or_new(number)?;
         self.signals.watched += 1;
         self.become_receiver();
         install(slot, number, handler).inspect_err(|_| self.watch_one_less())

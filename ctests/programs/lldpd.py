@@ -46,7 +46,7 @@ class Daemon:
                                    swap, before=before)
 
     def __enter__(self):
-        self.server.wait_for(pathlib.Path(self.socket).exists, "socket")
+        self.server.wait_for_socket(self.socket)
         self.server.wait_for_output("should resume operations")
         return self
 

@@ -46,7 +46,7 @@ def database():
         command = ["postgres", "-D", f"{folder}/data", "-k", folder, "-p", str(port), "-c", "listen_addresses=",
                    "-c", "fsync=off"]
         with stock.Program(command, cwd=folder, **other) as server:
-            server.wait_for(pathlib.Path(folder, f".s.PGSQL.{port}").exists, "socket")
+            server.wait_for_socket(pathlib.Path(folder, f".s.PGSQL.{port}"))
             server.wait_for_output("ready to accept connections")
             # The tables of pgbench with one branch and no accounts, which take long to make.
             direct = ["-h", folder, "-p", str(port), "-U", "postgres"]

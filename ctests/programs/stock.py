@@ -169,6 +169,13 @@ class Program:
                 return probe.connect_ex(("127.0.0.1", port)) == 0
         self.wait_for(accepts, f"listening on port {port}")
 
+    def wait_for_socket(self, path):
+        """The name is there before anybody listens."""
+        def accepts():
+            with socket.socket(socket.AF_UNIX) as probe:
+                return probe.connect_ex(str(path)) == 0
+        self.wait_for(accepts, f"listening on {path}")
+
     def wait_for_output(self, text):
         self.wait_for(lambda: text in self.output(), f'message "{text}"')
 

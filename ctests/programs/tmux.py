@@ -167,7 +167,7 @@ def drive(swap, report):
     with tempfile.TemporaryDirectory() as folder:
         tmux = ["tmux", "-f", "/dev/null", "-S", f"{folder}/socket"]
         with stock.Server([*tmux, "-D"], swap, env={"TERM": "screen", "SHELL": "/bin/sh"}) as server:
-            server.wait_for(pathlib.Path(folder, "socket").exists, "socket")
+            server.wait_for_socket(pathlib.Path(folder, "socket"))
             session = Session(tmux, swap)
             session.command("set-option", "-g", "history-limit", str(2 * LINES))
             session.command("new-session", "-d", "-s", "work", "-x", "80", "-y", "24", "sh")

@@ -49,6 +49,11 @@ CASE(fails_skipped_on_ours, ONE_BACKEND)
 		exit(77);
 }
 
+CASE(fails_skipped_without_a_reason, ONE_BACKEND)
+{
+	exit(77);
+}
+
 CASE(fails_crash, ONE_BACKEND)
 {
 	if (on_ours())

@@ -42,6 +42,7 @@ struct bufferevent_rate_limit_group;
 
 /* generated from src/bufferevent/abi.rs */
 /* generated from src/c_api/bufferevent.rs */
+/* generated from src/c_api/bufferevent_rate.rs */
 
 #ifdef __cplusplus
 }

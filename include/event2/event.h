@@ -581,7 +581,7 @@ int event_base_once(struct event_base *base, evutil_socket_t fd, short events,
 
 /**
  * The event whose callback is running, or `NULL` outside of callbacks and in other threads than
- * the loop's.
+ * the loop's. A callback that has freed its event still gets the address.
  */
 EVENT2_EXPORT_SYMBOL
 struct event *event_base_get_running_event(struct event_base *base);

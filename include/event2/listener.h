@@ -91,7 +91,8 @@ struct evconnlistener *evconnlistener_new_bind(struct event_base *base, evconnli
  * Frees a listener; none of its callbacks begins any more. `NULL` is ignored.
  *
  * Its socket is closed with `LEV_OPT_CLOSE_ON_FREE`: at once, or after the callback that this is
- * called from. Another thread than the loop's waits for a running callback.
+ * called from. In another thread than the loop's, with `LEV_OPT_THREADSAFE`, this does not wait
+ * for a callback that is running.
  */
 EVENT2_EXPORT_SYMBOL
 void evconnlistener_free(struct evconnlistener *listener);
@@ -107,8 +108,8 @@ int evconnlistener_enable(struct evconnlistener *listener);
 /**
  * Keeps a listener from accepting; connections wait in the kernel's queue.
  *
- * Another thread than the loop's waits for a running callback. Returns 0, or -1 when the backend
- * reports an error.
+ * In another thread than the loop's this waits until a running callback has ended. Returns 0, or
+ * -1 when the backend reports an error.
  */
 EVENT2_EXPORT_SYMBOL
 int evconnlistener_disable(struct evconnlistener *listener);

@@ -57,21 +57,21 @@ impl Changelist {
         Ok(())
     }
 
-    /// Removes and returns some descriptor; the caller clears its slot's mark.
-    pub fn take(&mut self) -> Option<c_int> {
-        if self.count == 0 {
-            return None;
+    /// The descriptors, in the order in which they were noted.
+    pub fn noted(&self) -> &[c_int] {
+        if self.changes.is_null() {
+            return &[];
         }
-        self.count -= 1;
-        // SAFETY: the place is below `size` and was written by `note`.
-        Some(unsafe { *self.changes.add(self.count as usize) })
+        // SAFETY: the invariant.
+        unsafe { std::slice::from_raw_parts(self.changes, self.count as usize) }
     }
 
     /// Empties the list; nothing is told.
     pub fn forget(&mut self, interest: &mut Interest) {
-        while let Some(fd) = self.take() {
-            interest.slot(fd).dirty = false;
+        for fd in self.noted() {
+            interest.slot(*fd).dirty = false;
         }
+        self.count = 0;
     }
 
     /// Gives the memory back; the list is empty afterwards.

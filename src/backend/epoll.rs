@@ -134,7 +134,7 @@ impl Epoll {
         self.changes.as_mut()
     }
 
-    /// See [`super::Backend::update`]. A wait that goes on heeds what the kernel is told meanwhile.
+    /// See [`super::Backend::update`].
     #[inline(always)]
     pub fn update(&mut self, fd: c_int, slot: &mut Slot) -> Result<bool, Refused> {
         let wanted = slot.wanted();
@@ -142,9 +142,10 @@ impl Epoll {
             return Ok(false);
         }
         match &mut self.changes {
-            Some(changes) => changes.note(fd, slot).map(|()| true),
-            None => self.tell(fd, slot, wanted).map(|()| false),
+            Some(changes) => changes.note(fd, slot)?,
+            None => self.tell(fd, slot, wanted)?,
         }
+        Ok(true)
     }
 
     #[inline(always)]
@@ -243,12 +244,17 @@ impl Epoll {
     }
 
     fn apply_changes(&mut self, interest: &mut Interest) {
-        while let Some(fd) = self.changes.as_mut().and_then(Changelist::take) {
+        let noted = |epoll: &Epoll, index| epoll.changes.as_ref()?.noted().get(index).copied();
+        let mut index = 0;
+        while let Some(fd) = noted(self, index) {
             let slot = interest.slot(fd);
-            slot.dirty = false;
             let wanted = slot.wanted();
             // A refusal was logged; the event stays pending and the loop goes on.
             let _ = self.tell(fd, slot, wanted);
+            index += 1;
+        }
+        if let Some(changes) = &mut self.changes {
+            changes.forget(interest);
         }
     }
 

@@ -206,9 +206,8 @@ impl Backend {
         }
     }
 
-    /// Brings what the kernel was told about `fd` in line with what its events want. Whether a wait
-    /// that goes on must end, so that the next one heeds it; on an error the kernel keeps what it
-    /// was told before.
+    /// Brings what the kernel was told about `fd` in line with what its events want. Whether
+    /// anything had to change; on an error the kernel keeps what it was told before.
     #[inline(always)]
     pub fn update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
         if let Backend::Epoll(epoll) = self {
@@ -226,6 +225,12 @@ impl Backend {
             Backend::Select(select) => select.update(fd, interest.slot(fd)),
             Backend::Epoll(_) | Backend::Closed => Ok(false),
         }
+    }
+
+    /// Whether a wait that goes on in another thread heeds a change, or must end first.
+    #[inline]
+    pub fn heeds_changes_at_once(&self) -> bool {
+        matches!(self, Backend::Epoll(epoll) if !epoll.collects_changes())
     }
 
     /// The list of changes, in the mode that has one.
@@ -247,11 +252,15 @@ impl Backend {
     /// Tells a new kernel object everything again. Every descriptor is tried; an error means that
     /// one of them was refused, or the object itself.
     pub fn reinitialise(&mut self, interest: &mut Interest) -> Result<(), Refused> {
-        match self {
-            Backend::Epoll(epoll) => epoll.rebuild(interest),
-            // These keep nothing in the kernel.
-            Backend::Poll(_) | Backend::Select(_) | Backend::Closed => Ok(()),
+        if let Backend::Epoll(epoll) = self {
+            return epoll.rebuild(interest);
         }
+        // The others keep nothing in the kernel. They only learn what they do not know.
+        let mut result = Ok(());
+        for fd in 0..interest.slots().len() {
+            result = result.and(self.update(fd as c_int, interest).map(|_| ()));
+        }
+        result
     }
 
     /// The last steps before a wait.

@@ -7,7 +7,7 @@ use super::{
 use crate::backend::{Backend, Mechanism, Options, Refused};
 use crate::event::{debug, state, ActiveLinks, CallbackPtr, EventPtr};
 use crate::hooks::log::{self, Severity};
-use crate::hooks::memory::{self, OutOfMemory};
+use crate::hooks::memory::{self, OutOfMemory, SpareBlock};
 use crate::hooks::panic;
 use crate::hooks::threads::{self, Condition, Lock};
 use crate::interest::Interest;
@@ -112,6 +112,7 @@ fn allocate(
         addr_of_mut!((*base).timers).write(Timers::new());
         addr_of_mut!((*base).time).write(time);
         addr_of_mut!((*base).once).write(once::OnceList::EMPTY);
+        addr_of_mut!((*base).spare).write(SpareBlock::new());
     }
     Ok(base)
 }
@@ -123,6 +124,7 @@ impl Loop {
             priorities: 0,
             running_priority: -1,
             current: None,
+            current_event: None,
             invocation: 0,
             calls_left: 0,
             running: false,

@@ -63,6 +63,35 @@ pub unsafe fn cancel(base: *mut EventBase, callback: *mut EventCallback) {
     }
 }
 
+/// Gives an entry another base and priority; a queued one is queued there. Null bases are the
+/// current one.
+///
+/// # Safety
+/// As for [`schedule`], for both bases.
+pub unsafe fn requeue(
+    from: *mut EventBase,
+    to: *mut EventBase,
+    callback: *mut EventCallback,
+    priority: u8,
+) {
+    // SAFETY: the caller guarantees all three.
+    let Some(entry) = (unsafe { CallbackPtr::new(callback) }) else {
+        return;
+    };
+    let queued = {
+        // SAFETY: as above.
+        let mut guard = unsafe { Guard::lock(or_current(from)) };
+        let queued = entry.has(state::QUEUED);
+        guard.cancel_entry(entry, false);
+        entry.set_priority(priority);
+        queued
+    };
+    if queued {
+        // SAFETY: as above.
+        unsafe { schedule(to, callback) };
+    }
+}
+
 /// Cancels all entries and queues `finalizer` to run once, after none of them can be running any
 /// more. A null base is the current one. Returns 0.
 ///

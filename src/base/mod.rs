@@ -20,6 +20,7 @@ pub mod wake;
 
 use crate::backend::Backend;
 use crate::event::{ActiveLinks, CallbackPtr, Event, EventPtr};
+use crate::hooks::memory::SpareBlock;
 use crate::hooks::threads::{self, Condition, Lock};
 use crate::interest::Interest;
 use crate::list::TailQueue;
@@ -29,7 +30,7 @@ use crate::timers::{Microseconds, Timers};
 use std::ffi::{c_int, c_short, c_ulong};
 use std::mem::{offset_of, size_of};
 use std::ops::{Deref, DerefMut};
-use std::ptr::NonNull;
+use std::ptr::{addr_of, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 /// How many of something there are, and the most there have been.
@@ -73,6 +74,8 @@ pub struct Loop {
     pub(crate) running_priority: c_int,
     /// The entry whose callback is running.
     pub(crate) current: Option<CallbackPtr>,
+    /// The event whose callback that is; the callback may have freed it.
+    pub(crate) current_event: Option<EventPtr>,
     /// Counts callbacks, so that a waiter can tell the one it waits for from the next.
     pub(crate) invocation: u64,
     /// Repetitions that the running signal callback still has before it.
@@ -121,6 +124,8 @@ pub struct EventBase {
     pub(crate) time: BaseTime,
     /// Events of `event_base_once` that have not run.
     pub(crate) once: once::OnceList,
+    /// Memory for what the loop's callbacks read; see [`EventBase::spare`].
+    spare: SpareBlock,
 }
 
 const _: () = {
@@ -251,6 +256,16 @@ impl DerefMut for Guard {
 }
 
 impl EventBase {
+    /// A block that the callbacks of the loop may keep from one to the next. It belongs to the
+    /// thread that runs the loop, which needs no lock for it.
+    ///
+    /// # Safety
+    /// The base is live, the caller is such a callback, and the reference ends with it.
+    pub(crate) unsafe fn spare<'a>(base: *mut EventBase) -> &'a SpareBlock {
+        // SAFETY: the caller guarantees the base; nothing else uses the field while it lives.
+        unsafe { &*addr_of!((*base).spare) }
+    }
+
     /// Whether the loop runs in another thread than this one.
     #[inline]
     pub(crate) fn loop_runs_elsewhere(&self) -> bool {
@@ -274,11 +289,13 @@ impl EventBase {
         }
     }
 
-    /// The event whose callback this thread is running.
+    /// The event whose callback this thread is running, which may have freed it.
     pub(crate) fn running_event(&self) -> Option<*mut Event> {
         let here = threads::current_thread() == self.owner;
-        let running = self.run.current.filter(|_| here)?;
-        running.event().map(EventPtr::as_ptr)
+        self.run
+            .current_event
+            .filter(|_| here)
+            .map(EventPtr::as_ptr)
     }
 
     /// Whether nothing is left that the loop would wait for.

@@ -100,6 +100,21 @@ impl EventBase {
         self.make_pending(event, Some(|_: &mut EventBase| due))
     }
 
+    /// Sets only the deadline, so long from now, and does not repeat it.
+    pub(crate) fn add_deadline(
+        &mut self,
+        event: EventPtr,
+        timeout: timeval,
+    ) -> Result<(), Refused> {
+        self.timers.heap.try_reserve()?;
+        let due = self.due_after(event, timeout);
+        event.set_interval(time::to_timeval(0));
+        if self.set_deadline(event, due) {
+            self.wake_if_elsewhere();
+        }
+        Ok(())
+    }
+
     #[inline(always)]
     fn make_pending(
         &mut self,
@@ -154,14 +169,14 @@ impl EventBase {
 
     /// Registers interest; whether the waiting loop must learn of it.
     fn insert(&mut self, event: EventPtr) -> Result<bool, Refused> {
-        let changed = if event.wants(kind::SIGNAL) {
+        let wake = if event.wants(kind::SIGNAL) {
             self.add_signal(event)?;
             true
         } else {
-            self.interest.add(&mut self.backend, event)?
+            self.interest.add(&mut self.backend, event)? && !self.backend.heeds_changes_at_once()
         };
         self.count_state(event, state::INSERTED);
-        Ok(changed)
+        Ok(wake)
     }
 
     /// Withdraws interest; whether the waiting loop must learn of it. Always succeeds in that the
@@ -171,7 +186,8 @@ impl EventBase {
         if event.wants(kind::SIGNAL) {
             self.remove_signal(event).map(|()| true)
         } else {
-            self.interest.remove(&mut self.backend, event)
+            let changed = self.interest.remove(&mut self.backend, event)?;
+            Ok(changed && !self.backend.heeds_changes_at_once())
         }
     }
 

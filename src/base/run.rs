@@ -229,6 +229,7 @@ impl Guard {
         let (fd, result, argument) = (event.fd(), event.result(), event.entry().argument());
         // SAFETY: the closure says which member holds.
         if let Some(callback) = unsafe { event.entry().function().evcb_callback } {
+            self.run.current_event = Some(event);
             // SAFETY: the program made the event with this callback.
             self.invoke(event.entry(), move || unsafe {
                 callback(fd, result, argument)
@@ -259,6 +260,7 @@ impl Guard {
             fn drop(&mut self) {
                 let base = &mut **self.0;
                 base.run.current = None;
+                base.run.current_event = None;
                 if base.waiters > 0 {
                     base.waiters = 0;
                     base.callback_ended.broadcast();

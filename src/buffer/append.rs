@@ -14,31 +14,36 @@ impl Evbuffer {
     /// `data` has `count` readable bytes, which may lie in this buffer.
     #[inline]
     pub(super) unsafe fn store(&self, data: *const u8, count: usize) -> Result<Detached, Refused> {
-        // SAFETY: passed on.
+        // SAFETY: passed on, with the room checked for `push`.
         unsafe {
-            if self.store_in_place(data, count) {
-                Ok(Detached::NONE)
-            } else {
-                self.store_elsewhere(data, count)
+            let Some(tail) = self.tail() else {
+                return self.store_first(data, count);
+            };
+            self.check_total(count)?;
+            if count > tail.space() {
+                return self.store_behind(tail, data, count);
             }
+            tail.push(data, count);
         }
+        self.count_added(count);
+        Ok(Detached::NONE)
     }
 
-    /// Copies bytes into the free space of the tail chain and counts them, if there is enough.
+    /// [`Evbuffer::store`] when there is no chain yet.
     ///
     /// # Safety
     /// As for `store`.
-    #[inline]
-    unsafe fn store_in_place(&self, data: *const u8, count: usize) -> bool {
-        let tail = self
-            .tail()
-            .filter(|tail| count <= tail.space() && self.check_total(count).is_ok());
-        if let Some(tail) = tail {
-            // SAFETY: there is room; the caller guarantees the data.
-            unsafe { tail.push(data, count) };
-            self.count_added(count);
+    #[inline(never)]
+    unsafe fn store_first(&self, data: *const u8, count: usize) -> Result<Detached, Refused> {
+        if count == 0 {
+            return Ok(Detached::NONE);
         }
-        tail.is_some()
+        let chain = ChainPtr::allocate(count)?;
+        // SAFETY: the chain was made for `count` bytes; the caller guarantees the data.
+        unsafe { chain.push(data, count) };
+        let detached = self.insert_last(chain);
+        self.count_added(count);
+        Ok(detached)
     }
 
     /// [`Evbuffer::store`] when the tail chain is too short: slides its data, uses the free chains
@@ -46,19 +51,13 @@ impl Evbuffer {
     ///
     /// # Safety
     /// As for `store`.
-    unsafe fn store_elsewhere(&self, data: *const u8, count: usize) -> Result<Detached, Refused> {
-        self.check_total(count)?;
-        let Some(tail) = self.tail() else {
-            if count == 0 {
-                return Ok(Detached::NONE);
-            }
-            let chain = ChainPtr::allocate(count)?;
-            // SAFETY: the chain was made for `count` bytes; the caller guarantees the data.
-            unsafe { chain.push(data, count) };
-            let detached = self.insert_last(chain);
-            self.count_added(count);
-            return Ok(detached);
-        };
+    #[inline(never)]
+    unsafe fn store_behind(
+        &self,
+        tail: ChainPtr,
+        data: *const u8,
+        count: usize,
+    ) -> Result<Detached, Refused> {
         if tail.should_slide(count) && !tail.contains(data) {
             tail.slide();
             // SAFETY: sliding made room; the caller guarantees the data.
@@ -123,15 +122,12 @@ impl Guard {
     ///
     /// # Safety
     /// `data` has `count` readable bytes, which may lie in this buffer.
-    #[inline]
+    // The compiler finds this too long otherwise; it is what most programs do most.
+    #[inline(always)]
     pub unsafe fn append(&self, data: *const u8, count: usize) -> Result<(), Refused> {
         self.check_frozen(End::Back)?;
         // SAFETY: passed on.
-        unsafe {
-            if !self.store_in_place(data, count) {
-                self.store_elsewhere(data, count)?.release();
-            }
-        }
+        unsafe { self.store(data, count) }?.release();
         self.notify();
         Ok(())
     }

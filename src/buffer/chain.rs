@@ -9,6 +9,7 @@ use super::reference::UserMemory;
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::require;
 use std::cell::Cell;
+use std::ffi::c_void;
 use std::mem::{offset_of, size_of};
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
@@ -119,7 +120,20 @@ impl Deref for ChainPtr {
 impl ChainPtr {
     /// A plain chain with room for at least `payload` bytes, in no list.
     pub fn allocate(payload: usize) -> Result<ChainPtr, OutOfMemory> {
-        let size = block_size(payload).ok_or(OutOfMemory)?;
+        Self::in_block(block_size(payload).ok_or(OutOfMemory)?)
+    }
+
+    /// A plain chain with room for `payload` bytes, and no more if they are few, in no list.
+    pub fn allocate_exactly(payload: usize) -> Result<ChainPtr, OutOfMemory> {
+        if payload < SMALLEST_BLOCK - HEADER {
+            Self::in_block(HEADER + payload)
+        } else {
+            Self::allocate(payload)
+        }
+    }
+
+    /// A plain chain in a block of that size.
+    fn in_block(size: usize) -> Result<ChainPtr, OutOfMemory> {
         let block = memory::malloc(size);
         // SAFETY: the block, if there is one, has `size` bytes: the header and the rest.
         let chain = unsafe { Self::initialise(block.cast(), size - HEADER, 0) }?;
@@ -171,6 +185,19 @@ impl ChainPtr {
         // SAFETY: the record's place is part of the block and 8-aligned behind the header.
         unsafe { chain.record::<T>().write(record) };
         Ok(chain)
+    }
+
+    /// The block of a plain chain that is in no list.
+    pub fn as_block(self) -> *mut c_void {
+        self.0.as_ptr().cast()
+    }
+
+    /// The chain of such a block; `None` for null.
+    ///
+    /// # Safety
+    /// The block is null or was not changed since [`ChainPtr::as_block`].
+    pub unsafe fn from_block(block: *mut c_void) -> Option<ChainPtr> {
+        NonNull::new(block.cast()).map(ChainPtr)
     }
 
     /// The record behind the header; its type is told by the flags.

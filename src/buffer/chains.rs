@@ -218,11 +218,16 @@ impl Evbuffer {
     /// Puts a chain at the end in place of the empty ones there. Does not count its bytes.
     #[inline]
     pub(super) fn insert_last(&self, chain: ChainPtr) -> Detached {
-        if self.last.get().is_none() {
-            self.first.set(Some(chain));
-            self.last.set(Some(chain));
-            return Detached::NONE;
+        if self.last.get().is_some() {
+            return self.insert_behind_data(chain);
         }
+        self.first.set(Some(chain));
+        self.last.set(Some(chain));
+        Detached::NONE
+    }
+
+    #[inline(never)]
+    fn insert_behind_data(&self, chain: ChainPtr) -> Detached {
         let detached = self.sweep_tail();
         let slot = match self.last.get() {
             Some(last) => Slot::after(last),

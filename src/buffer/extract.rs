@@ -18,6 +18,12 @@ impl Evbuffer {
             self.count_deleted(total);
             return detached;
         }
+        self.discard_part(count)
+    }
+
+    /// [`Evbuffer::discard`] when bytes are left.
+    #[inline(never)]
+    fn discard_part(&self, count: usize) -> Detached {
         let mut detached = Detached::NONE;
         let mut left = count;
         while let Some(first) = self.first.get() {

@@ -2,10 +2,11 @@
 
 use super::position::Position;
 use super::search::{starts_with, Cursor};
+use super::substring::find_byte;
 use super::{End, Evbuffer, Guard};
 use crate::hooks::memory;
 use crate::warning_with_errno;
-use memchr::{memchr, memchr2};
+use memchr::memchr2;
 
 /// What ends a line. `enum evbuffer_eol_style`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,75 +32,83 @@ impl LineEnd {
             .copied()
     }
 
-    /// The first line end at or after the cursor, and its length.
-    fn find(self, from: Cursor) -> Option<(Cursor, usize)> {
+    /// Moves the cursor to the first line end at or after it, if there is one; its length.
+    fn find(self, cursor: &mut Cursor) -> Option<usize> {
         match self {
             LineEnd::Any => {
-                let start = find_byte(from, |bytes| memchr2(b'\r', b'\n', bytes))?.0;
-                Some((start, run_length(start)))
+                find_first(cursor, |bytes| memchr2(b'\r', b'\n', bytes))?;
+                Some(run_length(*cursor))
             }
-            LineEnd::OptionalReturn => find_optional_return(from),
-            LineEnd::ReturnAndFeed => find_return_and_feed(from),
-            LineEnd::Feed => Some((find_byte(from, |bytes| memchr(b'\n', bytes))?.0, 1)),
-            LineEnd::Zero => Some((find_byte(from, |bytes| memchr(0, bytes))?.0, 1)),
+            LineEnd::OptionalReturn => find_optional_return(cursor),
+            LineEnd::ReturnAndFeed => find_return_and_feed(cursor),
+            LineEnd::Feed => find_first(cursor, |bytes| find_byte(b'\n', bytes)).map(|()| 1),
+            LineEnd::Zero => find_first(cursor, |bytes| find_byte(0, bytes)).map(|()| 1),
         }
     }
 }
 
-/// The first byte that `find` finds, and the cursor at the last byte before the piece it is in.
-fn find_byte(
-    from: Cursor,
-    find: impl Fn(&[u8]) -> Option<usize>,
-) -> Option<(Cursor, Option<Cursor>)> {
-    let mut before = None;
-    let mut cursor = from;
+/// Moves the cursor to the first byte that `find` finds.
+fn find_first(cursor: &mut Cursor, find: impl Fn(&[u8]) -> Option<usize>) -> Option<()> {
     loop {
         let bytes = cursor.bytes()?;
-        if let Some(index) = find(bytes) {
-            let before = match index {
-                0 => before,
-                _ => cursor.advance(index - 1),
-            };
-            return Some((cursor.advance(index)?, before));
+        match find(bytes) {
+            Some(index) => return cursor.advance(index),
+            None => cursor.advance(bytes.len())?,
         }
-        before = cursor.advance(bytes.len() - 1);
-        cursor = cursor.advance(bytes.len())?;
     }
 }
 
-fn find_optional_return(from: Cursor) -> Option<(Cursor, usize)> {
-    let (feed, before) = find_byte(from, |bytes| memchr(b'\n', bytes))?;
-    match before {
-        Some(before) if before.bytes()?.first() == Some(&b'\r') => Some((before, 2)),
-        _ => Some((feed, 1)),
-    }
-}
-
-fn find_return_and_feed(from: Cursor) -> Option<(Cursor, usize)> {
-    let mut cursor = from;
+fn find_optional_return(cursor: &mut Cursor) -> Option<usize> {
+    // A carriage return at the very end of the chain before.
+    let mut before = None;
     loop {
-        let (found, _) = find_byte(cursor, |bytes| memchr(b'\r', bytes))?;
-        if starts_with(found, b"\r\n")? {
-            return Some((found, 2));
+        let bytes = cursor.bytes()?;
+        match find_byte(b'\n', bytes) {
+            Some(0) => {
+                return Some(match before {
+                    Some(before) => {
+                        *cursor = before;
+                        2
+                    }
+                    None => 1,
+                });
+            }
+            Some(feed) => {
+                let returns = usize::from(bytes[feed - 1] == b'\r');
+                cursor.advance(feed - returns)?;
+                return Some(returns + 1);
+            }
+            None => {
+                cursor.advance(bytes.len() - 1)?;
+                before = bytes.ends_with(b"\r").then_some(*cursor);
+                cursor.advance(1)?;
+            }
         }
-        cursor = found.advance(1)?;
+    }
+}
+
+fn find_return_and_feed(cursor: &mut Cursor) -> Option<usize> {
+    loop {
+        find_first(cursor, |bytes| find_byte(b'\r', bytes))?;
+        if starts_with(*cursor, b"\r\n")? {
+            return Some(2);
+        }
+        cursor.advance(1)?;
     }
 }
 
 /// How many carriage returns and line feeds follow each other here.
-fn run_length(from: Cursor) -> usize {
+fn run_length(mut cursor: Cursor) -> usize {
     let mut length = 0;
-    let mut cursor = Some(from);
-    while let Some(bytes) = cursor.and_then(Cursor::bytes) {
+    while let Some(bytes) = cursor.bytes() {
         let count = bytes
             .iter()
             .take_while(|&&byte| byte == b'\r' || byte == b'\n')
             .count();
         length += count;
-        if count < bytes.len() {
+        if count < bytes.len() || cursor.advance(count).is_none() {
             break;
         }
-        cursor = cursor.and_then(|cursor| cursor.advance(count));
     }
     length
 }
@@ -107,18 +116,21 @@ fn run_length(from: Cursor) -> usize {
 impl Guard {
     /// Finds the first line end at or after `start` (the front, for `None`) and its length.
     pub fn search_line_end(&self, start: Option<&Position>, style: LineEnd) -> (Position, usize) {
-        self.cursor(start, self.length.get())
-            .and_then(|cursor| style.find(cursor))
-            .map_or((Position::NOT_FOUND, 0), |(cursor, length)| {
-                (cursor.position(), length)
-            })
+        let Some(mut cursor) = self.cursor(start, self.length.get()) else {
+            return (Position::NOT_FOUND, 0);
+        };
+        match style.find(&mut cursor) {
+            Some(length) => (cursor.position(), length),
+            None => (Position::NOT_FOUND, 0),
+        }
     }
 
     /// Takes the first line out with its end. The line is a block of its own from the allocator,
     /// with a zero byte appended.
     pub fn read_line(&self, style: LineEnd) -> Option<(*mut u8, usize)> {
         self.check_frozen(End::Front).ok()?;
-        let (end, end_length) = style.find(self.cursor(None, self.length.get())?)?;
+        let mut end = self.cursor(None, self.length.get())?;
+        let end_length = style.find(&mut end)?;
         let length = end.offset();
         let line = memory::malloc(length + 1).cast::<u8>();
         if line.is_null() {

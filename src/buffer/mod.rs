@@ -6,7 +6,7 @@
 //! - [`reference`], [`file`]: bytes that the program, or a file, owns.
 //! - [`append`], [`space`], [`extract`], [`transfer`]: the operations.
 //! - [`position`], [`search`], [`substring`], [`line`]: finding bytes.
-//! - [`transport`]: reading from and writing to descriptors.
+//! - [`transport`], [`read_room`]: reading from and writing to descriptors.
 //! - [`callbacks`], [`deferred`]: telling the program what changed.
 //!
 //! Every operation works through a [`Guard`]: the lock and one reference. State is in cells, and
@@ -22,6 +22,7 @@ pub mod extract;
 pub mod file;
 pub mod line;
 pub mod position;
+pub mod read_room;
 pub mod reference;
 pub mod search;
 pub mod space;
@@ -78,11 +79,12 @@ pub struct Evbuffer {
     last: Cell<Option<ChainPtr>>,
     last_with_data: Cell<Slot>,
     length: Cell<usize>,
-    /// Bytes added and removed that the callbacks have not been told of.
-    added: Cell<usize>,
-    deleted: Cell<usize>,
     /// Protects everything here. Recursive, because callbacks run with it held.
     lock: Cell<Lock>,
+    /// Bytes added and removed that the callbacks have not been told of. Not next to `length`: the
+    /// compiler would change both with one wide access, which waits for narrow ones before it.
+    added: Cell<usize>,
+    deleted: Cell<usize>,
     owns_lock: Cell<bool>,
     front_frozen: Cell<bool>,
     back_frozen: Cell<bool>,
@@ -104,18 +106,6 @@ const _: () = {
     assert!(offset_of!(Evbuffer, last_with_data) == 16);
     assert!(offset_of!(Evbuffer, length) == 24);
 };
-
-// Most buffers have no lock: the long code of a real one stands out of the way.
-
-#[inline(never)]
-fn acquire(lock: Lock) {
-    lock.acquire();
-}
-
-#[inline(never)]
-fn release(lock: Lock) {
-    lock.release();
-}
 
 /// References of a buffer that is being destroyed: code of the program that still uses it during
 /// the destruction must not start a second one.
@@ -173,13 +163,15 @@ impl Evbuffer {
     }
 
     /// Takes the lock, if there is one.
+    #[inline]
     pub fn lock(&self) {
-        self.lock.get().acquire();
+        self.lock.get().acquire_if_any();
     }
 
     /// Gives the lock up.
+    #[inline]
     pub fn unlock(&self) {
-        self.lock.get().release();
+        self.lock.get().release_if_any();
     }
 
     /// The number of bytes.
@@ -258,10 +250,7 @@ impl Guard {
     pub unsafe fn new(buffer: *mut Evbuffer) -> Guard {
         // SAFETY: the caller guarantees the buffer, which is therefore not null.
         let guard = Guard(unsafe { NonNull::new_unchecked(buffer) });
-        let lock = guard.lock.get();
-        if !lock.is_none() {
-            acquire(lock);
-        }
+        guard.lock();
         guard.references.set(guard.references.get() + 1);
         guard
     }
@@ -344,9 +333,6 @@ impl Drop for Guard {
             self.destroy();
             return;
         }
-        let lock = self.lock.get();
-        if !lock.is_none() {
-            release(lock);
-        }
+        self.unlock();
     }
 }

@@ -3,7 +3,7 @@
 
 use super::chain::ChainPtr;
 use super::position::Position;
-use super::substring::Substring;
+use super::substring::{find_byte, Substring};
 use super::{file, Evbuffer, Guard};
 use crate::hooks::memory::Array;
 
@@ -21,17 +21,19 @@ impl Cursor {
     /// is there.
     pub fn new(position: &Position, limit: usize) -> Option<Cursor> {
         let offset = position.offset()?;
-        let cursor = Cursor {
+        let mut cursor = Cursor {
             chain: position.chain()?,
             offset_in_chain: position.offset_in_chain(),
             offset,
             left: limit.checked_sub(offset)?,
         };
-        cursor.settle()
+        cursor.settle()?;
+        Some(cursor)
     }
 
-    /// The same place, in the chain that has its next byte; none at the end.
-    fn settle(mut self) -> Option<Cursor> {
+    /// Moves to the chain that has the next byte; none at the end.
+    #[inline]
+    fn settle(&mut self) -> Option<()> {
         if self.left == 0 {
             return None;
         }
@@ -39,11 +41,12 @@ impl Cursor {
             self.offset_in_chain -= self.chain.length.get();
             self.chain = self.chain.next.get()?;
         }
-        Some(self)
+        Some(())
     }
 
-    /// `count` bytes further.
-    pub fn advance(mut self, count: usize) -> Option<Cursor> {
+    /// Moves `count` bytes further; none when the data ends there, or before.
+    #[inline]
+    pub fn advance(&mut self, count: usize) -> Option<()> {
         self.left = self.left.checked_sub(count)?;
         self.offset += count;
         self.offset_in_chain += count;
@@ -52,7 +55,8 @@ impl Cursor {
 
     /// The bytes from here to the end of the chain or of the data; none when they cannot be
     /// brought into memory.
-    pub fn bytes<'a>(self) -> Option<&'a [u8]> {
+    #[inline]
+    pub fn bytes<'a>(&self) -> Option<&'a [u8]> {
         file::load(self.chain).ok()?;
         // SAFETY: the data is in memory now, and is not kept beyond the guarded search.
         let bytes = unsafe { self.chain.bytes() }.get(self.offset_in_chain..)?;
@@ -60,27 +64,27 @@ impl Cursor {
     }
 
     /// Where this is, for the program.
-    pub fn position(self) -> Position {
+    pub fn position(&self) -> Position {
         Position::new(self.offset, self.chain, self.offset_in_chain)
     }
 
     /// The offset from the front.
-    pub fn offset(self) -> usize {
+    pub fn offset(&self) -> usize {
         self.offset
     }
 }
 
-/// Bytes collected around the boundaries of chains. Strings up to half of its size need no
-/// memory from the allocator.
+/// Bytes collected around the boundaries of chains.
 struct Scratch {
-    fixed: [u8; 2048],
+    /// Enough for strings up to half of its size.
+    fixed: [u8; 256],
     allocated: Array<u8>,
 }
 
 impl Scratch {
-    const fn new() -> Self {
+    fn new() -> Self {
         Scratch {
-            fixed: [0; 2048],
+            fixed: [0; 256],
             allocated: Array::new(),
         }
     }
@@ -94,92 +98,81 @@ impl Scratch {
         self.allocated.try_extend_to(size, 0).ok()?;
         Some(&mut self.allocated)
     }
-}
 
-/// Copies bytes from the cursor on, across chains: up to and including `overlap` bytes of the
-/// first chain that has more than that, or until the room is full. Returns how many.
-fn collect(from: Cursor, overlap: usize, room: &mut [u8]) -> Option<usize> {
-    let mut used = 0;
-    let mut cursor = Some(from);
-    while let Some(here) = cursor {
-        let bytes = here.bytes()?;
-        let long = used > 0 && bytes.len() > overlap;
-        let part = if long { &bytes[..overlap] } else { bytes };
-        let part = &part[..part.len().min(room.len() - used)];
-        room[used..used + part.len()].copy_from_slice(part);
-        used += part.len();
-        if long || used == room.len() {
-            break;
+    /// Copies bytes from the cursor on, across chains: all but the last one of `length` in the
+    /// first chain that has so many, or until the room is full.
+    #[inline(never)]
+    fn collect(&mut self, mut cursor: Cursor, length: usize) -> Option<&[u8]> {
+        let room = self.room(length)?;
+        let overlap = length - 1;
+        let mut used = 0;
+        loop {
+            let bytes = cursor.bytes()?;
+            let long = used > 0 && bytes.len() > overlap;
+            let part = if long { &bytes[..overlap] } else { bytes };
+            let part = &part[..part.len().min(room.len() - used)];
+            room[used..used + part.len()].copy_from_slice(part);
+            used += part.len();
+            if long || used == room.len() || cursor.advance(part.len()).is_none() {
+                return Some(&room[..used]);
+            }
         }
-        cursor = here.advance(part.len());
     }
-    Some(used)
 }
 
-/// The first occurrence of the string at or after the cursor.
-fn find(what: &[u8], from: Cursor) -> Option<Cursor> {
+/// Moves the cursor to the first occurrence of the string at or after it, if there is one.
+fn find(what: &[u8], cursor: &mut Cursor) -> Option<()> {
     let length = what.len();
-    let mut substring = Substring::new(what, from.bytes()?);
-    let mut scratch = Scratch::new();
-    let mut cursor = Some(from);
-    while let Some(here) = cursor {
-        if here.left < length {
-            return None;
+    let mut substring = Substring::new(what);
+    let mut scratch = None;
+    while cursor.left >= length {
+        let mut bytes = cursor.bytes()?;
+        if bytes.len() < length {
+            // Mostly nothing begins in what is left of a chain.
+            if find_byte(what[0], bytes).is_none() {
+                cursor.advance(bytes.len())?;
+                continue;
+            }
+            let scratch = scratch.get_or_insert_with(Scratch::new);
+            match scratch.collect(*cursor, length) {
+                Some(collected) => bytes = collected,
+                None => return find_in_place(what, cursor),
+            }
         }
-        let bytes = here.bytes()?;
-        let searched = if bytes.len() >= length {
-            if let Some(index) = substring.find_in(bytes) {
-                return here.advance(index);
-            }
-            bytes.len()
-        } else {
-            let Some(room) = scratch.room(length) else {
-                return find_in_place(what, here);
-            };
-            let used = collect(here, length - 1, room)?;
-            if let Some(index) = substring.find_in(&room[..used]) {
-                return here.advance(index);
-            }
-            used
-        };
+        if let Some(index) = substring.find_in(bytes) {
+            return cursor.advance(index);
+        }
         // The last bytes may begin an occurrence that ends further on.
-        cursor = here.advance(searched - (length - 1));
+        cursor.advance(bytes.len() - (length - 1))?;
     }
     None
 }
 
 /// [`find`] without memory for scratch: slower, for when there is none.
 #[cold]
-fn find_in_place(needle: &[u8], from: Cursor) -> Option<Cursor> {
-    let mut cursor = Some(from);
-    while let Some(here) = cursor {
-        if here.left < needle.len() {
-            return None;
-        }
-        if starts_with(here, needle)? {
-            return Some(here);
-        }
-        cursor = here.advance(1);
+fn find_in_place(what: &[u8], cursor: &mut Cursor) -> Option<()> {
+    while !starts_with(*cursor, what)? {
+        cursor.advance(1)?;
     }
-    None
+    Some(())
 }
 
 /// Whether the bytes at the cursor are these.
-pub fn starts_with(from: Cursor, mut expected: &[u8]) -> Option<bool> {
-    let mut cursor = Some(from);
-    while !expected.is_empty() {
-        let Some(here) = cursor else {
-            return Some(false);
-        };
-        let bytes = here.bytes()?;
+pub fn starts_with(mut cursor: Cursor, mut expected: &[u8]) -> Option<bool> {
+    loop {
+        let bytes = cursor.bytes()?;
         let count = bytes.len().min(expected.len());
         if bytes[..count] != expected[..count] {
             return Some(false);
         }
         expected = &expected[count..];
-        cursor = here.advance(count);
+        if expected.is_empty() {
+            return Some(true);
+        }
+        if cursor.advance(count).is_none() {
+            return Some(false);
+        }
     }
-    Some(true)
 }
 
 impl Evbuffer {
@@ -209,9 +202,13 @@ impl Guard {
             Some(end) => end.offset().unwrap_or(0).min(self.length.get()),
             None => self.length.get(),
         };
-        self.cursor(start, limit)
-            .and_then(|cursor| find(what, cursor))
-            .map_or(Position::NOT_FOUND, Cursor::position)
+        let Some(mut cursor) = self.cursor(start, limit) else {
+            return Position::NOT_FOUND;
+        };
+        match find(what, &mut cursor) {
+            Some(()) => cursor.position(),
+            None => Position::NOT_FOUND,
+        }
     }
 
     /// Finds `what` and makes everything up to its end contiguous; the address of the match.

@@ -6,8 +6,8 @@ use super::{End, Evbuffer, Guard, Refused};
 use crate::require;
 use std::ffi::c_void;
 
-/// Longest data that is copied to make a chain larger.
-const LONGEST_COPY: usize = 4096;
+/// Longest data that is copied to make a chain larger, or smaller.
+pub(super) const LONGEST_COPY: usize = 4096;
 
 impl Evbuffer {
     /// The slot of the chain that free space begins in: the tail, or its successor when the tail
@@ -230,6 +230,7 @@ impl Guard {
         Ok(())
     }
 
+    #[cold]
     fn commit_anywhere(&self, first: &libc::iovec, vectors: &[libc::iovec]) -> Result<(), Refused> {
         let slot = if vectors.len() == 1 {
             self.slot_of_space_at(first.iov_base)

@@ -1,49 +1,79 @@
 //! Finding a string in one piece of memory, over and over.
 //!
-//! The general algorithm is linear but slow when the data is full of beginnings of the string. Most
-//! strings have a byte, or two neighbouring ones, that are rare in the data: then it is much
-//! faster to look for these alone and to compare the whole string only where they are. What is
-//! rare is learned from a sample. Data may prove the sample wrong, so comparisons that fail are
-//! counted against the bytes passed over, and when they get out of hand the next method takes over.
+//! Nothing is faster than looking for the first byte of the string and comparing where it is, as
+//! long as that byte is rare: there is nothing to prepare, and the data passes as fast as the
+//! memory gives it. Where the byte is frequent, preparation pays. A sample of the data tells which
+//! two neighbouring bytes of the string are rare in it, and only where these are the string is
+//! compared. Where they are frequent too, a general algorithm takes over, whose time is linear
+//! whatever the data is. Comparisons that fail are counted against the bytes passed over; when
+//! they get out of hand, it is the next method's turn.
 
 use memchr::memmem::Finder;
+use std::ffi::{c_int, c_void};
 
 /// Places looked at to learn what is rare.
-const SAMPLE: usize = 256;
+const SAMPLE: usize = 128;
+/// Shorter data is not worth a sample.
+const WORTH_SAMPLING: usize = 16 * SAMPLE;
 
 /// A string to find, and what was learned about the data it is looked for in.
 pub struct Substring<'n> {
     needle: &'n [u8],
-    whole: Finder<'n>,
-    /// The methods to try before the general one, best last.
-    probes: [Option<Probe<'n>>; 2],
+    method: Method<'n>,
+}
+
+enum Method<'n> {
+    FirstByte(FirstByteAccount),
+    RarePair(RarePair<'n>),
+    General(Finder<'n>),
 }
 
 impl<'n> Substring<'n> {
-    /// Prepares for looking for `needle`, which is not empty, in data that begins with `data`.
-    pub fn new(needle: &'n [u8], data: &[u8]) -> Substring<'n> {
+    /// Gets ready to look for `needle`, which is not empty.
+    #[inline]
+    pub fn new(needle: &'n [u8]) -> Substring<'n> {
         Substring {
             needle,
-            whole: Finder::new(needle),
-            probes: choose_probes(needle, data),
+            method: Method::FirstByte(Account { balance: 16 * 1024 }),
         }
     }
 
     /// Where the string first occurs.
+    #[inline]
     pub fn find_in(&mut self, data: &[u8]) -> Option<usize> {
+        let needle = self.needle;
         let mut from = 0;
-        for place in self.probes.iter_mut().rev() {
-            let Some(probe) = place else { continue };
-            match probe.find(self.needle, data, from) {
+        loop {
+            let outcome = match &mut self.method {
+                Method::FirstByte(account) => {
+                    let find = |places: &[u8]| find_byte(needle[0], places);
+                    probe(needle, data, from, 0, find, account)
+                }
+                Method::RarePair(pair) => pair.probe(needle, data, from),
+                Method::General(finder) => {
+                    return finder.find(&data[from..]).map(|index| from + index);
+                }
+            };
+            match outcome {
                 Outcome::Found(start) => return Some(start),
                 Outcome::Absent => return None,
                 Outcome::Hopeless(reached) => {
-                    *place = None;
                     from = reached;
+                    self.take_next_method(&data[from..]);
                 }
             }
         }
-        self.whole.find(&data[from..]).map(|index| from + index)
+    }
+
+    #[cold]
+    fn take_next_method(&mut self, data: &[u8]) {
+        let worth_sampling =
+            matches!(self.method, Method::FirstByte(_)) && data.len() >= WORTH_SAMPLING;
+        self.method = if worth_sampling {
+            Method::RarePair(RarePair::choose(self.needle, data))
+        } else {
+            Method::General(Finder::new(self.needle))
+        };
     }
 }
 
@@ -57,72 +87,96 @@ enum Outcome {
     Hopeless(usize),
 }
 
-/// A rare part of the string to look for.
-struct Probe<'n> {
-    part: Finder<'n>,
-    /// Where it is in the string.
+/// Looks, from a place on, for a part of the string that is `offset` bytes into it, and compares
+/// the string wherever the part is.
+#[inline]
+fn probe<const EARNING: isize, const COST: isize>(
+    needle: &[u8],
+    data: &[u8],
+    from: usize,
     offset: usize,
-    /// What each byte passed over earns and what each comparison costs besides its bytes.
-    earning: isize,
-    cost: isize,
+    find_part: impl Fn(&[u8]) -> Option<usize>,
+    account: &mut Account<EARNING, COST>,
+) -> Outcome {
+    let mut start = from;
+    while let Some(passed) = data.get(start + offset..).and_then(&find_part) {
+        start += passed;
+        if data[start..].starts_with(needle) {
+            return Outcome::Found(start);
+        }
+        start += 1;
+        if !account.settle(passed, needle.len()) {
+            return Outcome::Hopeless(start);
+        }
+    }
+    Outcome::Absent
+}
+
+/// Counts comparisons that fail against the bytes passed over: each byte earns something, each
+/// comparison costs something besides its bytes.
+struct Account<const EARNING: isize, const COST: isize> {
     balance: isize,
 }
 
-impl<'n> Probe<'n> {
-    /// One byte is looked for at the speed of memory, which comparisons soon spoil: then two are
-    /// better.
-    fn for_byte(needle: &'n [u8], offset: usize) -> Self {
-        Self::new(&needle[offset..offset + 1], offset, 1, 1024)
-    }
+/// One byte is looked for at the speed of memory, which comparisons soon spoil. It takes a few of
+/// them to cost as much as preparing anything better.
+type FirstByteAccount = Account<1, 1024>;
 
-    /// After two bytes comes the general algorithm, which may be slower than many comparisons.
-    fn for_two_bytes(needle: &'n [u8], offset: usize) -> Self {
-        Self::new(&needle[offset..offset + 2], offset, 4, 64)
-    }
+/// What comes after two bytes may be slower than many comparisons.
+type RarePairAccount = Account<4, 64>;
 
-    fn new(part: &'n [u8], offset: usize, earning: isize, cost: isize) -> Self {
-        Probe {
-            part: Finder::new(part),
+impl<const EARNING: isize, const COST: isize> Account<EARNING, COST> {
+    /// A comparison has failed. Whether the account allows more.
+    #[inline]
+    fn settle(&mut self, passed: usize, compared: usize) -> bool {
+        self.balance += EARNING * passed as isize - COST - compared as isize;
+        self.balance >= 0
+    }
+}
+
+/// Where a byte first occurs.
+#[inline]
+pub fn find_byte(byte: u8, data: &[u8]) -> Option<usize> {
+    let start = data.as_ptr().cast::<c_void>();
+    // SAFETY: the slice says how many bytes may be read.
+    let found = unsafe { libc::memchr(start, c_int::from(byte), data.len()) };
+    (!found.is_null()).then(|| found as usize - start as usize)
+}
+
+/// Two neighbouring bytes of the string, which begin `offset` bytes into it.
+struct RarePair<'n> {
+    bytes: Finder<'n>,
+    offset: usize,
+    account: RarePairAccount,
+}
+
+impl<'n> RarePair<'n> {
+    /// The pair that is rarest in a sample of the data.
+    fn choose(needle: &'n [u8], data: &[u8]) -> Self {
+        let counts = Counts::of(data);
+        let pairs = needle.windows(2).enumerate();
+        let rarest = pairs.min_by_key(|(_, pair)| counts.of_pair(pair));
+        let offset = rarest.map_or(0, |(offset, _)| offset);
+        RarePair {
+            bytes: Finder::new(&needle[offset..offset + 2]),
             offset,
-            earning,
-            cost,
-            balance: 4096,
+            account: Account { balance: 4096 },
         }
     }
 
-    fn find(&mut self, needle: &[u8], data: &[u8], from: usize) -> Outcome {
-        let behind = needle.len() - self.offset - self.part.needle().len();
-        let Some(end) = data.len().checked_sub(behind) else {
-            return Outcome::Absent;
-        };
-        let mut at = from + self.offset;
-        while let Some(passed) = data.get(at..end).and_then(|rest| self.part.find(rest)) {
-            let start = at + passed - self.offset;
-            if data[start..].starts_with(needle) {
-                return Outcome::Found(start);
-            }
-            at += passed + 1;
-            self.balance += self.earning * passed as isize - self.cost - needle.len() as isize;
-            if self.balance < 0 {
-                return Outcome::Hopeless(start + 1);
-            }
-        }
-        Outcome::Absent
+    fn probe(&mut self, needle: &[u8], data: &[u8], from: usize) -> Outcome {
+        let find = |places: &[u8]| self.bytes.find(places);
+        probe(needle, data, from, self.offset, find, &mut self.account)
     }
 }
 
 /// How often bytes, and pairs of them, were seen in a sample of the data.
 struct Counts {
-    bytes: [u16; 256],
-    pairs: [u16; 256],
+    bytes: [u8; 256],
+    pairs: [u8; 256],
 }
 
 impl Counts {
-    /// Pairs share counters; that makes a rare pair look frequent, never the other way round.
-    fn pair(pair: &[u8]) -> usize {
-        usize::from(pair[0].wrapping_mul(37) ^ pair[1])
-    }
-
     fn of(data: &[u8]) -> Counts {
         let mut counts = Counts {
             bytes: [0; 256],
@@ -131,32 +185,24 @@ impl Counts {
         // An odd step sees both halves of data that alternates.
         for pair in data.windows(2).step_by((data.len() / SAMPLE) | 1) {
             counts.bytes[usize::from(pair[0])] += 1;
-            counts.pairs[Counts::pair(pair)] += 1;
+            counts.pairs[Counts::index(pair)] += 1;
         }
         counts
     }
-}
 
-/// The methods that a sample of the data promises to be good. Short data is not worth a sample.
-fn choose_probes<'n>(needle: &'n [u8], data: &[u8]) -> [Option<Probe<'n>>; 2] {
-    if data.len() < 8 * SAMPLE || needle.len() < 2 {
-        return [None, None];
+    /// Pairs share counters; that makes a rare pair look frequent, never the other way round.
+    fn index(pair: &[u8]) -> usize {
+        usize::from(pair[0].wrapping_mul(37) ^ pair[1])
     }
-    let counts = Counts::of(data);
-    let byte_count = |byte: u8| counts.bytes[usize::from(byte)];
-    let rarest_pair = needle.windows(2).enumerate().min_by_key(|(_, pair)| {
-        let single = byte_count(pair[0]).min(byte_count(pair[1]));
-        (counts.pairs[Counts::pair(pair)], single)
-    });
-    let rarest_byte = needle
-        .iter()
-        .enumerate()
-        .min_by_key(|(_, &byte)| byte_count(byte));
-    let unseen_byte = rarest_byte.filter(|(_, &byte)| byte_count(byte) == 0);
-    [
-        rarest_pair.map(|(offset, _)| Probe::for_two_bytes(needle, offset)),
-        unseen_byte.map(|(offset, _)| Probe::for_byte(needle, offset)),
-    ]
+
+    /// How often a pair was seen; between equals, its rarer byte decides.
+    fn of_pair(&self, pair: &[u8]) -> (u8, u8) {
+        let byte = |byte: u8| self.bytes[usize::from(byte)];
+        (
+            self.pairs[Counts::index(pair)],
+            byte(pair[0]).min(byte(pair[1])),
+        )
+    }
 }
 
 #[cfg(test)]
@@ -169,7 +215,7 @@ mod tests {
     }
 
     fn check(needle: &[u8], data: &[u8]) {
-        let mut substring = Substring::new(needle, data);
+        let mut substring = Substring::new(needle);
         for piece in [data, &data[..data.len() / 2], &data[data.len() / 2..]] {
             assert_eq!(substring.find_in(piece), naive(needle, piece));
         }
@@ -209,7 +255,7 @@ mod tests {
         let first = vec![b'a'; 1 << 20];
         let mut needle = vec![b'b'; 50_000];
         needle[49_999] = b'c';
-        let mut substring = Substring::new(&needle, &first);
+        let mut substring = Substring::new(&needle);
         assert_eq!(substring.find_in(&first), None);
         let start = std::time::Instant::now();
         for tail in [&b"b"[..], b"bc", b"bbbbbbbc", b"c"] {

@@ -3,7 +3,9 @@
 use super::chain::{flag, ChainPtr};
 use super::chains::{Chains, Slot};
 use super::file::FileSegment;
+use super::read_room::ReadRoom;
 use super::{End, Evbuffer, Guard, Refused};
+use crate::util::{errno, set_errno};
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 
@@ -20,36 +22,71 @@ const NO_VECTOR: libc::iovec = libc::iovec {
     iov_len: 0,
 };
 
+/// The first `length` bytes of a chain's data.
+fn data_vector(chain: ChainPtr, length: usize) -> libc::iovec {
+    libc::iovec {
+        iov_base: chain.start().cast(),
+        iov_len: length,
+    }
+}
+
 fn system_result(count: isize) -> Result<usize, Refused> {
     usize::try_from(count).map_err(|_| Refused::System)
 }
 
-fn read_vectors(descriptor: c_int, vectors: &mut [libc::iovec]) -> Result<usize, Refused> {
-    // SAFETY: the vectors describe writable memory of the buffer.
-    system_result(unsafe {
-        match vectors {
-            [vector] => libc::read(descriptor, vector.iov_base, vector.iov_len),
-            _ => libc::readv(descriptor, vectors.as_ptr(), vectors.len() as c_int),
-        }
-    })
+/// What is read from or written to.
+#[derive(Clone, Copy)]
+pub enum Descriptor {
+    /// Anything.
+    Any(c_int),
+    /// A socket, for which the kernel has a shorter way. Anything else is refused with ENOTSOCK.
+    Socket(c_int),
 }
 
-fn write_vectors(descriptor: c_int, vectors: &[libc::iovec]) -> Result<usize, Refused> {
-    // SAFETY: the vectors describe data of the buffer.
-    system_result(unsafe {
-        match vectors {
-            [vector] => libc::write(descriptor, vector.iov_base, vector.iov_len),
-            _ => libc::writev(descriptor, vectors.as_ptr(), vectors.len() as c_int),
-        }
-    })
+impl Descriptor {
+    fn number(self) -> c_int {
+        let (Descriptor::Any(number) | Descriptor::Socket(number)) = self;
+        number
+    }
+
+    fn read(self, vectors: &mut [libc::iovec]) -> Result<usize, Refused> {
+        // SAFETY: the vectors describe writable memory of the buffer.
+        system_result(unsafe {
+            match (self, &*vectors) {
+                (Descriptor::Any(fd), [vector]) => libc::read(fd, vector.iov_base, vector.iov_len),
+                (Descriptor::Socket(fd), [vector]) => {
+                    libc::recv(fd, vector.iov_base, vector.iov_len, 0)
+                }
+                _ => libc::readv(self.number(), vectors.as_ptr(), vectors.len() as c_int),
+            }
+        })
+    }
+
+    fn write(self, vectors: &[libc::iovec]) -> Result<usize, Refused> {
+        // SAFETY: the vectors describe data of the buffer.
+        system_result(unsafe {
+            match (self, vectors) {
+                (Descriptor::Any(fd), [vector]) => libc::write(fd, vector.iov_base, vector.iov_len),
+                (Descriptor::Socket(fd), [vector]) => {
+                    libc::send(fd, vector.iov_base, vector.iov_len, 0)
+                }
+                _ => libc::writev(self.number(), vectors.as_ptr(), vectors.len() as c_int),
+            }
+        })
+    }
 }
 
 impl Guard {
     /// Reads up to `limit` bytes behind the data with one system call. 0 is the end of the file.
     ///
     /// Bytes go into the free space at the end and, beyond that, into a new chain that is cut to
-    /// what arrived: memory for the whole limit is held only during the call.
-    pub fn read(&self, descriptor: c_int, limit: usize) -> Result<usize, Refused> {
+    /// what arrived: no buffer holds memory for the whole limit.
+    pub fn read(
+        &self,
+        descriptor: Descriptor,
+        limit: usize,
+        room: ReadRoom,
+    ) -> Result<usize, Refused> {
         self.check_frozen(End::Back)?;
         self.check_total(limit)?;
         if limit == 0 {
@@ -60,7 +97,7 @@ impl Guard {
         let present: usize = vectors[..used].iter().map(|vector| vector.iov_len).sum();
         let mut overflow = None;
         if present < limit {
-            match ChainPtr::allocate(limit - present) {
+            match room.take(limit - present) {
                 Ok(chain) => {
                     vectors[used] = libc::iovec {
                         iov_base: chain.start().cast(),
@@ -73,41 +110,38 @@ impl Guard {
                 Err(_) => {}
             }
         }
-        let result = read_vectors(descriptor, &mut vectors[..used]);
-        self.keep_what_arrived(*result.as_ref().unwrap_or(&0), present, overflow);
+        let result = descriptor.read(&mut vectors[..used]);
+        let count = *result.as_ref().unwrap_or(&0);
+        let in_place = count.min(present);
+        if let Some(slot) = self.first_slot_with_space().filter(|_| in_place > 0) {
+            self.commit_count(slot, in_place);
+        }
+        if let Some(chain) = overflow {
+            self.keep_overflow(chain, count - in_place, room);
+        }
         if result.is_ok() {
             self.notify();
         }
         result
     }
 
-    /// Takes over `count` bytes that were read, first into `present` bytes of free space, then
-    /// into the overflow.
-    fn keep_what_arrived(&self, count: usize, present: usize, overflow: Option<ChainPtr>) {
-        let in_place = count.min(present);
-        if let Some(slot) = self.first_slot_with_space().filter(|_| in_place > 0) {
-            self.commit_count(slot, in_place);
-        }
-        let Some(chain) = overflow else { return };
-        if count == in_place {
-            // SAFETY: the address of errno is this thread's; the caller reports it.
-            let errno = unsafe { libc::__errno_location() };
-            // SAFETY: as above. The program's allocator may change it.
-            let saved = unsafe { *errno };
-            chain.release();
-            // SAFETY: as above.
-            unsafe { *errno = saved };
+    /// Takes over the `count` bytes that were read into another chain.
+    fn keep_overflow(&self, chain: ChainPtr, count: usize, room: ReadRoom) {
+        if count == 0 {
+            // The program's allocator may change it before the caller reports it.
+            let error = errno();
+            room.give_back(chain);
+            set_errno(error);
             return;
         }
-        chain.length.set(count - in_place);
-        let detached = self.insert_last(chain.shrink_to_data());
-        self.count_added(count - in_place);
+        let detached = self.insert_last(room.trim(chain, count));
+        self.count_added(count);
         detached.release();
     }
 
     /// Writes up to `limit` bytes (all, for `None`) from the front with one system call, and
     /// removes what was written.
-    pub fn write(&self, descriptor: c_int, limit: Option<usize>) -> Result<usize, Refused> {
+    pub fn write(&self, descriptor: Descriptor, limit: Option<usize>) -> Result<usize, Refused> {
         self.check_frozen(End::Front)?;
         let limit = limit.unwrap_or(usize::MAX).min(self.length.get());
         if limit == 0 {
@@ -115,7 +149,12 @@ impl Guard {
         }
         let first = self.chains().find(|chain| chain.length.get() > 0);
         let written = match first {
-            Some(chain) if chain.is(flag::SENDFILE) => send_file(descriptor, chain, limit)?,
+            Some(chain) if chain.is(flag::SENDFILE) => {
+                send_file(descriptor.number(), chain, limit)?
+            }
+            Some(chain) if chain.length.get() >= limit => {
+                descriptor.write(&[data_vector(chain, limit)])?
+            }
             _ => self.write_from_memory(descriptor, limit)?,
         };
         if written > 0 {
@@ -124,7 +163,7 @@ impl Guard {
         Ok(written)
     }
 
-    fn write_from_memory(&self, descriptor: c_int, limit: usize) -> Result<usize, Refused> {
+    fn write_from_memory(&self, descriptor: Descriptor, limit: usize) -> Result<usize, Refused> {
         let mut vectors = [NO_VECTOR; WRITE_PIECES];
         let mut used = 0;
         let mut left = limit;
@@ -136,14 +175,11 @@ impl Guard {
             if length == 0 {
                 continue;
             }
-            vectors[used] = libc::iovec {
-                iov_base: chain.start().cast(),
-                iov_len: length,
-            };
+            vectors[used] = data_vector(chain, length);
             used += 1;
             left -= length;
         }
-        write_vectors(descriptor, &vectors[..used])
+        descriptor.write(&vectors[..used])
     }
 }
 

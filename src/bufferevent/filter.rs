@@ -50,6 +50,8 @@ struct Filter {
     context: Cell<*mut c_void>,
     /// The output is being processed: what the write callback appends is not processed inside.
     writing: Cell<bool>,
+    /// For each direction: how much of what is there its function has seen when it asked for more.
+    seen: [Cell<usize>; 2],
     /// Processes from the loop what became possible without anything new coming or going. Holds a
     /// reference while it is queued.
     pass: UnsafeCell<EventCallback>,
@@ -58,6 +60,15 @@ struct Filter {
 /// A filter that is kept alive, and whose lock is held.
 #[derive(Clone, Copy)]
 struct FilterPtr(BuffereventPtr);
+
+/// What calling the function for one direction as often as is useful came to.
+#[derive(Default)]
+struct Pass {
+    /// It ever moved anything.
+    moved: bool,
+    /// It has not asked for more data, and may be called again when something is there.
+    willing: bool,
+}
 
 /// What a filter is made of.
 pub struct Parts {
@@ -153,7 +164,6 @@ impl FilterPtr {
         // A refusal was logged.
         let _ = below.enable(kind::READ | kind::WRITE);
         below.suspend(Direction::Read, suspension::FILTER_READ);
-        self.schedule_pass_if_useful();
     }
 
     /// Whether the one below is still wired to this filter.
@@ -164,12 +174,10 @@ impl FilterPtr {
             })
     }
 
-    /// Has the loop process what is there, if anything is.
+    /// Has the loop process what waits, if it can.
     fn schedule_pass_if_useful(self) {
-        let Some(below) = self.below() else { return };
-        let input = self.0.is_running(Direction::Read) && below.length(Direction::Read) > 0;
-        let output = self.0.is_running(Direction::Write) && self.0.length(Direction::Write) > 0;
-        if !input && !output {
+        let useful = |direction| self.0.is_running(direction) && self.has_news(direction);
+        if !Direction::ALL.into_iter().any(useful) {
             return;
         }
         // SAFETY: the base outlives its bufferevents; the reference keeps the entry alive.
@@ -185,12 +193,22 @@ impl FilterPtr {
         (high != 0).then(|| high.saturating_sub(below.length(Direction::Write)))
     }
 
-    /// Calls the function for one direction as often as is useful; whether it ever moved anything.
-    /// Code of the program runs; the caller has a guard.
-    fn process(self, direction: Direction, mode: FlushModeValue) -> bool {
-        let mut moved = false;
+    /// Calls the function for one direction as often as is useful. Code of the program runs; the
+    /// caller has a guard.
+    fn process(self, direction: Direction, mode: FlushModeValue) -> Pass {
+        if mode == NORMAL && !self.is_open(direction) {
+            return Pass::default();
+        }
+        let pass = self.call_function(direction, mode);
+        let left = self.pending(direction);
+        self.get().seen[direction as usize].set(if pass.willing { 0 } else { left });
+        pass
+    }
+
+    fn call_function(self, direction: Direction, mode: FlushModeValue) -> Pass {
+        let mut pass = Pass::default();
         let Some(below) = self.below() else {
-            return false;
+            return pass;
         };
         let (source, target) = match direction {
             Direction::Read => (below.input.get(), self.0.input.get()),
@@ -199,33 +217,35 @@ impl FilterPtr {
         // SAFETY: all four buffers live as long as the filter, which holds the one below.
         let lengths = || unsafe { ((*source).length(), (*target).length()) };
         // Input is only ever processed on a request, and without any the function is asked once.
-        let idle = direction == Direction::Write && !self.has_pending(direction);
-        if mode == NORMAL && (idle || !self.is_open(direction)) {
-            return false;
+        if mode == NORMAL && direction == Direction::Write && self.pending(direction) == 0 {
+            return pass;
         }
         loop {
             let before = lengths();
-            if self.filter_once(direction, source, target, mode) != OK {
-                break;
-            }
-            moved = true;
-            let more = self.has_pending(direction) && self.0.is_enabled(direction);
+            let ok = self.filter_once(direction, source, target, mode) == OK;
+            pass.moved |= ok;
             // A function that claims success without doing anything would be called for ever.
-            if !more || lengths() == before || (mode == NORMAL && !self.is_open(direction)) {
-                break;
+            pass.willing = ok && lengths() != before;
+            let more = self.pending(direction) > 0 && self.0.is_enabled(direction);
+            if !pass.willing || !more || (mode == NORMAL && !self.is_open(direction)) {
+                return pass;
             }
         }
-        moved
     }
 
-    /// Whether there is something to process.
-    fn has_pending(self, direction: Direction) -> bool {
+    /// How much there is to process.
+    fn pending(self, direction: Direction) -> usize {
         match direction {
             Direction::Read => self
                 .below()
-                .is_some_and(|below| below.length(Direction::Read) > 0),
-            Direction::Write => self.0.length(Direction::Write) > 0,
+                .map_or(0, |below| below.length(Direction::Read)),
+            Direction::Write => self.0.length(Direction::Write),
         }
+    }
+
+    /// Whether something is there but that of which the function wants more.
+    fn has_news(self, direction: Direction) -> bool {
+        self.pending(direction) > self.get().seen[direction as usize].get()
     }
 
     /// Whether the program wants a direction, and there is room for what comes of it.
@@ -263,7 +283,7 @@ impl FilterPtr {
 
     /// Processes input and tells the program. The caller has a guard.
     fn read(self, options: c_int) {
-        if self.process(Direction::Read, NORMAL) {
+        if self.process(Direction::Read, NORMAL).moved {
             // A timer only fails without memory.
             let _ = self.0.restart_timer(Direction::Read);
             self.0.trigger(Direction::Read, options);
@@ -282,13 +302,15 @@ impl FilterPtr {
             return false;
         }
         let writing = Writing(&self.get().writing);
-        let mut moved = false;
-        let mut mode_now = mode;
-        while self.process(Direction::Write, mode_now) {
-            moved = true;
+        let mut pass = self.process(Direction::Write, mode);
+        let moved = pass.moved;
+        while pass.moved {
             self.0.trigger(Direction::Write, options);
+            if !pass.willing {
+                break;
+            }
             // What the callback appended is processed as usual.
-            mode_now = NORMAL;
+            pass = self.process(Direction::Write, NORMAL);
         }
         drop(writing);
         // A timer only fails without memory.
@@ -352,16 +374,17 @@ unsafe extern "C-unwind" fn event_below(_: *mut Bufferevent, what: c_short, filt
     }
 }
 
-/// A callback of the input: where the program has taken some, what waits below may follow.
+/// A callback of the input: where the program has made room, what waits for it below may follow.
 unsafe extern "C-unwind" fn input_changed(
     _input: *mut Evbuffer,
     info: *const EvbufferCallbackInfo,
     filter: *mut c_void,
 ) {
     // SAFETY: the buffer belongs to the filter; the information is valid during the call.
-    let (taken, filter) = unsafe { ((*info).n_deleted > (*info).n_added, alive(filter)) };
-    if let Some((_guard, filter)) = filter.filter(|_| taken) {
-        if filter.has_pending(Direction::Read) {
+    let (info, filter) = unsafe { (&*info, alive(filter)) };
+    if let Some((_guard, filter)) = filter.filter(|_| info.n_deleted > info.n_added) {
+        let was_full = filter.0.is_full_with(info.orig_size);
+        if was_full && filter.has_news(Direction::Read) {
             filter.read(DEFER_CALLBACKS);
         }
     }
@@ -385,10 +408,12 @@ unsafe extern "C-unwind" fn run_pass(_entry: *mut EventCallback, filter: *mut c_
     // SAFETY: the queued entry held a reference, which becomes the guard's.
     let guard = unsafe { Guard::acquire(filter.cast()) };
     let filter = FilterPtr(*guard);
-    if filter.has_pending(Direction::Read) {
+    if filter.has_news(Direction::Read) {
         filter.read(0);
     }
-    filter.write(NORMAL, 0);
+    if filter.has_news(Direction::Write) {
+        filter.write(NORMAL, 0);
+    }
 }
 
 /// # Safety
@@ -485,7 +510,7 @@ unsafe extern "C-unwind" fn flush(
     let guard = unsafe { Guard::new(bufferevent) };
     let filter = FilterPtr(*guard);
     let mut moved = false;
-    if directions & kind::READ != 0 && filter.process(Direction::Read, mode) {
+    if directions & kind::READ != 0 && filter.process(Direction::Read, mode).moved {
         moved = true;
         // A timer only fails without memory.
         let _ = filter.0.restart_timer(Direction::Read);

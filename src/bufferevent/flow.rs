@@ -101,15 +101,23 @@ impl BuffereventPtr {
 
     /// How much may come in before the high mark is reached; `None` is any number.
     pub fn input_room(self) -> Option<usize> {
+        self.room_beside(self.length(Direction::Read))
+    }
+
+    fn room_beside(self, length: usize) -> Option<usize> {
         let high = self.marks(Direction::Read).high;
         // A mark that no buffer can reach is none.
-        (high != 0 && high <= isize::MAX as usize)
-            .then(|| high.saturating_sub(self.length(Direction::Read)))
+        (high != 0 && high <= isize::MAX as usize).then(|| high.saturating_sub(length))
     }
 
     /// Whether the input is at its high mark.
     pub fn is_input_full(self) -> bool {
         self.input_room() == Some(0)
+    }
+
+    /// Whether it would be at its high mark with that much in it.
+    pub(super) fn is_full_with(self, length: usize) -> bool {
+        self.room_beside(length) == Some(0)
     }
 }
 

@@ -188,24 +188,31 @@ impl BuffereventPtr {
 
     /// Gives a reference and the lock up; whether it was the last one. Then the loop will free
     /// the bufferevent when none of its callbacks can be running any more.
+    #[inline]
     fn release(self) -> bool {
         let references = self.references.get() - 1;
         self.references.set(references);
         let last = references == 0;
         let lock = self.lock();
         if last {
-            self.references.set(DYING);
-            self.unlink();
-            self.leave_group(limit::Resume::No);
-            self.stop_refill();
-            let [read, write] = Direction::ALL.map(|direction| self.event(direction).entry());
-            let entries = [self.deferred.get(), read.as_ptr(), write.as_ptr()];
-            // SAFETY: the base outlives its bufferevents; all three have this one as argument, and
-            // it stays until the finalizer ran.
-            unsafe { deferred::finalize_many(self.base.get(), &entries, finalize) };
+            self.end();
         }
-        lock.release();
+        lock.release_if_any();
         last
+    }
+
+    /// The last reference is gone: the loop may free the bufferevent from now on.
+    #[inline(never)]
+    fn end(self) {
+        self.references.set(DYING);
+        self.unlink();
+        self.leave_group(limit::Resume::No);
+        self.stop_refill();
+        let [read, write] = Direction::ALL.map(|direction| self.event(direction).entry());
+        let entries = [self.deferred.get(), read.as_ptr(), write.as_ptr()];
+        // SAFETY: the base outlives its bufferevents; all three have this one as argument, and it
+        // stays until the finalizer ran.
+        unsafe { deferred::finalize_many(self.base.get(), &entries, finalize) };
     }
 
     /// Gives back a bufferevent that nobody has seen yet.
@@ -213,10 +220,18 @@ impl BuffereventPtr {
     /// # Safety
     /// It was made by [`create`], and nothing refers to it any more.
     pub(super) unsafe fn discard(self) {
+        self.forget_events();
         self.free_buffers();
         self.free_lock();
         // SAFETY: the caller guarantees that this is the last use.
         unsafe { memory::free(self.allocation()) };
+    }
+
+    /// The memory of the events may become that of others, which debug mode would mistake for them.
+    fn forget_events(self) {
+        for direction in Direction::ALL {
+            debug::note_teardown(self.event(direction));
+        }
     }
 
     /// The lock is free.
@@ -248,9 +263,7 @@ unsafe extern "C-unwind" fn finalize(_entry: *mut EventCallback, argument: *mut 
         bufferevent.lock().acquire();
         let below = bufferevent.underlying();
         bufferevent.destruct();
-        for direction in Direction::ALL {
-            debug::note_teardown(bufferevent.event(direction));
-        }
+        bufferevent.forget_events();
         bufferevent.free_buffers();
         bufferevent.free_limiter();
         memory::free(bufferevent.peer.get().cast());
@@ -284,7 +297,7 @@ impl Guard {
     pub unsafe fn acquire(bufferevent: *mut Bufferevent) -> Guard {
         // SAFETY: the caller guarantees the bufferevent, which is therefore not null.
         let guard = unsafe { Guard::adopt(bufferevent) };
-        guard.lock().acquire();
+        guard.lock().acquire_if_any();
         guard
     }
 
@@ -318,6 +331,7 @@ impl Guard {
     ///
     /// # Safety
     /// `bufferevent` was not finalized yet.
+    #[inline]
     pub unsafe fn if_alive(bufferevent: *mut Bufferevent) -> Option<Guard> {
         // SAFETY: the caller guarantees the memory.
         let guard = unsafe { Guard::new(bufferevent) };

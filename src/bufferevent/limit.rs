@@ -5,7 +5,7 @@ use super::group::Group;
 use super::timeouts;
 use super::{suspension, Bufferevent, BuffereventPtr, Direction, Guard};
 use crate::base::{self, EventBase, Guard as BaseGuard};
-use crate::event::{assign, kind, state, Event, EventPtr};
+use crate::event::{assign, debug, kind, state, Event, EventPtr};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::list::{Adapter, TailLink};
 use crate::require;
@@ -98,6 +98,9 @@ impl BuffereventPtr {
 
     /// Frees what [`BuffereventPtr::require_limiter`] made.
     pub(super) fn free_limiter(self) {
+        if let Some(event) = self.limiter().and_then(Limiter::refill_event) {
+            debug::note_teardown(event);
+        }
         let limiter = self.limiter.replace(ptr::null_mut());
         // SAFETY: the block is this bufferevent's own, or null.
         unsafe { memory::free(limiter.cast()) };
@@ -130,11 +133,17 @@ impl BuffereventPtr {
     }
 
     /// How much the next read or write may move. Notices when the group is used up.
+    #[inline]
     pub fn most_to_move(self, direction: Direction) -> usize {
-        let single = self.max_single(direction) as isize;
-        let Some(limiter) = self.limiter() else {
-            return single as usize;
-        };
+        let single = self.max_single(direction);
+        match self.limiter() {
+            None => single,
+            Some(limiter) => self.limited(direction, limiter, single as isize),
+        }
+    }
+
+    #[cold]
+    fn limited(self, direction: Direction, limiter: &Limiter, single: isize) -> usize {
         let own = self.own_limit(direction).unwrap_or(isize::MAX);
         let group = limiter.group.get();
         // SAFETY: a group outlives its membership.
@@ -144,10 +153,15 @@ impl BuffereventPtr {
     }
 
     /// Counts bytes that have passed, and suspends the direction when a limit is used up.
+    #[inline]
     pub fn charge(self, direction: Direction, count: isize) {
-        let Some(limiter) = self.limiter() else {
-            return;
-        };
+        if let Some(limiter) = self.limiter() {
+            self.charge_limiter(limiter, direction, count);
+        }
+    }
+
+    #[cold]
+    fn charge_limiter(self, limiter: &Limiter, direction: Direction, count: isize) {
         if limiter.config().is_some() {
             self.charge_own(direction, count);
         }
@@ -189,6 +203,13 @@ impl BuffereventPtr {
         limiter.config.set(config);
         self.stop_refill();
         self.set_up_refill(limiter);
+        // What the limit lets through is started (again), as at the end of a limit: programs get a
+        // write callback.
+        for direction in Direction::ALL {
+            if self.own_limit(direction).is_some_and(|limit| limit > 0) {
+                self.resume(direction, suspension::BANDWIDTH);
+            }
+        }
         self.apply_own_limit();
         Ok(())
     }
@@ -231,6 +252,18 @@ impl BuffereventPtr {
             // A timer is never refused.
             let _ = timeouts::delete(event);
         }
+    }
+
+    /// Waits for the next tick in the present base, in place of another that was left.
+    pub(super) fn move_refill(self) {
+        self.stop_refill();
+        if let Some(event) = self.limiter().and_then(Limiter::refill_event) {
+            event.set_base(base::or_current(self.base.get()));
+            event
+                .entry()
+                .set_priority(self.event(Direction::Read).entry().priority());
+        }
+        self.update_refill();
     }
 
     /// What the own limit allows now; `None` without one.

@@ -119,8 +119,10 @@ mod flag {
     pub const BLOCKING_KNOWN: u16 = 0x80;
     /// It does not.
     pub const NONBLOCKING: u16 = 0x100;
+    /// The descriptor is no socket.
+    pub const NO_SOCKET: u16 = 0x200;
     /// What is known about a descriptor.
-    pub const DESCRIPTOR: u16 = CONNECTING | ESTABLISHED | BLOCKING_KNOWN | NONBLOCKING;
+    pub const DESCRIPTOR: u16 = CONNECTING | ESTABLISHED | BLOCKING_KNOWN | NONBLOCKING | NO_SOCKET;
 }
 
 /// `struct bufferevent`, of which programs see the fields up to `enabled`. Kinds of other
@@ -187,6 +189,9 @@ pub struct Bufferevent {
 }
 
 const _: () = {
+    assert!(size_of::<Watermarks>() == 16);
+    assert!(offset_of!(Watermarks, low) == 0);
+    assert!(offset_of!(Watermarks, high) == 8);
     assert!(offset_of!(Bufferevent, base) == 0);
     assert!(offset_of!(Bufferevent, operations) == 8);
     assert!(offset_of!(Bufferevent, read_event) == 16);

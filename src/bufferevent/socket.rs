@@ -6,16 +6,18 @@
 //! kernel first: the write event is made active for the next pass of the loop, as if the kernel
 //! had reported the descriptor writable then. Only when a write is refused or falls short is the
 //! event registered. So an armed write event is either registered or queued, and the program sees
-//! it pending in both cases.
+//! it pending in both cases. The timeout runs from the moment when it is armed.
 
 use super::abi::{BEV_EVENT_EOF, BEV_EVENT_ERROR};
 use super::connect::Progress;
 use super::operations::{Failed, Operations, Request, RequestData};
-use super::timeouts::{activate_later, remove_timeout};
+use super::timeouts::{activate_later, await_descriptor, remove_timeout};
 use super::{flag, lifetime, suspension, Bufferevent, BuffereventPtr, Direction, Guard};
-use crate::base::{EventBase, Guard as BaseGuard};
+use crate::base::{deferred, EventBase, Guard as BaseGuard};
 use crate::buffer::abi::{EvbufferCallbackInfo, EVBUFFER_CB_ENABLED, EVBUFFER_FLAG_DRAINS_TO_FD};
 use crate::buffer::callbacks::Function;
+use crate::buffer::read_room::ReadRoom;
+use crate::buffer::transport::Descriptor;
 use crate::buffer::{End, Evbuffer, Guard as BufferGuard, Refused};
 use crate::event::{assign, kind, state, EventCallbackFn};
 use crate::hooks::memory::OutOfMemory;
@@ -142,8 +144,7 @@ impl BuffereventPtr {
         if event.has(state::INSERTED) || !self.may_write_at_once() {
             return self.add_event(Direction::Write);
         }
-        activate_later(event, kind::WRITE);
-        Ok(())
+        activate_later(event, kind::WRITE, self.timeout(Direction::Write))
     }
 
     fn is_write_armed(self) -> bool {
@@ -167,9 +168,12 @@ impl BuffereventPtr {
             return;
         }
         self.set_frozen(Direction::Read, false);
-        // SAFETY: the buffer lives as long as the bufferevent.
-        let result = unsafe { BufferGuard::new(self.input.get()) }.read(descriptor, limit);
-        let error = errno();
+        // SAFETY: the buffer lives as long as the bufferevent, and the base longer; this is the
+        // thread of its loop, and only reads keep room there.
+        let (result, error) = self.transfer(descriptor, |descriptor| unsafe {
+            let room = ReadRoom::kept_in(EventBase::spare(self.event(Direction::Read).base()));
+            BufferGuard::new(self.input.get()).read(descriptor, limit, room)
+        });
         self.set_frozen(Direction::Read, true);
         if let Some(count) = self.accept_result(Direction::Read, result, error) {
             self.charge(Direction::Read, count as isize);
@@ -178,7 +182,7 @@ impl BuffereventPtr {
     }
 
     /// One write, if there is output, and the write callback. The caller has a guard.
-    fn write_when_ready(self) {
+    fn write_when_ready(self, what: c_short) {
         let connecting = self.has(flag::CONNECTING);
         if connecting {
             if self.finish_connecting(Direction::Write) != Progress::Made {
@@ -199,7 +203,10 @@ impl BuffereventPtr {
         if pending > 0 {
             match self.write_output(pending) {
                 Some(count) => written = count,
-                None => return,
+                None => {
+                    self.await_writability(what);
+                    return;
+                }
             }
         }
         self.keep_writing(written == pending);
@@ -213,24 +220,49 @@ impl BuffereventPtr {
         let descriptor = self.event(Direction::Write).fd();
         self.set_frozen(Direction::Write, false);
         // SAFETY: the buffer lives as long as the bufferevent.
-        let result = unsafe { BufferGuard::new(self.output.get()) }.write(descriptor, Some(limit));
-        let error = errno();
+        let (result, error) = self.transfer(descriptor, |descriptor| unsafe {
+            BufferGuard::new(self.output.get()).write(descriptor, Some(limit))
+        });
         self.set_frozen(Direction::Write, true);
-        let count = self.accept_result(Direction::Write, result, error);
-        match count {
-            Some(count) => self.charge(Direction::Write, count as isize),
-            // It would have blocked, or the direction is disabled now.
-            None => {
-                let event = self.event(Direction::Write);
-                if self.is_enabled(Direction::Write) && !event.has(state::INSERTED) {
-                    // The kernel would not have reported it ready.
-                    // SAFETY: the base of an event outlives it.
-                    unsafe { BaseGuard::lock(event.base()) }.discount_callback();
-                }
-                self.keep_writing(false);
-            }
+        let count = self.accept_result(Direction::Write, result, error)?;
+        self.charge(Direction::Write, count as isize);
+        Some(count)
+    }
+
+    /// A write came to nothing: it would have blocked, or the direction was disabled, and perhaps
+    /// enabled again by the program.
+    fn await_writability(self, what: c_short) {
+        let event = self.event(Direction::Write);
+        if !self.is_running(Direction::Write) || self.is_write_armed() {
+            return;
         }
-        count
+        // The kernel would not have reported it ready.
+        if what & kind::TIMEOUT != 0 {
+            self.time_out(Direction::Write);
+            return;
+        }
+        // SAFETY: the base of an event outlives it.
+        unsafe { BaseGuard::lock(event.base()) }.discount_callback();
+        // A refusal was logged.
+        let _ = await_descriptor(event, self.timeout(Direction::Write));
+    }
+
+    /// One read or write, as of a socket until that turns out to be wrong; its result and errno.
+    #[inline]
+    fn transfer(
+        self,
+        descriptor: c_int,
+        call: impl Fn(Descriptor) -> Result<usize, Refused>,
+    ) -> (Result<usize, Refused>, c_int) {
+        if !self.has(flag::NO_SOCKET) {
+            let result = call(Descriptor::Socket(descriptor));
+            let error = errno();
+            if result != Err(Refused::System) || error != libc::ENOTSOCK {
+                return (result, error);
+            }
+            self.set_flags(flag::NO_SOCKET);
+        }
+        (call(Descriptor::Any(descriptor)), errno())
     }
 
     /// After an attempt: goes on with the rest of the output, asking the kernel first unless all
@@ -238,7 +270,10 @@ impl BuffereventPtr {
     fn keep_writing(self, all_went: bool) {
         // A refusal was logged.
         if self.length(Direction::Write) == 0 {
-            let _ = self.delete_event(Direction::Write);
+            // In the event's callback, with the lock held: nobody else adds it meanwhile.
+            if self.event(Direction::Write).is_pending() {
+                let _ = self.delete_event(Direction::Write);
+            }
         } else if self.is_running(Direction::Write) && !self.is_write_armed() {
             let _ = if all_went {
                 self.arm_write()
@@ -250,19 +285,30 @@ impl BuffereventPtr {
 
     /// What a read or write came to: a number of bytes, nothing yet, or the end of the direction,
     /// which the program is told.
+    #[inline]
     fn accept_result(
         self,
         direction: Direction,
         result: Result<usize, Refused>,
         error: c_int,
     ) -> Option<usize> {
-        let what = match result {
-            Ok(0) => BEV_EVENT_EOF,
-            Ok(count) => {
+        match result {
+            Ok(count) if count > 0 => {
                 self.set_flags(flag::ESTABLISHED);
-                return Some(count);
+                Some(count)
             }
-            Err(Refused::System) if sockets::read_write_retriable(error) => return None,
+            Err(Refused::System) if sockets::read_write_retriable(error) => None,
+            end => {
+                self.end_direction(direction, end, error);
+                None
+            }
+        }
+    }
+
+    #[cold]
+    fn end_direction(self, direction: Direction, result: Result<usize, Refused>, error: c_int) {
+        let what = match result {
+            Ok(_) => BEV_EVENT_EOF,
             Err(_) => BEV_EVENT_ERROR,
         };
         // A refusal was logged; the direction counts as disabled.
@@ -272,7 +318,6 @@ impl BuffereventPtr {
             _ => error,
         });
         self.run_event_callback(direction.told() | what, 0);
-        None
     }
 }
 
@@ -294,7 +339,7 @@ unsafe extern "C-unwind" fn writable(_: c_int, what: c_short, argument: *mut c_v
         return;
     };
     if what != kind::TIMEOUT {
-        guard.write_when_ready();
+        guard.write_when_ready(what);
         return;
     }
     if guard.has(flag::CONNECTING) {
@@ -406,7 +451,7 @@ unsafe extern "C-unwind" fn control(
 }
 
 impl BuffereventPtr {
-    /// Moves both events, which must be idle, to another base.
+    /// Moves to another base, with all that waits for the loop. Both events must be idle.
     ///
     /// # Safety
     /// `base` is live.
@@ -418,16 +463,24 @@ impl BuffereventPtr {
         if !self.is_kind(&bufferevent_ops_socket) || !Direction::ALL.into_iter().all(idle) {
             return Err(Failed);
         }
+        // SAFETY: the caller guarantees the base.
+        let priority = unsafe { assign::middle_priority(base) };
         for direction in Direction::ALL {
             let event = self.event(direction);
             event.set_base(base);
-            // SAFETY: the caller guarantees the base.
-            event
-                .entry()
-                .set_priority(unsafe { assign::middle_priority(base) });
+            event.entry().set_priority(priority);
         }
-        self.base.set(base);
+        let left = self.base.replace(base);
+        self.requeue_callbacks(left, priority);
+        self.move_refill();
         Ok(())
+    }
+
+    /// Puts callbacks that wait for the loop of the base that was left into the queue of a
+    /// priority of the present one, like all that come after them.
+    fn requeue_callbacks(self, left: *mut EventBase, priority: u8) {
+        // SAFETY: bases outlive their bufferevents; the entry is part of this one.
+        unsafe { deferred::requeue(left, self.base.get(), self.deferred.get(), priority) };
     }
 
     /// Sets the priority of both events and of deferred callbacks.
@@ -445,8 +498,7 @@ impl BuffereventPtr {
         for direction in Direction::ALL {
             self.event(direction).entry().set_priority(priority as u8);
         }
-        // SAFETY: part of the bufferevent, whose lock is held.
-        unsafe { (*self.deferred.get()).evcb_pri = priority as u8 };
+        self.requeue_callbacks(self.base.get(), priority as u8);
         Ok(())
     }
 

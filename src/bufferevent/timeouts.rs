@@ -20,12 +20,38 @@ pub fn add(event: EventPtr, timeout: Option<timeval>) -> Result<(), Failed> {
     base.add(event, timeout.as_ref()).map_err(|_| Failed)
 }
 
-/// Makes an event active in the next pass of the loop, without a timeout.
-pub fn activate_later(event: EventPtr, result: c_short) {
+/// Makes an event active in the next pass of the loop. Its timeout runs from now on, and is not
+/// restarted by that.
+pub fn activate_later(
+    event: EventPtr,
+    result: c_short,
+    timeout: Option<timeval>,
+) -> Result<(), Failed> {
     // SAFETY: as in `add`.
     let mut base = unsafe { BaseGuard::lock(event.base()) };
-    forget_timeout(&mut base, event);
+    start_timer(&mut base, event, timeout)?;
     base.activate_event_later(event, result);
+    Ok(())
+}
+
+/// Starts the timeout of an event, or ends it, without having it wait for its descriptor.
+fn start_timer(
+    base: &mut BaseGuard,
+    event: EventPtr,
+    timeout: Option<timeval>,
+) -> Result<(), Failed> {
+    forget_timeout(base, event);
+    timeout.map_or(Ok(()), |timeout| {
+        base.add_deadline(event, timeout).map_err(|_| Failed)
+    })
+}
+
+/// Has an event wait for its descriptor too, while the timeout that was started runs on.
+pub fn await_descriptor(event: EventPtr, timeout: Option<timeval>) -> Result<(), Failed> {
+    // SAFETY: as in `add`.
+    let mut base = unsafe { BaseGuard::lock(event.base()) };
+    event.set_interval(timeout.unwrap_or(time::to_timeval(0)));
+    base.add(event, None).map_err(|_| Failed)
 }
 
 /// Ends the timeout of an event, which goes on waiting for its descriptor.
@@ -70,8 +96,13 @@ impl BuffereventPtr {
     pub fn adjust_waiting_events(self) -> Result<(), Failed> {
         let mut result = Ok(());
         for direction in Direction::ALL {
-            if self.event(direction).has(state::INSERTED) {
+            let event = self.event(direction);
+            if event.has(state::INSERTED) {
                 result = result.and(self.add_event(direction));
+            } else if event.has(state::QUEUED) {
+                // SAFETY: as in `add`.
+                let mut base = unsafe { BaseGuard::lock(event.base()) };
+                result = result.and(start_timer(&mut base, event, self.timeout(direction)));
             }
         }
         result

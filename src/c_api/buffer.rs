@@ -10,7 +10,8 @@ use crate::buffer::callbacks::{CallbackEntry as EvbufferCallbackEntry, Function}
 use crate::buffer::file::FileSegment as EvbufferFileSegment;
 use crate::buffer::line::LineEnd;
 use crate::buffer::position::Position as EvbufferPtr;
-use crate::buffer::transport::READ_LIMIT;
+use crate::buffer::read_room::ReadRoom;
+use crate::buffer::transport::{Descriptor, READ_LIMIT};
 use crate::buffer::{End, Evbuffer, Guard, Refused};
 use crate::hooks::threads::Lock;
 use libc::{iovec, off_t};
@@ -469,7 +470,7 @@ pub unsafe extern "C-unwind" fn evbuffer_drain(buf: *mut Evbuffer, len: usize) -
 #[no_mangle]
 pub unsafe extern "C-unwind" fn evbuffer_write(buffer: *mut Evbuffer, fd: EvutilSocket) -> c_int {
     // SAFETY: the caller guarantees the buffer.
-    count(unsafe { Guard::new(buffer) }.write(fd, None))
+    count(unsafe { Guard::new(buffer) }.write(Descriptor::Any(fd), None))
 }
 
 /// The same as evbuffer_write(), but at most `howmuch` bytes; negative means all.
@@ -479,8 +480,9 @@ pub unsafe extern "C-unwind" fn evbuffer_write_atmost(
     fd: EvutilSocket,
     howmuch: isize,
 ) -> c_int {
+    let limit = usize::try_from(howmuch).ok();
     // SAFETY: the caller guarantees the buffer.
-    count(unsafe { Guard::new(buffer) }.write(fd, usize::try_from(howmuch).ok()))
+    count(unsafe { Guard::new(buffer) }.write(Descriptor::Any(fd), limit))
 }
 
 /// Reads from a descriptor to the end of a buffer with one system call, at most `howmuch` bytes
@@ -498,7 +500,7 @@ pub unsafe extern "C-unwind" fn evbuffer_read(
         .unwrap_or(READ_LIMIT)
         .min(READ_LIMIT);
     // SAFETY: the caller guarantees the buffer.
-    count(unsafe { Guard::new(buffer) }.read(fd, limit))
+    count(unsafe { Guard::new(buffer) }.read(Descriptor::Any(fd), limit, ReadRoom::FRESH))
 }
 
 /// Finds the string of `len` bytes at `what`, at the position `start` or behind it; NULL is the

@@ -411,7 +411,7 @@ pub unsafe extern "C-unwind" fn event_base_once(
 }
 
 /// The event whose callback is running, or `NULL` outside of callbacks and in other threads than
-/// the loop's.
+/// the loop's. A callback that has freed its event still gets the address.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn event_base_get_running_event(base: *mut EventBase) -> *mut Event {
     // SAFETY: the caller guarantees the base.

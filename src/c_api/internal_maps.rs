@@ -86,14 +86,14 @@ pub unsafe extern "C-unwind" fn evmap_io_active_(base: *mut EventBase, fd: c_int
     unsafe { Guard::held(base) }.activate_reported(report);
 }
 
-/// What the backend keeps for a descriptor, or null.
+/// What the backend keeps for a descriptor; null when it has never had an event.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn evmap_io_get_fdinfo_(
     table: *mut Interest,
     fd: c_int,
 ) -> *mut c_void {
     // SAFETY: the caller guarantees the table.
-    let slot = unsafe { (*table).get(fd) };
+    let slot = unsafe { (*table).get(fd) }.filter(|slot| slot.generation != 0);
     slot.map_or(ptr::null_mut(), |slot| addr_of_mut!(slot.position).cast())
 }
 
@@ -250,11 +250,11 @@ pub unsafe extern "C-unwind" fn evsig_init_(base: *mut EventBase) -> c_int {
     status(unsafe { Guard::held(base) }.open_signal_pipe())
 }
 
-/// Restores all handlers, closes the pipe and frees everything of signals.
+/// Restores all handlers, closes the pipe and frees everything of signals. Takes the lock.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn evsig_dealloc_(base: *mut EventBase) {
     // SAFETY: the caller guarantees the base.
-    unsafe { Guard::held(base) }.free_signals();
+    unsafe { Guard::lock(base) }.free_signals();
 }
 
 /// Makes a base the one that receives signals.
@@ -299,19 +299,26 @@ pub struct EventOperations {
     fdinfo_len: usize,
 }
 
+const _: () = assert!(std::mem::size_of::<EventOperations>() == 64);
+
 type ChangeFn =
     unsafe extern "C-unwind" fn(*mut EventBase, c_int, c_short, c_short, *mut c_void) -> c_int;
 
 // SAFETY: constants.
 unsafe impl Sync for EventOperations {}
 
-/// Gives a base a fresh backend; null when the system refuses.
+/// Gives a base a fresh backend, which knows of no descriptor; null when the system refuses.
 unsafe extern "C-unwind" fn init<const MECHANISM: usize>(base: *mut EventBase) -> *mut c_void {
     // SAFETY: the caller guarantees the base.
     let base = &mut *unsafe { Guard::held(base) };
-    match Backend::new(Mechanism::ALL[MECHANISM], Options::default()) {
+    let options = Options {
+        shared: !base.lock.is_none(),
+        ..Options::default()
+    };
+    match Backend::new(Mechanism::ALL[MECHANISM], options) {
         Ok(backend) => {
             base.backend = backend;
+            base.interest.forget_told();
             addr_of_mut!(base.backend).cast()
         }
         Err(Refused) => ptr::null_mut(),
@@ -356,10 +363,10 @@ unsafe extern "C-unwind" fn dispatch(base: *mut EventBase, limit: *mut timeval) 
     status(guard.wait(timeout))
 }
 
-/// Takes a base its backend away.
+/// Takes a base its backend away. Takes the lock.
 unsafe extern "C-unwind" fn dealloc(base: *mut EventBase) {
     // SAFETY: the caller guarantees the base.
-    unsafe { Guard::held(base) }.backend = Backend::Closed;
+    unsafe { Guard::lock(base) }.backend = Backend::Closed;
 }
 
 const fn operations<const MECHANISM: usize>(fdinfo_len: usize) -> EventOperations {

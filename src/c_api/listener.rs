@@ -100,7 +100,8 @@ pub unsafe extern "C-unwind" fn evconnlistener_new_bind(
 /// Frees a listener; none of its callbacks begins any more. `NULL` is ignored.
 ///
 /// Its socket is closed with `LEV_OPT_CLOSE_ON_FREE`: at once, or after the callback that this is
-/// called from. Another thread than the loop's waits for a running callback.
+/// called from. In another thread than the loop's, with `LEV_OPT_THREADSAFE`, this does not wait
+/// for a callback that is running.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn evconnlistener_free(listener: *mut Evconnlistener) {
     if !listener.is_null() {
@@ -120,8 +121,8 @@ pub unsafe extern "C-unwind" fn evconnlistener_enable(listener: *mut Evconnliste
 
 /// Keeps a listener from accepting; connections wait in the kernel's queue.
 ///
-/// Another thread than the loop's waits for a running callback. Returns 0, or -1 when the backend
-/// reports an error.
+/// In another thread than the loop's this waits until a running callback has ended. Returns 0, or
+/// -1 when the backend reports an error.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn evconnlistener_disable(listener: *mut Evconnlistener) -> c_int {
     // SAFETY: the caller guarantees the listener.

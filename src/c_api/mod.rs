@@ -46,6 +46,7 @@ pub mod buffer;
 pub mod buffer_compat;
 pub mod bufferevent;
 pub mod bufferevent_compat;
+pub mod bufferevent_rate;
 pub mod event;
 pub mod event_base;
 pub mod event_compat;
@@ -97,5 +98,16 @@ unsafe fn copy_text(text: &[u8], out: *mut c_char, size: usize) {
             std::ptr::copy_nonoverlapping(text.as_ptr().cast(), out, count);
             out.add(count).write(0);
         }
+    }
+}
+
+/// Stores an answer where the caller wants it.
+///
+/// # Safety
+/// `place` is null or writable.
+unsafe fn give<T>(place: *mut T, value: T) {
+    if !place.is_null() {
+        // SAFETY: the caller guarantees the place.
+        unsafe { place.write(value) };
     }
 }

@@ -328,6 +328,9 @@ impl DebugTable {
 
     /// Whether the invariants hold.
     pub fn is_consistent(&self) -> bool {
+        if self.chains.is_null() != (self.capacity == 0) {
+            return false;
+        }
         let mut found = 0;
         for index in 0..self.capacity as usize {
             // SAFETY: chains end with null and their entries are live.
@@ -342,6 +345,6 @@ impl DebugTable {
                 }
             }
         }
-        found == self.count && self.chains.is_null() == (self.capacity == 0)
+        found == self.count
     }
 }

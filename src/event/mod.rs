@@ -257,6 +257,12 @@ impl EventPtr {
         self.events() & kinds != 0
     }
 
+    /// Whether it is in any list or queue.
+    #[inline]
+    pub fn is_pending(self) -> bool {
+        self.has(state::INSERTED | state::TIMEOUT | state::QUEUED)
+    }
+
     /// The kinds that it waits for or is active with.
     #[inline]
     pub fn pending_kinds(self) -> c_short {

@@ -3,6 +3,7 @@
 //! Every block that the library holds for a program comes from here. The hooks may refuse any
 //! request, so everything is fallible: callers report their documented error and keep what they had.
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_void};
 use std::mem::{align_of, size_of};
 use std::ops::{Deref, DerefMut};
@@ -134,6 +135,46 @@ pub fn allocate_zeroed<T>() -> Result<NonNull<T>, OutOfMemory> {
     // SAFETY: the allocator just returned that many writable bytes.
     unsafe { ptr::write_bytes(block.as_ptr(), 0, 1) };
     Ok(block)
+}
+
+/// A place for one block that is needed again and again, between its uses.
+pub struct SpareBlock(Cell<*mut c_void>);
+
+impl SpareBlock {
+    /// No block.
+    pub const fn new() -> SpareBlock {
+        SpareBlock(Cell::new(ptr::null_mut()))
+    }
+
+    /// Takes the block out; null when there is none.
+    pub fn take(&self) -> *mut c_void {
+        self.0.replace(ptr::null_mut())
+    }
+
+    /// Keeps a block, and frees the one that was kept before.
+    ///
+    /// # Safety
+    /// `block` is null or came from this module, and is the caller's to give.
+    pub unsafe fn keep(&self, block: *mut c_void) {
+        let old = self.0.replace(block);
+        if !old.is_null() {
+            // SAFETY: blocks here came from this module and nobody else knows them.
+            unsafe { free(old) };
+        }
+    }
+}
+
+impl Default for SpareBlock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for SpareBlock {
+    fn drop(&mut self) {
+        // SAFETY: as in `keep`; null is passed on.
+        unsafe { free(self.take()) };
+    }
 }
 
 /// A growable array of plain values whose memory comes from the hooks.
