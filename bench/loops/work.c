@@ -64,25 +64,25 @@ chain(int count, int active, long hops)
 static double
 chain_of_100(void)
 {
-	return chain(100, 1, 100000);
+	return chain(100, 1, 50000);
 }
 
 static double
 chain_of_1000(void)
 {
-	return chain(1000, 1, 100000);
+	return chain(1000, 1, 50000);
 }
 
 static double
 chain_with_10_active(void)
 {
-	return chain(1000, 10, 200000);
+	return chain(1000, 10, 100000);
 }
 
 static double
 chain_with_100_active(void)
 {
-	return chain(1000, 100, 300000);
+	return chain(1000, 100, 100000);
 }
 
 /* --- Timers: what a callback of the loop does with many of them. ------------------------------------ */
@@ -264,25 +264,25 @@ echo(int count, long messages, int as_streams)
 static double
 echo_10(void)
 {
-	return echo(10, 50000, 0);
+	return echo(10, 20000, 0);
 }
 
 static double
 echo_100(void)
 {
-	return echo(100, 100000, 0);
+	return echo(100, 40000, 0);
 }
 
 static double
 echo_streams_10(void)
 {
-	return echo(10, 50000, 1);
+	return echo(10, 20000, 1);
 }
 
 static double
 echo_streams_100(void)
 {
-	return echo(100, 100000, 1);
+	return echo(100, 40000, 1);
 }
 
 int
