@@ -2,14 +2,13 @@
  * bytes of heap per idle object. bench/syscalls counts the system calls of the same work. */
 #define _GNU_SOURCE
 #include "bench.h"
+#include "connections.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <malloc.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MESSAGE = 64, MOST = 50 };
+enum { MOST = 50 };
 
 static struct event_base *base;
 
@@ -30,66 +29,9 @@ wall_clock(void)
 	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
 }
 
-static double
-thread_cpu(void)
-{
-	struct timespec time;
+/* --- Echo: the server in this process, whose CPU is counted; its clients in another. ---------------- */
 
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
-
-static void
-make_connection(int ends[2])
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t length = sizeof address;
-	int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-
-	BENCH_CHECK(bind(listener, (struct sockaddr *)&address, length) == 0 && listen(listener, 1) == 0);
-	BENCH_CHECK(getsockname(listener, (struct sockaddr *)&address, &length) == 0);
-	ends[0] = socket(AF_INET, SOCK_STREAM, 0);
-	BENCH_CHECK(connect(ends[0], (struct sockaddr *)&address, length) == 0);
-	ends[1] = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-	BENCH_CHECK(ends[1] >= 0);
-	setsockopt(ends[0], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	setsockopt(ends[1], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	close(listener);
-}
-
-/* --- Echo: the server in this process, whose CPU is counted; its clients in another, which uses
- * bare sockets and no library. ------------------------------------------------------------------------ */
-
-static int connections;
-
-/* Sends a message on every connection, waits for all the answers, and so on. */
-static void
-run_clients(const int *clients, int count, long messages)
-{
-	char data[MESSAGE] = "message";
-
-	for (long left = messages; left > 0; left -= count) {
-		for (int i = 0; i < count; i++)
-			BENCH_CHECK(send(clients[i], data, sizeof data, 0) == MESSAGE);
-		for (int i = 0; i < count; i++)
-			BENCH_CHECK(recv(clients[i], data, sizeof data, MSG_WAITALL) == MESSAGE);
-	}
-}
-
-static pid_t
-start_clients(const int *clients, const int *servers, int count, long messages)
-{
-	pid_t child = fork();
-
-	BENCH_CHECK(child >= 0);
-	for (int i = 0; i < count; i++)
-		close(child ? clients[i] : servers[i]);
-	if (child == 0) {
-		run_clients(clients, count, messages);
-		_exit(0);
-	}
-	return child;
-}
+static int open_connections;
 
 static void
 echo(struct bufferevent *bev, void *arg)
@@ -104,14 +46,15 @@ end_of_client(struct bufferevent *bev, short what, void *arg)
 	(void)bev;
 	(void)arg;
 	BENCH_CHECK(what & BEV_EVENT_EOF);
-	if (--connections == 0)
+	if (--open_connections == 0)
 		event_base_loopbreak(base);
 }
 
 static double
 echo_cpu(int count, long messages)
 {
-	int clients[MOST], servers[MOST], status;
+	struct clients clients = {.count = count, .messages = messages};
+	int servers[MOST], status;
 	struct bufferevent *bevs[MOST];
 	pid_t child;
 	double start, used;
@@ -120,11 +63,11 @@ echo_cpu(int count, long messages)
 		int ends[2];
 
 		make_connection(ends);
-		clients[i] = ends[0];
+		clients.fds[i] = ends[0];
 		servers[i] = ends[1];
 	}
-	child = start_clients(clients, servers, count, messages);
-	connections = count;
+	child = start_clients(&clients, servers);
+	open_connections = count;
 	base = event_base_new();
 	for (int i = 0; i < count; i++) {
 		bevs[i] = bufferevent_socket_new(base, servers[i], BEV_OPT_CLOSE_ON_FREE);
@@ -175,7 +118,7 @@ take_connection(struct evconnlistener *listener, evutil_socket_t fd, struct sock
 	(void)arg;
 	bufferevent_setcb(bev, echo, NULL, end_of_client, NULL);
 	bufferevent_free(bev);
-	if (--connections == 0)
+	if (--open_connections == 0)
 		event_base_loopbreak(base);
 }
 
@@ -217,7 +160,7 @@ accept_cpu(void)
 		connect_in_bursts(&address, length);
 		_exit(0);
 	}
-	connections = CONNECTIONS;
+	open_connections = CONNECTIONS;
 	base = event_base_new();
 	listener = evconnlistener_new(base, take_connection, NULL, LEV_OPT_CLOSE_ON_FREE, 0, bound);
 	used = thread_cpu();

@@ -27,17 +27,20 @@ pub fn activate_later(
     result: c_short,
     timeout: Option<timeval>,
 ) -> Result<(), Failed> {
-    start_timer(event, timeout)?;
     // SAFETY: as in `add`.
-    unsafe { BaseGuard::lock(event.base()) }.activate_event_later(event, result);
+    let mut base = unsafe { BaseGuard::lock(event.base()) };
+    start_timer(&mut base, event, timeout)?;
+    base.activate_event_later(event, result);
     Ok(())
 }
 
 /// Starts the timeout of an event, or ends it, without having it wait for its descriptor.
-fn start_timer(event: EventPtr, timeout: Option<timeval>) -> Result<(), Failed> {
-    // SAFETY: as in `add`.
-    let mut base = unsafe { BaseGuard::lock(event.base()) };
-    forget_timeout(&mut base, event);
+fn start_timer(
+    base: &mut BaseGuard,
+    event: EventPtr,
+    timeout: Option<timeval>,
+) -> Result<(), Failed> {
+    forget_timeout(base, event);
     timeout.map_or(Ok(()), |timeout| {
         base.add_deadline(event, timeout).map_err(|_| Failed)
     })
@@ -97,7 +100,9 @@ impl BuffereventPtr {
             if event.has(state::INSERTED) {
                 result = result.and(self.add_event(direction));
             } else if event.has(state::QUEUED) {
-                result = result.and(start_timer(event, self.timeout(direction)));
+                // SAFETY: as in `add`.
+                let mut base = unsafe { BaseGuard::lock(event.base()) };
+                result = result.and(start_timer(&mut base, event, self.timeout(direction)));
             }
         }
         result

@@ -2,7 +2,6 @@
 
 use crate::base::EventBase;
 use crate::list::{ListLink, TailLink};
-use crate::timers::Microseconds;
 use std::ffi::{c_int, c_short, c_void};
 use std::mem::{offset_of, size_of};
 
@@ -36,26 +35,14 @@ pub struct EventCallback {
     pub evcb_arg: *mut c_void,
 }
 
-/// What the timer heap keeps in an event. C sees an index and, behind it, padding and links that
-/// only common timeouts use.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct HeapPlace {
-    /// The event's number in the heap; all ones (`min_heap_idx` is -1): it is not in the heap.
-    pub slot: u32,
-    /// When the deadline was set: counts such times.
-    pub order: u32,
-    /// When the event is due.
-    pub deadline: Microseconds,
-}
-
-/// Place among the timers: links of a common-timeout list, or a place in the heap.
+/// Place among the timers: links of a common-timeout list, or a number in the heap (all ones, -1 in
+/// C: none).
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(missing_docs)]
 pub union TimeoutPosition {
     pub ev_next_with_common_timeout: TailLink<Event>,
-    pub heap: HeapPlace,
+    pub min_heap_idx: u32,
 }
 
 /// What an event on a descriptor keeps: its place in the descriptor's list, its repeat interval.
@@ -123,7 +110,7 @@ const _: () = {
     assert!(size_of::<Event>() == 128);
     assert!(offset_of!(Event, ev_evcallback) == 0);
     assert!(offset_of!(Event, ev_timeout_pos.ev_next_with_common_timeout) == 40);
-    assert!(offset_of!(Event, ev_timeout_pos.heap.slot) == 40);
+    assert!(offset_of!(Event, ev_timeout_pos.min_heap_idx) == 40);
     assert!(offset_of!(Event, ev_fd) == 56);
     assert!(offset_of!(Event, ev_base) == 64);
     assert!(offset_of!(Event, ev_.ev_io.ev_io_next) == 72);

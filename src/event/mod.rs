@@ -5,8 +5,8 @@ pub mod debug;
 
 use crate::base::EventBase;
 pub use crate::c_api::event_struct::{
-    CallbackFunction, Event, EventCallback, EventCallbackFn, EventFinalizeFn, HeapPlace,
-    Registration, SelfCallbackFn,
+    CallbackFunction, Event, EventCallback, EventCallbackFn, EventFinalizeFn, Registration,
+    SelfCallbackFn,
 };
 use crate::list::{Adapter, ListLink, TailLink};
 use std::ffi::{c_int, c_short, c_void};
@@ -314,25 +314,24 @@ impl EventPtr {
         }
     }
 
-    /// Place in the timer heap.
+    /// Number in the timer heap.
     #[inline]
-    pub fn heap_place(self) -> HeapPlace {
+    pub fn heap_slot(self) -> u32 {
         // SAFETY: as for `interval`.
-        unsafe { (*self.as_ptr()).ev_timeout_pos.heap }
+        unsafe { (*self.as_ptr()).ev_timeout_pos.min_heap_idx }
     }
 
-    /// Stores the place in the timer heap.
+    /// Stores the number in the timer heap.
     #[inline]
-    pub fn set_heap_place(self, place: HeapPlace) {
+    pub fn set_heap_slot(self, slot: u32) {
         // SAFETY: as for `interval`.
-        unsafe { (*self.as_ptr()).ev_timeout_pos.heap = place }
+        unsafe { (*self.as_ptr()).ev_timeout_pos.min_heap_idx = slot }
     }
 
     /// The event is not in the timer heap.
     #[inline]
-    pub fn clear_heap_place(self) {
-        // SAFETY: as for `interval`.
-        unsafe { (*self.as_ptr()).ev_timeout_pos.heap.slot = u32::MAX }
+    pub fn clear_heap_slot(self) {
+        self.set_heap_slot(u32::MAX);
     }
 }
 

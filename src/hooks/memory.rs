@@ -226,10 +226,17 @@ impl<T: Copy> Array<T> {
     /// Appends a value, or changes nothing.
     pub fn try_push(&mut self, value: T) -> Result<(), OutOfMemory> {
         self.try_reserve(1)?;
-        // SAFETY: `length` is below `capacity` after the reservation.
+        self.push_reserved(value);
+        Ok(())
+    }
+
+    /// Appends a value for which [`Array::try_reserve`] has made room.
+    #[inline]
+    pub fn push_reserved(&mut self, value: T) {
+        assert!(self.length < self.capacity);
+        // SAFETY: there is room behind the last element.
         unsafe { self.start.as_ptr().add(self.length).write(value) };
         self.length += 1;
-        Ok(())
     }
 
     /// Lengthens the array to `length` elements with copies of `value`, or changes nothing.

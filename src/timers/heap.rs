@@ -1,16 +1,12 @@
 //! The timer heap: four children a node, the deadlines in the array itself, so that moving through
 //! it reads no event. Events with equal deadlines come out in the order they went in.
 //!
-//! Two things keep it away from the memory of the events, which is large and scattered:
-//!
-//! - An event has a *slot*, a number that stays while it is in the heap, and a table of the slots
-//!   says where its node is now. A node that moves changes the small table, not its event.
-//! - A timer that is put off, as that of a busy connection is again and again, does not move. Its
-//!   node keeps the earlier deadline and gets the true one, which the event knows, as soon as it
-//!   has come to the root.
+//! Nor does it write to one: the memory of the events is large and scattered. An event only knows its
+//! *slot*, a number that stays while it is in the heap, and a small table says where the node of each
+//! slot is now.
 
 use super::Microseconds;
-use crate::event::{EventPtr, HeapPlace};
+use crate::event::EventPtr;
 use crate::hooks::memory::{Array, OutOfMemory};
 
 /// An element of the heap. Compared by deadline, then by the order of insertion.
@@ -31,11 +27,6 @@ impl Node {
     }
 
     #[inline]
-    fn order(self) -> u32 {
-        (self.order_and_slot >> 32) as u32
-    }
-
-    #[inline]
     fn slot(self) -> u32 {
         self.order_and_slot as u32
     }
@@ -49,15 +40,13 @@ impl Node {
 }
 
 /// Invariants: no node is before its parent. `positions` says of the slot of every node where that
-/// is, `events` whose it is, and the [`HeapPlace`] of that event names the slot. No node is due
-/// later than its event, and the root is due when its event is. The slots that no node has are a
-/// list through `positions`. The three arrays have the same length; the nodes are the first
-/// `length` of theirs.
+/// is, and `events` whose it is; that event knows the slot. The slots that no node has any more are
+/// a list through `positions`. Each array has room for `room` elements.
 pub struct Heap {
     nodes: Array<Node>,
     positions: Array<u32>,
-    events: Array<Option<EventPtr>>,
-    length: usize,
+    events: Array<EventPtr>,
+    room: usize,
     free_slot: u32,
     // Counts insertions. It wraps, and then timers with equal deadlines may come out of order.
     order: u32,
@@ -73,7 +62,7 @@ impl Heap {
             nodes: Array::new(),
             positions: Array::new(),
             events: Array::new(),
-            length: 0,
+            room: 0,
             free_slot: NO_SLOT,
             order: 0,
         }
@@ -81,83 +70,81 @@ impl Heap {
 
     /// How many events are in the heap.
     pub fn len(&self) -> usize {
-        self.length
+        self.nodes.len()
     }
 
     /// Whether there is no timer.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.length == 0
+        self.nodes.is_empty()
     }
 
     /// The events in the order of the array, which is not sorted.
     pub fn get(&self, index: usize) -> Option<EventPtr> {
-        self.nodes[..self.length]
-            .get(index)
-            .and_then(|node| self.event_of(*node))
+        self.nodes.get(index).map(|node| self.event_of(node))
     }
 
     /// The event that is due first, and its deadline.
     #[inline]
     pub fn first(&self) -> Option<(Microseconds, EventPtr)> {
-        let root = self.root()?;
-        Some((root.deadline, self.event_of(root)?))
+        let root = self.nodes.first()?;
+        Some((root.deadline, self.event_of(root)))
     }
 
     /// Whether an event in the heap is due first.
-    #[inline]
     pub fn is_first(&self, event: EventPtr) -> bool {
-        self.root()
-            .is_some_and(|root| root.slot() == event.heap_place().slot)
+        let root = self.nodes.first();
+        root.is_some_and(|root| root.slot() == event.heap_slot())
     }
 
     #[inline]
-    fn root(&self) -> Option<Node> {
-        // SAFETY: there is a node.
-        (self.length > 0).then(|| unsafe { self.node(0) })
-    }
-
-    #[inline]
-    fn event_of(&self, node: Node) -> Option<EventPtr> {
-        // SAFETY: slots of nodes are in the table.
-        unsafe { *self.events.get_unchecked(node.slot() as usize) }
+    fn event_of(&self, node: &Node) -> EventPtr {
+        self.events[node.slot() as usize]
     }
 
     /// Makes room for one insertion.
     #[inline]
     pub fn try_reserve(&mut self) -> Result<(), OutOfMemory> {
-        if self.length < self.positions.len() {
+        if self.nodes.len() < self.room {
             Ok(())
         } else {
             self.grow()
         }
     }
 
-    /// Doubles the slots, or changes nothing.
     #[cold]
     fn grow(&mut self) -> Result<(), OutOfMemory> {
-        let old = self.positions.len();
-        let new = (old * 2).max(8);
-        if new >= NO_SLOT as usize {
+        let room = (self.room * 2).max(8);
+        if room >= NO_SLOT as usize {
             return Err(OutOfMemory);
         }
-        self.nodes.try_reserve(new - old)?;
-        self.events.try_reserve(new - old)?;
-        self.positions.try_extend_to(new, NO_SLOT)?;
-        // There is memory for these.
-        self.nodes.try_extend_to(new, Node::new(0, 0, NO_SLOT))?;
-        self.events.try_extend_to(new, None)?;
-        for slot in (old..new).rev() {
-            self.give_up(slot as u32);
-        }
+        self.nodes.try_reserve(room - self.nodes.len())?;
+        self.positions.try_reserve(room - self.positions.len())?;
+        self.events.try_reserve(room - self.events.len())?;
+        self.room = room;
         Ok(())
     }
 
-    /// Puts a slot on the list of those that no node has.
+    /// A slot for an event.
     #[inline]
-    fn give_up(&mut self, slot: u32) {
-        self.positions[slot as usize] = self.free_slot;
+    fn take_slot(&mut self, event: EventPtr) -> u32 {
+        let slot = self.free_slot;
+        if slot == NO_SLOT {
+            self.positions.push_reserved(NO_SLOT);
+            self.events.push_reserved(event);
+            return self.events.len() as u32 - 1;
+        }
+        self.free_slot = self.positions[slot as usize];
+        self.events[slot as usize] = event;
+        slot
+    }
+
+    /// Gives a slot back; where its node was.
+    #[inline]
+    fn give_up(&mut self, slot: u32) -> usize {
+        let position = std::mem::replace(&mut self.positions[slot as usize], self.free_slot);
         self.free_slot = slot;
+        position as usize
     }
 
     #[inline]
@@ -169,118 +156,58 @@ impl Heap {
     /// Adds an event that is not in the heap, for which room was made; whether it is due first.
     #[inline]
     pub fn insert(&mut self, event: EventPtr, deadline: Microseconds) -> bool {
-        assert!(self.length < self.positions.len());
-        let (slot, order) = (self.free_slot, self.next_order());
-        // SAFETY: there are more slots than nodes, so the list of the others has one.
-        unsafe {
-            self.free_slot = *self.positions.get_unchecked(slot as usize);
-            *self.events.get_unchecked_mut(slot as usize) = Some(event);
-        }
-        event.set_heap_place(HeapPlace {
-            slot,
-            order,
-            deadline,
-        });
-        self.length += 1;
-        self.sift_up(self.length - 1, Node::new(deadline, order, slot)) == 0
+        let slot = self.take_slot(event);
+        event.set_heap_slot(slot);
+        let node = Node::new(deadline, self.next_order(), slot);
+        self.nodes.push_reserved(node);
+        self.sift_up(self.nodes.len() - 1, node) == 0
     }
 
     /// Gives an event in the heap another deadline, as if it were removed and inserted; whether it
     /// is due first.
     #[inline]
     pub fn change(&mut self, event: EventPtr, deadline: Microseconds) -> bool {
-        let old = event.heap_place();
-        let new = HeapPlace {
-            slot: old.slot,
-            order: self.next_order(),
-            deadline,
-        };
-        event.set_heap_place(new);
-        if deadline < old.deadline {
-            self.move_forward(Node::new(deadline, new.order, new.slot))
-        } else {
-            self.is_first(event) && self.put_off_root(event)
-        }
-    }
-
-    /// The event at the root is due later than it was; whether it still is the first.
-    #[inline(never)]
-    fn put_off_root(&mut self, event: EventPtr) -> bool {
-        self.refresh_root();
-        self.is_first(event)
-    }
-
-    /// Stores a node if it is before the one that its slot has; whether it is the root.
-    #[inline(never)]
-    fn move_forward(&mut self, node: Node) -> bool {
-        let position = self.positions[node.slot() as usize] as usize;
-        node.before(self.nodes[position]) && self.sift_up(position, node) == 0
+        let slot = event.heap_slot();
+        let position = self.positions[slot as usize] as usize;
+        assert!(position < self.nodes.len());
+        let node = Node::new(deadline, self.next_order(), slot);
+        self.settle(position, node) == 0
     }
 
     /// Takes an event out; whether it was due first.
     #[inline]
     pub fn remove(&mut self, event: EventPtr) -> bool {
-        let slot = event.heap_place().slot;
-        let position = self.positions[slot as usize] as usize;
-        self.give_up(slot);
-        event.clear_heap_place();
-        self.length = self.length.saturating_sub(1);
-        if position == 0 {
-            self.replace_root();
-            return true;
-        }
-        if position < self.length {
-            self.fill(position);
-        }
-        false
-    }
-
-    /// Moves the node behind the last one to the root, which is free, or where it belongs.
-    #[inline(never)]
-    fn replace_root(&mut self) {
-        if self.length > 0 {
-            self.sift_down(0, self.nodes[self.length]);
-            self.refresh_root();
-        }
-    }
-
-    /// Moves the node behind the last one to a free place below the root, or where it belongs.
-    #[inline(never)]
-    fn fill(&mut self, position: usize) {
-        let node = self.nodes[self.length];
-        let is_leaf = position * CHILDREN + 1 >= self.length;
-        if is_leaf || node.before(self.nodes[(position - 1) / CHILDREN]) {
-            self.sift_up(position, node);
-        } else {
-            self.sift_down(position, node);
-        }
-    }
-
-    /// Lets nodes go from the root whose events were put off, until one is due as it says.
-    #[inline(never)]
-    fn refresh_root(&mut self) {
-        while let Some((root, event)) = self
-            .root()
-            .and_then(|root| Some((root, self.event_of(root)?)))
-        {
-            let place = event.heap_place();
-            if (place.deadline, place.order) == (root.deadline, root.order()) {
-                break;
+        let position = self.give_up(event.heap_slot());
+        event.clear_heap_slot();
+        if let Some(last) = self.nodes.pop() {
+            if position < self.nodes.len() {
+                self.settle(position, last);
             }
-            self.sift_down(0, Node::new(place.deadline, place.order, root.slot()));
         }
+        position == 0
+    }
+
+    /// Stores `node` in the place `position`, or above or below it; where it is then.
+    #[inline(never)]
+    fn settle(&mut self, position: usize, node: Node) -> usize {
+        debug_assert!(position < self.nodes.len());
+        let risen = self.sift_up(position, node);
+        let has_children = position * CHILDREN + 1 < self.nodes.len();
+        if risen == position && has_children {
+            return self.sift_down(position, node);
+        }
+        risen
     }
 
     /// Stores `node` in the place `position` or above; where it is then.
     #[inline]
     fn sift_up(&mut self, mut position: usize, node: Node) -> usize {
-        debug_assert!(position < self.length);
-        // SAFETY: all callers have a position below the length, and a parent's position is below its
-        // child's.
+        debug_assert!(position < self.nodes.len());
+        // SAFETY: all callers have made sure of the position, and parents stand before children.
         unsafe {
             while position > 0 {
                 let parent = (position - 1) / CHILDREN;
-                let above = self.node(parent);
+                let above = *self.nodes.get_unchecked(parent);
                 if !node.before(above) {
                     break;
                 }
@@ -292,13 +219,15 @@ impl Heap {
         position
     }
 
-    /// Stores `node` in the place `position` or below.
-    fn sift_down(&mut self, mut position: usize, node: Node) {
-        debug_assert!(position < self.length);
+    /// Stores `node` in the place `position` or below; where it is then. Apart from `settle`, which
+    /// most nodes, being leaves, leave without it.
+    #[inline(never)]
+    fn sift_down(&mut self, mut position: usize, node: Node) -> usize {
+        debug_assert!(position < self.nodes.len());
         // SAFETY: as in `sift_up`; `least_child` returns positions of nodes.
         unsafe {
             while let Some(least) = self.least_child(position) {
-                let below = self.node(least);
+                let below = *self.nodes.get_unchecked(least);
                 if !below.before(node) {
                     break;
                 }
@@ -307,13 +236,14 @@ impl Heap {
             }
             self.place(position, node);
         }
+        position
     }
 
     /// Where the child of a node is that is before the others.
     #[inline]
     fn least_child(&self, position: usize) -> Option<usize> {
         let first = position * CHILDREN + 1;
-        let rest = self.nodes.get(first..self.length)?;
+        let rest = self.nodes.get(first..)?;
         let lesser = |one: usize, other: usize| match rest[other].before(rest[one]) {
             true => other,
             false => one,
@@ -327,15 +257,7 @@ impl Heap {
     }
 
     /// # Safety
-    /// There is a node at the position.
-    #[inline]
-    unsafe fn node(&self, position: usize) -> Node {
-        // SAFETY: the caller guarantees the position.
-        unsafe { *self.nodes.get_unchecked(position) }
-    }
-
-    /// # Safety
-    /// There is a place for a node at the position, and the node comes from this heap.
+    /// The position is below the length, and the node comes from this heap.
     #[inline]
     unsafe fn place(&mut self, position: usize, node: Node) {
         // SAFETY: the caller guarantees the position; slots of nodes are in the table.
@@ -354,23 +276,16 @@ impl Heap {
             free += 1;
         }
         slot == NO_SLOT
-            && free + self.length == self.positions.len()
-            && (0..self.length).all(|position| self.node_is_consistent(position))
+            && free + self.nodes.len() == self.positions.len()
+            && (0..self.nodes.len()).all(|position| self.node_is_consistent(position))
     }
 
     fn node_is_consistent(&self, position: usize) -> bool {
         let node = self.nodes[position];
-        let Some(place) = self.event_of(node).map(EventPtr::heap_place) else {
-            return false;
-        };
-        let true_node = Node::new(place.deadline, place.order, place.slot);
         let in_order = position == 0 || !node.before(self.nodes[(position - 1) / CHILDREN]);
-        let up_to_date = !true_node.before(node) && !node.before(true_node);
-        self.positions[node.slot() as usize] as usize == position
-            && place.slot == node.slot()
-            && in_order
-            && place.deadline >= node.deadline
-            && (position > 0 || up_to_date)
+        in_order
+            && self.positions[node.slot() as usize] as usize == position
+            && self.event_of(&node).heap_slot() == node.slot()
     }
 }
 
@@ -427,7 +342,7 @@ mod tests {
                     heap.remove(events[which]);
                     model.remove(&key);
                     keys[which] = None;
-                    assert_eq!(events[which].heap_place().slot, NO_SLOT);
+                    assert_eq!(events[which].heap_slot(), NO_SLOT);
                 }
                 old => {
                     match old {
