@@ -34,8 +34,9 @@ PACKAGES := binutils gcc libc6-dev pkg-config python3
 REFERENCE := 'libevent-dev>=2.1.12-stable-8+deb12u1'
 TEST_PACKAGES := abigail-tools g++ libssl-dev $(REFERENCE) strace
 # The stock programs that run on our library, their clients, and what they need around them.
-PROGRAM_PACKAGES := bind9-dnsutils curl iproute2 links2 lldpd memcached ocproxy openmpi-bin pgbouncer \
-	postgresql redis-server redsocks scanssh tmux unbound webdis
+PROGRAM_PACKAGES := bind9-dnsutils curl fstrm-bin gearman-job-server gearman-tools iproute2 links2 lldpd \
+	lua-event lua5.4 memcached ocproxy openmpi-bin pgbouncer postgresql redis-server redsocks \
+	remctl-server scanssh tmux unbound webdis
 
 .PHONY: all shared libraries headers run check check-long with-address with-thread bench tables \
 	install uninstall clean FORCE
@@ -145,6 +146,7 @@ $(BUILD)/bench/loops/%: bench/loops/work.c bench/loops/%.c bench/loops/work.h $(
 LINK_libevent := -levent
 LINK_libev := -lev
 LINK_libuv := -luv
+.PRECIOUS: $(BUILD)/bench/% $(BUILD)/bench/loops/%
 
 bench-%: $(BUILD)/bench/%
 	bench/run $<

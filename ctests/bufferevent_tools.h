@@ -210,6 +210,21 @@ make_connection(int family, int ends[2])
 	close(listener);
 }
 
+/* A bufferevent on one end of a connection on which data has passed already. */
+OBSERVE_ struct bufferevent *
+make_used_connection(int ends[2], int options, struct traced *traced)
+{
+	struct bufferevent *bev;
+
+	make_connection(0, ends);
+	bev = make_bufferevent(ends[0], options, traced);
+	bufferevent_enable(bev, EV_READ);
+	send_all(ends[1], "x", 1);
+	settle();
+	CHECK_EQUAL(traced->reads, 1);
+	return bev;
+}
+
 /* Closes a TCP connection with a reset. */
 OBSERVE_ void
 reset_connection(int fd)

@@ -1,7 +1,6 @@
 /* Listeners: what is accepted, with which properties, and what every function does. */
 #include "listener_tools.h"
 
-static struct event_base *base;
 
 static void
 make_base(void)

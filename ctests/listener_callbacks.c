@@ -1,30 +1,7 @@
 /* Listeners: what their callbacks may do. */
 #include "listener_tools.h"
 
-static struct event_base *base;
-static struct evconnlistener *listener;
-static int clients[5];
 static int errors;
-
-static void
-make_listener(unsigned flags, evconnlistener_cb callback)
-{
-	union any_address address;
-	int length = abstract_address("callbacks", &address);
-
-	base = event_base_new();
-	listener = evconnlistener_new_bind(base, callback, NULL, flags, -1, &address.any, length);
-	CHECK(listener);
-}
-
-static void
-connect_clients(void)
-{
-	int i;
-
-	for (i = 0; i < 5; i++)
-		clients[i] = connect_to(evconnlistener_get_fd(listener));
-}
 
 static int
 clients_gone(void)

@@ -5,11 +5,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
-static struct event_base *base;
-static struct evconnlistener *listener;
-
 static void
-make_listener(int family, evconnlistener_cb callback)
+make_listener_in(int family, evconnlistener_cb callback)
 {
 	union any_address address;
 	int length = family == AF_UNIX ? abstract_address("limits", &address) : loopback_address(family, &address);
@@ -40,7 +37,7 @@ burst(int family)
 	enum { BATCH = 250 };
 	int clients[BATCH], sent, i, answer, fd;
 
-	make_listener(family, read_number);
+	make_listener_in(family, read_number);
 	fd = evconnlistener_get_fd(listener);
 	for (sent = 0; sent < 5000; sent += BATCH) {
 		for (i = 0; i < BATCH; i++) {
@@ -143,7 +140,7 @@ DIFFERENCE(recovers_from_lack_of_descriptors, EVERY_BACKEND, "The loop turns wit
 	long long begun;
 	int before;
 
-	make_listener(AF_UNIX, keep);
+	make_listener_in(AF_UNIX, keep);
 	evconnlistener_set_error_cb(listener, print_error);
 	connect_waiting();
 	use_up_descriptors(2);
@@ -181,7 +178,7 @@ count_messages(int severity, const char *message)
 
 DIFFERENCE(one_warning_for_lack_of_descriptors, ONE_BACKEND, "A warning is logged each time the loop turns")
 {
-	make_listener(AF_UNIX, keep);
+	make_listener_in(AF_UNIX, keep);
 	event_set_log_callback(count_messages);
 	connect_waiting();
 	use_up_descriptors(0);
@@ -218,7 +215,7 @@ close_kept_and_enable(evutil_socket_t fd, short what, void *arg)
 /* What programs do about it themselves. */
 CASE(programs_that_pause_themselves, EVERY_BACKEND)
 {
-	make_listener(AF_UNIX, keep);
+	make_listener_in(AF_UNIX, keep);
 	enable_again = evtimer_new(base, close_kept_and_enable, NULL);
 	evconnlistener_set_error_cb(listener, disable_for_a_while);
 	connect_waiting();
@@ -241,7 +238,7 @@ leave_loop(struct evconnlistener *self, void *arg)
 
 CASE(loop_left_for_lack_of_descriptors, EVERY_BACKEND)
 {
-	make_listener(AF_UNIX, keep);
+	make_listener_in(AF_UNIX, keep);
 	evconnlistener_set_error_cb(listener, leave_loop);
 	connect_waiting();
 	use_up_descriptors(0);
@@ -253,7 +250,7 @@ CASE(loop_left_for_lack_of_descriptors, EVERY_BACKEND)
 
 CASE(disabled_without_descriptors, EVERY_BACKEND)
 {
-	make_listener(AF_UNIX, keep);
+	make_listener_in(AF_UNIX, keep);
 	evconnlistener_set_error_cb(listener, print_error);
 	connect_waiting();
 	use_up_descriptors(0);

@@ -9,30 +9,6 @@
 /* Exported by the library. */
 extern struct evthread_lock_callbacks evthread_lock_fns_;
 
-static struct event_base *base;
-static struct evconnlistener *listener;
-static int clients[5];
-
-static void
-make_listener(unsigned flags, evconnlistener_cb callback)
-{
-	union any_address address;
-	int length = abstract_address("threads", &address);
-
-	base = event_base_new();
-	listener = evconnlistener_new_bind(base, callback, NULL, flags, -1, &address.any, length);
-	CHECK(listener);
-}
-
-static void
-connect_clients(void)
-{
-	int i;
-
-	for (i = 0; i < 5; i++)
-		clients[i] = connect_to(evconnlistener_get_fd(listener));
-}
-
 static sem_t in_callback;
 static int stopped, late;
 

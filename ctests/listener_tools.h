@@ -36,6 +36,31 @@ connect_to(int fd)
 	return client;
 }
 
+static struct event_base *base __attribute__((unused));
+static struct evconnlistener *listener __attribute__((unused));
+static int clients[5] __attribute__((unused));
+
+/* A base with a listener. */
+OBSERVE_ void
+make_listener(unsigned flags, evconnlistener_cb callback)
+{
+	union any_address address;
+	int length = abstract_address("listener", &address);
+
+	base = event_base_new();
+	listener = evconnlistener_new_bind(base, callback, NULL, flags, -1, &address.any, length);
+	CHECK(listener);
+}
+
+OBSERVE_ void
+connect_clients(void)
+{
+	int i;
+
+	for (i = 0; i < 5; i++)
+		clients[i] = connect_to(evconnlistener_get_fd(listener));
+}
+
 OBSERVE_ int
 socket_option(int fd, int level, int option)
 {

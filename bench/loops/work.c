@@ -2,8 +2,8 @@
  * the loop's thread keeps a processor busy, in the kernel too, for each operation. */
 #include "work.h"
 
-#include <pthread.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 enum { MOST_CHANNELS = 1000, MANY = 100000, EXPIRING = 20000 };
 
@@ -210,9 +210,7 @@ expiring(void)
 	return cpu_of_run(EXPIRING);
 }
 
-/* --- Echo: the loop serves many connections; a thread plays the clients. ---------------------------- */
-
-static struct clients clients;
+/* --- Echo: the loop serves many connections; the clients are in another process. --------------------- */
 
 static void
 send_back(struct channel *channel)
@@ -239,25 +237,29 @@ connection_ended(void)
 static double
 echo(int count, long messages, int as_streams)
 {
-	pthread_t thread;
+	struct clients clients = {.count = count, .messages = messages};
+	int servers[MOST_CLIENTS], status;
+	pid_t child;
 	double cpu;
 
-	clients = (struct clients){.count = count, .messages = messages};
 	for (int i = 0; i < count; i++) {
 		int ends[2];
 
 		make_connection(ends);
 		clients.fds[i] = ends[0];
-		channels[i] = (struct channel){.fd = ends[1], .ready = send_back};
+		servers[i] = ends[1];
+	}
+	child = start_clients(&clients, servers);
+	for (int i = 0; i < count; i++) {
+		channels[i] = (struct channel){.fd = servers[i], .ready = send_back};
 		if (as_streams)
-			loop.echo_stream(ends[1]);
+			loop.echo_stream(servers[i]);
 		else
 			loop.watch(&channels[i]);
 	}
 	left = count;
-	BENCH_CHECK(pthread_create(&thread, NULL, run_clients, &clients) == 0);
 	cpu = cpu_of_run(messages);
-	pthread_join(thread, NULL);
+	BENCH_CHECK(waitpid(child, &status, 0) == child && status == 0);
 	return cpu;
 }
 

@@ -165,13 +165,13 @@ impl Evbuffer {
     /// Takes the lock, if there is one.
     #[inline]
     pub fn lock(&self) {
-        self.lock.get().acquire_if_any();
+        self.lock.get().acquire();
     }
 
     /// Gives the lock up.
     #[inline]
     pub fn unlock(&self) {
-        self.lock.get().release_if_any();
+        self.lock.get().release();
     }
 
     /// The number of bytes.

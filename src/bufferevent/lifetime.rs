@@ -197,7 +197,7 @@ impl BuffereventPtr {
         if last {
             self.end();
         }
-        lock.release_if_any();
+        lock.release();
         last
     }
 
@@ -297,7 +297,7 @@ impl Guard {
     pub unsafe fn acquire(bufferevent: *mut Bufferevent) -> Guard {
         // SAFETY: the caller guarantees the bufferevent, which is therefore not null.
         let guard = unsafe { Guard::adopt(bufferevent) };
-        guard.lock().acquire_if_any();
+        guard.lock().acquire();
         guard
     }
 

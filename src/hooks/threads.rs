@@ -180,31 +180,6 @@ impl Lock {
         }
     }
 
-    /// [`Lock::acquire`] for objects that mostly have no lock: the long code of a real one stands
-    /// out of the way.
-    #[inline]
-    pub fn acquire_if_any(self) {
-        #[inline(never)]
-        fn acquire(lock: Lock) {
-            lock.acquire();
-        }
-        if !self.is_none() {
-            acquire(self);
-        }
-    }
-
-    /// [`Lock::release`] for such objects.
-    #[inline]
-    pub fn release_if_any(self) {
-        #[inline(never)]
-        fn release(lock: Lock) {
-            lock.release();
-        }
-        if !self.is_none() {
-            release(self);
-        }
-    }
-
     /// Takes the lock if nobody else has it; whether it did.
     pub fn try_acquire(self) -> bool {
         self.0.is_null() || self.acquire_with(TRY) == 0
