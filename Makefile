@@ -2,7 +2,7 @@
 # make run        a stock memcached on our library
 # make check      every test; FILTER=name runs a part of the C tests
 # make check-long the C tests under valgrind and the sanitizers, a soak, and fuzzing
-# make bench      the reference and ours against each other; BENCH=name runs one program
+# make bench      the reference, ours and other libraries against each other; BENCH=name runs a part
 # make install    PREFIX=/usr/local LIBDIR=PREFIX/lib DESTDIR=
 # make uninstall, make clean
 
@@ -32,10 +32,11 @@ PC := $(ALL:%=pkgconfig/%.pc)
 PACKAGES := binutils gcc libc6-dev pkg-config python3
 # The reference has to have the security fixes of 2.1.13, without which some tests fail on it.
 REFERENCE := 'libevent-dev>=2.1.12-stable-8+deb12u1'
-TEST_PACKAGES := abigail-tools g++ $(REFERENCE) strace
+TEST_PACKAGES := abigail-tools g++ libssl-dev $(REFERENCE) strace
 # The stock programs that run on our library, their clients, and what they need around them.
-PROGRAM_PACKAGES := bind9-dnsutils curl iproute2 links2 lldpd memcached ocproxy openmpi-bin pgbouncer \
-	postgresql redis-server redsocks scanssh tmux unbound webdis
+PROGRAM_PACKAGES := bind9-dnsutils curl fstrm-bin gearman-job-server gearman-tools iproute2 links2 lldpd \
+	lua-event lua5.4 memcached ocproxy openmpi-bin pgbouncer postgresql redis-server redsocks \
+	remctl-server scanssh tmux unbound webdis
 
 .PHONY: all shared libraries headers run check check-long with-address with-thread bench tables \
 	install uninstall clean FORCE
@@ -127,13 +128,33 @@ with-address with-thread: with-%:
 	  $(MAKE) --no-print-directory shared BUILD=build/$* CARGO_TARGET_DIR=$(CURDIR)/build/$*/target \
 	  ARCHIVE=build/$*/target/$(HOST)/release/liblibevent_rs.a STRIP=
 
+# Each program against the reference; loops: one work on libevent, libev, libuv and bare epoll; and
+# what is exact on a busy machine: instructions and system calls.
+BENCHES := $(basename $(notdir $(wildcard bench/*.c))) loops instructions syscalls
+LOOPS := $(addprefix $(BUILD)/bench/loops/,libevent libev libuv epoll)
 bench: libraries
-	scripts/install-packages gcc $(REFERENCE) python3
-	@mkdir -p $(BUILD)/bench
-	for program in $(or $(BENCH),$(basename $(notdir $(wildcard bench/*.c)))); do \
-	  $(CC) -std=gnu11 -O2 -Wall -Wextra bench/$$program.c -o $(BUILD)/bench/$$program \
-	    -levent -levent_pthreads -lpthread && bench/run $(BUILD)/bench/$$program || exit 1; \
-	done
+	scripts/install-packages gcc $(REFERENCE) libev-dev libuv1-dev python3 strace valgrind
+	@$(MAKE) --no-print-directory -j1 $(addprefix bench-,$(or $(BENCH),$(BENCHES)))
+
+$(BUILD)/bench/%: bench/%.c $(wildcard bench/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -Wall -Wextra $< -o $@ -levent -levent_pthreads -lpthread
+
+$(BUILD)/bench/loops/%: bench/loops/work.c bench/loops/%.c bench/loops/work.h $(wildcard bench/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -Wall -Wextra $(filter %.c,$^) -o $@ $(LINK_$*) -lpthread
+LINK_libevent := -levent
+LINK_libev := -lev
+LINK_libuv := -luv
+
+bench-%: $(BUILD)/bench/%
+	bench/run $<
+bench-loops: $(LOOPS)
+	bench/run --rounds 9 $(patsubst %,--against %,$(filter-out %/libevent,$^)) $(BUILD)/bench/loops/libevent
+bench-instructions: $(BUILD)/bench/loop_events $(BUILD)/bench/timers
+	bench/instructions $^
+bench-syscalls: $(BUILD)/bench/bufferevent_streams
+	bench/syscalls $<
 
 # The parts of README.md and MATRIX.md that say what is implemented and tested.
 tables: libraries

@@ -49,10 +49,9 @@ struct clients {
 };
 
 /* Sends a message on every connection, waits for all the answers, and so on. */
-static inline void *
-run_clients(void *arg)
+static inline void
+run_clients(const struct clients *clients)
 {
-	const struct clients *clients = arg;
 	char data[MESSAGE] = "message";
 
 	for (long left = clients->messages; left > 0; left -= clients->count) {
@@ -61,14 +60,11 @@ run_clients(void *arg)
 		for (int i = 0; i < clients->count; i++)
 			BENCH_CHECK(recv(clients->fds[i], data, sizeof data, MSG_WAITALL) == MESSAGE);
 	}
-	for (int i = 0; i < clients->count; i++)
-		shutdown(clients->fds[i], SHUT_WR);
-	return NULL;
 }
 
 /* Runs them in a process of their own. Each process keeps its ends alone. */
 static inline pid_t
-start_clients(struct clients *clients, const int *servers)
+start_clients(const struct clients *clients, const int *servers)
 {
 	pid_t child = fork();
 

@@ -3,6 +3,8 @@
 
 #include <event2/thread.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <time.h>
 
 static struct traced top = {.name = "filter", .drain = -1}, under = {.name = "under", .drain = -1};
 static int ends[2];
@@ -588,73 +590,71 @@ DIFFERENCE(input_before_the_filter, ONE_BACKEND, "Input that was there before th
 
 /* --- Threads. ------------------------------------------------------------------------------------------ */
 
-static volatile int stop;
+/* A thread writes to the filter while the loop reads from below; each waits a while for the other at a
+ * point where it has its lock, so that separate locks are both held then. */
+static sem_t in_writer, in_loop;
+
+static void
+meet(sem_t *mine, sem_t *other)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec++;
+	sem_post(mine);
+	sem_timedwait(other, &end);
+}
+
+static enum bufferevent_filter_result
+meet_and_pass(struct evbuffer *source, struct evbuffer *destination, ev_ssize_t limit, enum bufferevent_flush_mode mode, void *name)
+{
+	(void)limit;
+	(void)mode;
+	(void)name;
+	meet(&in_writer, &in_loop);
+	evbuffer_add_buffer(destination, source);
+	return BEV_OK;
+}
+
+static void
+meet_below(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
+{
+	(void)input;
+	(void)arg;
+	if (info->n_added)
+		meet(&in_loop, &in_writer);
+}
 
 static void *
 write_to_filter(void *arg)
 {
-	int i;
-
 	(void)arg;
-	for (i = 0; i < 20000 && !stop; i++)
-		bufferevent_write(filter, "x", 1);
-	stop = 1;
+	CHECK_EQUAL(bufferevent_write(filter, "x", 1), 0);
 	return NULL;
 }
 
-static void
-drain_input(struct bufferevent *bev, void *arg)
-{
-	(void)arg;
-	evbuffer_drain(bufferevent_get_input(bev), 100000);
-}
-
-static void *
-talk(void *arg)
-{
-	static char data[65536];
-
-	(void)arg;
-	while (!stop) {
-		if (send(ends[1], data, 100, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-			usleep(100);
-		received(ends[1], data, sizeof data);
-	}
-	return NULL;
-}
-
-static void
-check_stop(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	if (stop)
-		event_base_loopbreak(base);
-}
-
-/* One thread writes to the filter while the loop reads from below. */
 DIFFERENCE(filter_and_underlying_share_a_lock, ONE_BACKEND, "A thread-safe filter has a lock of its own: deadlock with the loop")
 {
-	struct timeval often = {0, 10000};
-	pthread_t writer, talker;
-	struct event *timer;
+	pthread_t writer;
+	char byte;
 
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
+	sem_init(&in_writer, 0, 0);
+	sem_init(&in_loop, 0, 0);
 	make_base();
 	make_connection(0, ends);
 	bottom = make_bufferevent(ends[0], BEV_OPT_CLOSE_ON_FREE | BEV_OPT_THREADSAFE, NULL);
-	filter = bufferevent_filter_new(bottom, NULL, NULL, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_THREADSAFE, NULL, NULL);
-	bufferevent_setcb(filter, drain_input, NULL, NULL, NULL);
+	filter = bufferevent_filter_new(bottom, NULL, meet_and_pass, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_THREADSAFE, NULL, NULL);
+	trace(filter, &top);
 	bufferevent_enable(filter, EV_READ);
-	timer = event_new(base, -1, EV_PERSIST, check_stop, NULL);
-	event_add(timer, &often);
+	evbuffer_add_cb(bufferevent_get_input(bottom), meet_below, NULL);
+	send_all(ends[1], "y", 1);
 	CHECK(pthread_create(&writer, NULL, write_to_filter, NULL) == 0);
-	CHECK(pthread_create(&talker, NULL, talk, NULL) == 0);
-	event_base_dispatch(base);
+	run_until(&top.reads, 1);
 	pthread_join(writer, NULL);
-	pthread_join(talker, NULL);
-	event_free(timer);
+	settle();
+	CHECK_EQUAL(received(ends[1], &byte, 1), 1);
 	bufferevent_free(filter);
 	finish();
+	close(ends[1]);
 }

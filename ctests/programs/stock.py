@@ -137,7 +137,7 @@ class Program:
 
     def __init__(self, command, **options):
         self.name = pathlib.Path(command[0]).name
-        self.log = tempfile.TemporaryFile("w+")
+        self.log = tempfile.TemporaryFile("a+")
         options = {"stdin": subprocess.DEVNULL, "stdout": self.log, "stderr": subprocess.STDOUT, **options}
         self.process = subprocess.Popen(command, **options)
 

@@ -156,7 +156,7 @@ impl EventBase {
     }
 
     /// When an event is due that is added now with this duration.
-    #[inline]
+    #[inline(always)]
     fn due_after(&mut self, event: EventPtr, duration: timeval) -> Due {
         if event.entry().closure() == Closure::EventPersist {
             event.set_interval(duration);
@@ -260,7 +260,7 @@ impl EventBase {
             self.timers.heap.insert(event, due)
         };
         event.set_deadline(time::to_timeval(due));
-        first || self.is_overdue_elsewhere()
+        first || self.may_run_elsewhere() && self.is_overdue_elsewhere()
     }
 
     #[inline(never)]
@@ -279,9 +279,9 @@ impl EventBase {
     }
 
     /// Whether a loop in another thread sleeps although a timer is due.
-    #[inline]
+    #[inline(never)]
     fn is_overdue_elsewhere(&mut self) -> bool {
-        if !self.may_run_elsewhere() || !self.loop_runs_elsewhere() {
+        if !self.loop_runs_elsewhere() {
             return false;
         }
         let now = self.time.now();
