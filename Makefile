@@ -146,6 +146,7 @@ $(BUILD)/bench/loops/%: bench/loops/work.c bench/loops/%.c bench/loops/work.h $(
 LINK_libevent := -levent
 LINK_libev := -lev
 LINK_libuv := -luv
+.PRECIOUS: $(BUILD)/bench/% $(BUILD)/bench/loops/%
 
 bench-%: $(BUILD)/bench/%
 	bench/run $<
