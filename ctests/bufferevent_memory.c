@@ -276,6 +276,43 @@ DIFFERENCE(reading_without_any_memory, ONE_BACKEND | OWN_DEBUG_MODE, "A read tha
 	finish();
 }
 
+/* What was accepted goes out, also when there is no memory for its timeout. */
+DIFFERENCE(writing_without_memory_for_the_timeout, ONE_BACKEND | OWN_DEBUG_MODE,
+	"Output whose timeout finds no memory is accepted and never sent")
+{
+	enum { TIMERS = 200 };
+	struct timeval hour = {3600, 0};
+	struct event *timers[TIMERS];
+	struct bufferevent *bev;
+	char data[100];
+	int full = 0;
+
+	signal(SIGPIPE, SIG_IGN);
+	allocator_install();
+	base = event_base_new();
+	make_connection(0, ends);
+	bev = bufferevent_socket_new(base, ends[0], BEV_OPT_CLOSE_ON_FREE);
+	bufferevent_set_timeouts(bev, NULL, &hour);
+	settle();
+	CHECK_EQUAL(evbuffer_expand(bufferevent_get_output(bev), 1000), 0);
+	for (int i = 0; i < TIMERS; i++)
+		timers[i] = evtimer_new(base, ignore_event, NULL);
+	allocator_fail_at(1);
+	allocator.fail_on = 1;
+	while (full < TIMERS && event_add(timers[full], &hour) == 0)
+		full++;
+	CHECK(full < TIMERS);
+	CHECK_EQUAL(bufferevent_write(bev, "0123456789", 10), 0);
+	settle();
+	allocator_fail_at(0);
+	CHECK_EQUAL(recv(ends[1], data, sizeof data, MSG_DONTWAIT), 10);
+	for (int i = 0; i < TIMERS; i++)
+		event_free(timers[i]);
+	bufferevent_free(bev);
+	close(ends[1]);
+	finish();
+}
+
 /* Everything is given back. */
 CASE(all_memory_comes_back, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
 {

@@ -11,7 +11,7 @@
 use super::abi::{BEV_EVENT_EOF, BEV_EVENT_ERROR};
 use super::connect::Progress;
 use super::operations::{Failed, Operations, Request, RequestData};
-use super::timeouts::{activate_later, await_descriptor, remove_timeout};
+use super::timeouts::{self, activate_later, await_descriptor, remove_timeout};
 use super::{flag, lifetime, suspension, Bufferevent, BuffereventPtr, Direction, Guard};
 use crate::base::{deferred, EventBase, Guard as BaseGuard};
 use crate::buffer::abi::{EvbufferCallbackInfo, EVBUFFER_CB_ENABLED, EVBUFFER_FLAG_DRAINS_TO_FD};
@@ -144,7 +144,8 @@ impl BuffereventPtr {
         if event.has(state::INSERTED) || !self.may_write_at_once() {
             return self.add_event(Direction::Write);
         }
-        activate_later(event, kind::WRITE, self.timeout(Direction::Write))
+        activate_later(event, kind::WRITE, self.timeout(Direction::Write));
+        Ok(())
     }
 
     fn is_write_armed(self) -> bool {
@@ -363,8 +364,12 @@ unsafe extern "C-unwind" fn output_changed(
         return;
     };
     if added > 0 && bufferevent.is_running(Direction::Write) && !bufferevent.is_write_armed() {
-        // A refusal was logged.
-        let _ = bufferevent.arm_write();
+        let timed = bufferevent.timeout(Direction::Write).is_some();
+        if bufferevent.arm_write().is_err() && timed {
+            // Without memory for the timeout, what was accepted goes out without one. Else the
+            // kernel refused, and that was logged.
+            let _ = timeouts::add(bufferevent.event(Direction::Write), None);
+        }
     }
 }
 

@@ -21,17 +21,12 @@ pub fn add(event: EventPtr, timeout: Option<timeval>) -> Result<(), Failed> {
 }
 
 /// Makes an event active in the next pass of the loop. Its timeout runs from now on, and is not
-/// restarted by that.
-pub fn activate_later(
-    event: EventPtr,
-    result: c_short,
-    timeout: Option<timeval>,
-) -> Result<(), Failed> {
+/// restarted by that; without memory for the timeout there is none.
+pub fn activate_later(event: EventPtr, result: c_short, timeout: Option<timeval>) {
     // SAFETY: as in `add`.
     let mut base = unsafe { BaseGuard::lock(event.base()) };
-    start_timer(&mut base, event, timeout)?;
+    let _ = start_timer(&mut base, event, timeout);
     base.activate_event_later(event, result);
-    Ok(())
 }
 
 /// Starts the timeout of an event, or ends it, without having it wait for its descriptor.
