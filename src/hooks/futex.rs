@@ -70,8 +70,8 @@ const TAKEN: u32 = 1;
 /// Taken, and a thread may be asleep.
 const CONTENDED: u32 = 2;
 
-/// How often a taken mutex is looked at before the thread goes to sleep.
-const SPINS: u32 = 100;
+/// How often a taken mutex is looked at, which is as long as a thread holds it that is running.
+const SPINS: u32 = 20;
 
 impl RawMutex {
     /// A mutex that nobody holds.
@@ -105,6 +105,13 @@ impl RawMutex {
                 CONTENDED => break,
                 _ => std::hint::spin_loop(),
             }
+        }
+        // A holder that woke this thread may have made room for it on its processor: it goes on now,
+        // and needs nobody to wake when it is done.
+        // SAFETY: no precondition.
+        unsafe { libc::sched_yield() };
+        if self.try_lock() {
+            return;
         }
         // Whoever takes it from here on cannot know whether others sleep, and so says yes.
         while self.state.swap(CONTENDED, Acquire) != FREE {

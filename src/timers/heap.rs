@@ -203,7 +203,8 @@ impl Heap {
     #[inline]
     fn sift_up(&mut self, mut position: usize, node: Node) -> usize {
         debug_assert!(position < self.nodes.len());
-        // SAFETY: all callers have made sure of the position, and parents stand before children.
+        // SAFETY: all callers have a position below the length, and a parent's position is below its
+        // child's.
         unsafe {
             while position > 0 {
                 let parent = (position - 1) / CHILDREN;
