@@ -24,7 +24,7 @@ def gearman(port, *words):
 
 def drive(swap, report):
     port = stock.free_port()
-    command = ["gearmand", "-l", "stderr", "-L", "127.0.0.1", "-p", str(port), "-t", "4", "-u", "root"]
+    command = ["gearmand", "-l", "stderr", "-L", "127.0.0.1", "-p", str(port), "-t", "4"]
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(stock.Server(command, swap))
         server.wait_for_port(port)

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import socket
+import subprocess
 import tempfile
 
 import stock
@@ -98,4 +99,13 @@ def drive(swap, report):
         report.check("exit", status == 0 and lua.output().endswith("signal\nleft\n"), f"status {status} after a signal")
 
 
-stock.main(drive, "lua5.4")
+@contextlib.contextmanager
+def bindings():
+    try:
+        stock.run(["lua5.4", "-e", 'require("luaevent.core")'])
+    except subprocess.CalledProcessError as problem:
+        stock.skip(f"no bindings for Lua: {problem.stderr}")
+    yield
+
+
+stock.main(drive, "lua5.4", around=bindings)
