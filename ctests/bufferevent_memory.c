@@ -293,7 +293,9 @@ DIFFERENCE(writing_without_memory_for_the_timeout, ONE_BACKEND | OWN_DEBUG_MODE,
 	make_connection(0, ends);
 	bev = bufferevent_socket_new(base, ends[0], BEV_OPT_CLOSE_ON_FREE);
 	bufferevent_set_timeouts(bev, NULL, &hour);
+	bufferevent_write(bev, "first", 5); /* what the base has for a descriptor stays */
 	settle();
+	CHECK_EQUAL(recv(ends[1], data, sizeof data, MSG_DONTWAIT), 5);
 	CHECK_EQUAL(evbuffer_expand(bufferevent_get_output(bev), 1000), 0);
 	for (int i = 0; i < TIMERS; i++)
 		timers[i] = evtimer_new(base, ignore_event, NULL);
