@@ -9,15 +9,36 @@
 #include <stdlib.h>
 #include <unwind.h>
 
+static _Unwind_Reason_Code
+stop(struct _Unwind_Context *frame, void *arg)
+{
+	(void)frame;
+	(void)arg;
+	return _URC_END_OF_STACK;
+}
+
+/* A copy out of the program's sight: threads are ended with it, and it understands the one that is
+ * linked into a program. */
+static void *
+load(void)
+{
+	void *library = dlopen("libgcc_s.so.1", RTLD_NOW);
+	_Unwind_Reason_Code (*backtrace)(_Unwind_Trace_Fn, void *);
+
+	if (!library || !(backtrace = dlsym(library, "_Unwind_Backtrace")))
+		abort();
+	/* It sets itself up when it unwinds for the first time. */
+	backtrace(stop, NULL);
+	return library;
+}
+
 static void *
 find(const char *name)
 {
 	void *function = dlsym(RTLD_DEFAULT, name);
-	void *library;
 
-	/* Threads are ended with a copy that is loaded then, out of the program's sight. */
-	if (!function && (library = dlopen("libgcc_s.so.1", RTLD_NOW)) != NULL)
-		function = dlsym(library, name);
+	if (!function)
+		function = dlsym(load(), name);
 	if (!function)
 		abort();
 	return function;
