@@ -6,9 +6,13 @@ use crate::event::kind;
 use crate::hooks::memory::{Array, OutOfMemory};
 use crate::interest::{Registered, Slot};
 use crate::timers::time;
+use crate::util::{errno, set_errno, sockets};
+use crate::warning_with_errno;
 use std::ffi::c_int;
 
 const BITS: usize = u64::BITS as usize;
+/// The result of a wait that found a descriptor closed; what it comes to is seen afterwards.
+const BAD_DESCRIPTOR: usize = usize::MAX;
 
 /// A set of readers and a set of writers of the same length.
 #[derive(Default)]
@@ -96,6 +100,9 @@ impl Select {
     /// Takes the results of a wait back.
     pub fn finish(&mut self, ready: Result<usize, Refused>) -> Result<usize, Refused> {
         self.next = self.rotation.next(self.results.readers.len());
+        if ready == Ok(BAD_DESCRIPTOR) {
+            return self.bad_descriptor();
+        }
         if !matches!(ready, Ok(1..)) {
             return ready;
         }
@@ -103,6 +110,25 @@ impl Select {
         Ok(words
             .map(|(readers, writers)| (readers | writers).count_ones() as usize)
             .sum())
+    }
+
+    /// What a wait comes to that found a descriptor closed. Another thread may have withdrawn it
+    /// since the wait was prepared, as it should before it closes it.
+    #[cold]
+    fn bad_descriptor(&self) -> Result<usize, Refused> {
+        let Sets { readers, writers } = &self.watched;
+        let mut words = readers.iter().zip(writers.iter()).enumerate();
+        let still_watched = words.any(|(word, (readers, writers))| {
+            (0..BITS)
+                .filter(|place| (readers | writers) & 1 << place != 0)
+                .any(|place| !sockets::is_open((word * BITS + place) as c_int))
+        });
+        if !still_watched {
+            return Ok(0);
+        }
+        set_errno(libc::EBADF);
+        warning_with_errno!("select");
+        Err(Refused)
     }
 
     /// The next result.
@@ -158,6 +184,9 @@ impl Wait {
                 limit,
             )
         };
+        if ready < 0 && errno() == libc::EBADF {
+            return Ok(BAD_DESCRIPTOR);
+        }
         waited(ready, "select")
     }
 }

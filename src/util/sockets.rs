@@ -57,6 +57,12 @@ pub fn is_nonblocking(fd: c_int) -> bool {
     flags >= 0 && flags & libc::O_NONBLOCK != 0
 }
 
+/// Whether a number is a descriptor's.
+pub fn is_open(fd: c_int) -> bool {
+    // SAFETY: as in `make_nonblocking`.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}
+
 /// Keeps a descriptor from programs started by exec.
 pub fn make_close_on_exec(fd: c_int) -> Result<(), SystemError> {
     // SAFETY: as in `make_nonblocking`.
