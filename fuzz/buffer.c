@@ -1,7 +1,7 @@
 /* Coverage-guided: the input decides about a sequence of operations on buffers, which are checked
  * against the model after each. The model's operations, and some that the reference cannot stand. */
 #define _GNU_SOURCE /* memmem, memfd_create */
-#include "../ctests/buffer_model.h"
+#include "buffer/model.h"
 #include "checks.h"
 
 #include <sys/mman.h>

@@ -2,7 +2,7 @@
 #ifndef FUZZ_CHECKS_H
 #define FUZZ_CHECKS_H
 
-#include "../ctests/harness.h"
+#include "harness.h"
 
 void
 harness_register(struct test_case *test)

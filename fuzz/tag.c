@@ -1,7 +1,7 @@
 /* Coverage-guided: the input is a peer's stream of items, read by one reader after the other. How
  * the bytes lie in chains must make no difference, and what was read can be written and read again. */
 #define _GNU_SOURCE
-#include "../ctests/tag_tools.h"
+#include "tag/tools.h"
 #include "checks.h"
 
 /* The integer comes back from its own encoding, which is not longer than the one it had. */

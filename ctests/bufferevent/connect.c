@@ -1,0 +1,696 @@
+/* Connecting bufferevents: success and failure, by address and by name, with timeouts. */
+#include "tools.h"
+
+#include <event2/bufferevent_struct.h>
+#include <netdb.h>
+
+static struct traced client = {.name = "client", .drain = -1};
+static const int families[] = {AF_INET, AF_INET6, AF_UNIX};
+static const char *const family_names[] = {"IPv4", "IPv6", "unix"};
+
+static int
+wait_for_connection(int listener)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	CHECK(fd >= 0);
+	return fd;
+}
+
+static void
+report_error(struct bufferevent *bev)
+{
+	printf("name error: %d\n", bufferevent_socket_get_dns_error(bev));
+}
+
+/* An address where nobody listens. */
+static socklen_t
+refusing_address(int family, union any_address *address)
+{
+	socklen_t length;
+
+	close(listen_on(family, address, &length));
+	return length;
+}
+
+CASE(connects, EVERY_BACKEND)
+{
+	union any_address address;
+	socklen_t length;
+	int i, listener, server;
+
+	make_base();
+	for (i = 0; i < 2; i++) {
+		struct bufferevent *bev;
+
+		printf("%s\n", family_names[i]);
+		listener = listen_on(families[i], &address, &length);
+		bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+		bufferevent_enable(bev, EV_READ);
+		CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+		CHECK(bufferevent_getfd(bev) >= 0);
+		CHECK(fcntl(bufferevent_getfd(bev), F_GETFL) & O_NONBLOCK);
+		happened = 0;
+		run_until(&happened, 1);
+		settle();
+		CHECK_EQUAL(happened, 1);
+		server = wait_for_connection(listener);
+		send_all(server, "welcome", 7);
+		run_until(&happened, 2);
+		bufferevent_write(bev, "thanks", 6);
+		run_until(&happened, 3);
+		close(server);
+		run_until(&happened, 4);
+		settle();
+		bufferevent_free(bev);
+		close(listener);
+		settle();
+	}
+	finish();
+}
+
+/* Data that was queued before leaves with the connection. */
+CASE(queued_data, EVERY_BACKEND)
+{
+	union any_address address;
+	socklen_t length;
+	char data[100];
+	int listener, server, i;
+
+	make_base();
+	for (i = 0; i < 2; i++) {
+		struct bufferevent *bev;
+
+		listener = listen_on(families[i], &address, &length);
+		bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+		bufferevent_write(bev, "early", 5);
+		CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+		bufferevent_write(bev, " bird", 5);
+		happened = 0;
+		run_until(&happened, 2);
+		settle();
+		server = wait_for_connection(listener);
+		usleep(1000);
+		CHECK_EQUAL(received(server, data, sizeof data), 10);
+		bufferevent_free(bev);
+		close(server);
+		close(listener);
+		settle();
+	}
+	finish();
+}
+
+/* With reading enabled as well the read side may see the failure first; it is told once. */
+static void
+refused(int family, short enabled)
+{
+	union any_address address;
+	socklen_t length = refusing_address(family, &address);
+	struct bufferevent *bev;
+	int result;
+
+	make_base();
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	bufferevent_enable(bev, enabled);
+	bufferevent_write(bev, "x", 1);
+	result = bufferevent_socket_connect(bev, &address.any, length);
+	printf("connect: %d\n", result);
+	CHECK_EQUAL(happened, 0);
+	if (result == 0)
+		run_until(&happened, 1);
+	settle();
+	printf("descriptor: %d, left %d\n", bufferevent_getfd(bev) >= 0,
+	       (int)evbuffer_get_length(bufferevent_get_output(bev)));
+	bufferevent_free(bev);
+	finish();
+}
+
+CASE(refused_ipv4, EVERY_BACKEND)
+{
+	refused(AF_INET, EV_WRITE);
+}
+
+CASE(refused_ipv4_reading, EVERY_BACKEND)
+{
+	refused(AF_INET, EV_READ | EV_WRITE);
+}
+
+CASE(refused_ipv6, EVERY_BACKEND)
+{
+	refused(AF_INET6, EV_READ | EV_WRITE);
+}
+
+CASE(refused_unix, EVERY_BACKEND)
+{
+	refused(AF_UNIX, EV_READ | EV_WRITE);
+}
+
+CASE(refused_deferred, ONE_BACKEND)
+{
+	union any_address address;
+	socklen_t length = refusing_address(AF_INET, &address);
+	struct bufferevent *bev;
+
+	make_base();
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS, &client);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	run_until(&happened, 1);
+	settle();
+	CHECK_EQUAL(happened, 1);
+	bufferevent_free(bev);
+	finish();
+}
+
+/* Failure inside the call: no callback follows. */
+CASE(impossible, ONE_BACKEND)
+{
+	union any_address address = {.un = {.sun_family = AF_UNIX, .sun_path = "/nowhere/at/all"}};
+	struct bufferevent *bev;
+	int fd;
+
+	make_base();
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, NULL, 0), -1);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, sizeof address.un), -1);
+	CHECK_EQUAL(bufferevent_getfd(bev), -1);
+	address.any.sa_family = 200;
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, sizeof address.in), -1);
+	settle();
+	CHECK_EQUAL(happened, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	bufferevent_setfd(bev, fd);
+	address.any.sa_family = AF_UNIX;
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, sizeof address.un), -1);
+	CHECK_EQUAL(bufferevent_getfd(bev), fd);
+	CHECK(is_open(fd));
+	bufferevent_free(bev);
+	finish();
+}
+
+CASE(own_socket, EVERY_BACKEND)
+{
+	union any_address address;
+	socklen_t length;
+	int listener = listen_on(AF_INET, &address, &length);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	struct bufferevent *bev;
+
+	make_base();
+	bev = make_bufferevent(fd, BEV_OPT_CLOSE_ON_FREE, &client);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	CHECK_EQUAL(bufferevent_getfd(bev), fd);
+	run_until(&happened, 1);
+	settle();
+	bufferevent_free(bev);
+	close(listener);
+	finish();
+}
+
+/* The program has called connect() itself. */
+CASE(already_connecting, EVERY_BACKEND)
+{
+	union any_address address;
+	socklen_t length;
+	int listener = listen_on(AF_INET, &address, &length);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	struct bufferevent *bev;
+
+	make_base();
+	connect(fd, &address.any, length);
+	bev = make_bufferevent(fd, BEV_OPT_CLOSE_ON_FREE, &client);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, NULL, 0), 0);
+	run_until(&happened, 1);
+	settle();
+	CHECK_EQUAL(client.last, BEV_EVENT_CONNECTED);
+	bufferevent_free(bev);
+	close(listener);
+	finish();
+}
+
+CASE(writing_disabled, EVERY_BACKEND)
+{
+	union any_address address;
+	socklen_t length;
+	int listener = listen_on(AF_INET, &address, &length);
+	struct bufferevent *bev;
+
+	make_base();
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	bufferevent_disable(bev, EV_WRITE);
+	bufferevent_write(bev, "kept", 4);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	run_until(&happened, 1);
+	settle();
+	CHECK_EQUAL(happened, 1);
+	CHECK_EQUAL(event_pending(&bev->ev_write, EV_WRITE, NULL), 0);
+	bufferevent_enable(bev, EV_WRITE);
+	run_until(&happened, 2);
+	bufferevent_free(bev);
+
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	bufferevent_disable(bev, EV_WRITE);
+	run_until(&happened, 3);
+	settle();
+	bufferevent_free(bev);
+	close(listener);
+	finish();
+}
+
+/* A unix socket connects at once: it is told once, from the loop, before anything else. */
+static void
+connect_unix(short enabled, const char *data)
+{
+	union any_address address;
+	socklen_t length;
+	int listener = listen_on(AF_UNIX, &address, &length);
+	struct bufferevent *bev;
+
+	make_base();
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	bufferevent_disable(bev, EV_READ | EV_WRITE);
+	bufferevent_enable(bev, enabled);
+	bufferevent_write(bev, data, strlen(data));
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	CHECK_EQUAL(happened, 0);
+	settle();
+	CHECK_EQUAL(client.events, 1);
+	CHECK_EQUAL(client.last, BEV_EVENT_CONNECTED);
+	bufferevent_free(bev);
+	close(listener);
+	finish();
+}
+
+static void
+first_is_connected(struct bufferevent *bev, const char *callback)
+{
+	(void)bev;
+	CHECK(happened > 1 || !strcmp(callback, "event"));
+}
+
+CASE(unix_with_data, EVERY_BACKEND)
+{
+	connect_unix(EV_READ | EV_WRITE, "hello");
+}
+
+DIFFERENCE(unix_without_data, EVERY_BACKEND, "The write callback comes before CONNECTED")
+{
+	client.then = first_is_connected;
+	connect_unix(EV_READ | EV_WRITE, "");
+}
+
+DIFFERENCE(unix_writing_disabled, EVERY_BACKEND, "No CONNECTED while writing is disabled")
+{
+	client.then = first_is_connected;
+	connect_unix(EV_READ, "");
+}
+
+DIFFERENCE(unix_all_disabled, EVERY_BACKEND, "No CONNECTED while writing is disabled")
+{
+	client.then = first_is_connected;
+	connect_unix(0, "");
+}
+
+/* --- Timeouts. ---------------------------------------------------------------------------------- */
+
+/* A listener whose queue is full: connections hang. */
+static int queue[200], queued;
+
+static int
+full_listener(union any_address *address, socklen_t *length)
+{
+	int listener = listen_on(AF_INET, address, length);
+
+	CHECK(listen(listener, 1) == 0);
+	while (queued < 200) {
+		struct timeval wait = {0, 20000};
+		fd_set set;
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+		queue[queued++] = fd;
+		connect(fd, &address->any, *length);
+		FD_ZERO(&set);
+		FD_SET(fd, &set);
+		if (select(fd + 1, NULL, &set, NULL, &wait) == 0)
+			return listener;
+	}
+	harness_skip("the queue of a listener does not fill up");
+}
+
+CASE(connect_timeout, ONE_BACKEND)
+{
+	struct timeval timeout = {0, 30000};
+	union any_address address;
+	socklen_t length;
+	struct bufferevent *bev;
+
+	make_base();
+	full_listener(&address, &length);
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	bufferevent_set_timeouts(bev, NULL, &timeout);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	run_until(&happened, 1);
+	CHECK_EQUAL(client.last, BEV_EVENT_TIMEOUT | BEV_EVENT_WRITING);
+	bufferevent_free(bev);
+	finish();
+}
+
+DIFFERENCE(connect_timeout_once, ONE_BACKEND, "The timeout of a connect repeats for ever")
+{
+	struct timeval timeout = {0, 20000};
+	union any_address address;
+	socklen_t length;
+	struct bufferevent *bev;
+
+	make_base();
+	full_listener(&address, &length);
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	bufferevent_set_timeouts(bev, NULL, &timeout);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	run_for(200);
+	CHECK_EQUAL(client.events, 1);
+	bufferevent_free(bev);
+	finish();
+}
+
+/* --- Errors that the read side sees. -------------------------------------------------------------- */
+
+/* A connection that is reset before the loop looks at it. */
+DIFFERENCE(reset_while_connecting, EVERY_BACKEND, "CONNECTED follows the error that the read side saw")
+{
+	union any_address address;
+	socklen_t length;
+	int listener = listen_on(AF_INET, &address, &length);
+	struct bufferevent *bev;
+
+	make_base();
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	/* Armed last, so handled first. */
+	bufferevent_enable(bev, EV_READ);
+	reset_connection(wait_for_connection(listener));
+	usleep(5000);
+	run_until(&happened, 1);
+	settle();
+	CHECK_EQUAL(client.events, 1);
+	CHECK_EQUAL(client.last, BEV_EVENT_ERROR);
+	bufferevent_free(bev);
+	close(listener);
+	finish();
+}
+
+DIFFERENCE(setfd_ends_connecting, EVERY_BACKEND, "bufferevent_setfd keeps the state of connecting")
+{
+	union any_address address;
+	socklen_t length;
+	struct bufferevent *bev;
+	int listener = listen_on(AF_INET, &address, &length), ends[2];
+
+	make_base();
+	bev = make_bufferevent(-1, 0, &client);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	close(bufferevent_getfd(bev));
+	bufferevent_setfd(bev, -1);
+	make_connection(0, ends);
+	bufferevent_setfd(bev, ends[0]);
+	settle();
+	CHECK_EQUAL(client.events, 0);
+	bufferevent_free(bev);
+	close(listener);
+	finish();
+}
+
+/* --- In the callbacks. ------------------------------------------------------------------------------ */
+
+static union any_address next_address;
+static socklen_t next_length;
+
+static void
+try_the_next(struct bufferevent *bev, const char *callback)
+{
+	if (strcmp(callback, "event") || client.last != BEV_EVENT_ERROR)
+		return;
+	close(bufferevent_getfd(bev));
+	bufferevent_setfd(bev, -1);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &next_address.any, next_length), 0);
+}
+
+CASE(connect_again_after_failure, EVERY_BACKEND)
+{
+	union any_address address;
+	socklen_t length = refusing_address(AF_INET, &address);
+	int listener = listen_on(AF_INET, &next_address, &next_length);
+	struct bufferevent *bev;
+
+	make_base();
+	client.then = try_the_next;
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	bufferevent_write(bev, "hello", 5);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	run_until(&client.writes, 1);
+	settle();
+	bufferevent_free(bev);
+	close(listener);
+	finish();
+}
+
+static void
+free_it(struct bufferevent *bev, const char *callback)
+{
+	(void)callback;
+	bufferevent_free(bev);
+}
+
+CASE(free_when_connected, EVERY_BACKEND)
+{
+	union any_address address;
+	socklen_t length;
+	int listener = listen_on(AF_INET, &address, &length);
+	struct bufferevent *bev;
+
+	make_base();
+	client.then = free_it;
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	run_until(&happened, 1);
+	settle();
+	CHECK_EQUAL(happened, 1);
+	close(listener);
+	finish();
+}
+
+CASE(free_when_refused, EVERY_BACKEND)
+{
+	union any_address address;
+	socklen_t length = refusing_address(AF_INET, &address);
+	struct bufferevent *bev;
+
+	make_base();
+	client.then = free_it;
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	bufferevent_enable(bev, EV_READ);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	run_until(&happened, 1);
+	settle();
+	CHECK_EQUAL(happened, 1);
+	finish();
+}
+
+CASE(free_while_connecting, EVERY_BACKEND)
+{
+	union any_address address;
+	socklen_t length;
+	int listener = listen_on(AF_INET, &address, &length);
+	struct bufferevent *bev;
+
+	make_base();
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	bufferevent_free(bev);
+	settle();
+	CHECK_EQUAL(happened, 0);
+	close(listener);
+	finish();
+}
+
+/* --- By name. ------------------------------------------------------------------------------------- */
+
+static int
+port_of(const union any_address *address)
+{
+	return ntohs(address->in.sin_port);
+}
+
+CASE(by_name, EVERY_BACKEND)
+{
+	static const struct {
+		const char *name;
+		int listen, family;
+	} names[] = {{"127.0.0.1", AF_INET, AF_INET},  {"127.0.0.1", AF_INET, AF_UNSPEC}, {"::1", AF_INET6, AF_INET6},
+		     {"::1", AF_INET6, AF_UNSPEC}, {"localhost", AF_INET, AF_INET}};
+	size_t i;
+
+	make_base();
+	for (i = 0; i < sizeof names / sizeof names[0]; i++) {
+		union any_address address;
+		socklen_t length;
+		int listener = listen_on(names[i].listen, &address, &length);
+		struct bufferevent *bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+
+		printf("%s\n", names[i].name);
+		happened = 0;
+		CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, names[i].family, names[i].name,
+								port_of(&address)), 0);
+		CHECK_EQUAL(happened, 0);
+		run_until(&happened, 1);
+		settle();
+		report_error(bev);
+		bufferevent_free(bev);
+		close(listener);
+	}
+	finish();
+}
+
+CASE(by_refusing_name, EVERY_BACKEND)
+{
+	union any_address address;
+	struct bufferevent *bev;
+
+	make_base();
+	refusing_address(AF_INET, &address);
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	bufferevent_enable(bev, EV_READ);
+	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, AF_INET, "127.0.0.1", port_of(&address)), 0);
+	run_until(&happened, 1);
+	settle();
+	CHECK_EQUAL(happened, 1);
+	report_error(bev);
+	bufferevent_free(bev);
+	finish();
+}
+
+CASE(refused_names, ONE_BACKEND)
+{
+	struct bufferevent *bev;
+
+	make_base();
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, AF_UNIX, "127.0.0.1", 80), -1);
+	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, AF_INET, "127.0.0.1", 0), -1);
+	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, AF_INET, "127.0.0.1", 65536), -1);
+	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, AF_INET, "127.0.0.1", -1), -1);
+	settle();
+	CHECK_EQUAL(happened, 0);
+	bufferevent_free(bev);
+	finish();
+}
+
+/* The event comes inside the call, unless callbacks are deferred. */
+CASE(unknown_names, ONE_BACKEND)
+{
+	static const struct {
+		const char *name;
+		int family;
+	} names[] = {{"::1", AF_INET}, {"127.0.0.1", AF_INET6}, {"1.2.3.4.5", AF_UNSPEC}, {"no such name", AF_UNSPEC}};
+	size_t i;
+	int deferred;
+
+	make_base();
+	for (deferred = 0; deferred < 2; deferred++)
+		for (i = 0; i < sizeof names / sizeof names[0]; i++) {
+			struct bufferevent *bev =
+				make_bufferevent(-1, deferred ? BEV_OPT_DEFER_CALLBACKS : 0, &client);
+
+			happened = 0;
+			printf("%s\n", names[i].name);
+			CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, names[i].family, names[i].name, 80), 0);
+			CHECK_EQUAL(happened, !deferred);
+			settle();
+			CHECK_EQUAL(happened, 1);
+			CHECK_EQUAL(client.last, BEV_EVENT_ERROR);
+			printf("%s, enabled %s\n", bufferevent_socket_get_dns_error(bev) ? "an error" : "none",
+			       enabled_names(bev));
+			bufferevent_free(bev);
+			settle();
+		}
+	finish();
+}
+
+CASE(free_for_an_unknown_name, ONE_BACKEND)
+{
+	struct bufferevent *bev;
+
+	make_base();
+	client.then = free_it;
+	bev = make_bufferevent(-1, 0, &client);
+	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, AF_INET, "::1", 80), 0);
+	CHECK_EQUAL(happened, 1);
+	finish();
+}
+
+/* A timeout of the connection, set before the name is known. */
+CASE(timeouts_by_name, ONE_BACKEND)
+{
+	struct timeval timeout = {0, 30000};
+	union any_address address;
+	socklen_t length;
+	struct bufferevent *bev;
+
+	make_base();
+	full_listener(&address, &length);
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	bufferevent_set_timeouts(bev, &timeout, &timeout);
+	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, AF_INET, "127.0.0.1", port_of(&address)), 0);
+	run_until(&happened, 1);
+	CHECK_EQUAL(client.last, BEV_EVENT_TIMEOUT | BEV_EVENT_WRITING);
+	bufferevent_free(bev);
+	finish();
+}
+
+/* The priority that was set is kept, by connecting too. */
+DIFFERENCE(priority_survives_connecting, ONE_BACKEND, "bufferevent_setfd resets the priority")
+{
+	union any_address address;
+	socklen_t length;
+	int listener = listen_on(AF_INET, &address, &length);
+	struct bufferevent *bev;
+
+	make_base();
+	event_base_priority_init(base, 5);
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	CHECK_EQUAL(bufferevent_priority_set(bev, 4), 0);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	CHECK_EQUAL(bufferevent_get_priority(bev), 4);
+	run_until(&happened, 1);
+	CHECK_EQUAL(bufferevent_get_priority(bev), 4);
+	bufferevent_free(bev);
+	close(listener);
+	finish();
+}
+
+/* A refusal that was read before has nothing to do with the connection. */
+DIFFERENCE(connects_after_refused_datagrams, ONE_BACKEND, "ECONNREFUSED on an established descriptor is swallowed")
+{
+	union any_address address;
+	socklen_t length;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), listener;
+	struct bufferevent *bev;
+
+	make_base();
+	length = refusing_address(AF_INET, &address);
+	CHECK(connect(fd, &address.any, length) == 0);
+	CHECK(send(fd, "x", 1, 0) == 1);
+	bev = make_bufferevent(fd, BEV_OPT_CLOSE_ON_FREE, &client);
+	bufferevent_enable(bev, EV_READ);
+	settle();
+	bufferevent_setfd(bev, -1);
+	close(fd);
+	listener = listen_on(AF_INET, &address, &length);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	happened = 0;
+	run_until(&happened, 1);
+	CHECK_EQUAL(client.last, BEV_EVENT_CONNECTED);
+	bufferevent_free(bev);
+	close(listener);
+	finish();
+}

@@ -1,0 +1,707 @@
+/* Rate limits: of one bufferevent, of groups, counted by hand. soak/rates.c tests how exact they are. */
+#include "tools.h"
+
+#include <event2/event_struct.h>
+#include <limits.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+static struct traced side = {.name = "side", .drain = -1};
+static int ends[2];
+static struct bufferevent *bev;
+static struct ev_token_bucket_cfg *cfg;
+static const struct timeval long_tick = {1000, 0}, tick = {0, 50000};
+static char data[2000000];
+
+static void
+begin(short enabled)
+{
+	int size = 400000;
+
+	make_base();
+	make_connection(0, ends);
+	setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+	setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+	bev = make_bufferevent(ends[0], BEV_OPT_CLOSE_ON_FREE, &side);
+	bufferevent_disable(bev, EV_WRITE);
+	bufferevent_enable(bev, enabled);
+	settle();
+	printf("--\n");
+}
+
+static void
+end(void)
+{
+	bufferevent_free(bev);
+	close(ends[1]);
+	finish();
+	if (cfg)
+		ev_token_bucket_cfg_free(cfg);
+}
+
+static int
+in(void)
+{
+	return (int)evbuffer_get_length(bufferevent_get_input(bev));
+}
+
+CASE(configurations, ONE_BACKEND)
+{
+	static const struct {
+		size_t read_rate, read_burst, write_rate, write_burst;
+	} refused[] = {{10, 5, 10, 10},	   {10, 10, 10, 5}, {0, 10, 10, 10},
+		       {10, 10, 0, 10},	   {0, 0, 0, 0},    {SIZE_MAX, SIZE_MAX, 10, 10},
+		       {10, SIZE_MAX, 10, 10}, {10, 10, SIZE_MAX, SIZE_MAX}};
+	size_t i;
+
+	for (i = 0; i < sizeof refused / sizeof refused[0]; i++)
+		CHECK(!ev_token_bucket_cfg_new(refused[i].read_rate, refused[i].read_burst, refused[i].write_rate,
+					       refused[i].write_burst, NULL));
+	cfg = ev_token_bucket_cfg_new(EV_RATE_LIMIT_MAX, EV_RATE_LIMIT_MAX, EV_RATE_LIMIT_MAX, EV_RATE_LIMIT_MAX, NULL);
+	CHECK(cfg);
+	ev_token_bucket_cfg_free(cfg);
+	cfg = ev_token_bucket_cfg_new(1, 1, 1, 1, &tick);
+	CHECK(cfg);
+	ev_token_bucket_cfg_free(cfg);
+}
+
+DIFFERENCE(short_ticks_are_refused, ONE_BACKEND, "A tick below a millisecond is accepted and divides by zero")
+{
+	struct timeval short_tick = {0, 999}, negative = {-1, 0}, zero = {0, 0};
+
+	CHECK(!ev_token_bucket_cfg_new(1, 1, 1, 1, &short_tick));
+	CHECK(!ev_token_bucket_cfg_new(1, 1, 1, 1, &negative));
+	CHECK(!ev_token_bucket_cfg_new(1, 1, 1, 1, &zero));
+}
+
+DIFFERENCE(long_ticks_are_refused, ONE_BACKEND, "The milliseconds of a long tick overflow")
+{
+	struct timeval longest = {INT_MAX / 1000, 0}, longer = {INT_MAX / 1000 + 1, 0}, huge = {1L << 60, 0}, invalid = {1, 1000000};
+
+	cfg = ev_token_bucket_cfg_new(1, 1, 1, 1, &longest);
+	CHECK(cfg);
+	ev_token_bucket_cfg_free(cfg);
+	CHECK(!ev_token_bucket_cfg_new(1, 1, 1, 1, &longer));
+	CHECK(!ev_token_bucket_cfg_new(1, 1, 1, 1, &huge));
+	CHECK(!ev_token_bucket_cfg_new(1, 1, 1, 1, &invalid));
+}
+
+CASE(bucket, ONE_BACKEND)
+{
+	begin(EV_READ);
+	cfg = ev_token_bucket_cfg_new(1000, 5000, 2000, 6000, &long_tick);
+	CHECK_EQUAL(bufferevent_set_rate_limit(bev, cfg), 0);
+	CHECK(bufferevent_get_token_bucket_cfg(bev) == cfg);
+	CHECK_EQUAL(bufferevent_get_read_limit(bev), 1000);
+	CHECK_EQUAL(bufferevent_get_write_limit(bev), 2000);
+	CHECK_EQUAL(bufferevent_get_max_to_read(bev), 1000);
+	CHECK_EQUAL(bufferevent_get_max_to_write(bev), 2000);
+	send_all(ends[1], data, 300);
+	settle();
+	CHECK_EQUAL(bufferevent_get_read_limit(bev), 700);
+	CHECK_EQUAL(bufferevent_set_rate_limit(bev, cfg), 0);
+	CHECK_EQUAL(bufferevent_get_read_limit(bev), 700);
+	CHECK_EQUAL(bufferevent_set_rate_limit(bev, NULL), 0);
+	CHECK(!bufferevent_get_token_bucket_cfg(bev));
+	CHECK(bufferevent_get_read_limit(bev) == EV_SSIZE_MAX);
+	CHECK_EQUAL(bufferevent_get_max_to_read(bev), 16384);
+	CHECK_EQUAL(bufferevent_set_rate_limit(bev, NULL), 0);
+	end();
+}
+
+CASE(setting_a_limit_starts_what_is_enabled, EVERY_BACKEND)
+{
+	struct ev_token_bucket_cfg *other = ev_token_bucket_cfg_new(10, 10, 10, 10, &long_tick);
+
+	begin(EV_READ | EV_WRITE);
+	cfg = ev_token_bucket_cfg_new(1000, 5000, 2000, 6000, &long_tick);
+	CHECK_EQUAL(bufferevent_set_rate_limit(bev, cfg), 0);
+	settle();
+	printf("another\n");
+	CHECK_EQUAL(bufferevent_set_rate_limit(bev, other), 0);
+	settle();
+	printf("the same\n");
+	CHECK_EQUAL(bufferevent_set_rate_limit(bev, other), 0);
+	settle();
+	printf("used up\n");
+	bufferevent_decrement_write_limit(bev, 20);
+	CHECK_EQUAL(bufferevent_set_rate_limit(bev, cfg), 0);
+	settle();
+	end();
+	ev_token_bucket_cfg_free(other);
+}
+
+CASE(reading_stops, EVERY_BACKEND)
+{
+	begin(EV_READ);
+	bufferevent_setcb(bev, NULL, NULL, NULL, NULL);
+	cfg = ev_token_bucket_cfg_new(1000, 1000, 1000, 1000, &long_tick);
+	bufferevent_set_rate_limit(bev, cfg);
+	send_all(ends[1], data, 3000);
+	settle();
+	CHECK_EQUAL(in(), 1000);
+	CHECK_EQUAL(bufferevent_get_read_limit(bev), 0);
+	CHECK_EQUAL(bufferevent_get_max_to_read(bev), 0);
+	/* Without the limit it goes on. */
+	bufferevent_set_rate_limit(bev, NULL);
+	settle();
+	CHECK_EQUAL(in(), 3000);
+	end();
+}
+
+CASE(writing_stops, EVERY_BACKEND)
+{
+	begin(EV_WRITE);
+	cfg = ev_token_bucket_cfg_new(1000, 1000, 1000, 1000, &long_tick);
+	bufferevent_set_rate_limit(bev, cfg);
+	bufferevent_write(bev, data, 3000);
+	settle();
+	CHECK_EQUAL(received(ends[1], data, sizeof data), 1000);
+	CHECK_EQUAL(bufferevent_get_write_limit(bev), 0);
+	bufferevent_write(bev, data, 500);
+	settle();
+	CHECK_EQUAL(evbuffer_get_length(bufferevent_get_output(bev)), 2500);
+	bufferevent_set_rate_limit(bev, NULL);
+	settle();
+	CHECK_EQUAL(received(ends[1], data, sizeof data), 2500);
+	end();
+}
+
+CASE(counted_by_hand, ONE_BACKEND)
+{
+	begin(EV_READ | EV_WRITE);
+	bufferevent_setcb(bev, NULL, NULL, NULL, NULL);
+	cfg = ev_token_bucket_cfg_new(1000, 5000, 1000, 5000, &long_tick);
+	bufferevent_set_rate_limit(bev, cfg);
+	CHECK_EQUAL(bufferevent_decrement_read_limit(bev, 400), 0);
+	CHECK_EQUAL(bufferevent_get_read_limit(bev), 600);
+	CHECK_EQUAL(bufferevent_decrement_write_limit(bev, 1500), 0);
+	CHECK_EQUAL(bufferevent_get_write_limit(bev), -500);
+	CHECK_EQUAL(bufferevent_get_max_to_write(bev), 0);
+	bufferevent_write(bev, "kept", 4);
+	settle();
+	CHECK_EQUAL(received(ends[1], data, sizeof data), 0);
+	CHECK_EQUAL(bufferevent_decrement_write_limit(bev, -1000), 0);
+	CHECK_EQUAL(bufferevent_get_write_limit(bev), 500);
+	settle();
+	CHECK_EQUAL(received(ends[1], data, sizeof data), 4);
+	CHECK_EQUAL(bufferevent_decrement_read_limit(bev, 600), 0);
+	send_all(ends[1], data, 10);
+	settle();
+	CHECK_EQUAL(in(), 0);
+	CHECK_EQUAL(bufferevent_decrement_read_limit(bev, -5), 0);
+	settle();
+	CHECK_EQUAL(in(), 5);
+	end();
+}
+
+CASE(refill, EVERY_BACKEND)
+{
+	long long start = milliseconds();
+	int i;
+
+	begin(EV_READ);
+	bufferevent_setcb(bev, NULL, NULL, NULL, NULL);
+	cfg = ev_token_bucket_cfg_new(100, 100, 100, 100, &tick);
+	bufferevent_set_rate_limit(bev, cfg);
+	send_all(ends[1], data, 1000);
+	for (i = 0; i < 200 && in() < 1000; i++)
+		run_for(10);
+	CHECK_EQUAL(in(), 1000);
+	/* The first of ten ticks may be short. */
+	CHECK(milliseconds() - start >= 390);
+	end();
+}
+
+/* What is not used is kept, up to the burst. */
+CASE(burst, ONE_BACKEND)
+{
+	begin(EV_READ);
+	cfg = ev_token_bucket_cfg_new(100, 350, 100, 250, &tick);
+	bufferevent_set_rate_limit(bev, cfg);
+	run_for(400);
+	CHECK_EQUAL(bufferevent_get_read_limit(bev), 350);
+	CHECK_EQUAL(bufferevent_get_write_limit(bev), 250);
+	end();
+}
+
+CASE(smaller_burst_clips, ONE_BACKEND)
+{
+	struct ev_token_bucket_cfg *smaller;
+
+	begin(EV_READ);
+	cfg = ev_token_bucket_cfg_new(1000, 5000, 1000, 5000, &long_tick);
+	smaller = ev_token_bucket_cfg_new(10, 500, 10, 5000, &long_tick);
+	bufferevent_set_rate_limit(bev, cfg);
+	bufferevent_set_rate_limit(bev, smaller);
+	CHECK_EQUAL(bufferevent_get_read_limit(bev), 500);
+	CHECK_EQUAL(bufferevent_get_write_limit(bev), 1000);
+	bufferevent_set_rate_limit(bev, NULL);
+	ev_token_bucket_cfg_free(smaller);
+	end();
+}
+
+CASE(free_while_exhausted, ONE_BACKEND)
+{
+	begin(EV_READ);
+	cfg = ev_token_bucket_cfg_new(10, 10, 10, 10, &tick);
+	bufferevent_set_rate_limit(bev, cfg);
+	send_all(ends[1], data, 100);
+	settle();
+	end();
+}
+
+/* When a timer of the base is due, the first one that there is. */
+static int
+first_due(const struct event_base *where, const struct event *event, void *due)
+{
+	(void)where;
+	*(struct timeval *)due = event->ev_timeout;
+	return 1;
+}
+
+static struct timeval
+next_refill(void)
+{
+	struct timeval due = {0, 0};
+
+	CHECK_EQUAL(event_base_foreach_event(base, first_due, &due), 1);
+	return due;
+}
+
+/* Two that are used up at different times of the same tick; it may have ended between them once. */
+DIFFERENCE(refilled_when_the_tick_begins, ONE_BACKEND, "A refill comes a tick after the last one and drifts, so that ticks are passed over")
+{
+	struct timeval first, second;
+	int attempts = 0;
+
+	begin(EV_READ);
+	cfg = ev_token_bucket_cfg_new(10, 10, 10, 10, &long_tick);
+	do {
+		bufferevent_set_rate_limit(bev, cfg);
+		bufferevent_decrement_read_limit(bev, 10);
+		first = next_refill();
+		bufferevent_set_rate_limit(bev, NULL);
+		run_for(20);
+		bufferevent_set_rate_limit(bev, cfg);
+		bufferevent_decrement_read_limit(bev, 10);
+		second = next_refill();
+		bufferevent_set_rate_limit(bev, NULL);
+	} while (evutil_timercmp(&first, &second, !=) && ++attempts < 3);
+	CHECK(attempts < 3);
+	end();
+}
+
+DIFFERENCE(single_transfers_count_too, ONE_BACKEND, "The largest single read is ignored with a limit of its own")
+{
+	begin(EV_READ);
+	cfg = ev_token_bucket_cfg_new(1000, 1000, 1000, 1000, &long_tick);
+	bufferevent_set_max_single_read(bev, 100);
+	bufferevent_set_max_single_write(bev, 200);
+	bufferevent_set_rate_limit(bev, cfg);
+	CHECK_EQUAL(bufferevent_get_max_to_read(bev), 100);
+	CHECK_EQUAL(bufferevent_get_max_to_write(bev), 200);
+	end();
+}
+
+DIFFERENCE(excess_does_not_grow, ONE_BACKEND, "A bucket that was filled above the burst by hand grows without bound")
+{
+	struct timeval fast = {0, 20000};
+
+	begin(EV_READ);
+	cfg = ev_token_bucket_cfg_new(1000, 2000, 1000, 2000, &fast);
+	bufferevent_set_rate_limit(bev, cfg);
+	bufferevent_decrement_read_limit(bev, -90000);
+	run_for(200);
+	CHECK(bufferevent_get_read_limit(bev) <= 91000 + 1000);
+	end();
+}
+
+DIFFERENCE(other_tick_length, ONE_BACKEND, "Ticks of different lengths are mixed")
+{
+	struct ev_token_bucket_cfg *slow;
+	struct timeval fast = {100, 0};
+
+	begin(EV_READ);
+	cfg = ev_token_bucket_cfg_new(1, 5000, 1, 5000, &fast);
+	slow = ev_token_bucket_cfg_new(1, 5000, 1, 5000, &long_tick);
+	bufferevent_set_rate_limit(bev, slow);
+	bufferevent_set_rate_limit(bev, cfg);
+	CHECK(bufferevent_get_read_limit(bev) < 1000);
+	bufferevent_set_rate_limit(bev, NULL);
+	ev_token_bucket_cfg_free(slow);
+	end();
+}
+
+/* --- Groups. ---------------------------------------------------------------------------------------- */
+
+enum { MEMBERS = 4 };
+static struct bufferevent *members[MEMBERS];
+static int peers[MEMBERS];
+static struct bufferevent_rate_limit_group *group;
+
+static void
+begin_group(size_t rate, const struct timeval *length)
+{
+	int i;
+
+	make_base();
+	cfg = ev_token_bucket_cfg_new(rate, rate, rate, rate, length);
+	group = bufferevent_rate_limit_group_new(base, cfg);
+	CHECK(group);
+	for (i = 0; i < MEMBERS; i++) {
+		make_connection(0, ends);
+		peers[i] = ends[1];
+		members[i] = bufferevent_socket_new(base, ends[0], BEV_OPT_CLOSE_ON_FREE);
+		CHECK_EQUAL(bufferevent_add_to_rate_limit_group(members[i], group), 0);
+		CHECK_EQUAL(bufferevent_add_to_rate_limit_group(members[i], group), 0);
+		bufferevent_enable(members[i], EV_READ);
+	}
+	settle();
+}
+
+static void
+end_group(void)
+{
+	int i;
+
+	for (i = 0; i < MEMBERS; i++) {
+		CHECK_EQUAL(bufferevent_remove_from_rate_limit_group(members[i]), 0);
+		CHECK_EQUAL(bufferevent_remove_from_rate_limit_group(members[i]), 0);
+		bufferevent_free(members[i]);
+		close(peers[i]);
+	}
+	bufferevent_rate_limit_group_free(group);
+	ev_token_bucket_cfg_free(cfg);
+	finish();
+}
+
+static int
+read_by(int i)
+{
+	return (int)evbuffer_get_length(bufferevent_get_input(members[i]));
+}
+
+static int
+read_by_all(void)
+{
+	int i, sum = 0;
+
+	for (i = 0; i < MEMBERS; i++)
+		sum += read_by(i);
+	return sum;
+}
+
+CASE(group_shares, ONE_BACKEND)
+{
+	ev_uint64_t read_total = 7, written_total = 7;
+	int i;
+
+	begin_group(4000, &long_tick);
+	CHECK_EQUAL(bufferevent_rate_limit_group_get_read_limit(group), 4000);
+	CHECK_EQUAL(bufferevent_rate_limit_group_get_write_limit(group), 4000);
+	CHECK_EQUAL(bufferevent_get_max_to_read(members[0]), 1000);
+	CHECK_EQUAL(bufferevent_get_max_to_write(members[0]), 1000);
+	CHECK(bufferevent_get_read_limit(members[0]) == EV_SSIZE_MAX);
+	for (i = 0; i < MEMBERS; i++)
+		send_all(peers[i], data, 3000);
+	for (i = 0; i < 100 && read_by_all() < 4000; i++)
+		run_for(50);
+	run_for(50);
+	printf("all %d, left %d\n", read_by_all() >= 4000 && read_by_all() < 4200,
+	       (int)bufferevent_rate_limit_group_get_read_limit(group) <= 0);
+	for (i = 0; i < MEMBERS; i++)
+		CHECK(read_by(i) > 0 && read_by(i) <= 3000);
+	bufferevent_rate_limit_group_get_totals(group, &read_total, &written_total);
+	CHECK_EQUAL(read_total, read_by_all());
+	CHECK_EQUAL(written_total, 0);
+	bufferevent_rate_limit_group_reset_totals(group);
+	bufferevent_rate_limit_group_get_totals(group, &read_total, NULL);
+	CHECK_EQUAL(read_total, 0);
+	bufferevent_rate_limit_group_get_totals(group, NULL, NULL);
+	/* Whoever leaves the group reads on. */
+	CHECK_EQUAL(bufferevent_remove_from_rate_limit_group(members[0]), 0);
+	settle();
+	CHECK_EQUAL(read_by(0), 3000);
+	end_group();
+}
+
+CASE(group_writes, ONE_BACKEND)
+{
+	static char sink[100000];
+	int i, tries, got = 0, before = -1;
+
+	begin_group(4000, &long_tick);
+	for (i = 0; i < MEMBERS; i++)
+		bufferevent_write(members[i], data, 3000);
+	for (tries = 0; tries < 100 && (got < 4000 || got > before); tries++) {
+		before = got;
+		run_for(50);
+		for (i = 0; i < MEMBERS; i++)
+			got += received(peers[i], sink, sizeof sink);
+	}
+	CHECK(got >= 4000 && got < 4200);
+	end_group();
+}
+
+CASE(group_least_share, ONE_BACKEND)
+{
+	begin_group(4000, &long_tick);
+	CHECK_EQUAL(bufferevent_rate_limit_group_set_min_share(group, 2000), 0);
+	CHECK_EQUAL(bufferevent_get_max_to_read(members[0]), 2000);
+	CHECK_EQUAL(bufferevent_rate_limit_group_set_min_share(group, 100000), 0);
+	CHECK_EQUAL(bufferevent_get_max_to_read(members[0]), 4000);
+	CHECK_EQUAL(bufferevent_rate_limit_group_set_min_share(group, 0), 0);
+	CHECK_EQUAL(bufferevent_get_max_to_read(members[0]), 1000);
+	CHECK_EQUAL(bufferevent_rate_limit_group_set_min_share(group, SIZE_MAX), -1);
+	end_group();
+}
+
+CASE(group_counted_by_hand, ONE_BACKEND)
+{
+	begin_group(4000, &long_tick);
+	CHECK_EQUAL(bufferevent_rate_limit_group_decrement_read(group, 1000), 0);
+	CHECK_EQUAL(bufferevent_rate_limit_group_get_read_limit(group), 3000);
+	CHECK_EQUAL(bufferevent_rate_limit_group_decrement_read(group, 3000), 0);
+	send_all(peers[0], data, 100);
+	settle();
+	CHECK_EQUAL(read_by(0), 0);
+	CHECK_EQUAL(bufferevent_get_max_to_read(members[0]), 0);
+	CHECK_EQUAL(bufferevent_rate_limit_group_decrement_read(group, -1000), 0);
+	settle();
+	CHECK_EQUAL(read_by(0), 100);
+	CHECK_EQUAL(bufferevent_rate_limit_group_decrement_write(group, 5000), 0);
+	CHECK_EQUAL(bufferevent_rate_limit_group_get_write_limit(group), -1000);
+	end_group();
+}
+
+CASE(group_reconfigured, ONE_BACKEND)
+{
+	struct ev_token_bucket_cfg *other = ev_token_bucket_cfg_new(500, 600, 700, 800, &long_tick);
+
+	begin_group(4000, &long_tick);
+	CHECK_EQUAL(bufferevent_rate_limit_group_set_cfg(NULL, other), -1);
+	CHECK_EQUAL(bufferevent_rate_limit_group_set_cfg(group, NULL), -1);
+	CHECK_EQUAL(bufferevent_rate_limit_group_set_cfg(group, other), 0);
+	/* The group has a copy. */
+	ev_token_bucket_cfg_free(other);
+	CHECK_EQUAL(bufferevent_rate_limit_group_get_read_limit(group), 600);
+	CHECK_EQUAL(bufferevent_rate_limit_group_get_write_limit(group), 800);
+	end_group();
+}
+
+CASE(group_refills, ONE_BACKEND)
+{
+	long long start = milliseconds();
+	int i, sent = 0;
+
+	begin_group(2000, &tick);
+	for (i = 0; i < MEMBERS; i++)
+		send_all(peers[i], data, 3000);
+	for (i = 0; i < 200 && sent < 12000; i++) {
+		run_for(10);
+		sent = read_by_all();
+	}
+	CHECK_EQUAL(sent, 12000);
+	CHECK(milliseconds() - start >= 150);
+	end_group();
+}
+
+CASE(group_keeps_the_loop, ONE_BACKEND)
+{
+	make_base();
+	cfg = ev_token_bucket_cfg_new(100, 100, 100, 100, &long_tick);
+	group = bufferevent_rate_limit_group_new(base, cfg);
+	CHECK_EQUAL(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 1);
+	bufferevent_rate_limit_group_free(group);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	ev_token_bucket_cfg_free(cfg);
+	finish();
+}
+
+CASE(from_group_to_group, ONE_BACKEND)
+{
+	struct bufferevent_rate_limit_group *other;
+
+	begin_group(4000, &long_tick);
+	other = bufferevent_rate_limit_group_new(base, cfg);
+	CHECK_EQUAL(bufferevent_add_to_rate_limit_group(members[0], other), 0);
+	CHECK_EQUAL(bufferevent_get_max_to_read(members[0]), 4000);
+	CHECK_EQUAL(bufferevent_get_max_to_read(members[1]), 1333);
+	bufferevent_rate_limit_group_decrement_read(other, 4000);
+	CHECK_EQUAL(bufferevent_add_to_rate_limit_group(members[1], other), 0);
+	send_all(peers[1], data, 100);
+	settle();
+	CHECK_EQUAL(read_by(1), 0);
+	CHECK_EQUAL(bufferevent_add_to_rate_limit_group(members[1], group), 0);
+	settle();
+	CHECK_EQUAL(read_by(1), 100);
+	bufferevent_remove_from_rate_limit_group(members[0]);
+	bufferevent_rate_limit_group_free(other);
+	end_group();
+}
+
+CASE(own_limit_and_group, ONE_BACKEND)
+{
+	struct ev_token_bucket_cfg *own = ev_token_bucket_cfg_new(300, 300, 300, 300, &long_tick);
+
+	begin_group(4000, &long_tick);
+	bufferevent_set_rate_limit(members[0], own);
+	CHECK_EQUAL(bufferevent_get_max_to_read(members[0]), 300);
+	send_all(peers[0], data, 1000);
+	settle();
+	CHECK_EQUAL(read_by(0), 300);
+	CHECK_EQUAL(bufferevent_rate_limit_group_get_read_limit(group), 3700);
+	bufferevent_set_rate_limit(members[0], NULL);
+	ev_token_bucket_cfg_free(own);
+	end_group();
+}
+
+DIFFERENCE(group_with_other_tick_length, ONE_BACKEND, "Ticks of different lengths are mixed")
+{
+	struct timeval fast = {0, 20000};
+	struct ev_token_bucket_cfg *other = ev_token_bucket_cfg_new(10, 5000, 10, 5000, &fast);
+	int i;
+
+	/* To ticks with higher numbers, and then to ones with lower numbers. */
+	begin_group(10, &long_tick);
+	CHECK_EQUAL(bufferevent_rate_limit_group_set_cfg(group, other), 0);
+	run_for(30);
+	CHECK(bufferevent_rate_limit_group_get_read_limit(group) < 5000);
+	CHECK_EQUAL(bufferevent_rate_limit_group_set_cfg(group, cfg), 0);
+	CHECK_EQUAL(bufferevent_rate_limit_group_set_cfg(group, other), 0);
+	bufferevent_rate_limit_group_decrement_read(group, bufferevent_rate_limit_group_get_read_limit(group));
+	for (i = 0; i < 500 && bufferevent_rate_limit_group_get_read_limit(group) <= 0; i++)
+		run_for(20);
+	CHECK(i < 500);
+	ev_token_bucket_cfg_free(other);
+	end_group();
+}
+
+/* The clock of the wall as this program and the library see it. */
+static long clock_shift;
+
+int
+gettimeofday(struct timeval *restrict now, void *restrict zone)
+{
+	struct timespec time;
+
+	(void)zone;
+	syscall(SYS_clock_gettime, CLOCK_REALTIME, &time);
+	now->tv_sec = time.tv_sec + clock_shift;
+	now->tv_usec = time.tv_nsec / 1000;
+	return 0;
+}
+
+int
+clock_gettime(clockid_t which, struct timespec *now)
+{
+	int result = (int)syscall(SYS_clock_gettime, which, now);
+
+	if (which == CLOCK_REALTIME || which == CLOCK_REALTIME_COARSE)
+		now->tv_sec += clock_shift;
+	return result;
+}
+
+DIFFERENCE(clock_set_back, ONE_BACKEND, "Nothing is refilled while a clock that was set back catches up")
+{
+	begin(EV_READ);
+	cfg = ev_token_bucket_cfg_new(100, 100, 100, 100, &tick);
+	bufferevent_set_rate_limit(bev, cfg);
+	bufferevent_decrement_read_limit(bev, 100);
+	clock_shift = -1000;
+	usleep(120000);
+	CHECK_EQUAL(bufferevent_get_read_limit(bev), 100);
+	end();
+}
+
+/* A clock that is set forward fills nothing. */
+DIFFERENCE(clock_set_forward, ONE_BACKEND, "A clock that is set forward fills the bucket")
+{
+	begin(EV_READ);
+	cfg = ev_token_bucket_cfg_new(1, 1000000, 1, 1000000, &long_tick);
+	bufferevent_set_rate_limit(bev, cfg);
+	clock_shift = 100000000;
+	CHECK(bufferevent_get_read_limit(bev) <= 2);
+	end();
+}
+
+/* No member is forgotten while others want more than there is. */
+CASE(group_is_fair, ONE_BACKEND)
+{
+	struct timeval fast = {0, 2000};
+	int i, passes, served = 0;
+
+	begin_group(64, &fast);
+	for (i = 0; i < MEMBERS; i++) {
+		bufferevent_setcb(members[i], NULL, NULL, NULL, NULL);
+		send_all(peers[i], data, 100000);
+	}
+	for (passes = 0; passes < 2000 && served < MEMBERS; passes++) {
+		run_for(5);
+		for (i = served = 0; i < MEMBERS; i++)
+			served += read_by(i) >= 256;
+	}
+	CHECK_EQUAL(served, MEMBERS);
+	end_group();
+}
+
+DIFFERENCE(null_group_removes, ONE_BACKEND, "Adding to no group crashes")
+{
+	begin_group(4000, &long_tick);
+	CHECK_EQUAL(bufferevent_add_to_rate_limit_group(members[0], NULL), 0);
+	CHECK_EQUAL(bufferevent_get_max_to_read(members[0]), 16384);
+	end_group();
+}
+
+DIFFERENCE(free_then_group_free, ONE_BACKEND, "A freed bufferevent stays in its group until the loop runs")
+{
+	int i;
+
+	begin_group(4000, &long_tick);
+	for (i = 0; i < MEMBERS; i++)
+		bufferevent_free(members[i]);
+	bufferevent_rate_limit_group_free(group);
+	ev_token_bucket_cfg_free(cfg);
+	finish();
+}
+
+DIFFERENCE(group_refilled_when_the_tick_begins, ONE_BACKEND, "A refill comes a tick after the last one and drifts, so that ticks are passed over")
+{
+	struct timeval first, second;
+	int attempts = 0;
+
+	make_base();
+	cfg = ev_token_bucket_cfg_new(10, 10, 10, 10, &long_tick);
+	do {
+		group = bufferevent_rate_limit_group_new(base, cfg);
+		first = next_refill();
+		bufferevent_rate_limit_group_free(group);
+		run_for(20);
+		group = bufferevent_rate_limit_group_new(base, cfg);
+		second = next_refill();
+		bufferevent_rate_limit_group_free(group);
+	} while (evutil_timercmp(&first, &second, !=) && ++attempts < 3);
+	CHECK(attempts < 3);
+	ev_token_bucket_cfg_free(cfg);
+	finish();
+}
+
+/* Members on pairs and filters are not limited. */
+CASE(pairs_are_not_limited, ONE_BACKEND)
+{
+	struct bufferevent *pair[2];
+
+	make_base();
+	cfg = ev_token_bucket_cfg_new(10, 10, 10, 10, &long_tick);
+	CHECK_EQUAL(bufferevent_pair_new(base, 0, pair), 0);
+	printf("set: %d\n", bufferevent_set_rate_limit(pair[1], cfg));
+	bufferevent_enable(pair[1], EV_READ);
+	bufferevent_write(pair[0], data, 1000);
+	settle();
+	CHECK_EQUAL(evbuffer_get_length(bufferevent_get_input(pair[1])), 1000);
+	bufferevent_free(pair[0]);
+	bufferevent_free(pair[1]);
+	finish();
+	ev_token_bucket_cfg_free(cfg);
+}

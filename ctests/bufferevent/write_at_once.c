@@ -1,0 +1,226 @@
+/* Output leaves in the pass after the one that wrote it, whether or not the kernel was asked first:
+ * what programs see of that. */
+#include "tools.h"
+
+#include <event2/bufferevent_struct.h>
+#include <fcntl.h>
+
+static struct traced side = {.name = "side", .drain = -1};
+static struct bufferevent *bev;
+static int ends[2];
+
+static void
+begin(int options)
+{
+	make_base();
+	bev = make_used_connection(ends, options, &side);
+}
+
+static void
+end(void)
+{
+	bufferevent_free(bev);
+	close(ends[0]);
+	close(ends[1]);
+	finish();
+}
+
+/* Nothing more can be written until the other end reads. */
+static void
+fill_socket(void)
+{
+	static const char block[4096];
+
+	while (send(ends[0], block, sizeof block, MSG_DONTWAIT) > 0)
+		;
+	while (send(ends[0], block, 1, MSG_DONTWAIT) > 0)
+		;
+}
+
+static void
+count_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	++*(int *)arg;
+}
+
+CASE(write_itself_sends_nothing, EVERY_BACKEND)
+{
+	char data[100];
+
+	begin(0);
+	bufferevent_write(bev, "abc", 3);
+	bufferevent_write(bev, "def", 3);
+	CHECK_EQUAL(evbuffer_get_length(bufferevent_get_output(bev)), 6);
+	CHECK_EQUAL(recv(ends[1], data, sizeof data, MSG_DONTWAIT), -1);
+	CHECK(event_pending(&bev->ev_write, EV_WRITE, NULL));
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
+	CHECK_EQUAL(recv(ends[1], data, sizeof data, MSG_DONTWAIT), 6);
+	CHECK_EQUAL(side.writes, 1);
+	CHECK(!event_pending(&bev->ev_write, EV_WRITE, NULL));
+	end();
+}
+
+CASE(freed_before_the_pass, EVERY_BACKEND)
+{
+	char data[100];
+
+	begin(0);
+	bufferevent_write(bev, "abc", 3);
+	bufferevent_free(bev);
+	settle();
+	CHECK_EQUAL(recv(ends[1], data, sizeof data, MSG_DONTWAIT), -1);
+	close(ends[0]);
+	close(ends[1]);
+	finish();
+}
+
+CASE(disabled_before_the_pass, EVERY_BACKEND)
+{
+	char data[100];
+
+	begin(0);
+	bufferevent_write(bev, "abc", 3);
+	bufferevent_disable(bev, EV_WRITE);
+	CHECK(!event_pending(&bev->ev_write, EV_WRITE, NULL));
+	settle();
+	CHECK_EQUAL(recv(ends[1], data, sizeof data, MSG_DONTWAIT), -1);
+	bufferevent_enable(bev, EV_WRITE);
+	settle();
+	CHECK_EQUAL(recv(ends[1], data, sizeof data, MSG_DONTWAIT), 3);
+	end();
+}
+
+/* A loop that waits for one event does not end because a write was refused. */
+CASE(refused_write_ends_no_pass, EVERY_BACKEND)
+{
+	struct timeval soon = {0, 30000};
+	int timers = 0;
+
+	begin(0);
+	fill_socket();
+	bufferevent_write(bev, "abc", 3);
+	event_base_once(base, -1, EV_TIMEOUT, count_timer, &timers, &soon);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
+	CHECK_EQUAL(timers, 1);
+	CHECK_EQUAL(side.writes, 0);
+	CHECK(event_pending(&bev->ev_write, EV_WRITE, NULL));
+	end();
+}
+
+/* Output that cannot leave keeps the loop running, and its timeout runs. */
+CASE(refused_write_times_out, EVERY_BACKEND)
+{
+	struct timeval soon = {0, 30000};
+
+	begin(0);
+	fill_socket();
+	bufferevent_disable(bev, EV_READ);
+	bufferevent_set_timeouts(bev, NULL, &soon);
+	bufferevent_write(bev, "abc", 3);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	CHECK_EQUAL(side.last, BEV_EVENT_WRITING | BEV_EVENT_TIMEOUT);
+	end();
+}
+
+static int others;
+
+static void
+refill(struct bufferevent *writer, void *arg)
+{
+	(void)arg;
+	bufferevent_write(writer, "again and again", 15);
+}
+
+static void
+count_read(struct bufferevent *reader, void *arg)
+{
+	struct evbuffer *input = bufferevent_get_input(reader);
+
+	(void)arg;
+	evbuffer_drain(input, evbuffer_get_length(input));
+	if (++others < 50)
+		send_all(ends[1], "x", 1);
+	else
+		event_base_loopbreak(base);
+}
+
+static void
+discard(struct bufferevent *reader, void *arg)
+{
+	struct evbuffer *input = bufferevent_get_input(reader);
+
+	(void)arg;
+	evbuffer_drain(input, evbuffer_get_length(input));
+}
+
+/* A write callback that always writes again lets the others have their turn. */
+CASE(refilling_starves_nobody, EVERY_BACKEND)
+{
+	struct bufferevent *writer, *sink;
+	int pair[2];
+
+	begin(0);
+	make_connection(0, pair);
+	writer = make_bufferevent(pair[0], BEV_OPT_CLOSE_ON_FREE, NULL);
+	sink = make_bufferevent(pair[1], BEV_OPT_CLOSE_ON_FREE, NULL);
+	bufferevent_setcb(sink, discard, NULL, NULL, NULL);
+	bufferevent_setcb(writer, discard, refill, NULL, NULL);
+	bufferevent_enable(sink, EV_READ);
+	bufferevent_enable(writer, EV_READ | EV_WRITE);
+	bufferevent_setcb(bev, count_read, NULL, NULL, NULL);
+	send_all(ends[1], "x", 1);
+	CHECK_EQUAL(event_base_dispatch(base), 0);
+	CHECK_EQUAL(others, 50);
+	bufferevent_free(writer);
+	bufferevent_free(sink);
+	end();
+}
+
+static void
+leave(struct bufferevent *writer, void *arg)
+{
+	(void)writer;
+	if (*(int *)arg)
+		event_base_loopbreak(base);
+	else
+		event_base_loopexit(base, NULL);
+}
+
+/* Stopping the loop from the write callback works the same. */
+CASE(write_callback_stops_the_loop, EVERY_BACKEND)
+{
+	int by_break;
+
+	begin(0);
+	for (by_break = 0; by_break < 2; by_break++) {
+		bufferevent_setcb(bev, NULL, leave, NULL, &by_break);
+		bufferevent_write(bev, "abc", 3);
+		CHECK_EQUAL(event_base_dispatch(base), 0);
+		CHECK_EQUAL(event_base_got_break(base), by_break);
+		CHECK_EQUAL(event_base_got_exit(base), !by_break);
+	}
+	end();
+}
+
+/* A descriptor that blocks is written to only when the kernel says that it can be. */
+CASE(blocking_descriptor, OWN_DEBUG_MODE)
+{
+	struct timeval soon = {0, 20000};
+	int timers = 0;
+
+	make_base();
+	make_connection(0, ends);
+	CHECK_EQUAL(fcntl(ends[0], F_SETFL, fcntl(ends[0], F_GETFL) & ~O_NONBLOCK), 0);
+	bev = make_bufferevent(ends[0], 0, &side);
+	bufferevent_enable(bev, EV_READ);
+	send_all(ends[1], "x", 1);
+	settle();
+	fill_socket();
+	bufferevent_write(bev, "abc", 3);
+	event_base_once(base, -1, EV_TIMEOUT, count_timer, &timers, &soon);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
+	CHECK_EQUAL(timers, 1);
+	CHECK_EQUAL(evbuffer_get_length(bufferevent_get_output(bev)), 3);
+	end();
+}

@@ -1,0 +1,696 @@
+/* compile: -Wl,--no-as-needed -levent_openssl -lssl -lcrypto */
+/* The distribution's libevent_openssl on this core. It is compiled against the private part of a
+ * bufferevent, and takes the internal functions that a kind of bufferevent is written with. */
+#include "bufferevent/tools.h"
+
+#include <event2/listener.h>
+#include <event2/thread.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+
+/* Of event2/bufferevent_ssl.h. */
+enum bufferevent_ssl_state { OPEN = 0, CONNECTING = 1, ACCEPTING = 2 };
+struct bufferevent *bufferevent_openssl_socket_new(struct event_base *base, evutil_socket_t fd, SSL *ssl,
+						   enum bufferevent_ssl_state state, int options);
+struct bufferevent *bufferevent_openssl_filter_new(struct event_base *base, struct bufferevent *underlying, SSL *ssl,
+						   enum bufferevent_ssl_state state, int options);
+SSL *bufferevent_openssl_get_ssl(struct bufferevent *bev);
+unsigned long bufferevent_get_openssl_error(struct bufferevent *bev);
+int bufferevent_ssl_renegotiate(struct bufferevent *bev);
+
+/* --- Both ends of a TLS connection ------------------------------------------------------------ */
+
+static SSL_CTX *context;
+
+/* A context with a key and a certificate signed with it. */
+static void
+make_context(void)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *certificate = X509_new();
+	X509_NAME *name;
+
+	context = SSL_CTX_new(TLS_method());
+	CHECK(key && certificate && context);
+	CHECK(X509_set_pubkey(certificate, key) == 1);
+	CHECK(X509_gmtime_adj(X509_getm_notBefore(certificate), -3600));
+	CHECK(X509_gmtime_adj(X509_getm_notAfter(certificate), 3600));
+	name = X509_get_subject_name(certificate);
+	CHECK(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"test", -1, -1, 0) == 1);
+	CHECK(X509_set_issuer_name(certificate, name) == 1);
+	CHECK(X509_sign(certificate, key, EVP_sha256()) > 0);
+	CHECK(SSL_CTX_use_certificate(context, certificate) == 1);
+	CHECK(SSL_CTX_use_PrivateKey(context, key) == 1);
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+}
+
+/* What TLS goes over. */
+enum transport { PAIR_OF_SOCKETS, TCP, FILTER_ON_SOCKET, FILTER_ON_TCP, FILTER_ON_PAIR, TRANSPORTS };
+static const char *const transports[] = {"socketpair", "TCP", "filter on a socketpair", "filter on TCP",
+					 "filter on a pair"};
+
+struct end {
+	const char *name;
+	struct bufferevent *bev;
+	size_t got, wanted;       /* bytes */
+	unsigned long sum;        /* of what was got */
+	int connected, ended, finished, reads, writes, timeouts;
+	short last;
+	int echo;
+	void (*then)(struct end *end, const char *callback);
+};
+static struct end client, server;
+static int options_now; /* of both bufferevents */
+
+static void
+tls_read(struct bufferevent *bev, void *arg)
+{
+	struct end *end = arg;
+	struct evbuffer *input = bufferevent_get_input(bev);
+	size_t i, length = evbuffer_get_length(input);
+	unsigned char *data = evbuffer_pullup(input, -1);
+
+	end->reads++;
+	for (i = 0; i < length; i++)
+		end->sum = end->sum * 31 + data[i];
+	end->got += length;
+	if (end->echo)
+		CHECK_EQUAL(bufferevent_write(bev, data, length), 0);
+	/* The last thing, as it may bring more and call this again. */
+	evbuffer_drain(input, length);
+	end->finished = end->got >= end->wanted;
+	if (end->then)
+		end->then(end, "read");
+}
+
+static void
+tls_write(struct bufferevent *bev, void *arg)
+{
+	struct end *end = arg;
+
+	(void)bev;
+	end->writes++;
+	if (end->then)
+		end->then(end, "write");
+}
+
+static void
+tls_event(struct bufferevent *bev, short what, void *arg)
+{
+	struct end *end = arg;
+
+	(void)bev;
+	end->last = what;
+	end->connected += !!(what & BEV_EVENT_CONNECTED);
+	end->ended += !!(what & (BEV_EVENT_EOF | BEV_EVENT_ERROR));
+	end->timeouts += !!(what & BEV_EVENT_TIMEOUT);
+	if (end->then)
+		end->then(end, "event");
+}
+
+/* Puts TLS on a descriptor, or on a bufferevent. */
+static void
+make_end(struct end *end, const char *name, struct bufferevent *underlying, int fd, enum bufferevent_ssl_state state)
+{
+	SSL *ssl = SSL_new(context);
+	int options = BEV_OPT_CLOSE_ON_FREE | options_now;
+
+	memset(end, 0, sizeof *end);
+	end->name = name;
+	end->bev = underlying ? bufferevent_openssl_filter_new(base, underlying, ssl, state, options)
+			      : bufferevent_openssl_socket_new(base, fd, ssl, state, options);
+	CHECK(end->bev);
+	CHECK(bufferevent_openssl_get_ssl(end->bev) == ssl);
+	bufferevent_setcb(end->bev, tls_read, tls_write, tls_event, end);
+	CHECK_EQUAL(bufferevent_enable(end->bev, EV_READ | EV_WRITE), 0);
+}
+
+static void
+make_ends(enum transport transport)
+{
+	struct bufferevent *under[2] = {NULL, NULL};
+	int i, fds[2] = {-1, -1}, options = BEV_OPT_CLOSE_ON_FREE | (options_now & BEV_OPT_THREADSAFE);
+
+	if (transport == FILTER_ON_PAIR)
+		CHECK_EQUAL(bufferevent_pair_new(base, options, under), 0);
+	else
+		make_connection(transport == TCP || transport == FILTER_ON_TCP ? AF_INET : 0, fds);
+	for (i = 0; i < 2 && (transport == FILTER_ON_SOCKET || transport == FILTER_ON_TCP); i++)
+		CHECK((under[i] = bufferevent_socket_new(base, fds[i], options)));
+	make_end(&client, "client", under[0], fds[0], CONNECTING);
+	make_end(&server, "server", under[1], fds[1], ACCEPTING);
+	CHECK(bufferevent_get_underlying(client.bev) == under[0]);
+	CHECK_EQUAL(bufferevent_getfd(client.bev), fds[0]);
+}
+
+static void
+free_end(struct end *end)
+{
+	if (end->bev)
+		bufferevent_free(end->bev);
+	end->bev = NULL;
+}
+
+static void
+begin(void)
+{
+	make_context();
+	make_base();
+}
+
+static void
+end_all(void)
+{
+	free_end(&client);
+	free_end(&server);
+	finish();
+	SSL_CTX_free(context);
+}
+
+static void
+print_end(const struct end *end)
+{
+	printf("%s: connected %d, got %zu bytes, sum %lx, ended %d, last event %s\n", end->name, end->connected,
+	       end->got, end->sum, end->ended, event_names(end->last));
+}
+
+static void
+print_errors(struct end *end)
+{
+	unsigned long code;
+
+	while ((code = bufferevent_get_openssl_error(end->bev)))
+		printf("%s: error %lx\n", end->name, code);
+}
+
+/* Runs body for every transport. */
+static void
+for_transports(void (*body)(enum transport transport))
+{
+	int transport;
+
+	for (transport = 0; transport < TRANSPORTS; transport++) {
+		printf("%s\n", transports[transport]);
+		make_ends(transport);
+		body(transport);
+		free_end(&client);
+		free_end(&server);
+		settle();
+	}
+}
+
+/* --- Content both ways ------------------------------------------------------------------------- */
+
+static void
+write_pattern(struct end *end, size_t size, int seed)
+{
+	unsigned char data[10000];
+	size_t i, part;
+
+	while (size) {
+		part = size < sizeof data ? size : sizeof data;
+		for (i = 0; i < part; i++)
+			data[i] = seed = seed * 1103515245 + 12345;
+		CHECK_EQUAL(bufferevent_write(end->bev, data, part), 0);
+		size -= part;
+	}
+}
+
+static void
+exchange(size_t size)
+{
+	client.wanted = server.wanted = size;
+	write_pattern(&client, size, 1);
+	write_pattern(&server, size, 2);
+	run_until(&client.finished, 1);
+	run_until(&server.finished, 1);
+	run_until(&client.writes, 1);
+	run_until(&server.writes, 1);
+	print_end(&client);
+	print_end(&server);
+}
+
+static void
+echo_lines(enum transport transport)
+{
+	int i;
+
+	(void)transport;
+	server.echo = 1;
+	for (i = 1; i <= 50; i++) {
+		client.finished = 0;
+		client.wanted = i * 40;
+		write_pattern(&client, 40, i);
+		run_until(&client.finished, 1);
+	}
+	print_end(&client);
+	print_end(&server);
+}
+
+CASE(echo, EVERY_BACKEND)
+{
+	begin();
+	for_transports(echo_lines);
+	end_all();
+}
+
+CASE(echo_with_deferred_callbacks, EVERY_BACKEND)
+{
+	begin();
+	options_now = BEV_OPT_DEFER_CALLBACKS;
+	for_transports(echo_lines);
+	end_all();
+}
+
+CASE(echo_with_locks, EVERY_BACKEND | OWN_LOCKS)
+{
+	CHECK_EQUAL(evthread_use_pthreads(), 0);
+	begin();
+	options_now = BEV_OPT_THREADSAFE;
+	for_transports(echo_lines);
+	options_now = BEV_OPT_THREADSAFE | BEV_OPT_DEFER_CALLBACKS | BEV_OPT_UNLOCK_CALLBACKS;
+	for_transports(echo_lines);
+	end_all();
+}
+
+static void
+exchange_much(enum transport transport)
+{
+	exchange(transport == PAIR_OF_SOCKETS && !under_valgrind() ? 10000000 : 1000000);
+}
+
+CASE(large_transfers, EVERY_BACKEND)
+{
+	begin();
+	for_transports(exchange_much);
+	end_all();
+}
+
+/* In the middle of a record the bare socket mode would stall: the rest of it wakes nobody. */
+static void
+exchange_through_watermarks(enum transport transport)
+{
+	bufferevent_setwatermark(client.bev, EV_READ, 0, transport < FILTER_ON_SOCKET ? 40000 : 1000);
+	bufferevent_setwatermark(server.bev, EV_READ, 0, 30000);
+	bufferevent_setwatermark(client.bev, EV_WRITE, 5000, 0);
+	exchange(300000);
+}
+
+CASE(transfers_through_watermarks, EVERY_BACKEND)
+{
+	begin();
+	for_transports(exchange_through_watermarks);
+	end_all();
+}
+
+/* The client takes nothing until the server's records have filled its input. */
+static void
+refuse_then_take(enum transport transport)
+{
+	(void)transport;
+	run_until(&client.connected, 1);
+	run_until(&server.connected, 1);
+	CHECK_EQUAL(bufferevent_disable(client.bev, EV_READ), 0);
+	write_pattern(&server, 200000, 3);
+	settle();
+	printf("read while disabled: %d\n", client.reads);
+	client.wanted = 200000;
+	CHECK_EQUAL(bufferevent_enable(client.bev, EV_READ), 0);
+	run_until(&client.finished, 1);
+	print_end(&client);
+}
+
+CASE(reading_disabled, EVERY_BACKEND)
+{
+	begin();
+	for_transports(refuse_then_take);
+	end_all();
+}
+
+/* --- Limits -------------------------------------------------------------------------------------- */
+
+/* As with watermarks, a limit of reading may stop the bare socket mode in the middle of a record. */
+static void
+exchange_slowly(enum transport transport)
+{
+	size_t read_limit = transport < FILTER_ON_SOCKET ? 100000000 : 40000;
+	struct timeval tick = {0, 5000};
+	struct ev_token_bucket_cfg *configuration = ev_token_bucket_cfg_new(read_limit, read_limit, 30000, 30000, &tick);
+	struct bufferevent_rate_limit_group *group = bufferevent_rate_limit_group_new(base, configuration);
+	ev_uint64_t total_read, total_written;
+
+	CHECK(configuration && group);
+	CHECK_EQUAL(bufferevent_set_rate_limit(client.bev, configuration), 0);
+	CHECK_EQUAL(bufferevent_add_to_rate_limit_group(server.bev, group), 0);
+	exchange(400000);
+	bufferevent_rate_limit_group_get_totals(group, &total_read, &total_written);
+	printf("charged the group for all: %d %d\n", total_read >= 60000, total_written >= 400000);
+	CHECK_EQUAL(bufferevent_set_rate_limit(client.bev, NULL), 0);
+	CHECK_EQUAL(bufferevent_remove_from_rate_limit_group(server.bev), 0);
+	bufferevent_rate_limit_group_free(group);
+	ev_token_bucket_cfg_free(configuration);
+}
+
+CASE(rate_limits, ONE_BACKEND)
+{
+	begin();
+	for_transports(exchange_slowly);
+	end_all();
+}
+
+/* --- Ends ---------------------------------------------------------------------------------------- */
+
+/* The server sees the end behind the bytes, and still answers. */
+static void
+end_one_half(enum transport transport)
+{
+	(void)transport;
+	run_until(&client.connected, 1);
+	run_until(&server.connected, 1);
+	server.wanted = 100000;
+	write_pattern(&client, 100000, 4);
+	run_until(&server.finished, 1);
+	CHECK_EQUAL(SSL_shutdown(bufferevent_openssl_get_ssl(client.bev)), 0);
+	run_until(&server.ended, 1);
+	print_end(&server);
+	print_errors(&server);
+	client.wanted = 70000;
+	write_pattern(&server, 70000, 5);
+	run_until(&client.finished, 1);
+	print_end(&client);
+}
+
+CASE(half_closed, EVERY_BACKEND)
+{
+	begin();
+	for_transports(end_one_half);
+	end_all();
+}
+
+static void
+leave_without_a_word(enum transport transport)
+{
+	(void)transport;
+	run_until(&client.connected, 1);
+	run_until(&server.connected, 1);
+	free_end(&client);
+	settle();
+	if (transport == FILTER_ON_PAIR) {
+		/* The partner of a pair does not learn of it. */
+		CHECK_EQUAL(server.ended, 0);
+		return;
+	}
+	run_until(&server.ended, 1);
+	print_end(&server);
+	print_errors(&server);
+}
+
+CASE(closed_without_notice, EVERY_BACKEND)
+{
+	begin();
+	for_transports(leave_without_a_word);
+	end_all();
+}
+
+CASE(no_tls_at_the_other_side, EVERY_BACKEND)
+{
+	struct bufferevent *under;
+	int ends[2], filter;
+
+	begin();
+	for (filter = 0; filter < 2; filter++) {
+		make_socketpair(ends);
+		under = filter ? bufferevent_socket_new(base, ends[0], BEV_OPT_CLOSE_ON_FREE) : NULL;
+		make_end(&server, "server", under, ends[0], ACCEPTING);
+		send_all(ends[1], "GET / HTTP/1.0\r\n\r\n", 18);
+		run_until(&server.ended, 1);
+		print_end(&server);
+		print_errors(&server);
+		free_end(&server);
+		settle();
+		close(ends[1]);
+	}
+	end_all();
+}
+
+/* --- Timeouts ------------------------------------------------------------------------------------ */
+
+CASE(timeout_of_the_handshake, EVERY_BACKEND)
+{
+	struct timeval soon = {0, 20000};
+	int ends[2];
+
+	begin();
+	make_socketpair(ends);
+	make_end(&client, "client", NULL, ends[0], CONNECTING);
+	bufferevent_set_timeouts(client.bev, &soon, &soon);
+	run_until(&client.timeouts, 1);
+	print_end(&client);
+	close(ends[1]);
+	end_all();
+}
+
+static void
+wait_for_silence(enum transport transport)
+{
+	struct timeval soon = {0, 20000};
+
+	(void)transport;
+	run_until(&client.connected, 1);
+	run_until(&server.connected, 1);
+	bufferevent_set_timeouts(client.bev, &soon, NULL);
+	run_until(&client.timeouts, 1);
+	print_end(&client);
+	printf("enabled %s\n", enabled_names(client.bev));
+	bufferevent_set_timeouts(client.bev, NULL, NULL);
+	CHECK_EQUAL(bufferevent_enable(client.bev, EV_READ), 0);
+	exchange(10000);
+}
+
+CASE(read_timeout, EVERY_BACKEND)
+{
+	begin();
+	for_transports(wait_for_silence);
+	end_all();
+}
+
+/* --- What callbacks may do ----------------------------------------------------------------------- */
+
+static const char *free_in;
+
+static void
+free_now(struct end *end, const char *callback)
+{
+	if (strcmp(callback, free_in) != 0 || !end->bev)
+		return;
+	printf("%s: freed in its %s callback\n", end->name, callback);
+	free_end(end);
+}
+
+static void
+free_the_client(enum transport transport)
+{
+	(void)transport;
+	client.then = free_now;
+	write_pattern(&client, 50000, 6);
+	write_pattern(&server, 50000, 7);
+	if (strcmp(free_in, "event") == 0)
+		run_until(&client.connected, 1);
+	else
+		run_until(strcmp(free_in, "read") == 0 ? &client.reads : &client.writes, 1);
+	settle();
+	printf("free: %d, callbacks of the freed one: %d\n", client.bev == NULL,
+	       strcmp(free_in, "event") == 0 ? client.last != BEV_EVENT_CONNECTED : client.connected - 1);
+}
+
+static void
+free_in_callback(const char *callback)
+{
+	int deferred;
+
+	begin();
+	free_in = callback;
+	for (deferred = 0; deferred < 2; deferred++) {
+		options_now = deferred ? BEV_OPT_DEFER_CALLBACKS : 0;
+		for_transports(free_the_client);
+	}
+	end_all();
+}
+
+CASE(freed_in_the_read_callback, EVERY_BACKEND)
+{
+	free_in_callback("read");
+}
+
+CASE(freed_in_the_write_callback, EVERY_BACKEND)
+{
+	free_in_callback("write");
+}
+
+CASE(freed_when_connected, EVERY_BACKEND)
+{
+	free_in_callback("event");
+}
+
+/* --- Connecting, descriptors, renegotiation ------------------------------------------------------ */
+
+static void
+accept_one(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length, void *arg)
+{
+	(void)listener, (void)address, (void)length, (void)arg;
+	make_end(&server, "server", NULL, fd, ACCEPTING);
+}
+
+static void
+connect_and_exchange(int by_name)
+{
+	union any_address address;
+	socklen_t length;
+	int fd = listen_on(AF_INET, &address, &length);
+	struct evconnlistener *listener;
+
+	CHECK_EQUAL(evutil_make_socket_nonblocking(fd), 0);
+	listener = evconnlistener_new(base, accept_one, NULL, LEV_OPT_CLOSE_ON_FREE, 0, fd);
+	CHECK(listener);
+	make_end(&client, "client", NULL, -1, CONNECTING);
+	if (by_name)
+		CHECK_EQUAL(bufferevent_socket_connect_hostname(client.bev, NULL, AF_INET, "127.0.0.1",
+								ntohs(address.in.sin_port)), 0);
+	else
+		CHECK_EQUAL(bufferevent_socket_connect(client.bev, &address.any, length), 0);
+	run_until(&client.connected, 1);
+	run_until(&server.connected, 1);
+	exchange(100000);
+	free_end(&client);
+	free_end(&server);
+	settle();
+	evconnlistener_free(listener);
+}
+
+CASE(connecting, EVERY_BACKEND)
+{
+	begin();
+	connect_and_exchange(0);
+	connect_and_exchange(1);
+	end_all();
+}
+
+CASE(connecting_to_nobody, EVERY_BACKEND)
+{
+	union any_address address;
+	socklen_t length;
+
+	begin();
+	close(listen_on(AF_INET, &address, &length));
+	make_end(&client, "client", NULL, -1, CONNECTING);
+	CHECK_EQUAL(bufferevent_socket_connect(client.bev, &address.any, length), 0);
+	run_until(&client.ended, 1);
+	print_end(&client);
+	end_all();
+}
+
+CASE(another_descriptor, EVERY_BACKEND)
+{
+	int ends[2], old[2];
+
+	begin();
+	make_socketpair(old);
+	make_end(&client, "client", NULL, old[0], CONNECTING);
+	make_end(&server, "server", NULL, old[1], ACCEPTING);
+	exchange(20000);
+	make_socketpair(ends);
+	CHECK_EQUAL(bufferevent_setfd(client.bev, ends[0]), 0);
+	CHECK_EQUAL(bufferevent_setfd(server.bev, ends[1]), 0);
+	client.got = server.got = client.finished = server.finished = 0;
+	exchange(30000);
+	CHECK_EQUAL(bufferevent_setfd(client.bev, -1), 0);
+	CHECK_EQUAL(bufferevent_getfd(client.bev), -1);
+	CHECK_EQUAL(bufferevent_base_set(base, server.bev), -1);
+	CHECK_EQUAL(bufferevent_flush(server.bev, EV_READ | EV_WRITE, BEV_FLUSH), 0);
+	close(old[0]);
+	close(old[1]);
+	close(ends[0]);
+	end_all();
+}
+
+static void
+renegotiate(enum transport transport)
+{
+	/* Filters do not come to an end with it, on any core. */
+	if (transport >= FILTER_ON_SOCKET)
+		return;
+	run_until(&client.connected, 1);
+	run_until(&server.connected, 1);
+	printf("asked: %d\n", bufferevent_ssl_renegotiate(server.bev) >= 0);
+	run_until(&server.connected, 2);
+	exchange(40000);
+}
+
+CASE(renegotiation, EVERY_BACKEND)
+{
+	begin();
+	CHECK_EQUAL(SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION), 1);
+	for_transports(renegotiate);
+	end_all();
+}
+
+/* --- Threads ------------------------------------------------------------------------------------- */
+
+#define PARTS 200
+
+static void *
+write_from_a_thread(void *arg)
+{
+	struct end *end = arg;
+	unsigned char data[3000];
+	int part;
+
+	for (part = 0; part < PARTS; part++) {
+		memset(data, part, sizeof data);
+		if (bufferevent_write(end->bev, data, sizeof data) != 0)
+			return arg;
+	}
+	return NULL;
+}
+
+static void
+write_from_threads(enum transport transport)
+{
+	pthread_t threads[2];
+	void *failed;
+	int i;
+
+	(void)transport;
+	client.wanted = server.wanted = PARTS * 3000;
+	CHECK(pthread_create(&threads[0], NULL, write_from_a_thread, &client) == 0);
+	CHECK(pthread_create(&threads[1], NULL, write_from_a_thread, &server) == 0);
+	run_until(&client.finished, 1);
+	run_until(&server.finished, 1);
+	for (i = 0; i < 2; i++) {
+		CHECK(pthread_join(threads[i], &failed) == 0);
+		CHECK(failed == NULL);
+	}
+	print_end(&client);
+	print_end(&server);
+}
+
+CASE(written_by_threads, EVERY_BACKEND | OWN_LOCKS)
+{
+	int transport;
+
+	CHECK_EQUAL(evthread_use_pthreads(), 0);
+	begin();
+	options_now = BEV_OPT_THREADSAFE;
+	/* The ends of a pair share one lock, in which both would encrypt. */
+	for (transport = 0; transport < FILTER_ON_PAIR; transport++) {
+		printf("%s\n", transports[transport]);
+		make_ends(transport);
+		write_from_threads(transport);
+		free_end(&client);
+		free_end(&server);
+		settle();
+	}
+	end_all();
+}

@@ -1,0 +1,16 @@
+//! The functions that the real libraries export without declaring them in a public header, by the
+//! area that they belong to. libevent's own tests, and its library for TLS, call them.
+
+mod buffer;
+mod bufferevent;
+mod event;
+mod log;
+mod maps;
+mod memory;
+mod random;
+mod resolve;
+mod socket;
+mod tag;
+mod text;
+mod thread;
+mod time;
