@@ -2,7 +2,7 @@
 //! the kernel has been told.
 
 use crate::backend::{Backend, Refused};
-use crate::event::{debug, kind, state, EventPtr, Registration, SourceLinks};
+use crate::event::{EventPtr, Registration, SourceLinks, debug, kind, state};
 use crate::hooks::memory;
 use crate::list::List;
 use crate::warning;
@@ -156,7 +156,7 @@ impl Slot {
     }
 
     /// The events, newest first. The next one is found before an event is handed out.
-    pub fn iter(&self) -> impl Iterator<Item = EventPtr> {
+    pub fn iter(&self) -> impl Iterator<Item = EventPtr> + use<> {
         let mut walk = self.first();
         std::iter::from_fn(move || {
             let event = walk?;

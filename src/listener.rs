@@ -7,18 +7,18 @@
 use crate::backend::Refused;
 use crate::base::pending::Blocking;
 use crate::base::{self, EventBase, Guard};
-use crate::event::{assign, debug, kind, Event, EventPtr};
+use crate::event::{Event, EventPtr, assign, debug, kind};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::hooks::threads::{Lock, RECURSIVE};
 use crate::timers::time;
 use crate::util::sockets::{self, OwnedSocket};
-use crate::util::{errno, set_errno, SystemError};
+use crate::util::{SystemError, errno, set_errno};
 use crate::warning_with_errno;
 use libc::{sockaddr, sockaddr_storage, socklen_t, timeval};
 use std::ffi::{c_int, c_short, c_uint, c_void};
-use std::mem::{forget, size_of, MaybeUninit};
+use std::mem::{MaybeUninit, forget, size_of};
 use std::ops::{Deref, DerefMut};
-use std::ptr::{addr_of_mut, NonNull};
+use std::ptr::{NonNull, addr_of_mut};
 
 /// Takes over an accepted connection.
 pub type EvconnlistenerFn =

@@ -8,8 +8,8 @@
 //! with some last.
 
 use crate::backend::Refused;
-use crate::base::{internal, EventBase, Guard};
-use crate::event::{kind, EventPtr, Registration, SourceLinks};
+use crate::base::{EventBase, Guard, internal};
+use crate::event::{EventPtr, Registration, SourceLinks, kind};
 use crate::hooks::memory::{self, Array};
 use crate::hooks::threads;
 use crate::interest;
@@ -17,7 +17,7 @@ use crate::list::List;
 use crate::util::sockets;
 use crate::{warning, warning_with_errno};
 use std::ffi::{c_int, c_short, c_void};
-use std::mem::{offset_of, MaybeUninit};
+use std::mem::{MaybeUninit, offset_of};
 use std::ptr::{self, addr_of_mut};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 
@@ -85,7 +85,7 @@ impl Signals {
     }
 
     /// The events of a signal, newest first.
-    pub fn events(&self, number: c_int) -> impl Iterator<Item = EventPtr> {
+    pub fn events(&self, number: c_int) -> impl Iterator<Item = EventPtr> + use<> {
         // SAFETY: slots live as long as their base, and events while they are inserted.
         let mut walk = unsafe {
             self.slot(number)

@@ -5,11 +5,11 @@
 //! them again one call: a change of the silent entry, which fails for a new file of that number.
 
 use super::changelist::Changelist;
-use super::{waited, Options, Refused, Report, Timeout};
+use super::{Options, Refused, Report, Timeout, waited};
 use crate::event::kind;
 use crate::hooks::memory::Array;
 use crate::interest::{Interest, Registered, Slot};
-use crate::timers::{time, Microseconds};
+use crate::timers::{Microseconds, time};
 use crate::util::errno;
 use crate::{hooks::memory::OutOfMemory, warning_with_errno};
 use libc::epoll_event;

@@ -11,11 +11,11 @@ pub mod epoll;
 pub mod poll;
 pub mod select;
 
-use crate::event::{kind, EventPtr};
+use crate::event::{EventPtr, kind};
 use crate::hooks::memory::OutOfMemory;
 use crate::interest::Interest;
 use crate::timers::Microseconds;
-use crate::util::{errno, set_errno, SystemError};
+use crate::util::{SystemError, errno, set_errno};
 use std::ffi::{c_int, c_short};
 
 /// The mechanisms by name, in the order in which a base tries them.

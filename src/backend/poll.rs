@@ -1,6 +1,6 @@
 //! poll: an array of descriptors, given to the kernel at every wait.
 
-use super::{waited, Options, Refused, Report, Rotation, Timeout};
+use super::{Options, Refused, Report, Rotation, Timeout, waited};
 use crate::event::kind;
 use crate::hooks::memory::Array;
 use crate::interest::{Interest, Registered};

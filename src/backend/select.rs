@@ -1,7 +1,7 @@
 //! select: sets of descriptors as bits, given to the kernel at every wait. The sets grow with the
 //! highest descriptor, beyond the size that the C type has.
 
-use super::{waited, Options, Refused, Report, Rotation, Timeout};
+use super::{Options, Refused, Report, Rotation, Timeout, waited};
 use crate::event::kind;
 use crate::hooks::memory::{Array, OutOfMemory};
 use crate::interest::{Registered, Slot};
@@ -142,11 +142,7 @@ impl Select {
         let take = |set: &mut u64, kind| {
             let was = *set & (1 << place) != 0;
             *set &= !(1 << place);
-            if was {
-                kind
-            } else {
-                0
-            }
+            if was { kind } else { 0 }
         };
         let ready = take(&mut readers[word], kind::READ) | take(&mut writers[word], kind::WRITE);
         Some(Report {

@@ -3,7 +3,7 @@
 use super::{EventBase, Guard};
 use crate::backend::Report;
 use crate::debug_message;
-use crate::event::{kind, state, ActiveLinks, CallbackPtr, EventPtr};
+use crate::event::{ActiveLinks, CallbackPtr, EventPtr, kind, state};
 use crate::hooks::threads;
 use crate::interest;
 use crate::list::TailQueue;

@@ -3,7 +3,7 @@
 use crate::backend::Mechanism;
 use crate::hooks::memory::{self, Array, OutOfMemory};
 use crate::timers::Microseconds;
-use std::ffi::{c_char, c_int, CStr};
+use std::ffi::{CStr, c_char, c_int};
 
 /// Flags of a base.
 #[allow(missing_docs)]

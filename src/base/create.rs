@@ -1,11 +1,11 @@
 //! Making and freeing a base.
 
-use super::config::{flag, EventConfig};
+use super::config::{EventConfig, flag};
 use super::{
-    current, event_global_current_base_, live, once, DispatchLimits, EventBase, Guard, Loop,
+    DispatchLimits, EventBase, Guard, Loop, current, event_global_current_base_, live, once,
 };
 use crate::backend::{Backend, Mechanism, Options, Refused};
-use crate::event::{debug, state, ActiveLinks, CallbackPtr, EventPtr};
+use crate::event::{ActiveLinks, CallbackPtr, EventPtr, debug, state};
 use crate::hooks::log::{self, Severity};
 use crate::hooks::memory::{self, OutOfMemory, SpareBlock};
 use crate::hooks::panic;
@@ -14,10 +14,10 @@ use crate::interest::Interest;
 use crate::list::TailQueue;
 use crate::signals::Signals;
 use crate::timers::time::BaseTime;
-use crate::timers::{common, Timers};
+use crate::timers::{Timers, common};
 use crate::util::{clock, environment};
 use crate::warning;
-use std::ffi::{c_int, c_uint, CStr};
+use std::ffi::{CStr, c_int, c_uint};
 use std::mem::size_of;
 use std::ptr::{self, addr_of_mut};
 use std::sync::atomic::Ordering::Relaxed;

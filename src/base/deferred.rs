@@ -1,7 +1,7 @@
 //! Callbacks without an event, which the layers above queue to run from the loop.
 
-use super::{or_current, EventBase, Guard};
-use crate::event::{state, CallbackFunction, CallbackPtr, Closure, EventCallback, SelfCallbackFn};
+use super::{EventBase, Guard, or_current};
+use crate::event::{CallbackFunction, CallbackPtr, Closure, EventCallback, SelfCallbackFn, state};
 use std::ffi::{c_int, c_void};
 
 /// More than this many in one pass wait for the next, so that callbacks which queue callbacks

@@ -2,8 +2,8 @@
 
 use super::{EventBase, Guard};
 use crate::event::{
-    debug, kind, state, CallbackFunction, CallbackPtr, Closure, EventFinalizeFn, EventPtr,
-    SelfCallbackFn,
+    CallbackFunction, CallbackPtr, Closure, EventFinalizeFn, EventPtr, SelfCallbackFn, debug, kind,
+    state,
 };
 use crate::hooks::memory;
 

@@ -1,7 +1,7 @@
 //! Looking at a base: counts, enumeration, dump, self-check; and activation by descriptor.
 
 use super::{Count, EventBase, Guard};
-use crate::event::{kind, state, ActiveLinks, CallbackPtr, CommonTimeoutLinks, Event, EventPtr};
+use crate::event::{ActiveLinks, CallbackPtr, CommonTimeoutLinks, Event, EventPtr, kind, state};
 use crate::list::TailQueue;
 use crate::require;
 use crate::timers::{common, time};

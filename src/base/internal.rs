@@ -3,7 +3,7 @@
 
 use super::EventBase;
 use crate::backend::Refused;
-use crate::event::{assign, debug, kind, Event, EventCallbackFn, EventPtr};
+use crate::event::{Event, EventCallbackFn, EventPtr, assign, debug, kind};
 use crate::hooks::memory;
 use std::ffi::{c_int, c_short};
 use std::ptr;

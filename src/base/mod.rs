@@ -30,7 +30,7 @@ use crate::timers::{Microseconds, Timers};
 use std::ffi::{c_int, c_short, c_ulong};
 use std::mem::{offset_of, size_of};
 use std::ops::{Deref, DerefMut};
-use std::ptr::{addr_of, NonNull};
+use std::ptr::{NonNull, addr_of};
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 /// How many of something there are, and the most there have been.
@@ -135,7 +135,7 @@ const _: () = {
 };
 
 /// The base of the 1.4 interface. Exported data.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static event_global_current_base_: AtomicPtr<EventBase> = AtomicPtr::new(std::ptr::null_mut());
 
 /// The base that `event_init` made last, or null.
@@ -145,11 +145,7 @@ pub fn current() -> *mut EventBase {
 
 /// `base`, or the current one for null.
 pub fn or_current(base: *mut EventBase) -> *mut EventBase {
-    if base.is_null() {
-        current()
-    } else {
-        base
-    }
+    if base.is_null() { current() } else { base }
 }
 
 /// The base's lock, held, and the way to what it protects.

@@ -2,12 +2,12 @@
 
 use super::Guard;
 use crate::backend::Refused;
-use crate::event::{assign, debug, kind, Event, EventCallbackFn, EventPtr};
+use crate::event::{Event, EventCallbackFn, EventPtr, assign, debug, kind};
 use crate::hooks::memory;
 use crate::list::{Adapter, List, ListLink};
 use libc::timeval;
 use std::ffi::{c_int, c_short, c_void};
-use std::ptr::{addr_of_mut, NonNull};
+use std::ptr::{NonNull, addr_of_mut};
 
 /// A private event and what it is to call.
 pub struct OnceEvent {

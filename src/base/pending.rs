@@ -3,9 +3,9 @@
 use super::{EventBase, Guard};
 use crate::backend::Refused;
 use crate::debug_message;
-use crate::event::{debug, kind, state, Closure, EventPtr};
+use crate::event::{Closure, EventPtr, debug, kind, state};
 use crate::timers::common::{self, CommonTimeoutPtr};
-use crate::timers::{time, Microseconds};
+use crate::timers::{Microseconds, time};
 use libc::timeval;
 
 /// When an event is due.

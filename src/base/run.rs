@@ -3,7 +3,7 @@
 use super::{EventBase, Guard};
 use crate::backend::{Refused, Timeout};
 use crate::debug_message;
-use crate::event::{kind, state, CallbackPtr, Closure, EventPtr};
+use crate::event::{CallbackPtr, Closure, EventPtr, kind, state};
 use crate::hooks::threads;
 use crate::list::TailQueue;
 use crate::timers::Microseconds;

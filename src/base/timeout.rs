@@ -2,14 +2,14 @@
 
 use super::pending::Due;
 use super::{EventBase, Guard};
-use crate::event::{assign, kind, state, EventPtr};
+use crate::event::{EventPtr, assign, kind, state};
 use crate::hooks::memory::OutOfMemory;
 use crate::timers::common::{self, CommonTimeoutPtr};
-use crate::timers::{time, Microseconds};
+use crate::timers::{Microseconds, time};
 use crate::warning;
 use libc::timeval;
 use std::ffi::{c_int, c_short, c_void};
-use std::ptr::{addr_of_mut, NonNull};
+use std::ptr::{NonNull, addr_of_mut};
 
 impl EventBase {
     /// Makes every event active whose deadline has passed.
@@ -64,11 +64,7 @@ impl EventBase {
             };
             let next = time::later(time::from_timeval(last), length);
             // Periods that were missed are skipped.
-            if next < now {
-                from_now
-            } else {
-                next
-            }
+            if next < now { from_now } else { next }
         } else {
             from_now
         };

@@ -1,7 +1,7 @@
 //! Waking a loop that sleeps in the kernel, from another thread.
 
 use super::{EventBase, Guard};
-use crate::backend::{Refused, FEATURE_EDGE_TRIGGERED};
+use crate::backend::{FEATURE_EDGE_TRIGGERED, Refused};
 use crate::event::kind;
 use crate::util::{errno, sockets};
 use crate::{warning, warning_with_errno};

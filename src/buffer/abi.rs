@@ -1,7 +1,7 @@
 //! C types and constants of event2/buffer.h that the buffer itself works with.
 
-use super::file::FileSegment as EvbufferFileSegment;
 use super::Evbuffer;
+use super::file::FileSegment as EvbufferFileSegment;
 use std::ffi::{c_int, c_uint, c_void};
 use std::mem::{offset_of, size_of};
 

@@ -1,7 +1,7 @@
 //! Adding bytes at either end.
 
 use super::abi::EvbufferReferenceCleanupFn;
-use super::chain::{flag, ChainPtr};
+use super::chain::{ChainPtr, flag};
 use super::chains::{Chains, Detached, Run, Slot};
 use super::reference::UserMemory;
 use super::{End, Evbuffer, Guard, Refused};

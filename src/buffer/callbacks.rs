@@ -3,14 +3,14 @@
 //! Callbacks run with the buffer's lock held, newest first. One may add, remove, enable and
 //! disable callbacks, change the buffer (which starts a nested round) and free it.
 
-use super::abi::{EvbufferCallbackFn, EvbufferCallbackInfo, EVBUFFER_CB_ENABLED};
+use super::abi::{EVBUFFER_CB_ENABLED, EvbufferCallbackFn, EvbufferCallbackInfo};
 use super::{Evbuffer, Guard, Refused};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::list::{Adapter, List, ListLink};
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::mem::transmute;
-use std::ptr::{self, addr_of, addr_of_mut, NonNull};
+use std::ptr::{self, NonNull, addr_of, addr_of_mut};
 
 /// A callback of the 1.4 interface: buffer, old length, new length, argument.
 pub type EvbufferLegacyCallbackFn =

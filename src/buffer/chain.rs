@@ -13,7 +13,7 @@ use std::ffi::c_void;
 use std::mem::{offset_of, size_of};
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{fence, AtomicI32, Ordering::*};
+use std::sync::atomic::{AtomicI32, Ordering::*, fence};
 
 /// What a chain is and what must not be done with it.
 pub mod flag {

@@ -10,8 +10,8 @@
 //! Chains that leave a list are collected as [`Detached`] and released once the buffer is
 //! consistent again, because releasing may run code of the program that uses the buffer.
 
-use super::chain::{flag, ChainPtr};
 use super::Evbuffer;
+use super::chain::{ChainPtr, flag};
 use crate::hooks::memory::OutOfMemory;
 use std::cell::Cell;
 use std::ptr::NonNull;

@@ -1,7 +1,7 @@
 //! Callbacks that run from the event loop instead of inside the change.
 
 use super::{Evbuffer, Guard};
-use crate::base::{self, deferred, EventBase};
+use crate::base::{self, EventBase, deferred};
 use crate::event::EventCallback;
 use crate::hooks::memory::{self, OutOfMemory};
 use std::ffi::c_void;

@@ -1,6 +1,6 @@
 //! Taking bytes from the front, and looking at them in place.
 
-use super::chain::{flag, ChainPtr};
+use super::chain::{ChainPtr, flag};
 use super::chains::{Chains, Detached, Slot};
 use super::position::Position;
 use super::{End, Evbuffer, Guard, Refused};

@@ -2,7 +2,7 @@
 //! read into memory when first needed.
 
 use super::abi::*;
-use super::chain::{flag, ChainPtr};
+use super::chain::{ChainPtr, flag};
 use super::chains::Run;
 use super::{End, Guard, Refused};
 use crate::hooks::memory::{self, OutOfMemory};

@@ -1,7 +1,7 @@
 //! Line ends, and taking whole lines out.
 
 use super::position::Position;
-use super::search::{starts_with, Cursor};
+use super::search::{Cursor, starts_with};
 use super::substring::find_byte;
 use super::{End, Evbuffer, Guard};
 use crate::hooks::memory;

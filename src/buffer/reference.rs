@@ -1,7 +1,7 @@
 //! Memory of the program that a buffer refers to without copying it.
 
 use super::abi::EvbufferReferenceCleanupFn;
-use super::chain::{flag, ChainPtr};
+use super::chain::{ChainPtr, flag};
 use crate::hooks::memory::OutOfMemory;
 use std::ffi::c_void;
 

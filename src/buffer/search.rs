@@ -3,8 +3,8 @@
 
 use super::chain::ChainPtr;
 use super::position::Position;
-use super::substring::{find_byte, Substring};
-use super::{file, Evbuffer, Guard};
+use super::substring::{Substring, find_byte};
+use super::{Evbuffer, Guard, file};
 use crate::hooks::memory::Array;
 
 /// A place in the data that knows how much follows.

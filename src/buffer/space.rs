@@ -1,6 +1,6 @@
 //! Making room at the end, and handing that room out to be written from outside.
 
-use super::chain::{flag, ChainPtr, LONGEST};
+use super::chain::{ChainPtr, LONGEST, flag};
 use super::chains::{Chains, Detached, Slot};
 use super::{End, Evbuffer, Guard, Refused};
 use crate::require;

@@ -1,8 +1,8 @@
 //! Moving chains between buffers, and showing one buffer's chains in another.
 
-use super::chain::{flag, ChainPtr};
+use super::chain::{ChainPtr, flag};
 use super::chains::{Chains, Detached, Run};
-use super::{file, End, Evbuffer, Guard, Refused};
+use super::{End, Evbuffer, Guard, Refused, file};
 use crate::warning_with_errno;
 
 impl Guard {

@@ -1,6 +1,6 @@
 //! Reading from and writing to descriptors.
 
-use super::chain::{flag, ChainPtr};
+use super::chain::{ChainPtr, flag};
 use super::chains::{Chains, Slot};
 use super::file::FileSegment;
 use super::read_room::ReadRoom;

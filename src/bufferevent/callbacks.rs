@@ -1,10 +1,10 @@
 //! Calling the program, at once or from the loop.
 
 use super::abi::{
-    BuffereventDataFn, BuffereventEventFn, BuffereventTriggerOptions, BEV_EVENT_CONNECTED,
+    BEV_EVENT_CONNECTED, BuffereventDataFn, BuffereventEventFn, BuffereventTriggerOptions,
 };
 use super::lifetime::{DEFER_CALLBACKS, UNLOCK_CALLBACKS};
-use super::{flag, BuffereventPtr, Direction, Guard};
+use super::{BuffereventPtr, Direction, Guard, flag};
 use crate::base::deferred;
 use crate::event::EventCallback;
 use crate::hooks::threads::Lock;

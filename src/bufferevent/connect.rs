@@ -4,7 +4,7 @@ use super::abi::{BEV_EVENT_CONNECTED, BEV_EVENT_ERROR};
 use super::lifetime::DEFER_CALLBACKS;
 use super::operations::Failed;
 use super::socket::bufferevent_ops_socket;
-use super::{flag, suspension, BuffereventPtr, Direction, Guard};
+use super::{BuffereventPtr, Direction, Guard, flag, suspension};
 use crate::event::kind;
 use crate::hooks::memory;
 use crate::util::sockets::{self, Connecting};
@@ -12,7 +12,7 @@ use crate::util::{errno, resolve, resolve_async, resolve_errors, set_errno};
 use libc::{addrinfo, sockaddr, sockaddr_storage, socklen_t};
 use std::ffi::{c_char, c_int, c_void};
 use std::fmt::Write;
-use std::mem::{size_of, MaybeUninit};
+use std::mem::{MaybeUninit, size_of};
 use std::ptr::{self, addr_of_mut};
 
 /// The address of a peer, of any family.

@@ -8,12 +8,12 @@ use super::abi::{
 };
 use super::lifetime::{self, CLOSE_ON_FREE, DEFER_CALLBACKS};
 use super::operations::{Failed, Operations, Request, RequestData};
-use super::{suspension, Bufferevent, BuffereventPtr, Direction, Guard};
+use super::{Bufferevent, BuffereventPtr, Direction, Guard, suspension};
 use crate::base::deferred;
-use crate::buffer::abi::{EvbufferCallbackInfo, EVBUFFER_CB_ENABLED};
+use crate::buffer::abi::{EVBUFFER_CB_ENABLED, EvbufferCallbackInfo};
 use crate::buffer::callbacks::Function;
 use crate::buffer::{Evbuffer, Guard as BufferGuard};
-use crate::event::{kind, EventCallback};
+use crate::event::{EventCallback, kind};
 use crate::hooks::memory::OutOfMemory;
 use crate::hooks::threads::Lock;
 use crate::warning;
@@ -21,7 +21,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_short, c_uint, c_void};
 
 /// The table of filters.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static bufferevent_ops_filter: Operations = Operations {
     name: c"filter".as_ptr(),
     offset: 0,

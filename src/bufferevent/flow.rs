@@ -1,8 +1,8 @@
 //! Enabling, suspending and watermarks: when a direction runs.
 
 use super::operations::Failed;
-use super::{flag, suspension, Bufferevent, BuffereventPtr, Direction, Watermarks};
-use crate::buffer::abi::{EvbufferCallbackInfo, EVBUFFER_CB_ENABLED};
+use super::{Bufferevent, BuffereventPtr, Direction, Watermarks, flag, suspension};
+use crate::buffer::abi::{EVBUFFER_CB_ENABLED, EvbufferCallbackInfo};
 use crate::buffer::callbacks::{Function, NOT_DEFERRED};
 use crate::buffer::{Evbuffer, Guard as BufferGuard};
 use crate::event::kind;

@@ -3,10 +3,10 @@
 use super::bucket::{Bucket, BucketConfig};
 use super::limit::{self, Limiter, MemberLinks, Resume};
 use super::operations::Failed;
-use super::{suspension, timeouts, BuffereventPtr, Direction, Guard};
+use super::{BuffereventPtr, Direction, Guard, suspension, timeouts};
 use crate::base::pending::Blocking;
 use crate::base::{EventBase, Guard as BaseGuard};
-use crate::event::{assign, debug, kind, Event, EventPtr};
+use crate::event::{Event, EventPtr, assign, debug, kind};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::hooks::threads::{self, Lock};
 use crate::list::TailQueue;

@@ -2,11 +2,11 @@
 
 use super::abi::BuffereventOptions;
 use super::operations::Operations;
-use super::{callbacks, flag, limit, Bufferevent, BuffereventPtr, Direction, Guard};
-use crate::base::{self, deferred, EventBase};
-use crate::buffer::deferred::{set_parent_operations, ParentOperations};
+use super::{Bufferevent, BuffereventPtr, Direction, Guard, callbacks, flag, limit};
+use crate::base::{self, EventBase, deferred};
+use crate::buffer::deferred::{ParentOperations, set_parent_operations};
 use crate::buffer::{Evbuffer, Guard as BufferGuard, Refused};
-use crate::event::{assign, debug, kind, EventCallback};
+use crate::event::{EventCallback, assign, debug, kind};
 use crate::hooks::memory;
 use crate::hooks::threads::{self, Lock};
 use crate::warning;

@@ -3,9 +3,9 @@
 use super::bucket::{Bucket, BucketConfig};
 use super::group::Group;
 use super::timeouts;
-use super::{suspension, Bufferevent, BuffereventPtr, Direction, Guard};
+use super::{Bufferevent, BuffereventPtr, Direction, Guard, suspension};
 use crate::base::{self, EventBase, Guard as BaseGuard};
-use crate::event::{assign, debug, kind, state, Event, EventPtr};
+use crate::event::{Event, EventPtr, assign, debug, kind, state};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::list::{Adapter, TailLink};
 use crate::require;

@@ -34,11 +34,11 @@ pub mod socket;
 pub mod timeouts;
 
 use crate::base::EventBase;
-use crate::buffer::callbacks::CallbackEntry;
 use crate::buffer::Evbuffer;
-use crate::event::{kind, Event, EventCallback, EventPtr};
+use crate::buffer::callbacks::CallbackEntry;
+use crate::event::{Event, EventCallback, EventPtr, kind};
 use crate::hooks::threads::Lock;
-use abi::{BuffereventDataFn, BuffereventEventFn, BEV_EVENT_READING, BEV_EVENT_WRITING};
+use abi::{BEV_EVENT_READING, BEV_EVENT_WRITING, BuffereventDataFn, BuffereventEventFn};
 use connect::PeerAddress;
 use libc::timeval;
 use limit::Limiter;

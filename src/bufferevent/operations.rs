@@ -6,7 +6,7 @@
 use super::abi::FlushModeValue;
 use super::{Bufferevent, BuffereventPtr};
 use libc::off_t;
-use std::ffi::{c_char, c_int, c_short, c_uint, c_void, CStr};
+use std::ffi::{CStr, c_char, c_int, c_short, c_uint, c_void};
 
 /// What [`Operations::control`] is asked for.
 #[derive(Clone, Copy)]
@@ -85,11 +85,7 @@ pub struct Failed;
 
 /// The result of a function of the table.
 pub fn checked(result: c_int) -> Result<(), Failed> {
-    if result < 0 {
-        Err(Failed)
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(Failed) } else { Ok(()) }
 }
 
 impl BuffereventPtr {

@@ -3,12 +3,12 @@
 //! Data moves in memory, inside the call that makes it possible; callbacks are always deferred.
 //! Both halves share one lock.
 
-use super::abi::{BuffereventFlushMode, FlushModeValue, BEV_EVENT_EOF};
+use super::abi::{BEV_EVENT_EOF, BuffereventFlushMode, FlushModeValue};
 use super::lifetime::{self, DEFER_CALLBACKS};
 use super::operations::{Failed, Operations};
 use super::{Bufferevent, BuffereventPtr, Direction, Guard};
 use crate::base::EventBase;
-use crate::buffer::abi::{EvbufferCallbackInfo, EVBUFFER_CB_ENABLED};
+use crate::buffer::abi::{EVBUFFER_CB_ENABLED, EvbufferCallbackInfo};
 use crate::buffer::callbacks::Function;
 use crate::buffer::{Evbuffer, Guard as BufferGuard};
 use crate::event::kind;
@@ -18,7 +18,7 @@ use std::ffi::{c_int, c_short, c_void};
 use std::ptr;
 
 /// The table of pairs.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static bufferevent_ops_pair: Operations = Operations {
     name: c"pair_elt".as_ptr(),
     offset: 0,

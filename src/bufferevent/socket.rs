@@ -12,21 +12,21 @@ use super::abi::{BEV_EVENT_EOF, BEV_EVENT_ERROR};
 use super::connect::Progress;
 use super::operations::{Failed, Operations, Request, RequestData};
 use super::timeouts::{self, activate_later, await_descriptor, remove_timeout};
-use super::{flag, lifetime, suspension, Bufferevent, BuffereventPtr, Direction, Guard};
-use crate::base::{deferred, EventBase, Guard as BaseGuard};
-use crate::buffer::abi::{EvbufferCallbackInfo, EVBUFFER_CB_ENABLED, EVBUFFER_FLAG_DRAINS_TO_FD};
+use super::{Bufferevent, BuffereventPtr, Direction, Guard, flag, lifetime, suspension};
+use crate::base::{EventBase, Guard as BaseGuard, deferred};
+use crate::buffer::abi::{EVBUFFER_CB_ENABLED, EVBUFFER_FLAG_DRAINS_TO_FD, EvbufferCallbackInfo};
 use crate::buffer::callbacks::Function;
 use crate::buffer::read_room::ReadRoom;
 use crate::buffer::transport::Descriptor;
 use crate::buffer::{End, Evbuffer, Guard as BufferGuard, Refused};
-use crate::event::{assign, kind, state, EventCallbackFn};
+use crate::event::{EventCallbackFn, assign, kind, state};
 use crate::hooks::memory::OutOfMemory;
 use crate::util::{errno, set_errno, sockets};
 use std::ffi::{c_int, c_short, c_uint, c_void};
 use std::ptr::NonNull;
 
 /// The table of socket bufferevents.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static bufferevent_ops_socket: Operations = Operations {
     name: c"socket".as_ptr(),
     offset: 0,

@@ -3,9 +3,9 @@
 use super::abi::BEV_EVENT_TIMEOUT;
 use super::operations::Failed;
 use super::{BuffereventPtr, Direction, Guard};
-use crate::base::pending::Blocking;
 use crate::base::Guard as BaseGuard;
-use crate::event::{assign, kind, state, EventPtr};
+use crate::base::pending::Blocking;
+use crate::event::{EventPtr, assign, kind, state};
 use crate::timers::time;
 use libc::timeval;
 use std::ffi::{c_int, c_short, c_void};

@@ -1,10 +1,10 @@
 //! event2/buffer.h: byte queues.
 
-use super::{status, EvutilSocket};
+use super::{EvutilSocket, status};
 use crate::base::EventBase;
 use crate::buffer::abi::{
-    EvbufferCallbackFn, EvbufferFileSegmentCleanupFn, EvbufferReferenceCleanupFn, PtrHow,
-    EVBUFFER_CB_ENABLED,
+    EVBUFFER_CB_ENABLED, EvbufferCallbackFn, EvbufferFileSegmentCleanupFn,
+    EvbufferReferenceCleanupFn, PtrHow,
 };
 use crate::buffer::callbacks::{CallbackEntry as EvbufferCallbackEntry, Function};
 use crate::buffer::file::FileSegment as EvbufferFileSegment;
@@ -43,11 +43,7 @@ fn range(offset: off_t, length: off_t) -> Option<(usize, Option<usize>)> {
 }
 
 fn end(at_front: c_int) -> End {
-    if at_front != 0 {
-        End::Front
-    } else {
-        End::Back
-    }
+    if at_front != 0 { End::Front } else { End::Back }
 }
 
 /// The caller's array; empty for null or a count that is not positive.
@@ -82,7 +78,7 @@ pub(super) unsafe fn bytes<'a>(data: *const c_char, length: usize) -> Option<&'a
 /// Makes an empty buffer. It takes no memory for data before there is some.
 ///
 /// Returns NULL when memory is short. The caller owns it: evbuffer_free().
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_new() -> *mut Evbuffer {
     Evbuffer::create().map_or(ptr::null_mut(), NonNull::as_ptr)
 }
@@ -91,7 +87,7 @@ pub unsafe extern "C-unwind" fn evbuffer_new() -> *mut Evbuffer {
 ///
 /// Its data goes with it, and the cleanup functions of referenced memory are called. Callbacks
 /// are not told. While a deferred callback of the buffer is pending, the buffer lives on for it.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_free(buf: *mut Evbuffer) {
     if !buf.is_null() {
         // SAFETY: the caller guarantees the buffer and gives up its reference.
@@ -107,7 +103,7 @@ pub unsafe extern "C-unwind" fn evbuffer_free(buf: *mut Evbuffer) {
 ///
 /// Returns -1 when the buffer has a lock already, or one cannot be made: memory is short, or no
 /// lock callbacks are set.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_enable_locking(
     buf: *mut Evbuffer,
     lock: *mut c_void,
@@ -117,14 +113,14 @@ pub unsafe extern "C-unwind" fn evbuffer_enable_locking(
 }
 
 /// Takes the lock of a buffer; without a lock it does nothing. Calls nest.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_lock(buf: *mut Evbuffer) {
     // SAFETY: the caller guarantees the buffer.
     unsafe { (*buf).lock() }
 }
 
 /// Gives up the lock that evbuffer_lock() took.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_unlock(buf: *mut Evbuffer) {
     // SAFETY: the caller guarantees the buffer, and holds its lock.
     unsafe { (*buf).unlock() }
@@ -132,7 +128,7 @@ pub unsafe extern "C-unwind" fn evbuffer_unlock(buf: *mut Evbuffer) {
 
 /// Sets flags of a buffer: `EVBUFFER_FLAG_DRAINS_TO_FD`. They apply to what is added later.
 /// Returns 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_set_flags(buf: *mut Evbuffer, flags: u64) -> c_int {
     // SAFETY: the caller guarantees the buffer.
     unsafe { Guard::new(buf) }.change_flags(flags as u32, 0);
@@ -140,7 +136,7 @@ pub unsafe extern "C-unwind" fn evbuffer_set_flags(buf: *mut Evbuffer, flags: u6
 }
 
 /// Clears flags of a buffer. Returns 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_clear_flags(buf: *mut Evbuffer, flags: u64) -> c_int {
     // SAFETY: the caller guarantees the buffer.
     unsafe { Guard::new(buf) }.change_flags(0, flags as u32);
@@ -148,14 +144,14 @@ pub unsafe extern "C-unwind" fn evbuffer_clear_flags(buf: *mut Evbuffer, flags: 
 }
 
 /// The number of bytes in a buffer.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_get_length(buf: *const Evbuffer) -> usize {
     // SAFETY: the caller guarantees the buffer, whose reference count may be changed.
     unsafe { Guard::new(buf.cast_mut()) }.length()
 }
 
 /// The number of bytes at the front of a buffer that are contiguous in memory already.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_get_contiguous_space(buf: *const Evbuffer) -> usize {
     // SAFETY: as above.
     unsafe { Guard::new(buf.cast_mut()) }.contiguous()
@@ -164,7 +160,7 @@ pub unsafe extern "C-unwind" fn evbuffer_get_contiguous_space(buf: *const Evbuff
 /// Makes room, so that appending `datlen` more bytes needs no memory.
 ///
 /// Returns -1 when memory is short or the size is impossible.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_expand(buf: *mut Evbuffer, datlen: usize) -> c_int {
     // SAFETY: the caller guarantees the buffer.
     status(unsafe { Guard::new(buf) }.expand(datlen))
@@ -179,7 +175,7 @@ pub unsafe extern "C-unwind" fn evbuffer_expand(buf: *mut Evbuffer, datlen: usiz
 ///
 /// Returns how many elements were filled, or -1 when memory is short, the end of the buffer is
 /// frozen, or an argument is out of range.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_reserve_space(
     buf: *mut Evbuffer,
     size: isize,
@@ -195,7 +191,7 @@ pub unsafe extern "C-unwind" fn evbuffer_reserve_space(
 /// `vec` has the `n_vecs` first elements that the reservation filled, with the lengths reduced to
 /// what was written. Returns -1, with nothing changed, when they do not describe the free space
 /// of the buffer or its end is frozen.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_commit_space(
     buf: *mut Evbuffer,
     vec: *mut iovec,
@@ -208,7 +204,7 @@ pub unsafe extern "C-unwind" fn evbuffer_commit_space(
 /// Appends a copy of `datlen` bytes.
 ///
 /// Returns -1 when memory is short or the end of the buffer is frozen.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_add(
     buf: *mut Evbuffer,
     data: *const c_void,
@@ -221,7 +217,7 @@ pub unsafe extern "C-unwind" fn evbuffer_add(
 /// Moves up to `datlen` bytes from the front of a buffer to `data`.
 ///
 /// Returns how many, or -1 when the front of the buffer is frozen or its data cannot be read.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_remove(
     buf: *mut Evbuffer,
     data: *mut c_void,
@@ -234,7 +230,7 @@ pub unsafe extern "C-unwind" fn evbuffer_remove(
 /// Copies up to `datlen` bytes from the front of a buffer to `data_out`; they stay in the buffer.
 ///
 /// Returns how many, or -1 as evbuffer_remove().
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_copyout(
     buf: *mut Evbuffer,
     data_out: *mut c_void,
@@ -247,7 +243,7 @@ pub unsafe extern "C-unwind" fn evbuffer_copyout(
 /// Copies up to `datlen` bytes from the position `pos` of a buffer on; NULL is the front.
 ///
 /// Returns how many, or -1 as evbuffer_remove() and when there is no such position.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_copyout_from(
     buf: *mut Evbuffer,
     pos: *const EvbufferPtr,
@@ -268,7 +264,7 @@ pub unsafe extern "C-unwind" fn evbuffer_copyout_from(
 ///
 /// Returns how many bytes, or -1 when the front of `src` or the end of `dst` is frozen or memory
 /// is short. When memory runs out half-way, fewer are moved.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_remove_buffer(
     src: *mut Evbuffer,
     dst: *mut Evbuffer,
@@ -288,7 +284,7 @@ pub unsafe extern "C-unwind" fn evbuffer_remove_buffer(
 /// with free() or what `event_set_mem_functions()` set in its place; its length goes to
 /// `n_read_out` unless that is NULL. Returns NULL, with length 0 and nothing taken, when there is
 /// no line end yet, the front of the buffer is frozen, or memory is short.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_readln(
     buffer: *mut Evbuffer,
     n_read_out: *mut usize,
@@ -308,7 +304,7 @@ pub unsafe extern "C-unwind" fn evbuffer_readln(
 /// Moves everything from `inbuf` to the end of `outbuf` without copying.
 ///
 /// Returns -1 when the front of `inbuf` or the end of `outbuf` is frozen.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_add_buffer(
     outbuf: *mut Evbuffer,
     inbuf: *mut Evbuffer,
@@ -327,7 +323,7 @@ pub unsafe extern "C-unwind" fn evbuffer_add_buffer(
 ///
 /// Returns -1 when the end of `outbuf` is frozen, memory is short, the buffers are the same and
 /// not empty, or `inbuf` holds parts of files or itself shares another buffer's memory.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_add_buffer_reference(
     outbuf: *mut Evbuffer,
     inbuf: *mut Evbuffer,
@@ -350,7 +346,7 @@ pub unsafe extern "C-unwind" fn evbuffer_add_buffer_reference(
 ///
 /// Returns -1 when memory is short or the end of the buffer is frozen; `cleanupfn` is not called
 /// then.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_add_reference(
     outbuf: *mut Evbuffer,
     data: *const c_void,
@@ -372,7 +368,7 @@ pub unsafe extern "C-unwind" fn evbuffer_add_reference(
 /// Returns -1 when the range is impossible or the size of the file cannot be found, in which case
 /// the descriptor stays open; or when memory is short, the end of the buffer is frozen or the
 /// file cannot be read, in which cases the descriptor is closed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_add_file(
     outbuf: *mut Evbuffer,
     fd: c_int,
@@ -393,7 +389,7 @@ pub unsafe extern "C-unwind" fn evbuffer_add_file(
 ///
 /// Returns NULL when the range is impossible, the size or, with `EVBUF_FS_DISABLE_SENDFILE`, the
 /// contents of the file cannot be read, or memory is short. The descriptor is not closed then.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_file_segment_new(
     fd: c_int,
     offset: off_t,
@@ -407,7 +403,7 @@ pub unsafe extern "C-unwind" fn evbuffer_file_segment_new(
 }
 
 /// Gives up the caller's reference to a segment. It lives until no buffer refers to it.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_file_segment_free(seg: *mut EvbufferFileSegment) {
     if let Some(segment) = NonNull::new(seg) {
         // SAFETY: the caller guarantees the segment and gives up its reference.
@@ -417,7 +413,7 @@ pub unsafe extern "C-unwind" fn evbuffer_file_segment_free(seg: *mut EvbufferFil
 
 /// Sets the one function that is called when a segment is gone. Set it before the segment is
 /// shared with other threads.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_file_segment_add_cleanup_cb(
     seg: *mut EvbufferFileSegment,
     cb: Option<EvbufferFileSegmentCleanupFn>,
@@ -432,7 +428,7 @@ pub unsafe extern "C-unwind" fn evbuffer_file_segment_add_cleanup_cb(
 /// The caller keeps its reference when that succeeds. Returns -1 when the range is not inside the
 /// segment, the end of the buffer is frozen, the file cannot be read, or memory is short; the
 /// caller's reference is given up then.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_add_file_segment(
     buf: *mut Evbuffer,
     seg: *mut EvbufferFileSegment,
@@ -457,7 +453,7 @@ pub unsafe extern "C-unwind" fn evbuffer_add_file_segment(
 /// Removes the first `len` bytes, or all when there are fewer.
 ///
 /// Returns -1 when the front of the buffer is frozen.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_drain(buf: *mut Evbuffer, len: usize) -> c_int {
     // SAFETY: the caller guarantees the buffer.
     status(unsafe { Guard::new(buf) }.drain(len))
@@ -467,14 +463,14 @@ pub unsafe extern "C-unwind" fn evbuffer_drain(buf: *mut Evbuffer, len: usize) -
 ///
 /// Returns the number of bytes, which may be less than there are, or -1 with errno when the system
 /// call failed; also -1 when there is nothing to write or the front of the buffer is frozen.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_write(buffer: *mut Evbuffer, fd: EvutilSocket) -> c_int {
     // SAFETY: the caller guarantees the buffer.
     count(unsafe { Guard::new(buffer) }.write(Descriptor::Any(fd), None))
 }
 
 /// The same as evbuffer_write(), but at most `howmuch` bytes; negative means all.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_write_atmost(
     buffer: *mut Evbuffer,
     fd: EvutilSocket,
@@ -490,7 +486,7 @@ pub unsafe extern "C-unwind" fn evbuffer_write_atmost(
 ///
 /// Returns the number of bytes, 0 at the end of the file, or -1 with errno when the system call
 /// failed; also -1 when the end of the buffer is frozen or memory is short.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_read(
     buffer: *mut Evbuffer,
     fd: EvutilSocket,
@@ -508,7 +504,7 @@ pub unsafe extern "C-unwind" fn evbuffer_read(
 ///
 /// Returns the position where it begins; its `pos` is -1 when the string is not there. The time
 /// grows with the data searched, not with the length of the string.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_search(
     buffer: *mut Evbuffer,
     what: *const c_char,
@@ -521,7 +517,7 @@ pub unsafe extern "C-unwind" fn evbuffer_search(
 
 /// The same as evbuffer_search(), but the string must end at the position `end` or before it;
 /// NULL is the end of the data.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_search_range(
     buffer: *mut Evbuffer,
     what: *const c_char,
@@ -544,7 +540,7 @@ pub unsafe extern "C-unwind" fn evbuffer_search_range(
 /// The end of the data is a position, too. Returns -1, with the position set to none, when the
 /// data ends before; and -1, with it untouched, when there is no position to move forward or the
 /// sum overflows.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_ptr_set(
     buffer: *mut Evbuffer,
     ptr: *mut EvbufferPtr,
@@ -571,7 +567,7 @@ pub unsafe extern "C-unwind" fn evbuffer_ptr_set(
 ///
 /// Returns the position where the line end begins, and its length in `eol_len_out` unless that is
 /// NULL; a `pos` of -1 and length 0 when there is none.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_search_eol(
     buffer: *mut Evbuffer,
     start: *mut EvbufferPtr,
@@ -601,7 +597,7 @@ pub unsafe extern "C-unwind" fn evbuffer_search_eol(
 ///
 /// Returns how many pieces it takes, which may be more than `n_vec`: then `n_vec` are filled. -1
 /// when data that is still in a file cannot be read.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_peek(
     buffer: *mut Evbuffer,
     len: isize,
@@ -618,7 +614,7 @@ pub unsafe extern "C-unwind" fn evbuffer_peek(
 ///
 /// It is called before the function that made the change returns, unless callbacks are deferred;
 /// the one registered last is called first. Returns a handle, or NULL when memory is short.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_add_cb(
     buffer: *mut Evbuffer,
     cb: Option<EvbufferCallbackFn>,
@@ -631,7 +627,7 @@ pub unsafe extern "C-unwind" fn evbuffer_add_cb(
 }
 
 /// Removes a callback by its handle, also from inside a callback. Returns 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_remove_cb_entry(
     buffer: *mut Evbuffer,
     ent: *mut EvbufferCallbackEntry,
@@ -644,7 +640,7 @@ pub unsafe extern "C-unwind" fn evbuffer_remove_cb_entry(
 /// Removes the newest callback with this function and argument.
 ///
 /// Returns -1 when there is none.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_remove_cb(
     buffer: *mut Evbuffer,
     cb: Option<EvbufferCallbackFn>,
@@ -655,7 +651,7 @@ pub unsafe extern "C-unwind" fn evbuffer_remove_cb(
 }
 
 /// Sets flags of a callback: `EVBUFFER_CB_ENABLED`. Returns 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_cb_set_flags(
     buffer: *mut Evbuffer,
     cb: *mut EvbufferCallbackEntry,
@@ -667,7 +663,7 @@ pub unsafe extern "C-unwind" fn evbuffer_cb_set_flags(
 }
 
 /// Clears flags of a callback. Returns 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_cb_clear_flags(
     buffer: *mut Evbuffer,
     cb: *mut EvbufferCallbackEntry,
@@ -683,7 +679,7 @@ pub unsafe extern "C-unwind" fn evbuffer_cb_clear_flags(
 /// Returns their address, which is valid until the buffer is changed, and which may be written to
 /// unless it is memory that was added by reference, shared or from a file. NULL when there are
 /// not so many bytes, for size 0, and when memory is short.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_pullup(buf: *mut Evbuffer, size: isize) -> *mut c_uchar {
     // SAFETY: the caller guarantees the buffer.
     unsafe { Guard::new(buf) }
@@ -694,7 +690,7 @@ pub unsafe extern "C-unwind" fn evbuffer_pullup(buf: *mut Evbuffer, size: isize)
 /// Puts a copy of `size` bytes in front of the data.
 ///
 /// Returns -1 when memory is short or the front of the buffer is frozen.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_prepend(
     buf: *mut Evbuffer,
     data: *const c_void,
@@ -707,7 +703,7 @@ pub unsafe extern "C-unwind" fn evbuffer_prepend(
 /// Moves everything from `src` to the front of `dst` without copying.
 ///
 /// Returns -1 when the front of either buffer is frozen.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_prepend_buffer(
     dst: *mut Evbuffer,
     src: *mut Evbuffer,
@@ -722,7 +718,7 @@ pub unsafe extern "C-unwind" fn evbuffer_prepend_buffer(
 
 /// Makes all changes at one end of a buffer fail: adding at the back, or removing and prepending
 /// at the front. Freezing twice is freezing once. Returns 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_freeze(buf: *mut Evbuffer, at_front: c_int) -> c_int {
     // SAFETY: the caller guarantees the buffer.
     unsafe { Guard::new(buf) }.set_frozen(end(at_front), true);
@@ -730,7 +726,7 @@ pub unsafe extern "C-unwind" fn evbuffer_freeze(buf: *mut Evbuffer, at_front: c_
 }
 
 /// Allows changes at one end of a buffer again. Returns 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_unfreeze(buf: *mut Evbuffer, at_front: c_int) -> c_int {
     // SAFETY: the caller guarantees the buffer.
     unsafe { Guard::new(buf) }.set_frozen(end(at_front), false);
@@ -741,7 +737,7 @@ pub unsafe extern "C-unwind" fn evbuffer_unfreeze(buf: *mut Evbuffer, at_front: 
 ///
 /// Several changes are then reported as one. The base must outlive the buffer. It cannot be
 /// undone. Returns -1, with nothing changed, when memory is short.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_defer_callbacks(
     buffer: *mut Evbuffer,
     base: *mut EventBase,
@@ -754,7 +750,7 @@ pub unsafe extern "C-unwind" fn evbuffer_defer_callbacks(
 ///
 /// Returns the number of bytes; 0, with nothing added, when memory is short or the end of the
 /// buffer is frozen.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_add_iovec(
     buffer: *mut Evbuffer,
     vec: *mut iovec,

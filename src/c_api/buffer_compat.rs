@@ -8,7 +8,7 @@ use std::ffi::{c_char, c_int, c_uchar, c_void};
 use std::ptr;
 
 /// Takes one line out of a buffer: evbuffer_readln() with `EVBUFFER_EOL_ANY` and no length.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_readline(buffer: *mut Evbuffer) -> *mut c_char {
     // SAFETY: the caller guarantees the buffer.
     unsafe { Guard::new(buffer) }
@@ -19,7 +19,7 @@ pub unsafe extern "C-unwind" fn evbuffer_readline(buffer: *mut Evbuffer) -> *mut
 /// Removes all callbacks of a buffer, and registers one unless it is NULL.
 ///
 /// Returns -1, with nothing changed, when memory is short.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_setcb(
     buffer: *mut Evbuffer,
     cb: Option<EvbufferLegacyCallbackFn>,
@@ -33,7 +33,7 @@ pub unsafe extern "C-unwind" fn evbuffer_setcb(
 ///
 /// Returns the address where they begin, valid until the buffer is changed; NULL when they are
 /// not there, `len` is 0 or memory is short.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_find(
     buffer: *mut Evbuffer,
     what: *const c_uchar,

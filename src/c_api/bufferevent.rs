@@ -1,13 +1,13 @@
 //! event2/bufferevent.h, first part: streams with buffers.
 
-use super::{give, status, EvutilSocket};
+use super::{EvutilSocket, give, status};
 use crate::base::EventBase;
 use crate::buffer::{Evbuffer, Guard as BufferGuard};
 use crate::bufferevent::abi::{
     BuffereventDataFn, BuffereventEventFn, BuffereventFilterFn, FlushModeValue,
 };
 use crate::bufferevent::{
-    filter, pair, socket, Bufferevent, BuffereventPtr, Direction, Guard, Watermarks,
+    Bufferevent, BuffereventPtr, Direction, Guard, Watermarks, filter, pair, socket,
 };
 use crate::event::kind;
 use libc::{sockaddr, timeval};
@@ -32,7 +32,7 @@ const NO_TIME: timeval = timeval {
 /// Returns NULL when memory is short, or for options that cannot be served: `THREADSAFE` without
 /// lock callbacks, `UNLOCK_CALLBACKS` without `DEFER_CALLBACKS`. The caller owns it:
 /// bufferevent_free(), before the base is freed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_socket_new(
     base: *mut EventBase,
     fd: EvutilSocket,
@@ -50,7 +50,7 @@ pub unsafe extern "C-unwind" fn bufferevent_socket_new(
 /// Returns -1 when it cannot even start, and no callback will follow. After 0 the event callback
 /// gets `BEV_EVENT_CONNECTED` or `BEV_EVENT_ERROR`, later and from the loop; before that, it may
 /// get a write timeout.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_socket_connect(
     bufev: *mut Bufferevent,
     addr: *const sockaddr,
@@ -69,7 +69,7 @@ pub unsafe extern "C-unwind" fn bufferevent_socket_connect(
 /// Returns -1 for a family or port out of range and while another look-up is under way; after 0,
 /// every outcome is told to the event callback, perhaps before this returns. See
 /// bufferevent_socket_get_dns_error().
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_socket_connect_hostname(
     bufev: *mut Bufferevent,
     evdns_base: *mut EvdnsBase,
@@ -88,7 +88,7 @@ pub unsafe extern "C-unwind" fn bufferevent_socket_connect_hostname(
 
 /// Why the look-up of bufferevent_socket_connect_hostname() failed: an `EVUTIL_EAI_*` code for
 /// evutil_gai_strerror(), or 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_socket_get_dns_error(bev: *mut Bufferevent) -> c_int {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bev) }.dns_error()
@@ -98,7 +98,7 @@ pub unsafe extern "C-unwind" fn bufferevent_socket_get_dns_error(bev: *mut Buffe
 ///
 /// Returns -1, with nothing changed, for another kind than one on a descriptor, and while it waits
 /// for something: before it is enabled, or after it was disabled, is the time.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_base_set(
     base: *mut EventBase,
     bufev: *mut Bufferevent,
@@ -111,7 +111,7 @@ pub unsafe extern "C-unwind" fn bufferevent_base_set(
 }
 
 /// The base of a bufferevent.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_base(bev: *mut Bufferevent) -> *mut EventBase {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { (*bev).base.get() }
@@ -122,7 +122,7 @@ pub unsafe extern "C-unwind" fn bufferevent_get_base(bev: *mut Bufferevent) -> *
 ///
 /// Returns -1 for a priority out of range, for a pair or filter, and while one of its events is
 /// waiting for its turn to run.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_priority_set(
     bufev: *mut Bufferevent,
     pri: c_int,
@@ -132,7 +132,7 @@ pub unsafe extern "C-unwind" fn bufferevent_priority_set(
 }
 
 /// The priority of a bufferevent.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_priority(bufev: *const Bufferevent) -> c_int {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { BuffereventPtr::new(bufev.cast_mut()) }.map_or(-1, BuffereventPtr::priority)
@@ -143,7 +143,7 @@ pub unsafe extern "C-unwind" fn bufferevent_get_priority(bufev: *const Buffereve
 /// None of its callbacks is called any more. Output that was not sent is lost. The rest happens
 /// in the loop of its base, or when the base is freed: only then is the descriptor closed, with
 /// `BEV_OPT_CLOSE_ON_FREE`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_free(bufev: *mut Bufferevent) {
     // SAFETY: the caller guarantees the bufferevent and gives up its reference.
     BuffereventPtr::free(unsafe { Guard::new(bufev) });
@@ -154,7 +154,7 @@ pub unsafe extern "C-unwind" fn bufferevent_free(bufev: *mut Bufferevent) {
 /// `readcb` is called when something came in and the input holds at least its low watermark;
 /// `writecb` when something went out and the output holds no more than its low watermark;
 /// `eventcb` for everything else.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_setcb(
     bufev: *mut Bufferevent,
     readcb: Option<BuffereventDataFn>,
@@ -167,7 +167,7 @@ pub unsafe extern "C-unwind" fn bufferevent_setcb(
 }
 
 /// Tells the callbacks of a bufferevent and their argument; each place may be NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_getcb(
     bufev: *mut Bufferevent,
     readcb_ptr: *mut Option<BuffereventDataFn>,
@@ -191,7 +191,7 @@ pub unsafe extern "C-unwind" fn bufferevent_getcb(
 /// that was being made, or a look-up, is forgotten. The old descriptor is not closed.
 ///
 /// Returns -1 for a kind without a descriptor, or when the new one cannot be polled.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_setfd(
     bufev: *mut Bufferevent,
     fd: EvutilSocket,
@@ -201,14 +201,14 @@ pub unsafe extern "C-unwind" fn bufferevent_setfd(
 }
 
 /// The descriptor of a bufferevent, or of the one below it; -1 when there is none.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_getfd(bufev: *mut Bufferevent) -> EvutilSocket {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.descriptor()
 }
 
 /// The bufferevent that a filter works on; NULL for other kinds.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_underlying(
     bufev: *mut Bufferevent,
 ) -> *mut Bufferevent {
@@ -219,7 +219,7 @@ pub unsafe extern "C-unwind" fn bufferevent_get_underlying(
 }
 
 /// Appends `size` bytes to the output. They are sent from the loop.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_write(
     bufev: *mut Bufferevent,
     data: *const c_void,
@@ -230,7 +230,7 @@ pub unsafe extern "C-unwind" fn bufferevent_write(
 }
 
 /// Moves all of a buffer to the output.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_write_buffer(
     bufev: *mut Bufferevent,
     buf: *mut Evbuffer,
@@ -240,7 +240,7 @@ pub unsafe extern "C-unwind" fn bufferevent_write_buffer(
 }
 
 /// Takes up to `size` bytes out of the input. Returns how many.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_read(
     bufev: *mut Bufferevent,
     data: *mut c_void,
@@ -251,7 +251,7 @@ pub unsafe extern "C-unwind" fn bufferevent_read(
 }
 
 /// Moves all of the input to the end of a buffer.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_read_buffer(
     bufev: *mut Bufferevent,
     buf: *mut Evbuffer,
@@ -261,7 +261,7 @@ pub unsafe extern "C-unwind" fn bufferevent_read_buffer(
 }
 
 /// The buffer with what came in. It belongs to the bufferevent; take from it, and do not append.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_input(bufev: *mut Bufferevent) -> *mut Evbuffer {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { (*bufev).input.get() }
@@ -269,7 +269,7 @@ pub unsafe extern "C-unwind" fn bufferevent_get_input(bufev: *mut Bufferevent) -
 
 /// The buffer with what is to go out. It belongs to the bufferevent; append to it, and do not take
 /// from it.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_output(bufev: *mut Bufferevent) -> *mut Evbuffer {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { (*bufev).output.get() }
@@ -280,7 +280,7 @@ pub unsafe extern "C-unwind" fn bufferevent_get_output(bufev: *mut Bufferevent) 
 /// On a descriptor, enabling `EV_WRITE` without output has the write callback called once as soon
 /// as it could be written to. Returns -1 when the kernel refuses to watch the descriptor; the
 /// directions count as enabled nevertheless.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_enable(
     bufev: *mut Bufferevent,
     event: c_short,
@@ -291,7 +291,7 @@ pub unsafe extern "C-unwind" fn bufferevent_enable(
 
 /// Disables directions of a bufferevent. Output then waits; nothing more comes in, and neither the
 /// end of the stream nor errors are noticed in that direction.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_disable(
     bufev: *mut Bufferevent,
     event: c_short,
@@ -301,7 +301,7 @@ pub unsafe extern "C-unwind" fn bufferevent_disable(
 }
 
 /// The directions that are enabled. The end of the stream, an error or a timeout disables one.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_enabled(bufev: *mut Bufferevent) -> c_short {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.enabled.get()
@@ -312,7 +312,7 @@ pub unsafe extern "C-unwind" fn bufferevent_get_enabled(bufev: *mut Bufferevent)
 /// One passes when so much time goes by in which it wants to read, or has something to write, and
 /// nothing moves. The direction is then disabled, and the event callback gets
 /// `BEV_EVENT_TIMEOUT`. Times of event_base_init_common_timeout() may be given.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_set_timeouts(
     bufev: *mut Bufferevent,
     timeout_read: *const timeval,
@@ -331,7 +331,7 @@ pub unsafe extern "C-unwind" fn bufferevent_set_timeouts(
 /// Input: the read callback is called from `lowmark` on; reading stops at `highmark` until some of
 /// it is taken. Output: the write callback is called down from `lowmark`; a filter above stops
 /// filling it at `highmark`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_setwatermark(
     bufev: *mut Bufferevent,
     events: c_short,
@@ -349,7 +349,7 @@ pub unsafe extern "C-unwind" fn bufferevent_setwatermark(
 /// Tells the watermarks of one direction; each place may be NULL.
 ///
 /// Returns -1 when `events` is not exactly one of `EV_READ` and `EV_WRITE`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_getwatermark(
     bufev: *mut Bufferevent,
     events: c_short,
@@ -371,28 +371,28 @@ pub unsafe extern "C-unwind" fn bufferevent_getwatermark(
 }
 
 /// Takes the lock of a bufferevent, if it has one, and a reference. Calls nest.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_lock(bufev: *mut Bufferevent) {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.keep();
 }
 
 /// Gives up what bufferevent_lock() took.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_unlock(bufev: *mut Bufferevent) {
     // SAFETY: the caller holds the lock and the reference.
     drop(unsafe { Guard::adopt(bufev) });
 }
 
 /// Takes a reference, which keeps a bufferevent alive after bufferevent_free().
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_incref(bufev: *mut Bufferevent) {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.add_reference();
 }
 
 /// Gives a reference up. Returns 1 if it was the last, 0 otherwise.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_decref(bufev: *mut Bufferevent) -> c_int {
     // SAFETY: the caller guarantees the bufferevent and a reference of its own.
     unsafe { Guard::acquire(bufev) }.release().into()
@@ -404,7 +404,7 @@ pub unsafe extern "C-unwind" fn bufferevent_decref(bufev: *mut Bufferevent) -> c
 ///
 /// Returns 1 when a filter moved something, 0 when nothing was to be done or it is not told, and
 /// -1 on failure.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_flush(
     bufev: *mut Bufferevent,
     iotype: c_short,
@@ -416,7 +416,7 @@ pub unsafe extern "C-unwind" fn bufferevent_flush(
 
 /// Calls the read callback, the write callback, or both, as `iotype` says, if the watermarks allow
 /// it. `options` are `BEV_TRIG_*` flags, or-ed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_trigger(
     bufev: *mut Bufferevent,
     iotype: c_short,
@@ -432,7 +432,7 @@ pub unsafe extern "C-unwind" fn bufferevent_trigger(
 }
 
 /// Calls the event callback with `what`. `options` is 0 or `BEV_TRIG_DEFER_CALLBACKS`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_trigger_event(
     bufev: *mut Bufferevent,
     what: c_short,
@@ -452,7 +452,7 @@ pub unsafe extern "C-unwind" fn bufferevent_trigger_event(
 ///
 /// The filter begins with `EV_WRITE` enabled. Returns NULL when memory is short, `underlying` is
 /// NULL, or for options that cannot be served. The caller owns it: bufferevent_free().
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_filter_new(
     underlying: *mut Bufferevent,
     input_filter: Option<BuffereventFilterFn>,
@@ -480,7 +480,7 @@ pub unsafe extern "C-unwind" fn bufferevent_filter_new(
 /// Both begin with `EV_WRITE` enabled; reading must be enabled. Callbacks are always deferred.
 /// Returns -1 when memory is short, or for options that cannot be served. The caller owns both:
 /// bufferevent_free() on each. The other is not told when one is freed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_pair_new(
     base: *mut EventBase,
     options: c_int,
@@ -501,7 +501,7 @@ pub unsafe extern "C-unwind" fn bufferevent_pair_new(
 }
 
 /// The other one of a pair; NULL once that is gone, and for other kinds.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_pair_get_partner(
     bev: *mut Bufferevent,
 ) -> *mut Bufferevent {

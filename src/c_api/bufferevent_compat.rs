@@ -1,9 +1,9 @@
 //! event2/bufferevent_compat.h: functions for bufferevents that the 1.x series had.
 
-use super::bufferevent::{bufferevent_set_timeouts, bufferevent_setcb, bufferevent_socket_new};
 use super::EvutilSocket;
-use crate::bufferevent::abi::{BuffereventDataFn, BuffereventEventFn};
+use super::bufferevent::{bufferevent_set_timeouts, bufferevent_setcb, bufferevent_socket_new};
 use crate::bufferevent::Bufferevent;
+use crate::bufferevent::abi::{BuffereventDataFn, BuffereventEventFn};
 use libc::timeval;
 use std::ffi::{c_int, c_void};
 
@@ -11,7 +11,7 @@ use std::ffi::{c_int, c_void};
 ///
 /// Use bufferevent_base_set() before it is enabled for another base. Returns NULL when memory is
 /// short or there was no event_init().
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_new(
     fd: EvutilSocket,
     readcb: Option<BuffereventDataFn>,
@@ -30,7 +30,7 @@ pub unsafe extern "C-unwind" fn bufferevent_new(
 }
 
 /// Sets the timeouts of a bufferevent in seconds; 0 is none.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_settimeout(
     bufev: *mut Bufferevent,
     timeout_read: c_int,

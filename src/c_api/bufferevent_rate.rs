@@ -19,7 +19,7 @@ use std::ptr::{self, NonNull};
 /// Returns NULL when memory is short, for a rate below 1 or above its burst, for a burst above
 /// `EV_RATE_LIMIT_MAX`, and for a tick shorter than a millisecond. The caller owns it:
 /// ev_token_bucket_cfg_free(), after no bufferevent uses it any more.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn ev_token_bucket_cfg_new(
     read_rate: usize,
     read_burst: usize,
@@ -46,7 +46,7 @@ pub unsafe extern "C-unwind" fn ev_token_bucket_cfg_new(
 }
 
 /// Frees what ev_token_bucket_cfg_new() made; NULL is ignored.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn ev_token_bucket_cfg_free(cfg: *mut TokenBucketConfig) {
     if !cfg.is_null() {
         // SAFETY: the caller guarantees that nobody uses it any more.
@@ -61,7 +61,7 @@ pub unsafe extern "C-unwind" fn ev_token_bucket_cfg_free(cfg: *mut TokenBucketCo
 /// one in use changes the rates; what may pass at the moment stays, up to the new burst.
 ///
 /// Returns -1, with nothing changed, when memory is short.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_set_rate_limit(
     bev: *mut Bufferevent,
     cfg: *mut TokenBucketConfig,
@@ -74,7 +74,7 @@ pub unsafe extern "C-unwind" fn bufferevent_set_rate_limit(
 /// `base` running.
 ///
 /// Returns NULL when memory is short. The caller owns it: bufferevent_rate_limit_group_free().
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_new(
     base: *mut EventBase,
     cfg: *const TokenBucketConfig,
@@ -84,7 +84,7 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_new(
 }
 
 /// Changes the limit of a group. `cfg` is copied. Returns -1 when an argument is NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_set_cfg(
     group: *mut RateLimitGroup,
     cfg: *const TokenBucketConfig,
@@ -103,7 +103,7 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_set_cfg(
 /// With many members each gets less often a turn then, not less at a time.
 ///
 /// Returns -1 for more than `EV_RATE_LIMIT_MAX`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_set_min_share(
     group: *mut RateLimitGroup,
     share: usize,
@@ -117,7 +117,7 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_set_min_share(
 }
 
 /// Frees a group. It must have no members: a bufferevent leaves it when it is freed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_free(group: *mut RateLimitGroup) {
     if let Some(group) = NonNull::new(group) {
         // SAFETY: the caller gives the group up.
@@ -129,7 +129,7 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_free(group: *mut Ra
 /// It may have a limit of its own besides. NULL only removes it from its group.
 ///
 /// Returns -1, with nothing changed, when memory is short.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_add_to_rate_limit_group(
     bev: *mut Bufferevent,
     group: *mut RateLimitGroup,
@@ -148,7 +148,7 @@ pub unsafe extern "C-unwind" fn bufferevent_add_to_rate_limit_group(
 }
 
 /// Removes a bufferevent from its group, if it is in one. Returns 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_remove_from_rate_limit_group(
     bev: *mut Bufferevent,
 ) -> c_int {
@@ -158,7 +158,7 @@ pub unsafe extern "C-unwind" fn bufferevent_remove_from_rate_limit_group(
 }
 
 /// Sets how many bytes are read at a time at most; 0 is the default of 16384. Returns 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_set_max_single_read(
     bev: *mut Bufferevent,
     size: usize,
@@ -169,7 +169,7 @@ pub unsafe extern "C-unwind" fn bufferevent_set_max_single_read(
 }
 
 /// Sets how many bytes are written at a time at most; 0 is the default of 16384. Returns 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_set_max_single_write(
     bev: *mut Bufferevent,
     size: usize,
@@ -180,14 +180,14 @@ pub unsafe extern "C-unwind" fn bufferevent_set_max_single_write(
 }
 
 /// How many bytes are read at a time at most.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_max_single_read(bev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bev) }.max_single(Direction::Read) as isize
 }
 
 /// How many bytes are written at a time at most.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_max_single_write(bev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bev) }.max_single(Direction::Write) as isize
@@ -195,7 +195,7 @@ pub unsafe extern "C-unwind" fn bufferevent_get_max_single_write(bev: *mut Buffe
 
 /// How many bytes the own limit of a bufferevent allows to be read now; it may be negative.
 /// `EV_SSIZE_MAX` without a limit of its own.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_read_limit(bev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
     let limit = unsafe { Guard::new(bev) }.own_limit(Direction::Read);
@@ -203,7 +203,7 @@ pub unsafe extern "C-unwind" fn bufferevent_get_read_limit(bev: *mut Bufferevent
 }
 
 /// The same for writing.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_write_limit(bev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
     let limit = unsafe { Guard::new(bev) }.own_limit(Direction::Write);
@@ -211,21 +211,21 @@ pub unsafe extern "C-unwind" fn bufferevent_get_write_limit(bev: *mut Buffereven
 }
 
 /// How many bytes the next read may take, by all limits.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_max_to_read(bev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bev) }.most_to_move(Direction::Read) as isize
 }
 
 /// How many bytes the next write may take, by all limits.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_max_to_write(bev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bev) }.most_to_move(Direction::Write) as isize
 }
 
 /// The own limit of a bufferevent, as it was set; NULL without one.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_token_bucket_cfg(
     bev: *const Bufferevent,
 ) -> *const TokenBucketConfig {
@@ -235,7 +235,7 @@ pub unsafe extern "C-unwind" fn bufferevent_get_token_bucket_cfg(
 
 /// How many bytes the limit of a group allowed to be read at its last tick, less what was read
 /// since; it may be negative.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_get_read_limit(
     group: *mut RateLimitGroup,
 ) -> isize {
@@ -244,7 +244,7 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_get_read_limit(
 }
 
 /// The same for writing.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_get_write_limit(
     group: *mut RateLimitGroup,
 ) -> isize {
@@ -254,7 +254,7 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_get_write_limit(
 
 /// Counts `decr` bytes as read in the own limit of a bufferevent, which must have one; a negative
 /// number gives some back. Returns 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_decrement_read_limit(
     bev: *mut Bufferevent,
     decr: isize,
@@ -265,7 +265,7 @@ pub unsafe extern "C-unwind" fn bufferevent_decrement_read_limit(
 }
 
 /// The same for writing.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_decrement_write_limit(
     bev: *mut Bufferevent,
     decr: isize,
@@ -277,7 +277,7 @@ pub unsafe extern "C-unwind" fn bufferevent_decrement_write_limit(
 
 /// Counts `decr` bytes as read in the limit of a group; a negative number gives some back.
 /// Returns 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_decrement_read(
     group: *mut RateLimitGroup,
     decr: isize,
@@ -288,7 +288,7 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_decrement_read(
 }
 
 /// The same for writing.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_decrement_write(
     group: *mut RateLimitGroup,
     decr: isize,
@@ -300,7 +300,7 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_decrement_write(
 
 /// Tells how many bytes the members of a group have moved since the totals were last reset; each
 /// place may be NULL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_get_totals(
     group: *mut RateLimitGroup,
     total_read_out: *mut u64,
@@ -314,7 +314,7 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_get_totals(
 }
 
 /// Sets the totals of a group to 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_reset_totals(
     group: *mut RateLimitGroup,
 ) {

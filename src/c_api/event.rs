@@ -1,9 +1,9 @@
 //! event2/event.h, first part: the hooks of the process, and events. Bases are in `event_base.rs`.
 
-use super::{status, EvutilSocket};
+use super::{EvutilSocket, status};
 use crate::base::pending::Blocking;
-use crate::base::{live, EventBase, Guard};
-use crate::event::{assign, debug, kind, state, Event, EventCallbackFn, EventFinalizeFn, EventPtr};
+use crate::base::{EventBase, Guard, live};
+use crate::event::{Event, EventCallbackFn, EventFinalizeFn, EventPtr, assign, debug, kind, state};
 use crate::hooks::log::{FatalCallback as EventFatalFn, LogCallback as EventLogFn, Severity};
 use crate::hooks::{log, memory, threads};
 use crate::util::rarely;
@@ -60,20 +60,20 @@ const _: () = {
 /// Sets the function that gets every message of the library; `NULL` restores stderr.
 ///
 /// It may be called from any thread and with a base locked, so it must not call the library.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_set_log_callback(callback: Option<EventLogFn>) {
     log::set_callback(callback);
 }
 
 /// Sets the function that is called with the exit code before the library ends the process;
 /// `NULL` removes it. It need not return; when it does, the process exits with the code.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_set_fatal_callback(callback: Option<EventFatalFn>) {
     log::set_fatal_callback(callback);
 }
 
 /// Switches debug messages on (any bit of `which`) or off (`EVENT_DBG_NONE`).
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_enable_debug_logging(which: u32) {
     log::enable_debug(which);
 }
@@ -83,7 +83,7 @@ pub unsafe extern "C-unwind" fn event_enable_debug_logging(which: u32) {
 /// Call it before anything else: memory is freed by the functions that are set at that time. They
 /// may be called from any thread, must align like `malloc()`, may return `NULL`, and must not call
 /// the library.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_set_mem_functions(
     malloc_fn: Option<unsafe extern "C-unwind" fn(size: usize) -> *mut c_void>,
     realloc_fn: Option<unsafe extern "C-unwind" fn(block: *mut c_void, size: usize) -> *mut c_void>,
@@ -93,13 +93,13 @@ pub unsafe extern "C-unwind" fn event_set_mem_functions(
 }
 
 /// The version of the library whose interface this is, such as "2.1.12-stable".
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_version() -> *const c_char {
     c"2.1.12-stable".as_ptr()
 }
 
 /// The version as a number: major, minor and patch in a byte each, the most significant first.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_version_number() -> u32 {
     0x0201_0c00
 }
@@ -108,7 +108,7 @@ pub unsafe extern "C-unwind" fn event_get_version_number() -> u32 {
 ///
 /// Call it when all other objects of the library are freed; a leak checker then finds nothing. The
 /// callbacks stay set. Not thread-safe.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn libevent_global_shutdown() {
     debug::disable();
     threads::shutdown();
@@ -123,7 +123,7 @@ pub unsafe extern "C-unwind" fn libevent_global_shutdown() {
 ///
 /// The priority becomes the middle one of the base. Returns 0, or -1 when `EV_SIGNAL` stands with
 /// interest in a descriptor. Takes no lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_assign(
     event: *mut Event,
     base: *mut EventBase,
@@ -140,7 +140,7 @@ pub unsafe extern "C-unwind" fn event_assign(
 ///
 /// Returns the event, to be freed with `event_free()`, or `NULL` when there is no memory or the
 /// arguments make no sense.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_new(
     base: *mut EventBase,
     fd: EvutilSocket,
@@ -156,7 +156,7 @@ pub unsafe extern "C-unwind" fn event_new(
 ///
 /// Called from a thread other than the loop's, it first waits for the event's running callback to
 /// end, unless the event has `EV_FINALIZE`. Do not hold a lock then that the callback needs.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_free(event: *mut Event) {
     // SAFETY: the caller hands the event over.
     unsafe {
@@ -170,7 +170,7 @@ pub unsafe extern "C-unwind" fn event_free(event: *mut Event) {
 }
 
 /// The argument that stands for the event itself in `event_new()` and `event_assign()`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_self_cbarg() -> *mut c_void {
     assign::self_argument()
 }
@@ -178,7 +178,7 @@ pub unsafe extern "C-unwind" fn event_self_cbarg() -> *mut c_void {
 /// Moves an idle event to another base and gives it the middle priority there.
 ///
 /// Returns 0, or -1 when the event was never assigned, or is pending or active. Takes no lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_set(base: *mut EventBase, event: *mut Event) -> c_int {
     // SAFETY: the caller guarantees both.
     unsafe {
@@ -220,7 +220,7 @@ unsafe fn locked(event: *const Event, caller: &str) -> Option<(EventPtr, Guard)>
 /// Returns 0, or -1 with nothing changed when the event has no base, is being finalized, memory
 /// is short, or the system refuses the descriptor or signal (`errno` tells why). May be called
 /// from any thread.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_add(event: *mut Event, timeout: *const timeval) -> c_int {
     // SAFETY: the caller guarantees the event, its base and the duration, or null.
     unsafe {
@@ -235,7 +235,7 @@ pub unsafe extern "C-unwind" fn event_add(event: *mut Event, timeout: *const tim
 
 /// Forgets an event's timeout, also the interval that a persistent one repeats; what else it waits
 /// for stays. Returns 0, or -1 when the event has no base. May be called from any thread.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_remove_timer(event: *mut Event) -> c_int {
     // SAFETY: the caller guarantees the event and its base.
     unsafe {
@@ -278,21 +278,21 @@ unsafe fn delete(event: *mut Event, blocking: Blocking) -> c_int {
 ///
 /// Returns 0, or -1 when the event has no base, or when the system refused to watch the descriptor
 /// for the remaining events; this event is deleted all the same. May be called from any thread.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_del(event: *mut Event) -> c_int {
     // SAFETY: the caller guarantees the event.
     unsafe { delete(event, Blocking::UnlessFinalizable) }
 }
 
 /// `event_del()` that never waits: the callback may still be running in the loop's thread.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_del_noblock(event: *mut Event) -> c_int {
     // SAFETY: the caller guarantees the event.
     unsafe { delete(event, Blocking::No) }
 }
 
 /// `event_del()` that waits for a running callback also for events with `EV_FINALIZE`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_del_block(event: *mut Event) -> c_int {
     // SAFETY: the caller guarantees the event.
     unsafe { delete(event, Blocking::Yes) }
@@ -303,7 +303,7 @@ pub unsafe extern "C-unwind" fn event_del_block(event: *mut Event) -> c_int {
 /// Its callback gets `result`, `EV_*` bits. An event that is active already gets the bits in
 /// addition. `ncalls` is how often a signal callback is called; it does not matter otherwise. May
 /// be called from any thread.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_active(event: *mut Event, result: c_int, ncalls: c_short) {
     // SAFETY: the caller guarantees the event and its base.
     unsafe {
@@ -318,7 +318,7 @@ pub unsafe extern "C-unwind" fn event_active(event: *mut Event, result: c_int, n
 ///
 /// With `EV_TIMEOUT` among `events`, and a timeout pending, `*expiry` gets the time of day when
 /// it will be due, unless `expiry` is `NULL`. Returns `EV_*` bits. May be called from any thread.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_pending(
     event: *const Event,
     events: c_short,
@@ -343,7 +343,7 @@ pub unsafe extern "C-unwind" fn event_pending(
 /// Never waits, in no thread. The finalizer runs in the loop, or in `event_base_free()`, and gets
 /// the event and its argument. Until then the event cannot be added or activated; afterwards it
 /// may be assigned again or freed. `flags` must be 0. Returns 0, or -1 when the event has no base.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_finalize(
     flags: c_uint,
     event: *mut Event,
@@ -354,7 +354,7 @@ pub unsafe extern "C-unwind" fn event_finalize(
 }
 
 /// `event_finalize()` that then frees the event, which came from `event_new()`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_free_finalize(
     flags: c_uint,
     event: *mut Event,
@@ -386,7 +386,7 @@ unsafe fn finalize(
 }
 
 /// Whether an event was assigned. Memory of zero bytes was not; other memory must have been.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_initialized(event: *const Event) -> c_int {
     // SAFETY: the caller guarantees the event.
     let pointer = unsafe { EventPtr::new(event.cast_mut()) };
@@ -407,49 +407,49 @@ unsafe fn assigned(event: *const Event) -> Option<EventPtr> {
 }
 
 /// An event's descriptor or signal number, -1 without. Takes no lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_fd(event: *const Event) -> EvutilSocket {
     // SAFETY: the caller guarantees the event.
     unsafe { assigned(event) }.map_or(-1, EventPtr::fd)
 }
 
 /// An event's base. Takes no lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_base(event: *const Event) -> *mut EventBase {
     // SAFETY: the caller guarantees the event.
     unsafe { assigned(event) }.map_or(ptr::null_mut(), EventPtr::base)
 }
 
 /// What an event was assigned to wait for. Takes no lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_events(event: *const Event) -> c_short {
     // SAFETY: the caller guarantees the event.
     unsafe { assigned(event) }.map_or(0, EventPtr::events)
 }
 
 /// An event's callback. Takes no lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_callback(event: *const Event) -> Option<EventCallbackFn> {
     // SAFETY: the caller guarantees the event; it is not finalizing.
     unsafe { assigned(event).and_then(|pointer| pointer.entry().function().evcb_callback) }
 }
 
 /// An event's argument. Takes no lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_callback_arg(event: *const Event) -> *mut c_void {
     // SAFETY: the caller guarantees the event.
     unsafe { assigned(event) }.map_or(ptr::null_mut(), |pointer| pointer.entry().argument())
 }
 
 /// An event's priority; smaller is sooner. Takes no lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_priority(event: *const Event) -> c_int {
     // SAFETY: the caller guarantees the event.
     unsafe { assigned(event) }.map_or(0, |pointer| pointer.entry().priority().into())
 }
 
 /// All that an event was assigned, stored where the pointers are not `NULL`. Takes no lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_assignment(
     event: *const Event,
     base_out: *mut *mut EventBase,
@@ -479,7 +479,7 @@ pub unsafe extern "C-unwind" fn event_get_assignment(
 }
 
 /// The size of `struct event` in the library, for programs that allocate it without its header.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_struct_event_size() -> usize {
     size_of::<Event>()
 }
@@ -488,7 +488,7 @@ pub unsafe extern "C-unwind" fn event_get_struct_event_size() -> usize {
 ///
 /// Returns 0, or -1 when the event is active, has no base, or the base has no such priority. Takes
 /// no lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_priority_set(event: *mut Event, priority: c_int) -> c_int {
     // SAFETY: the caller guarantees the event and its base.
     unsafe {
@@ -508,7 +508,7 @@ pub unsafe extern "C-unwind" fn event_priority_set(event: *mut Event, priority: 
 }
 
 /// In debug mode: tells that an event's memory is going to be reused without `event_free()`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_debug_unassign(event: *mut Event) {
     // SAFETY: the caller guarantees the event.
     if let Some(pointer) = unsafe { EventPtr::new(event) } {
@@ -521,7 +521,7 @@ pub unsafe extern "C-unwind" fn event_debug_unassign(event: *mut Event) {
 /// Makes the library check that events are used properly, at some cost; misuse is a fatal error.
 ///
 /// Must be the first call, before any event or base is made, and made once.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_enable_debug_mode() {
     debug::enable();
 }

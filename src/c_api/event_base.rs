@@ -1,17 +1,17 @@
 //! event2/event.h, second part: configurations, bases and the loop.
 
-use super::{status, EvutilSocket};
+use super::{EvutilSocket, status};
 use crate::backend::{self, Mechanism};
-use crate::base::config::{flag, EventConfig};
-use crate::base::inspect::{counted, EventForeachFn};
-use crate::base::run::{loop_flag, request_exit, Outcome};
-use crate::base::{self, create, EventBase, Guard};
-use crate::event::{kind, Event, EventCallbackFn};
+use crate::base::config::{EventConfig, flag};
+use crate::base::inspect::{EventForeachFn, counted};
+use crate::base::run::{Outcome, loop_flag, request_exit};
+use crate::base::{self, EventBase, Guard, create};
+use crate::event::{Event, EventCallbackFn, kind};
 use crate::timers::time;
 use crate::util::clock;
 use crate::{require, warning};
 use libc::timeval;
-use std::ffi::{c_char, c_int, c_short, c_uint, c_void, CStr};
+use std::ffi::{CStr, c_char, c_int, c_short, c_uint, c_void};
 use std::fmt;
 use std::ptr;
 
@@ -90,13 +90,13 @@ const _: () = {
 ///
 /// Returns it, to be freed with `event_config_free()`, or `NULL` when there is no memory. One
 /// configuration is for one thread at a time.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_new() -> *mut EventConfig {
     EventConfig::allocate().unwrap_or(ptr::null_mut())
 }
 
 /// Frees a configuration; bases made with it are not concerned. `NULL` is ignored.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_free(config: *mut EventConfig) {
     if !config.is_null() {
         // SAFETY: the caller hands the configuration over.
@@ -107,7 +107,7 @@ pub unsafe extern "C-unwind" fn event_config_free(config: *mut EventConfig) {
 /// Forbids a backend: "epoll", "poll" or "select"; other names have no effect.
 ///
 /// Returns 0, or -1 for `NULL` or when there is no memory.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_avoid_method(
     config: *mut EventConfig,
     method: *const c_char,
@@ -124,7 +124,7 @@ pub unsafe extern "C-unwind" fn event_config_avoid_method(
 /// Demands abilities of the backend, `EV_FEATURE_*` bits, in place of those demanded before.
 ///
 /// Returns 0, or -1 for `NULL`. Whether there is such a backend shows when the base is made.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_require_features(
     config: *mut EventConfig,
     features: c_int,
@@ -136,7 +136,7 @@ pub unsafe extern "C-unwind" fn event_config_require_features(
 }
 
 /// Adds `EVENT_BASE_FLAG_*` bits. Returns 0, or -1 for `NULL`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_set_flag(
     config: *mut EventConfig,
     flags: c_int,
@@ -146,7 +146,7 @@ pub unsafe extern "C-unwind" fn event_config_set_flag(
 }
 
 /// For another operating system: accepted without effect. Returns 0, or -1 for `NULL`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_set_num_cpus_hint(
     config: *mut EventConfig,
     cpus: c_int,
@@ -161,7 +161,7 @@ pub unsafe extern "C-unwind" fn event_config_set_num_cpus_hint(
 /// `max_interval`: this long, unless `NULL`. `max_callbacks`: so many callbacks, unless negative.
 /// Both hold for priorities from `min_priority` on; more urgent callbacks are not bounded.
 /// Returns 0, or -1 for a `NULL` configuration.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_set_max_dispatch_interval(
     config: *mut EventConfig,
     max_interval: *const timeval,
@@ -189,7 +189,7 @@ fn configured(config: Option<&mut EventConfig>, change: impl FnOnce(&mut EventCo
 }
 
 /// Makes a base with the default configuration; see `event_base_new_with_config()`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_new() -> *mut EventBase {
     create::new(&EventConfig::DEFAULT)
 }
@@ -199,7 +199,7 @@ pub unsafe extern "C-unwind" fn event_base_new() -> *mut EventBase {
 /// Environment variables may forbid backends (`EVENT_NOEPOLL`, `EVENT_NOPOLL`, `EVENT_NOSELECT`)
 /// unless the configuration ignores them. Returns the base, to be freed with `event_base_free()`,
 /// or `NULL`, with a warning, when no backend fits or memory or descriptors are short.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_new_with_config(
     config: *const EventConfig,
 ) -> *mut EventBase {
@@ -212,14 +212,14 @@ pub unsafe extern "C-unwind" fn event_base_new_with_config(
 /// Its events are deleted without their callbacks being called, but stay the program's, which may
 /// still free them. Finalizers that wait are called. Descriptors are not closed, and signals are
 /// handled as before the base watched them. No loop may run and no other thread may use the base.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_free(base: *mut EventBase) {
     // SAFETY: the caller hands the base over.
     unsafe { free(base, true) };
 }
 
 /// `event_base_free()` that forgets finalizers instead of calling them.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_free_nofinalize(base: *mut EventBase) {
     // SAFETY: the caller hands the base over.
     unsafe { free(base, false) };
@@ -251,14 +251,14 @@ pub(super) unsafe fn lock(base: *mut EventBase) -> Option<Guard> {
 /// The child gets kernel objects of its own; events, timeouts and a running loop are kept. Without
 /// it, changes in the child concern the parent. Returns 0, or -1 when a descriptor could not be
 /// registered again or the system refused something.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_reinit(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
     unsafe { lock(base) }.map_or(-1, |mut guard| status(guard.reinitialise()))
 }
 
 /// The name of a base's backend, such as "epoll". Takes no lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_get_method(base: *const EventBase) -> *const c_char {
     require!(
         !base.is_null(),
@@ -269,7 +269,7 @@ pub unsafe extern "C-unwind" fn event_base_get_method(base: *const EventBase) ->
 }
 
 /// What a base's backend can do, as `EV_FEATURE_*` bits. Takes no lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_get_features(base: *const EventBase) -> c_int {
     // SAFETY: the caller guarantees the base, whose backend does not change.
     let mechanism = unsafe { base.as_ref() }.and_then(|base| base.backend.mechanism());
@@ -277,7 +277,7 @@ pub unsafe extern "C-unwind" fn event_base_get_features(base: *const EventBase) 
 }
 
 /// The names of all backends, ending with `NULL`: an array that belongs to the library.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_supported_methods() -> *mut *const c_char {
     struct Names([*const c_char; Mechanism::ALL.len() + 1]);
     // SAFETY: the names are constants.
@@ -292,7 +292,7 @@ pub unsafe extern "C-unwind" fn event_get_supported_methods() -> *mut *const c_c
 }
 
 /// Runs the loop until nothing is left to wait for or somebody ends it; see `event_base_loop()`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_dispatch(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
     unsafe { event_base_loop(base, 0) }
@@ -304,7 +304,7 @@ pub unsafe extern "C-unwind" fn event_base_dispatch(base: *mut EventBase) -> c_i
 /// in the order in which they became active; then the loop looks for new events. Only one loop
 /// may run on a base. Returns 0 when it was ended (`event_base_loopexit()`,
 /// `event_base_loopbreak()`, `flags`), 1 when there was nothing left to wait for, -1 on an error.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_loop(base: *mut EventBase, flags: c_int) -> c_int {
     // SAFETY: the caller guarantees the base.
     match unsafe { lock(base) }.map(|mut guard| guard.run_loop(flags)) {
@@ -318,7 +318,7 @@ pub unsafe extern "C-unwind" fn event_base_loop(base: *mut EventBase, flags: c_i
 ///
 /// Works before the loop runs, too: a loop that has nothing to do ends at once then. Returns 0, or
 /// -1 for a `NULL` base or when there is no memory. May be called from any thread.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_loopexit(
     base: *mut EventBase,
     timeout: *const timeval,
@@ -342,7 +342,7 @@ const EV_TIMEOUT: c_short = kind::TIMEOUT;
 ///
 /// Has no effect on a loop that starts later. Returns 0, or -1 for a `NULL` base, or when a loop
 /// in another thread could not be woken. May be called from any thread.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_loopbreak(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
     unsafe { lock(base) }.map_or(-1, |mut guard| {
@@ -355,7 +355,7 @@ pub unsafe extern "C-unwind" fn event_base_loopbreak(base: *mut EventBase) -> c_
 ///
 /// Returns 0, or -1 for a `NULL` base, or when a loop in another thread could not be woken. May be
 /// called from any thread.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_loopcontinue(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
     unsafe { lock(base) }.map_or(-1, |mut guard| {
@@ -365,7 +365,7 @@ pub unsafe extern "C-unwind" fn event_base_loopcontinue(base: *mut EventBase) ->
 }
 
 /// Whether `event_base_loopexit()` ended the loop, or will. Cleared when a loop starts.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_got_exit(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
     unsafe { lock(base) }
@@ -374,7 +374,7 @@ pub unsafe extern "C-unwind" fn event_base_got_exit(base: *mut EventBase) -> c_i
 }
 
 /// Whether `event_base_loopbreak()` ended the loop, or will. Cleared when a loop starts.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_got_break(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
     unsafe { lock(base) }
@@ -388,7 +388,7 @@ pub unsafe extern "C-unwind" fn event_base_got_break(base: *mut EventBase) -> c_
 /// then the callback is active at once if `timeout` is `NULL` or `{0, 0}`. Returns 0, or -1 for
 /// other events or a `NULL` base, when there is no memory, or when the system refuses the
 /// descriptor. May be called from any thread.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_once(
     base: *mut EventBase,
     fd: EvutilSocket,
@@ -412,7 +412,7 @@ pub unsafe extern "C-unwind" fn event_base_once(
 
 /// The event whose callback is running, or `NULL` outside of callbacks and in other threads than
 /// the loop's. A callback that has freed its event still gets the address.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_get_running_event(base: *mut EventBase) -> *mut Event {
     // SAFETY: the caller guarantees the base.
     unsafe { lock(base) }
@@ -424,7 +424,7 @@ pub unsafe extern "C-unwind" fn event_base_get_running_event(base: *mut EventBas
 ///
 /// Events made later get the middle one. Best called before events are made. Returns 0, or -1 when
 /// the number is not from 1 to 255, something is active, or there is no memory. Not thread-safe.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_priority_init(
     base: *mut EventBase,
     npriorities: c_int,
@@ -434,7 +434,7 @@ pub unsafe extern "C-unwind" fn event_base_priority_init(
 }
 
 /// How many priorities a base has; `NULL` stands for the one of `event_init()`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_get_npriorities(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
     unsafe { lock(base::or_current(base)) }.map_or(0, |guard| guard.run.priorities)
@@ -446,7 +446,7 @@ pub unsafe extern "C-unwind" fn event_base_get_npriorities(base: *mut EventBase)
 /// Returns what to pass to `event_add()` instead of `duration`, always the same for the same one;
 /// it belongs to the base. `NULL`, with a warning, when a base has more than 256 or there is no
 /// memory.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_init_common_timeout(
     base: *mut EventBase,
     duration: *const timeval,
@@ -460,7 +460,7 @@ pub unsafe extern "C-unwind" fn event_base_init_common_timeout(
 }
 
 /// How many there are of what `EVENT_BASE_COUNT_*` bits name, summed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_get_num_events(
     base: *mut EventBase,
     types: c_uint,
@@ -471,7 +471,7 @@ pub unsafe extern "C-unwind" fn event_base_get_num_events(
 
 /// The most there have been of what `EVENT_BASE_COUNT_*` bits name, summed; with `clear` the
 /// marks start again from 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_get_max_events(
     base: *mut EventBase,
     types: c_uint,
@@ -485,7 +485,7 @@ pub unsafe extern "C-unwind" fn event_base_get_max_events(
 ///
 /// The base is locked meanwhile: the callback may only look. It returns 0 to go on; another value
 /// ends the enumeration and is the result. Returns 0 at the end, -1 for `NULL`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_foreach_event(
     base: *mut EventBase,
     callback: Option<EventForeachFn>,
@@ -502,7 +502,7 @@ pub unsafe extern "C-unwind" fn event_base_foreach_event(
 }
 
 /// Writes a line for every pending and every active event to a stream, for people to read.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_dump_events(base: *mut EventBase, out: *mut libc::FILE) {
     struct Stream(*mut libc::FILE);
     impl fmt::Write for Stream {
@@ -527,7 +527,7 @@ pub unsafe extern "C-unwind" fn event_base_dump_events(base: *mut EventBase, out
 ///
 /// With `EV_TIMEOUT` only timeouts count instead: every event with this descriptor that has one
 /// becomes active with `EV_TIMEOUT`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_active_by_fd(
     base: *mut EventBase,
     fd: EvutilSocket,
@@ -540,7 +540,7 @@ pub unsafe extern "C-unwind" fn event_base_active_by_fd(
 }
 
 /// Makes the events on a signal active as if it had been delivered once.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_active_by_signal(
     base: *mut EventBase,
     signal_number: c_int,
@@ -553,7 +553,7 @@ pub unsafe extern "C-unwind" fn event_base_active_by_signal(
 
 /// The time of day, read once a pass: in callbacks it does not move. `NULL` stands for the base of
 /// `event_init()`. Stores it in `*now` and returns 0, or -1 when `now` is `NULL`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_gettimeofday_cached(
     base: *mut EventBase,
     now: *mut timeval,
@@ -578,7 +578,7 @@ fn store_time(place: *mut timeval, value: timeval) -> c_int {
 
 /// Reads the cached time anew, in a callback that took long. `NULL` stands for the base of
 /// `event_init()`. Returns 0, or -1 when there is no base.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_update_cache_time(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
     unsafe { lock(base::or_current(base)) }.map_or(-1, |mut guard| {
@@ -591,7 +591,7 @@ pub unsafe extern "C-unwind" fn event_base_update_cache_time(base: *mut EventBas
 
 /// The time of the clock that a base's timeouts are measured with, now. Stores it in `*now` and
 /// returns 0, or -1 for `NULL`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_gettime_monotonic(
     base: *mut EventBase,
     now: *mut timeval,

@@ -1,12 +1,12 @@
 //! event2/event_compat.h: the interface of the 1.x series, which has one base for the process.
 
+use super::EvutilSocket;
 use super::event_base::{
     event_base_get_method, event_base_loop, event_base_loopbreak, event_base_loopexit,
     event_base_once, event_base_priority_init,
 };
-use super::EvutilSocket;
-use crate::base::{self, config::EventConfig, create, event_global_current_base_, EventBase};
-use crate::event::{assign, Event, EventCallbackFn};
+use crate::base::{self, EventBase, config::EventConfig, create, event_global_current_base_};
+use crate::event::{Event, EventCallbackFn, assign};
 use crate::hooks::log;
 use crate::require;
 use libc::timeval;
@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering::Relaxed;
 ///
 /// An earlier one is not freed. Returns the base, to be freed with `event_base_free()`; a failure
 /// is fatal.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_init() -> *mut EventBase {
     let base = create::new(&EventConfig::DEFAULT);
     if base.is_null() {
@@ -32,35 +32,35 @@ pub unsafe extern "C-unwind" fn event_init() -> *mut EventBase {
 }
 
 /// `event_base_dispatch()` on the base of `event_init()`; -1 without one.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_dispatch() -> c_int {
     // SAFETY: the current base is live.
     unsafe { event_base_loop(base::current(), 0) }
 }
 
 /// `event_base_loop()` on the base of `event_init()`; -1 without one.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_loop(flags: c_int) -> c_int {
     // SAFETY: the current base is live.
     unsafe { event_base_loop(base::current(), flags) }
 }
 
 /// `event_base_loopexit()` on the base of `event_init()`; -1 without one.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_loopexit(timeout: *const timeval) -> c_int {
     // SAFETY: the current base is live; the caller guarantees the duration, or null.
     unsafe { event_base_loopexit(base::current(), timeout) }
 }
 
 /// `event_base_loopbreak()` on the base of `event_init()`; -1 without one.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_loopbreak() -> c_int {
     // SAFETY: the current base is live.
     unsafe { event_base_loopbreak(base::current()) }
 }
 
 /// `event_base_once()` on the base of `event_init()`; -1 without one.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_once(
     fd: EvutilSocket,
     events: c_short,
@@ -73,7 +73,7 @@ pub unsafe extern "C-unwind" fn event_once(
 }
 
 /// The backend of the base of `event_init()`; `NULL` without one.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_method() -> *const c_char {
     if base::current().is_null() {
         return ptr::null();
@@ -83,7 +83,7 @@ pub unsafe extern "C-unwind" fn event_get_method() -> *const c_char {
 }
 
 /// `event_base_priority_init()` on the base of `event_init()`; -1 without one.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_priority_init(npriorities: c_int) -> c_int {
     // SAFETY: the current base is live.
     unsafe { event_base_priority_init(base::current(), npriorities) }
@@ -91,7 +91,7 @@ pub unsafe extern "C-unwind" fn event_priority_init(npriorities: c_int) -> c_int
 
 /// `event_assign()` for the base of `event_init()`. Arguments that make no sense are fatal. A
 /// program with several bases follows it with `event_base_set()`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_set(
     event: *mut Event,
     fd: EvutilSocket,

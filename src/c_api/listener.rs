@@ -1,10 +1,10 @@
 //! event2/listener.h: accepting connections.
 
-use super::{status, EvutilSocket};
+use super::{EvutilSocket, status};
 use crate::base::EventBase;
 use crate::listener::{
-    self, option, Evconnlistener, EvconnlistenerErrorFn, EvconnlistenerFn, Hold, NoListener,
-    Receiver,
+    self, Evconnlistener, EvconnlistenerErrorFn, EvconnlistenerFn, Hold, NoListener, Receiver,
+    option,
 };
 use libc::{sockaddr, socklen_t};
 use std::ffi::{c_int, c_uint, c_void};
@@ -54,7 +54,7 @@ fn or_null(listener: Result<NonNull<Evconnlistener>, NoListener>) -> *mut Evconn
 ///
 /// Returns the listener, or `NULL` when `listen()` fails (errno says why), there is no base or
 /// memory is short; the socket then stays the caller's.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_new(
     base: *mut EventBase,
     cb: Option<EvconnlistenerFn>,
@@ -78,7 +78,7 @@ pub unsafe extern "C-unwind" fn evconnlistener_new(
 /// keep-alive on.
 ///
 /// Returns the listener, or `NULL` with errno saying which step failed; no socket is left then.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_new_bind(
     base: *mut EventBase,
     cb: Option<EvconnlistenerFn>,
@@ -102,7 +102,7 @@ pub unsafe extern "C-unwind" fn evconnlistener_new_bind(
 /// Its socket is closed with `LEV_OPT_CLOSE_ON_FREE`: at once, or after the callback that this is
 /// called from. In another thread than the loop's, with `LEV_OPT_THREADSAFE`, this does not wait
 /// for a callback that is running.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_free(listener: *mut Evconnlistener) {
     if !listener.is_null() {
         // SAFETY: the caller hands the listener over.
@@ -113,7 +113,7 @@ pub unsafe extern "C-unwind" fn evconnlistener_free(listener: *mut Evconnlistene
 /// Lets a listener accept connections, also those that have come meanwhile.
 ///
 /// Returns 0, or -1 when the socket cannot be waited for.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_enable(listener: *mut Evconnlistener) -> c_int {
     // SAFETY: the caller guarantees the listener.
     status(unsafe { Hold::new(listener) }.enable())
@@ -123,14 +123,14 @@ pub unsafe extern "C-unwind" fn evconnlistener_enable(listener: *mut Evconnliste
 ///
 /// In another thread than the loop's this waits until a running callback has ended. Returns 0, or
 /// -1 when the backend reports an error.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_disable(listener: *mut Evconnlistener) -> c_int {
     // SAFETY: the caller guarantees the listener.
     status(unsafe { Hold::new(listener) }.disable())
 }
 
 /// The base that a listener was made on.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_get_base(
     listener: *mut Evconnlistener,
 ) -> *mut EventBase {
@@ -139,7 +139,7 @@ pub unsafe extern "C-unwind" fn evconnlistener_get_base(
 }
 
 /// The listening socket.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_get_fd(
     listener: *mut Evconnlistener,
 ) -> EvutilSocket {
@@ -149,7 +149,7 @@ pub unsafe extern "C-unwind" fn evconnlistener_get_fd(
 
 /// Replaces the callback, and the argument of both callbacks. With `NULL` nothing is accepted
 /// until there is a callback again.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_set_cb(
     listener: *mut Evconnlistener,
     cb: Option<EvconnlistenerFn>,
@@ -168,7 +168,7 @@ pub unsafe extern "C-unwind" fn evconnlistener_set_cb(
 /// The usual reason is that the process has no descriptors left. The listener then tries again
 /// after a pause of up to a tenth of a second, and the callback is called each time. It may disable
 /// or free the listener.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_set_error_cb(
     listener: *mut Evconnlistener,
     errorcb: Option<EvconnlistenerErrorFn>,

@@ -7,7 +7,7 @@
 //! line `/* generated from src/c_api/NAME.rs */` is replaced by what cbindgen makes of that file.
 //! cbindgen reads that one file alone and puts these things into the header, in source order:
 //!
-//! - every `#[no_mangle] pub unsafe extern "C-unwind" fn`, as a prototype. Its parameter names
+//! - every `#[unsafe(no_mangle)] pub unsafe extern "C-unwind" fn`, as a prototype. Its parameter names
 //!   are part of the header, so they are words a C programmer understands.
 //! - every `pub const` as a `#define`, so a constant that is not C API is `pub(crate)`:
 //!   `pub const EV_READ: c_short = 0x02;`
@@ -37,7 +37,7 @@
 // What callers guarantee stands in the words of the C documentation.
 #![allow(clippy::missing_safety_doc)]
 
-use std::ffi::{c_char, c_int, CStr};
+use std::ffi::{CStr, c_char, c_int};
 
 /// A descriptor, as the C headers call it.
 pub type EvutilSocket = c_int;

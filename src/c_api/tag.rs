@@ -40,7 +40,7 @@ unsafe fn store<T>(place: *mut T, result: Result<T, Unreadable>) -> c_int {
 }
 
 /// Does nothing. No other function needs it.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_init() {}
 
 /// Takes the tag and the length of an item from a buffer, and leaves the payload at its front.
@@ -50,7 +50,7 @@ pub unsafe extern "C-unwind" fn evtag_init() {}
 /// Returns the length of the payload, all of which is in the buffer; -1 when it is not, when it is
 /// longer than `INT_MAX`, or when tag or length is cut short or malformed. What was understood is
 /// taken out nevertheless.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_unmarshal_header(
     evbuf: *mut Evbuffer,
     ptag: *mut u32,
@@ -64,7 +64,7 @@ pub unsafe extern "C-unwind" fn evtag_unmarshal_header(
 }
 
 /// Appends an item: `len` bytes at `data`, which are copied.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_marshal(
     evbuf: *mut Evbuffer,
     tag: u32,
@@ -84,7 +84,7 @@ pub unsafe extern "C-unwind" fn evtag_marshal(
 ///
 /// `data` is empty afterwards and stays the caller's. Nothing happens when it is `evbuf` itself, is
 /// longer than a length of 32 bits can say, memory is short, or a buffer is frozen.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_marshal_buffer(
     evbuf: *mut Evbuffer,
     tag: u32,
@@ -106,7 +106,7 @@ pub unsafe extern "C-unwind" fn evtag_marshal_buffer(
 ///
 /// The bytes are the same on every machine. Small numbers take fewer: the first half byte counts
 /// the half bytes that follow, and leading zeros are left out.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_encode_int(evbuf: *mut Evbuffer, number: u32) {
     // SAFETY: the caller guarantees the buffer.
     let result = write::integer(&unsafe { Guard::new(evbuf) }, number.into());
@@ -114,7 +114,7 @@ pub unsafe extern "C-unwind" fn evtag_encode_int(evbuf: *mut Evbuffer, number: u
 }
 
 /// Appends an integer of 64 bits as evtag_encode_int() does: one to nine bytes.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_encode_int64(evbuf: *mut Evbuffer, number: u64) {
     // SAFETY: the caller guarantees the buffer.
     let result = write::integer(&unsafe { Guard::new(evbuf) }, number);
@@ -122,7 +122,7 @@ pub unsafe extern "C-unwind" fn evtag_encode_int64(evbuf: *mut Evbuffer, number:
 }
 
 /// Appends an item with an integer.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_marshal_int(evbuf: *mut Evbuffer, tag: u32, integer: u32) {
     // SAFETY: the caller guarantees the buffer.
     let result = write::integer_item(&unsafe { Guard::new(evbuf) }, tag, integer.into());
@@ -130,7 +130,7 @@ pub unsafe extern "C-unwind" fn evtag_marshal_int(evbuf: *mut Evbuffer, tag: u32
 }
 
 /// Appends an item with an integer of 64 bits.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_marshal_int64(evbuf: *mut Evbuffer, tag: u32, integer: u64) {
     // SAFETY: the caller guarantees the buffer.
     let result = write::integer_item(&unsafe { Guard::new(evbuf) }, tag, integer);
@@ -138,7 +138,7 @@ pub unsafe extern "C-unwind" fn evtag_marshal_int64(evbuf: *mut Evbuffer, tag: u
 }
 
 /// Appends an item with a string, without its terminating NUL.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_marshal_string(
     buf: *mut Evbuffer,
     tag: u32,
@@ -156,7 +156,7 @@ pub unsafe extern "C-unwind" fn evtag_marshal_string(
 }
 
 /// Appends an item with a time: its seconds and microseconds, of each the lowest 32 bits.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_marshal_timeval(
     evbuf: *mut Evbuffer,
     tag: u32,
@@ -175,7 +175,7 @@ pub unsafe extern "C-unwind" fn evtag_marshal_timeval(
 /// The tag goes to `ptag` unless that is NULL. Returns the length of the payload, or -1 as
 /// evtag_unmarshal_header(), and when `dst` is frozen or memory is short; the payload, or the rest
 /// of it, is then left in `src`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_unmarshal(
     src: *mut Evbuffer,
     ptag: *mut u32,
@@ -196,7 +196,7 @@ pub unsafe extern "C-unwind" fn evtag_unmarshal(
 /// Looks at the tag of the first item, which goes to `ptag` unless that is NULL.
 ///
 /// Returns how many bytes the tag takes, or -1 when it is cut short or malformed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_peek(evbuf: *mut Evbuffer, ptag: *mut u32) -> c_int {
     // SAFETY: the caller guarantees the buffer and the place for the tag.
     unsafe {
@@ -213,7 +213,7 @@ pub unsafe extern "C-unwind" fn evtag_peek(evbuf: *mut Evbuffer, ptag: *mut u32)
 /// The payload need not be in the buffer yet: compare with evbuffer_get_length(). Returns -1, with
 /// `plength` unchanged, when tag or length is cut short or malformed, or the sum takes more than
 /// 32 bits.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_peek_length(
     evbuf: *mut Evbuffer,
     plength: *mut u32,
@@ -226,7 +226,7 @@ pub unsafe extern "C-unwind" fn evtag_peek_length(
 ///
 /// It need not be in the buffer yet. Returns -1, with `plength` unchanged, when tag or length is
 /// cut short or malformed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_payload_length(
     evbuf: *mut Evbuffer,
     plength: *mut u32,
@@ -236,7 +236,7 @@ pub unsafe extern "C-unwind" fn evtag_payload_length(
 }
 
 /// Takes an item from a buffer and throws it away. Returns -1 as evtag_unmarshal_header().
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_consume(evbuf: *mut Evbuffer) -> c_int {
     // SAFETY: the caller guarantees the buffer.
     status(read::skip_item(&unsafe { Guard::new(evbuf) }))
@@ -247,7 +247,7 @@ pub unsafe extern "C-unwind" fn evtag_consume(evbuf: *mut Evbuffer) -> c_int {
 /// Returns how many bytes the integer took, one to five. Returns -1 as evtag_unmarshal_header(),
 /// when the item has another tag, of which the tag is then taken out, and when the payload is no
 /// integer of 32 bits, in which case the item is taken out.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_unmarshal_int(
     evbuf: *mut Evbuffer,
     need_tag: u32,
@@ -265,7 +265,7 @@ pub unsafe extern "C-unwind" fn evtag_unmarshal_int(
 }
 
 /// As evtag_unmarshal_int(), for integers of up to 64 bits, which take one to nine bytes.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_unmarshal_int64(
     evbuf: *mut Evbuffer,
     need_tag: u32,
@@ -286,7 +286,7 @@ pub unsafe extern "C-unwind" fn evtag_unmarshal_int64(
 ///
 /// Returns -1 as evtag_unmarshal_header(), and when tag or length is another; the payload is then
 /// left in the buffer.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_unmarshal_fixed(
     src: *mut Evbuffer,
     need_tag: u32,
@@ -305,7 +305,7 @@ pub unsafe extern "C-unwind" fn evtag_unmarshal_fixed(
 ///
 /// Returns -1 as evtag_unmarshal_header(), and when the item has another tag; also when memory is
 /// short, in which case `pstring` gets NULL. The payload is then left in the buffer.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_unmarshal_string(
     evbuf: *mut Evbuffer,
     need_tag: u32,
@@ -317,11 +317,7 @@ pub unsafe extern "C-unwind" fn evtag_unmarshal_string(
             return -1;
         };
         pstring.write(string.map_or(ptr::null_mut(), |text| text.as_ptr().cast()));
-        if string.is_some() {
-            0
-        } else {
-            -1
-        }
+        if string.is_some() { 0 } else { -1 }
     }
 }
 
@@ -329,7 +325,7 @@ pub unsafe extern "C-unwind" fn evtag_unmarshal_string(
 ///
 /// Returns -1 as evtag_unmarshal_header(); also when the item has another tag or its payload is not
 /// two integers of 32 bits, in which cases the item is taken out.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_unmarshal_timeval(
     evbuf: *mut Evbuffer,
     need_tag: u32,

@@ -18,7 +18,7 @@ use std::ffi::{c_int, c_ulong};
 ///
 /// Returns 0, or -1 when a function is missing, other callbacks are set already, or a lock of the
 /// process cannot be made; nothing is changed then. Not thread-safe.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_set_lock_callbacks(
     callbacks: *const LockCallbacks,
 ) -> c_int {
@@ -31,7 +31,7 @@ pub unsafe extern "C-unwind" fn evthread_set_lock_callbacks(
 ///
 /// The rules about when to call it, about replacing and removing callbacks, and the results are
 /// those of `evthread_set_lock_callbacks()`. The structure is copied. Not thread-safe.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_set_condition_callbacks(
     callbacks: *const ConditionCallbacks,
 ) -> c_int {
@@ -45,7 +45,7 @@ pub unsafe extern "C-unwind" fn evthread_set_condition_callbacks(
 /// It returns a number that no other living thread has and that stays the same as long as the
 /// thread lives. Without it (`NULL`) the library takes every call for one of the thread that runs
 /// the loop, and other threads do not wake a loop that sleeps. Not thread-safe.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_set_id_callback(
     id_fn: Option<unsafe extern "C-unwind" fn() -> c_ulong>,
 ) {
@@ -60,7 +60,7 @@ pub unsafe extern "C-unwind" fn evthread_set_id_callback(
 /// stay in force, with a warning. A second call does nothing.
 ///
 /// Returns 0, or -1 when there is no memory for the locks of the process. Thread-safe.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_use_pthreads() -> c_int {
     status(pthreads::install())
 }
@@ -72,13 +72,13 @@ pub unsafe extern "C-unwind" fn evthread_use_pthreads() -> c_int {
 /// through the fatal-error callback. Works with any callbacks, set before or after, and without;
 /// call it before any object with a lock is made. It ends with `libevent_global_shutdown()`.
 /// Not thread-safe.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_enable_lock_debugging() {
     lock_debugging::enable();
 }
 
 /// The same as `evthread_enable_lock_debugging()`, under the name that older programs know.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_enable_lock_debuging() {
     lock_debugging::enable();
 }
@@ -87,7 +87,7 @@ pub unsafe extern "C-unwind" fn evthread_enable_lock_debuging() {
 ///
 /// A base that was made after lock callbacks were set can be woken already, so programs rarely
 /// call this. Returns 0, or -1 when `base` is `NULL` or there are no descriptors or memory left.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_make_base_notifiable(base: *mut EventBase) -> c_int {
     if base.is_null() {
         return -1;

@@ -1,15 +1,15 @@
 //! event2/util.h: portable helpers for sockets, addresses, time, text and random numbers.
 
-use super::{copy_text, status, EvutilSocket};
+use super::{EvutilSocket, copy_text, status};
 use crate::hooks::memory;
 use crate::util::clock::MonotonicClock as MonotonicTimer;
 use crate::util::{
-    address, ascii, clock, date, random, resolve, resolve_errors, socket_address, sockets,
-    SystemError,
+    SystemError, address, ascii, clock, date, random, resolve, resolve_errors, socket_address,
+    sockets,
 };
 use libc::{addrinfo, sockaddr, timeval, tm};
 use std::cmp::Ordering;
-use std::ffi::{c_char, c_int, c_uint, c_void, CStr};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ptr;
 
@@ -29,7 +29,7 @@ const _: () = assert!(EV_MONOT_PRECISE == clock::PRECISE && EV_MONOT_FALLBACK ==
 /// Returns the length of the whole text, so that a result of at least `datelen` means that it was
 /// cut; 0 when `datelen` is 0; -1, with an empty string, when the month or the day of the week is
 /// out of range.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_date_rfc1123(
     date: *mut c_char,
     datelen: usize,
@@ -51,13 +51,13 @@ pub unsafe extern "C-unwind" fn evutil_date_rfc1123(
 /// Makes a timer for `evutil_gettime_monotonic()`.
 ///
 /// Free it with `evutil_monotonic_timer_free()`. Returns `NULL` when memory is short.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_monotonic_timer_new() -> *mut MonotonicTimer {
     memory::allocate_zeroed::<MonotonicTimer>().map_or(ptr::null_mut(), |timer| timer.as_ptr())
 }
 
 /// Frees a timer. `NULL` is allowed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_monotonic_timer_free(timer: *mut MonotonicTimer) {
     if !timer.is_null() {
         // SAFETY: the caller gives up a timer that `evutil_monotonic_timer_new` made.
@@ -67,7 +67,7 @@ pub unsafe extern "C-unwind" fn evutil_monotonic_timer_free(timer: *mut Monotoni
 
 /// Chooses the clock of a timer, by `EV_MONOT_` flags; 0 is a fast clock that moves in steps of a
 /// few milliseconds. The timer starts over. Returns 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_configure_monotonic_time(
     timer: *mut MonotonicTimer,
     flags: c_int,
@@ -81,7 +81,7 @@ pub unsafe extern "C-unwind" fn evutil_configure_monotonic_time(
 /// change it, and for one timer it never goes back.
 ///
 /// A timer is for one thread at a time. Returns 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_gettime_monotonic(
     timer: *mut MonotonicTimer,
     tp: *mut timeval,
@@ -95,7 +95,7 @@ pub unsafe extern "C-unwind" fn evutil_gettime_monotonic(
 ///
 /// `type` may contain `SOCK_NONBLOCK` and `SOCK_CLOEXEC`. Returns 0, or -1 with the reason in
 /// errno and `sv` unchanged.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_socketpair(
     d: c_int,
     r#type: c_int,
@@ -115,7 +115,7 @@ pub unsafe extern "C-unwind" fn evutil_socketpair(
 /// Makes operations on a descriptor return at once instead of waiting.
 ///
 /// Returns 0, or -1 with a warning and the reason in errno.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_make_socket_nonblocking(sock: EvutilSocket) -> c_int {
     status(sockets::make_nonblocking(sock))
 }
@@ -124,7 +124,7 @@ pub unsafe extern "C-unwind" fn evutil_make_socket_nonblocking(sock: EvutilSocke
 /// (`SO_REUSEADDR`). Call it before binding.
 ///
 /// Returns 0, or -1 with the reason in errno.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_make_listen_socket_reuseable(sock: EvutilSocket) -> c_int {
     status(sockets::set_option(
         sock,
@@ -138,7 +138,7 @@ pub unsafe extern "C-unwind" fn evutil_make_listen_socket_reuseable(sock: Evutil
 /// (`SO_REUSEPORT`). Each of them needs it before binding.
 ///
 /// Returns 0, or -1 with the reason in errno.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_make_listen_socket_reuseable_port(
     sock: EvutilSocket,
 ) -> c_int {
@@ -154,7 +154,7 @@ pub unsafe extern "C-unwind" fn evutil_make_listen_socket_reuseable_port(
 /// before binding.
 ///
 /// Returns 0, or -1 with the reason in errno (`ENOPROTOOPT` for a socket that is not IPv6).
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_make_listen_socket_ipv6only(sock: EvutilSocket) -> c_int {
     status(sockets::set_option(
         sock,
@@ -167,13 +167,13 @@ pub unsafe extern "C-unwind" fn evutil_make_listen_socket_ipv6only(sock: EvutilS
 /// Keeps a descriptor from programs that this one starts with `exec`.
 ///
 /// Returns 0, or -1 with a warning and the reason in errno.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_make_socket_closeonexec(sock: EvutilSocket) -> c_int {
     status(sockets::make_close_on_exec(sock))
 }
 
 /// Closes a socket. Returns 0, or -1 with the reason in errno.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_closesocket(sock: EvutilSocket) -> c_int {
     status(sockets::close(sock))
 }
@@ -182,7 +182,7 @@ pub unsafe extern "C-unwind" fn evutil_closesocket(sock: EvutilSocket) -> c_int 
 /// second. For protocols in which the client speaks first.
 ///
 /// Returns 0, or -1 with the reason in errno.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_make_tcp_listen_socket_deferred(
     sock: EvutilSocket,
 ) -> c_int {
@@ -196,7 +196,7 @@ pub unsafe extern "C-unwind" fn evutil_make_tcp_listen_socket_deferred(
 
 /// Reads a 64-bit number from text, as `strtoll()` does: any base from 2 to 36, or 0 to tell it
 /// from the prefix; `errno` is `ERANGE`, and the result the nearest number, when it does not fit.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_strtoll(
     s: *const c_char,
     endptr: *mut *mut c_char,
@@ -211,7 +211,7 @@ pub unsafe extern "C-unwind" fn evutil_strtoll(
 ///
 /// Returns `dst`, or `NULL` when the text with its terminator does not fit into `len` bytes or the
 /// family is another one. errno is not set.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_inet_ntop(
     af: c_int,
     src: *const c_void,
@@ -238,7 +238,7 @@ pub unsafe extern "C-unwind" fn evutil_inet_ntop(
 ///
 /// `*indexp` becomes the number of the interface, 0 when there is none. Returns as
 /// `evutil_inet_pton()`; 0 also when the zone is neither an interface nor a number.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_inet_pton_scope(
     af: c_int,
     src: *const c_char,
@@ -264,7 +264,7 @@ pub unsafe extern "C-unwind" fn evutil_inet_pton_scope(
 ///
 /// Returns 1; 0, with `dst` unchanged, when the text is no such address; -1 when the family is
 /// another one. errno is not set.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_inet_pton(
     af: c_int,
     src: *const c_char,
@@ -302,7 +302,7 @@ unsafe fn write_address<T>(octets: Option<T>, dst: *mut c_void) -> c_int {
 ///
 /// `*outlen` says how many bytes `out` has room for, and becomes the length of the address.
 /// Returns 0, or -1, with nothing changed, when the text is none of these or the room too small.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_parse_sockaddr_port(
     str: *const c_char,
     out: *mut sockaddr,
@@ -327,7 +327,7 @@ pub unsafe extern "C-unwind" fn evutil_parse_sockaddr_port(
 /// Only IPv4 and IPv6 addresses can be equal to others; zones are not compared.
 ///
 /// Returns a number below, equal to or above 0. The order is consistent but means nothing.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_sockaddr_cmp(
     sa1: *const sockaddr,
     sa2: *const sockaddr,
@@ -339,7 +339,7 @@ pub unsafe extern "C-unwind" fn evutil_sockaddr_cmp(
 
 /// Compares two strings as `strcasecmp()` does, but with ASCII letters alone in every locale.
 /// Bytes above 127 sort before all others. Returns -1, 0 or 1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_ascii_strcasecmp(
     str1: *const c_char,
     str2: *const c_char,
@@ -349,7 +349,7 @@ pub unsafe extern "C-unwind" fn evutil_ascii_strcasecmp(
 }
 
 /// Compares at most `n` bytes of two strings as `evutil_ascii_strcasecmp()` does.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_ascii_strncasecmp(
     str1: *const c_char,
     str2: *const c_char,
@@ -367,7 +367,7 @@ pub unsafe extern "C-unwind" fn evutil_ascii_strncasecmp(
 ///
 /// Hints of `NULL` mean no restriction and no flags. `*res` is a list that belongs to the caller:
 /// free it with `evutil_freeaddrinfo()`. Thread-safe. Returns 0 or an `EVUTIL_EAI_` code.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_getaddrinfo(
     nodename: *const c_char,
     servname: *const c_char,
@@ -379,14 +379,14 @@ pub unsafe extern "C-unwind" fn evutil_getaddrinfo(
 }
 
 /// Frees a list from `evutil_getaddrinfo()` or `evdns_getaddrinfo()`. `NULL` is allowed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_freeaddrinfo(ai: *mut addrinfo) {
     // SAFETY: the caller gives up a list of these functions.
     unsafe { resolve::free_list(ai) }
 }
 
 /// The English text of an `EVUTIL_EAI_` code: a constant.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_gai_strerror(err: c_int) -> *const c_char {
     resolve_errors::text(err)
 }
@@ -395,7 +395,7 @@ pub unsafe extern "C-unwind" fn evutil_gai_strerror(err: c_int) -> *const c_char
 ///
 /// Thread-safe, also without locking callbacks; parent and child of a fork get different bytes.
 /// If the system has no random numbers at all this is a fatal error.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_secure_rng_get_bytes(buf: *mut c_void, n: usize) {
     if n > 0 {
         // SAFETY: the caller guarantees `n` writable bytes.
@@ -405,14 +405,14 @@ pub unsafe extern "C-unwind" fn evutil_secure_rng_get_bytes(buf: *mut c_void, n:
 
 /// Makes sure that `evutil_secure_rng_get_bytes()` can work from now on. There is nothing to do.
 /// Returns 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_secure_rng_init() -> c_int {
     0
 }
 
 /// Names a device to take random bytes from: not supported, the operating system is asked.
 /// Returns -1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_secure_rng_set_urandom_device_file(
     _fname: *mut c_char,
 ) -> c_int {
@@ -421,5 +421,5 @@ pub unsafe extern "C-unwind" fn evutil_secure_rng_set_urandom_device_file(
 
 /// Adds bytes of the program to the random numbers: accepted and ignored, the operating system
 /// needs none.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_secure_rng_add_bytes(_dat: *const c_char, _datlen: usize) {}

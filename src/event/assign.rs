@@ -1,6 +1,6 @@
 //! Filling in events.
 
-use super::{debug, kind, state, Closure, Event, EventCallbackFn, EventPtr};
+use super::{Closure, Event, EventCallbackFn, EventPtr, debug, kind, state};
 use crate::base::{self, EventBase};
 use crate::hooks::memory;
 use crate::util::rarely;

@@ -1,7 +1,7 @@
 //! Debug mode: a table of the events that were assigned, so that misuse ends the program at the
 //! place where it happens.
 
-use super::{kind, EventPtr};
+use super::{EventPtr, kind};
 use crate::hooks::log;
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::hooks::threads::{self, event_debug_created_threadable_ctx_, event_debug_mode_on_};

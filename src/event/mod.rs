@@ -10,7 +10,7 @@ pub use crate::c_api::event_struct::{
 };
 use crate::list::{Adapter, ListLink, TailLink};
 use std::ffi::{c_int, c_short, c_void};
-use std::ptr::{addr_of_mut, NonNull};
+use std::ptr::{NonNull, addr_of_mut};
 use std::sync::atomic::{AtomicI16, Ordering::Relaxed};
 
 /// Kinds of interest and of results, as bits of `ev_events` and `ev_res`.

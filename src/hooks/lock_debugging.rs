@@ -6,12 +6,12 @@
 use super::global_locks;
 use super::memory;
 use super::threads::{
-    evthread_cond_fns_, evthread_lock_debugging_enabled_, evthread_lock_fns_, thread_id,
-    ConditionCallbacks, LockCallbacks, READ, READWRITE, RECURSIVE, WRITE,
+    ConditionCallbacks, LockCallbacks, READ, READWRITE, RECURSIVE, WRITE, evthread_cond_fns_,
+    evthread_lock_debugging_enabled_, evthread_lock_fns_, thread_id,
 };
 use crate::require;
 use std::ffi::{c_int, c_uint, c_void};
-use std::ptr::{self, addr_of_mut, NonNull};
+use std::ptr::{self, NonNull, addr_of_mut};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering::Relaxed};
 
 /// The program's callbacks while the wrappers are in force.

@@ -32,7 +32,7 @@ static LOG: AtomicUsize = AtomicUsize::new(0);
 static FATAL: AtomicUsize = AtomicUsize::new(0);
 
 /// Non-zero: debug messages are wanted. Exported data; written by `event_enable_debug_logging`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static event_debug_logging_mask_: AtomicU32 = AtomicU32::new(0);
 
 /// Replaces the destination of messages; `None` is stderr.

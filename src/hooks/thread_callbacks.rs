@@ -1,8 +1,8 @@
 //! Setting the callbacks for locks, conditions and thread ids, and the rules about when.
 
 use super::threads::{
-    event_debug_created_threadable_ctx_, event_debug_mode_on_, evthread_cond_fns_, evthread_id_fn_,
-    evthread_lock_fns_, ConditionCallbacks, IdCallback, LockCallbacks,
+    ConditionCallbacks, IdCallback, LockCallbacks, event_debug_created_threadable_ctx_,
+    event_debug_mode_on_, evthread_cond_fns_, evthread_id_fn_, evthread_lock_fns_,
 };
 use super::{global_locks, lock_debugging, log};
 use crate::warning;

@@ -8,9 +8,9 @@ use super::{global_locks, lock_debugging, pthreads};
 use crate::require;
 
 pub use super::thread_abi::{
-    ConditionCallbacks, LockCallbacks, EVTHREAD_LOCKTYPE_READWRITE as READWRITE,
+    ConditionCallbacks, EVTHREAD_LOCKTYPE_READWRITE as READWRITE,
     EVTHREAD_LOCKTYPE_RECURSIVE as RECURSIVE, EVTHREAD_READ as READ, EVTHREAD_TRY as TRY,
-    EVTHREAD_WRITE as WRITE,
+    EVTHREAD_WRITE as WRITE, LockCallbacks,
 };
 use std::ffi::{c_int, c_uint, c_ulong, c_void};
 use std::ptr::{addr_of, fn_addr_eq};
@@ -57,28 +57,28 @@ impl ConditionCallbacks {
 }
 
 /// The lock callbacks in force: the program's, or the wrappers of lock debugging.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static mut evthread_lock_fns_: LockCallbacks = LockCallbacks::NONE;
 
 /// The condition callbacks in force.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static mut evthread_cond_fns_: ConditionCallbacks = ConditionCallbacks::NONE;
 
 /// The thread-id callback in force.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static mut evthread_id_fn_: Option<IdCallback> = None;
 
 /// Non-zero while lock debugging is on.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static mut evthread_lock_debugging_enabled_: c_int = 0;
 
 /// Non-zero while debug mode is on. Written by debug mode; read here, because the callbacks may
 /// then not change any more once a base exists.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static mut event_debug_mode_on_: c_int = 0;
 
 /// Non-zero as soon as a base was made. Written by the base; see [`event_debug_mode_on_`].
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static mut event_debug_created_threadable_ctx_: c_int = 0;
 
 fn lock_callbacks() -> *const LockCallbacks {

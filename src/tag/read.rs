@@ -2,7 +2,7 @@
 //!
 //! How much a failed attempt takes out is part of the interface: see [`Bad`].
 
-use super::encoding::{decode_integer, decode_tag, Width, LONGEST_TAG};
+use super::encoding::{LONGEST_TAG, Width, decode_integer, decode_tag};
 use crate::buffer::{Guard, Refused};
 use crate::hooks::memory;
 use crate::warning_with_errno;

@@ -2,12 +2,12 @@
 //! removing one costs no search. A program names such a duration by a `timeval` whose microseconds
 //! carry a mark and the number of the list in their upper bits.
 
-use super::{time, Microseconds};
-use crate::event::{debug, CommonTimeoutLinks, Event, EventPtr};
+use super::{Microseconds, time};
+use crate::event::{CommonTimeoutLinks, Event, EventPtr, debug};
 use crate::hooks::memory::{self, Array, OutOfMemory};
 use crate::list::TailQueue;
 use libc::timeval;
-use std::ptr::{addr_of_mut, NonNull};
+use std::ptr::{NonNull, addr_of_mut};
 
 const MICROSECONDS: i64 = 0x000f_ffff;
 const MARK_BITS: i64 = 0xf000_0000;

@@ -298,11 +298,7 @@ mod tests {
             let mask = state >> 48;
             let groups: [u16; 8] = std::array::from_fn(|i| {
                 let value = (state >> (i * 5)) as u16;
-                if mask >> i & 1 == 1 {
-                    0
-                } else {
-                    value
-                }
+                if mask >> i & 1 == 1 { 0 } else { value }
             });
             let address = Ipv6Addr::from(groups);
             assert_eq!(parse_ipv6(format_ipv6(address).as_bytes()), Some(address));

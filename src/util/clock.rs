@@ -2,7 +2,7 @@
 
 use libc::{clockid_t, timeval};
 use std::ffi::c_int;
-use std::mem::{size_of, MaybeUninit};
+use std::mem::{MaybeUninit, size_of};
 
 /// Configuration flag: exact to the microsecond, at the price of a slower reading.
 pub const PRECISE: c_int = 1;

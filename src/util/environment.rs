@@ -1,6 +1,6 @@
 //! Environment variables that may steer the library.
 
-use std::ffi::{c_char, CStr};
+use std::ffi::{CStr, c_char};
 use std::ptr;
 
 /// The value of a variable; null when it is not set, or when the program runs with privileges

@@ -1,8 +1,8 @@
 //! Files read as a whole.
 
-use super::{checked, errno, SystemError};
+use super::{SystemError, checked, errno};
 use crate::hooks::memory;
-use std::ffi::{c_char, c_int, c_uint, c_void, CStr};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::mem::MaybeUninit;
 
 /// Why a file's content is not there.

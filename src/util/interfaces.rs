@@ -1,6 +1,6 @@
 //! Which address families this machine can reach other machines with.
 
-use super::socket_address::{is_local_v4, is_local_v6, SocketAddress};
+use super::socket_address::{SocketAddress, is_local_v4, is_local_v6};
 use super::sockets;
 use crate::warning;
 use libc::{addrinfo, ifaddrs, sockaddr_in6};

@@ -6,7 +6,7 @@ use super::services;
 use super::socket_address::SocketAddress;
 use crate::hooks::memory;
 use libc::{addrinfo, sockaddr, socklen_t};
-use std::ffi::{c_char, c_int, c_void, CStr};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::{size_of, zeroed};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ptr;

@@ -2,12 +2,12 @@
 
 use super::ascii;
 use libc::{addrinfo, protoent, servent};
-use std::ffi::{c_char, c_int, CStr};
+use std::ffi::{CStr, c_char, c_int};
 use std::mem::MaybeUninit;
 use std::ptr;
 
 // The forms of getservbyname and getprotobynumber that use no static storage.
-extern "C" {
+unsafe extern "C" {
     fn getservbyname_r(
         name: *const c_char,
         protocol: *const c_char,

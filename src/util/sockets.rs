@@ -1,10 +1,10 @@
 //! Sockets, pipes and their flags.
 
-use super::{checked, errno, set_errno, SystemError};
+use super::{SystemError, checked, errno, set_errno};
 use crate::warning_with_errno;
 use libc::{sockaddr, sockaddr_in, socklen_t};
 use std::ffi::{c_int, c_uint, c_void};
-use std::mem::{size_of, MaybeUninit};
+use std::mem::{MaybeUninit, size_of};
 use std::ptr;
 
 /// How far a connection attempt got.

@@ -11,40 +11,40 @@ use std::ffi::{c_int, c_uint, c_void};
 use std::mem::forget;
 
 /// One reference more; takes the lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_incref_(buf: *mut Evbuffer) {
     // SAFETY: the caller guarantees the buffer.
     unsafe { Guard::new(buf) }.add_reference();
 }
 
 /// One reference more; takes the lock and keeps it.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_incref_and_lock_(buf: *mut Evbuffer) {
     // SAFETY: the caller guarantees the buffer.
     forget(unsafe { Guard::new(buf) });
 }
 
 /// One reference less, and the lock given up; the last reference frees the buffer.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_decref_and_unlock_(buffer: *mut Evbuffer) {
     // SAFETY: the caller guarantees the buffer, its lock and the reference it gives up.
     drop(unsafe { Guard::adopt(buffer) });
 }
 
 /// Keeps a chain where it is, for reading (0x10) or writing (0x20); it was not pinned that way.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_chain_pin_(chain: ChainPtr, flag: c_uint) {
     chain.pin(flag);
 }
 
 /// Ends a pin; a chain whose release was waiting for that is freed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_chain_unpin_(chain: ChainPtr, flag: c_uint) {
     chain.unpin(flag);
 }
 
 /// Makes room for `datlen` bytes at the end in at most `n` chains, two or more. 0 or -1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_expand_fast_(
     buf: *mut Evbuffer,
     datlen: usize,
@@ -57,7 +57,7 @@ pub unsafe extern "C-unwind" fn evbuffer_expand_fast_(
 
 /// Describes the free space at the end, which must exist, cut to `howmuch` if `exact`; the slot
 /// that points at the first chain goes to `chainp`. How many elements, or -1 for a negative size.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_read_setup_vecs_(
     buf: *mut Evbuffer,
     howmuch: isize,
@@ -79,7 +79,7 @@ pub unsafe extern "C-unwind" fn evbuffer_read_setup_vecs_(
 }
 
 /// Sets the bufferevent that the buffer is part of, or null; takes the lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_set_parent_(buf: *mut Evbuffer, parent: *mut c_void) {
     // SAFETY: the caller guarantees the buffer.
     unsafe { Guard::new(buf) }.set_parent(parent);
@@ -87,7 +87,7 @@ pub unsafe extern "C-unwind" fn evbuffer_set_parent_(buf: *mut Evbuffer, parent:
 
 /// Stores the queue entry of deferred callbacks; takes the lock. How many: 0 while callbacks are
 /// not deferred, else 1, or -1 when there is no place for it.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_get_callbacks_(
     buffer: *mut Evbuffer,
     cbs: *mut *mut EventCallback,
@@ -106,7 +106,7 @@ pub unsafe extern "C-unwind" fn evbuffer_get_callbacks_(
 }
 
 /// Tells the callbacks, or has the loop tell them, what changed since they were last told.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_invoke_callbacks_(buf: *mut Evbuffer) {
     // SAFETY: the caller guarantees the buffer.
     unsafe { Guard::new(buf) }.notify();
@@ -116,7 +116,7 @@ pub unsafe extern "C-unwind" fn evbuffer_invoke_callbacks_(buf: *mut Evbuffer) {
 const SHORT_TEXT: usize = 64;
 
 /// Locks the buffer and makes room for formatted text. 0, or -1 with nothing locked.
-#[no_mangle]
+#[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn libevent_rs_buffer_format_begin(
     buffer: *mut Evbuffer,
     room: *mut iovec,
@@ -134,7 +134,7 @@ unsafe extern "C-unwind" fn libevent_rs_buffer_format_begin(
 }
 
 /// Makes room for `size` bytes of formatted text. 0 or -1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn libevent_rs_buffer_format_grow(
     buffer: *mut Evbuffer,
     size: usize,
@@ -151,7 +151,7 @@ unsafe extern "C-unwind" fn libevent_rs_buffer_format_grow(
 }
 
 /// Makes the formatted text data, if there is any, and unlocks the buffer. Its length, or -1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn libevent_rs_buffer_format_end(
     buffer: *mut Evbuffer,
     text: *const iovec,

@@ -5,8 +5,8 @@ use crate::base::EventBase;
 use crate::bufferevent::bucket::{Bucket, BucketConfig};
 use crate::bufferevent::limit::Resume;
 use crate::bufferevent::operations::Operations;
-use crate::bufferevent::{timeouts, Bufferevent, BuffereventPtr, Direction, Guard};
-use crate::c_api::{status, EvutilSocket};
+use crate::bufferevent::{Bufferevent, BuffereventPtr, Direction, Guard, timeouts};
+use crate::c_api::{EvutilSocket, status};
 use crate::event::{Event, EventPtr};
 use crate::hooks::threads::Lock;
 use libc::{sockaddr, timeval};
@@ -22,7 +22,7 @@ unsafe fn with<R>(bufev: *mut Bufferevent, call: impl FnOnce(BuffereventPtr) -> 
 }
 
 /// Prepares the common part of zeroed memory. 0, or -1 with nothing held.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_init_common_(
     bufev: *mut Bufferevent,
     base: *mut EventBase,
@@ -40,7 +40,7 @@ pub unsafe extern "C-unwind" fn bufferevent_init_common_(
 
 /// Gives a bufferevent, its buffers and the one below a lock: the given one, that of the one
 /// below, or a new one. 0, or -1 when it has one or none can be made.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_enable_locking_(
     bufev: *mut Bufferevent,
     lock: *mut std::ffi::c_void,
@@ -55,49 +55,49 @@ pub unsafe extern "C-unwind" fn bufferevent_enable_locking_(
 }
 
 /// Takes the lock and a reference.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_incref_and_lock_(bufev: *mut Bufferevent) {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.keep();
 }
 
 /// Gives up a reference and the lock; 1 if it was the last reference.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_decref_and_unlock_(bufev: *mut Bufferevent) -> c_int {
     // SAFETY: the caller holds both.
     unsafe { Guard::adopt(bufev) }.release().into()
 }
 
 /// Adds reasons for reading to rest; takes the lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_suspend_read_(bufev: *mut Bufferevent, what: u16) {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.suspend(Direction::Read, what);
 }
 
 /// Takes them away; takes the lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_unsuspend_read_(bufev: *mut Bufferevent, what: u16) {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.resume(Direction::Read, what);
 }
 
 /// Adds reasons for writing to rest; takes the lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_suspend_write_(bufev: *mut Bufferevent, what: u16) {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.suspend(Direction::Write, what);
 }
 
 /// Takes them away; takes the lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_unsuspend_write_(bufev: *mut Bufferevent, what: u16) {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.resume(Direction::Write, what);
 }
 
 /// Disables directions and forgets that a connection is being made; takes the lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_disable_hard_(
     bufev: *mut Bufferevent,
     event: c_short,
@@ -107,7 +107,7 @@ pub unsafe extern "C-unwind" fn bufferevent_disable_hard_(
 }
 
 /// Calls the read callback, or has the loop call it.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_run_readcb_(bufev: *mut Bufferevent, options: c_int) {
     // SAFETY: the caller guarantees the bufferevent and holds a reference.
     unsafe {
@@ -118,7 +118,7 @@ pub unsafe extern "C-unwind" fn bufferevent_run_readcb_(bufev: *mut Bufferevent,
 }
 
 /// Calls the write callback, or has the loop call it.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_run_writecb_(bufev: *mut Bufferevent, options: c_int) {
     // SAFETY: the caller guarantees the bufferevent and holds a reference.
     unsafe {
@@ -129,7 +129,7 @@ pub unsafe extern "C-unwind" fn bufferevent_run_writecb_(bufev: *mut Bufferevent
 }
 
 /// Calls the event callback, or has the loop call it.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_run_eventcb_(
     bufev: *mut Bufferevent,
     what: c_short,
@@ -140,7 +140,7 @@ pub unsafe extern "C-unwind" fn bufferevent_run_eventcb_(
 }
 
 /// Adds an event; a time of zero is no timeout. 0 or -1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_add_event_(
     event: *mut Event,
     timeout: *const timeval,
@@ -154,14 +154,14 @@ pub unsafe extern "C-unwind" fn bufferevent_add_event_(
 }
 
 /// Makes both events mere timers.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_init_generic_timeout_cbs_(bufev: *mut Bufferevent) {
     // SAFETY: the caller guarantees the bufferevent, whose events are not pending.
     unsafe { with(bufev, BuffereventPtr::make_events_timers) };
 }
 
 /// For mere timers: starts or stops them as state and timeouts ask for. 0 or -1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_generic_adj_timeouts_(
     bufev: *mut Bufferevent,
 ) -> c_int {
@@ -170,7 +170,7 @@ pub unsafe extern "C-unwind" fn bufferevent_generic_adj_timeouts_(
 }
 
 /// Gives events that wait for a descriptor the present timeouts. 0 or -1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_generic_adj_existing_timeouts_(
     bufev: *mut Bufferevent,
 ) -> c_int {
@@ -179,14 +179,14 @@ pub unsafe extern "C-unwind" fn bufferevent_generic_adj_existing_timeouts_(
 }
 
 /// The options it was made with; takes the lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_options_(bufev: *mut Bufferevent) -> c_int {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.options()
 }
 
 /// The remembered address of the peer, which stays the bufferevent's; family 0 if there is none.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_socket_get_conn_address_(
     bufev: *mut Bufferevent,
 ) -> *const sockaddr {
@@ -195,7 +195,7 @@ pub unsafe extern "C-unwind" fn bufferevent_socket_get_conn_address_(
 }
 
 /// Remembers the address of a peer; takes the lock. 0, or `EVUTIL_EAI_FAIL`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_socket_set_conn_address_(
     bufev: *mut Bufferevent,
     addr: *const sockaddr,
@@ -209,7 +209,7 @@ pub unsafe extern "C-unwind" fn bufferevent_socket_set_conn_address_(
 }
 
 /// Replaces a remembered address by that of the peer of a socket; takes the lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_socket_set_conn_address_fd_(
     bufev: *mut Bufferevent,
     fd: EvutilSocket,
@@ -219,7 +219,7 @@ pub unsafe extern "C-unwind" fn bufferevent_socket_set_conn_address_fd_(
 }
 
 /// No limits yet. 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_ratelim_init_(bufev: *mut Bufferevent) -> c_int {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { with(bufev, BuffereventPtr::reset_single_sizes) };
@@ -227,21 +227,21 @@ pub unsafe extern "C-unwind" fn bufferevent_ratelim_init_(bufev: *mut Buffereven
 }
 
 /// How many bytes may be read now.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_read_max_(bufev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { with(bufev, |bufev| bufev.most_to_move(Direction::Read)) }.unwrap_or(0) as isize
 }
 
 /// How many bytes may be written now.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_write_max_(bufev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { with(bufev, |bufev| bufev.most_to_move(Direction::Write)) }.unwrap_or(0) as isize
 }
 
 /// Counts bytes as read. 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_decrement_read_buckets_(
     bufev: *mut Bufferevent,
     bytes: isize,
@@ -252,7 +252,7 @@ pub unsafe extern "C-unwind" fn bufferevent_decrement_read_buckets_(
 }
 
 /// Counts bytes as written. 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_decrement_write_buckets_(
     bufev: *mut Bufferevent,
     bytes: isize,
@@ -263,7 +263,7 @@ pub unsafe extern "C-unwind" fn bufferevent_decrement_write_buckets_(
 }
 
 /// Leaves the group; what the group suspends goes on if `unsuspend`. Takes the lock. 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_remove_from_rate_limit_group_internal_(
     bufev: *mut Bufferevent,
     unsuspend: c_int,
@@ -279,7 +279,7 @@ pub unsafe extern "C-unwind" fn bufferevent_remove_from_rate_limit_group_interna
 }
 
 /// Fills a bucket for one tick or, to `reinitialize` it, clips what it holds. 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn ev_token_bucket_init_(
     bucket: *mut Bucket,
     cfg: *const BucketConfig,
@@ -298,7 +298,7 @@ pub unsafe extern "C-unwind" fn ev_token_bucket_init_(
 }
 
 /// Fills in what the ticks since the last update bring; 1 if there were any.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn ev_token_bucket_update_(
     bucket: *mut Bucket,
     cfg: *const BucketConfig,
@@ -309,7 +309,7 @@ pub unsafe extern "C-unwind" fn ev_token_bucket_update_(
 }
 
 /// The number of the tick at a time.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn ev_token_bucket_get_tick_(
     time: *const timeval,
     cfg: *const BucketConfig,

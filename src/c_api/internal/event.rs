@@ -3,7 +3,7 @@
 
 use crate::base::inspect::EventForeachFn;
 use crate::base::pending::{Blocking, Due};
-use crate::base::{deferred, EventBase, Guard};
+use crate::base::{EventBase, Guard, deferred};
 use crate::c_api::event_base::lock;
 use crate::c_api::status;
 use crate::event::debug::{self, DebugTable};
@@ -25,7 +25,7 @@ unsafe fn held(event: *mut Event) -> Option<(EventPtr, Guard)> {
 }
 
 /// Adds an event; the time is a deadline on the base's clock if `absolute`. 0 or -1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_add_nolock_(
     event: *mut Event,
     time: *const timeval,
@@ -46,7 +46,7 @@ pub unsafe extern "C-unwind" fn event_add_nolock_(
 
 /// Deletes an event. `blocking`: 0 never waits, 1 waits for a running callback, 2 does so unless
 /// the event has `EV_FINALIZE`, 3 deletes also while finalizing. 0 or -1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_del_nolock_(event: *mut Event, blocking: c_int) -> c_int {
     let blocking = match blocking {
         0 => Blocking::No,
@@ -61,7 +61,7 @@ pub unsafe extern "C-unwind" fn event_del_nolock_(event: *mut Event, blocking: c
 }
 
 /// Forgets an event's timeout. 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_remove_timer_nolock_(event: *mut Event) -> c_int {
     // SAFETY: the caller guarantees the event and its base.
     if let Some((event, mut guard)) = unsafe { held(event) } {
@@ -71,7 +71,7 @@ pub unsafe extern "C-unwind" fn event_remove_timer_nolock_(event: *mut Event) ->
 }
 
 /// Makes an event active.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_active_nolock_(
     event: *mut Event,
     result: c_int,
@@ -84,7 +84,7 @@ pub unsafe extern "C-unwind" fn event_active_nolock_(
 }
 
 /// Makes an event active in the next pass of the loop.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_active_later_(event: *mut Event, result: c_int) {
     // SAFETY: the caller guarantees the event and its base.
     unsafe {
@@ -97,7 +97,7 @@ pub unsafe extern "C-unwind" fn event_active_later_(event: *mut Event, result: c
 }
 
 /// The same with the lock held.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_active_later_nolock_(event: *mut Event, result: c_int) {
     // SAFETY: the caller guarantees the event and its base.
     if let Some((event, mut guard)) = unsafe { held(event) } {
@@ -106,7 +106,7 @@ pub unsafe extern "C-unwind" fn event_active_later_nolock_(event: *mut Event, re
 }
 
 /// Zeroes an entry and gives it the base's least urgent priority.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_callback_init_(
     base: *mut EventBase,
     callback: *mut EventCallback,
@@ -119,7 +119,7 @@ pub unsafe extern "C-unwind" fn event_callback_init_(
 }
 
 /// Queues an entry; 1 when it was in no queue before.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_callback_activate_(
     base: *mut EventBase,
     callback: *mut EventCallback,
@@ -133,7 +133,7 @@ pub unsafe extern "C-unwind" fn event_callback_activate_(
 }
 
 /// The same with the lock held.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_callback_activate_nolock_(
     base: *mut EventBase,
     callback: *mut EventCallback,
@@ -147,7 +147,7 @@ pub unsafe extern "C-unwind" fn event_callback_activate_nolock_(
 }
 
 /// Queues an entry for the next pass; 1 when it was in no queue before.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_callback_activate_later_nolock_(
     base: *mut EventBase,
     callback: *mut EventCallback,
@@ -175,7 +175,7 @@ unsafe fn with_entry(
 }
 
 /// Takes an entry out of its queue, or deletes the event it is part of. 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_callback_cancel_(
     base: *mut EventBase,
     callback: *mut EventCallback,
@@ -186,7 +186,7 @@ pub unsafe extern "C-unwind" fn event_callback_cancel_(
 }
 
 /// The same with the lock held, for finalizing entries only if the caller insists.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_callback_cancel_nolock_(
     base: *mut EventBase,
     callback: *mut EventCallback,
@@ -202,7 +202,7 @@ pub unsafe extern "C-unwind" fn event_callback_cancel_nolock_(
 }
 
 /// Cancels an entry and calls `finalizer` once it cannot be running any more.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_callback_finalize_(
     base: *mut EventBase,
     _flags: c_uint,
@@ -214,7 +214,7 @@ pub unsafe extern "C-unwind" fn event_callback_finalize_(
 }
 
 /// The same with the lock held.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_callback_finalize_nolock_(
     base: *mut EventBase,
     _flags: c_uint,
@@ -231,7 +231,7 @@ pub unsafe extern "C-unwind" fn event_callback_finalize_nolock_(
 }
 
 /// Cancels entries and calls `finalizer` once for all, when none can be running any more. 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_callback_finalize_many_(
     base: *mut EventBase,
     count: c_int,
@@ -250,7 +250,7 @@ pub unsafe extern "C-unwind" fn event_callback_finalize_many_(
 }
 
 /// Prepares an entry that calls a function with itself.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_deferred_cb_init_(
     callback: *mut EventCallback,
     priority: u8,
@@ -262,7 +262,7 @@ pub unsafe extern "C-unwind" fn event_deferred_cb_init_(
 }
 
 /// Changes the priority of an entry that is not queued.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_deferred_cb_set_priority_(
     callback: *mut EventCallback,
     priority: u8,
@@ -272,7 +272,7 @@ pub unsafe extern "C-unwind" fn event_deferred_cb_set_priority_(
 }
 
 /// Queues an entry, for the next pass when there were many in this one; 1 when newly queued.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_deferred_cb_schedule_(
     base: *mut EventBase,
     callback: *mut EventCallback,
@@ -282,7 +282,7 @@ pub unsafe extern "C-unwind" fn event_deferred_cb_schedule_(
 }
 
 /// Takes an entry out of its queue.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_deferred_cb_cancel_(
     base: *mut EventBase,
     callback: *mut EventCallback,
@@ -292,7 +292,7 @@ pub unsafe extern "C-unwind" fn event_deferred_cb_cancel_(
 }
 
 /// Keeps the loop running although there may be no event.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_add_virtual_(base: *mut EventBase) {
     // SAFETY: the caller guarantees the base.
     if let Some(mut guard) = unsafe { lock(base) } {
@@ -301,7 +301,7 @@ pub unsafe extern "C-unwind" fn event_base_add_virtual_(base: *mut EventBase) {
 }
 
 /// Takes one such reason back.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_del_virtual_(base: *mut EventBase) {
     // SAFETY: the caller guarantees the base.
     if let Some(mut guard) = unsafe { lock(base) } {
@@ -310,7 +310,7 @@ pub unsafe extern "C-unwind" fn event_base_del_virtual_(base: *mut EventBase) {
 }
 
 /// Ends the process when a structure of the base contradicts itself.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_assert_ok_(base: *mut EventBase) {
     // SAFETY: the caller guarantees the base.
     if let Some(mut guard) = unsafe { lock(base) } {
@@ -319,14 +319,14 @@ pub unsafe extern "C-unwind" fn event_base_assert_ok_(base: *mut EventBase) {
 }
 
 /// The same with the lock held.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_assert_ok_nolock_(base: *mut EventBase) {
     // SAFETY: the caller guarantees the base and holds its lock.
     unsafe { Guard::held(base) }.require_consistency();
 }
 
 /// `event_base_foreach_event()` with the lock held.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_foreach_event_nolock_(
     base: *mut EventBase,
     callback: EventForeachFn,
@@ -337,7 +337,7 @@ pub unsafe extern "C-unwind" fn event_base_foreach_event_nolock_(
 }
 
 /// For another operating system: fails.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_start_iocp_(
     _base: *mut EventBase,
     _cpus: c_int,
@@ -346,17 +346,17 @@ pub unsafe extern "C-unwind" fn event_base_start_iocp_(
 }
 
 /// For another operating system: there is nothing to stop.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_stop_iocp_(_base: *mut EventBase) {}
 
 /// Ends debug mode and forgets all events.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_disable_debug_mode() {
     debug::disable();
 }
 
 /// Makes a debug table larger. 0 or -1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_debug_map_HT_GROW(
     table: *mut DebugTable,
     capacity: c_uint,
@@ -366,14 +366,14 @@ pub unsafe extern "C-unwind" fn event_debug_map_HT_GROW(
 }
 
 /// Empties a debug table; its entries are not freed.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_debug_map_HT_CLEAR(table: *mut DebugTable) {
     // SAFETY: the caller guarantees the table.
     unsafe { (*table).free_chains() };
 }
 
 /// 0 when a debug table is consistent.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_debug_map_HT_REP_IS_BAD_(table: *const DebugTable) -> c_int {
     // SAFETY: the caller guarantees the table.
     c_int::from(!unsafe { (*table).is_consistent() })

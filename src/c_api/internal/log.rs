@@ -3,13 +3,13 @@
 
 use crate::c_api::optional_string;
 use crate::hooks::log;
-use std::ffi::{c_char, c_int, CStr};
+use std::ffi::{CStr, c_char, c_int};
 
 /// Delivers a formatted line, followed by `: error` where `error` is not null.
 ///
 /// # Safety
 /// Both are null or NUL-terminated.
-#[no_mangle]
+#[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn libevent_rs_log_text(
     severity: c_int,
     text: *const c_char,
@@ -28,7 +28,7 @@ unsafe extern "C-unwind" fn libevent_rs_log_text(
 ///
 /// # Safety
 /// `text` is null or NUL-terminated.
-#[no_mangle]
+#[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn libevent_rs_log_text_with_errno(severity: c_int, text: *const c_char) {
     // SAFETY: the caller guarantees the string.
     let text = unsafe { optional_string(text) };
@@ -36,7 +36,7 @@ unsafe extern "C-unwind" fn libevent_rs_log_text_with_errno(severity: c_int, tex
 }
 
 /// The fatal callback, then the end of the process.
-#[no_mangle]
+#[unsafe(no_mangle)]
 extern "C-unwind" fn libevent_rs_end_process(code: c_int) -> ! {
     log::end_process(code)
 }

@@ -6,7 +6,7 @@ use crate::backend::{Backend, Mechanism, Options, Refused, Report, Timeout};
 use crate::base::inspect::EventForeachFn;
 use crate::base::{EventBase, Guard};
 use crate::c_api::status;
-use crate::event::{kind, Event, EventPtr};
+use crate::event::{Event, EventPtr, kind};
 use crate::interest::Interest;
 use crate::timers::time;
 use libc::timeval;
@@ -30,21 +30,21 @@ unsafe fn with_event(
 }
 
 /// Makes a table empty.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_io_initmap_(table: *mut Interest) {
     // SAFETY: the caller guarantees the memory.
     unsafe { table.write(Interest::new()) };
 }
 
 /// Frees what a table holds.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_io_clear_(table: *mut Interest) {
     // SAFETY: the caller guarantees the table, which has no events.
     unsafe { (*table).free() };
 }
 
 /// Registers an event for its descriptor: -1 refused, 0 the backend did not change, 1 it did.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_io_add_(
     base: *mut EventBase,
     _fd: c_int,
@@ -59,7 +59,7 @@ pub unsafe extern "C-unwind" fn evmap_io_add_(
 }
 
 /// Takes an event out again; results as for adding.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_io_del_(
     base: *mut EventBase,
     _fd: c_int,
@@ -74,7 +74,7 @@ pub unsafe extern "C-unwind" fn evmap_io_del_(
 }
 
 /// Makes the events on a descriptor active that want one of `events`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_io_active_(base: *mut EventBase, fd: c_int, events: c_short) {
     let report = Report {
         fd,
@@ -87,7 +87,7 @@ pub unsafe extern "C-unwind" fn evmap_io_active_(base: *mut EventBase, fd: c_int
 }
 
 /// What the backend keeps for a descriptor; null when it has never had an event.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_io_get_fdinfo_(
     table: *mut Interest,
     fd: c_int,
@@ -98,7 +98,7 @@ pub unsafe extern "C-unwind" fn evmap_io_get_fdinfo_(
 }
 
 /// Makes a table empty.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_signal_initmap_(table: *mut Interest) {
     // SAFETY: as the caller guarantees. A base keeps its signals elsewhere, so that a table of
     // signals is one that was made here.
@@ -106,14 +106,14 @@ pub unsafe extern "C-unwind" fn evmap_signal_initmap_(table: *mut Interest) {
 }
 
 /// Frees what a table holds.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_signal_clear_(table: *mut Interest) {
     // SAFETY: as the caller guarantees.
     unsafe { evmap_io_clear_(table) };
 }
 
 /// Registers an event for its signal: -1 refused, 1 done.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_signal_add_(
     base: *mut EventBase,
     _number: c_int,
@@ -128,7 +128,7 @@ pub unsafe extern "C-unwind" fn evmap_signal_add_(
 }
 
 /// Takes an event out again; results as for adding.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_signal_del_(
     base: *mut EventBase,
     _number: c_int,
@@ -143,7 +143,7 @@ pub unsafe extern "C-unwind" fn evmap_signal_del_(
 }
 
 /// Makes the events of a signal active, for so many deliveries.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_signal_active_(
     base: *mut EventBase,
     number: c_int,
@@ -155,7 +155,7 @@ pub unsafe extern "C-unwind" fn evmap_signal_active_(
 }
 
 /// Tells the backend everything again. 0 or -1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_reinit_(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
     let base = &mut *unsafe { Guard::held(base) };
@@ -163,21 +163,21 @@ pub unsafe extern "C-unwind" fn evmap_reinit_(base: *mut EventBase) -> c_int {
 }
 
 /// Deletes every event on a descriptor or signal. Takes the lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_delete_all_(base: *mut EventBase) {
     // SAFETY: the caller guarantees the base.
     unsafe { Guard::lock(base) }.delete_registered_events();
 }
 
 /// Ends the process when a table contradicts itself.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_check_integrity_(base: *mut EventBase) {
     // SAFETY: the caller guarantees the base.
     unsafe { Guard::held(base) }.require_consistency();
 }
 
 /// Calls a function for every event on a descriptor or signal until it returns other than 0.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_foreach_event_(
     base: *mut EventBase,
     callback: EventForeachFn,
@@ -188,14 +188,14 @@ pub unsafe extern "C-unwind" fn evmap_foreach_event_(
 }
 
 /// Makes a list empty.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_changelist_init_(changes: *mut Changelist) {
     // SAFETY: the caller guarantees the memory.
     unsafe { changes.write(Changelist::new()) };
 }
 
 /// Notes that the backend must learn of a descriptor's new kinds before the next wait. 0 or -1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_changelist_add_(
     base: *mut EventBase,
     fd: c_int,
@@ -214,7 +214,7 @@ pub unsafe extern "C-unwind" fn event_changelist_add_(
 }
 
 /// The same for kinds that are no longer wanted.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_changelist_del_(
     base: *mut EventBase,
     fd: c_int,
@@ -227,7 +227,7 @@ pub unsafe extern "C-unwind" fn event_changelist_del_(
 }
 
 /// Forgets all changes.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_changelist_remove_all_(
     changes: *mut Changelist,
     base: *mut EventBase,
@@ -237,35 +237,35 @@ pub unsafe extern "C-unwind" fn event_changelist_remove_all_(
 }
 
 /// Frees a list's memory.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_changelist_freemem_(changes: *mut Changelist) {
     // SAFETY: the caller guarantees the list.
     unsafe { (*changes).free() };
 }
 
 /// Makes the signal pipe. 0 or -1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evsig_init_(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
     status(unsafe { Guard::held(base) }.open_signal_pipe())
 }
 
 /// Restores all handlers, closes the pipe and frees everything of signals. Takes the lock.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evsig_dealloc_(base: *mut EventBase) {
     // SAFETY: the caller guarantees the base.
     unsafe { Guard::lock(base) }.free_signals();
 }
 
 /// Makes a base the one that receives signals.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evsig_set_base_(base: *mut EventBase) {
     // SAFETY: the caller guarantees the base.
     unsafe { Guard::held(base) }.take_signals();
 }
 
 /// Installs a handler for a signal, remembering the old one. 0 or -1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evsig_set_handler_(
     base: *mut EventBase,
     number: c_int,
@@ -276,7 +276,7 @@ pub unsafe extern "C-unwind" fn evsig_set_handler_(
 }
 
 /// Puts the remembered handler back. 0 or -1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evsig_restore_handler_(
     base: *mut EventBase,
     number: c_int,
@@ -385,16 +385,16 @@ const fn operations<const MECHANISM: usize>(fdinfo_len: usize) -> EventOperation
 }
 
 /// The operations of epoll.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static epollops: EventOperations = operations::<0>(0);
 /// The operations of poll.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static pollops: EventOperations = operations::<1>(4);
 /// The operations of select.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static selectops: EventOperations = operations::<2>(0);
 /// The operations of no backend: registrations may be given up, nothing else.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static nil_eventop: EventOperations = EventOperations {
     name: c"nil".as_ptr(),
     init: None,

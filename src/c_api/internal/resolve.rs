@@ -8,7 +8,7 @@ use libc::{addrinfo, sockaddr, socklen_t};
 use std::ffi::{c_char, c_int, c_void};
 
 /// A list with one address; null when memory is short.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_new_addrinfo_(
     address: *mut sockaddr,
     length: socklen_t,
@@ -19,7 +19,7 @@ pub unsafe extern "C-unwind" fn evutil_new_addrinfo_(
 }
 
 /// Puts one list behind another; either may be null.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_addrinfo_append_(
     first: *mut addrinfo,
     append: *mut addrinfo,
@@ -29,14 +29,14 @@ pub unsafe extern "C-unwind" fn evutil_addrinfo_append_(
 }
 
 /// Narrows an unspecified family to the only one this machine has addresses of, if wanted.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_adjust_hints_for_addrconfig_(hints: *mut addrinfo) {
     // SAFETY: the caller guarantees the hints.
     interfaces::adjust_hints(unsafe { &mut *hints });
 }
 
 /// The part of getaddrinfo that needs no name server: 0, an error, or -90002 with the port.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_getaddrinfo_common_(
     nodename: *const c_char,
     servname: *const c_char,
@@ -53,7 +53,7 @@ pub unsafe extern "C-unwind" fn evutil_getaddrinfo_common_(
 }
 
 /// Resolves a name through a DNS base, or else at once.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_getaddrinfo_async_(
     dns_base: *mut c_void,
     nodename: *const c_char,
@@ -67,20 +67,20 @@ pub unsafe extern "C-unwind" fn evutil_getaddrinfo_async_(
 }
 
 /// Cancels what `evutil_getaddrinfo_async_` returned.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_getaddrinfo_cancel_async_(request: *mut c_void) {
     // SAFETY: the caller guarantees a request under way, or null.
     unsafe { resolve_async::cancel(request) }
 }
 
 /// The DNS part tells how to start a request.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_set_evdns_getaddrinfo_fn_(function: Option<StartFn>) {
     resolve_async::register_start(function);
 }
 
 /// The DNS part tells how to cancel a request.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_set_evdns_getaddrinfo_cancel_fn_(
     function: Option<CancelFn>,
 ) {

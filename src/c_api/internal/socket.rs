@@ -2,8 +2,8 @@
 
 use crate::c_api::copy_text;
 use crate::util::sockets::{self, Connecting};
-use crate::util::{set_errno, socket_address, SystemError};
-use libc::{in6_addr, in_addr, sockaddr, socklen_t};
+use crate::util::{SystemError, set_errno, socket_address};
+use libc::{in_addr, in6_addr, sockaddr, socklen_t};
 use std::ffi::{c_char, c_int, c_uint};
 
 /// Stores a pair of descriptors, -1 twice on failure.
@@ -18,7 +18,7 @@ unsafe fn write_pair(out: *mut c_int, pair: Result<[c_int; 2], SystemError>) -> 
 }
 
 /// socket() with SOCK_NONBLOCK and SOCK_CLOEXEC in the type.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_socket_(
     domain: c_int,
     kind: c_int,
@@ -28,7 +28,7 @@ pub unsafe extern "C-unwind" fn evutil_socket_(
 }
 
 /// accept4().
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_accept4_(
     fd: c_int,
     address: *mut sockaddr,
@@ -40,20 +40,20 @@ pub unsafe extern "C-unwind" fn evutil_accept4_(
 }
 
 /// A non-blocking, close-on-exec pipe, read end first; both -1 on failure.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_make_internal_pipe_(fd: *mut c_int) -> c_int {
     // SAFETY: the caller guarantees room for two descriptors.
     unsafe { write_pair(fd, sockets::internal_pipe()) }
 }
 
 /// eventfd().
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_eventfd_(initial: c_uint, flags: c_int) -> c_int {
     sockets::event_descriptor(initial, flags).unwrap_or(-1)
 }
 
 /// A connected pair of TCP sockets on the loopback address.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_ersatz_socketpair_(
     family: c_int,
     kind: c_int,
@@ -76,7 +76,7 @@ pub unsafe extern "C-unwind" fn evutil_ersatz_socketpair_(
 
 /// Connects a socket, made here when `*fd_ptr` is negative: 1 connected, 0 in progress, 2 refused,
 /// -1 failed, with a socket made here closed again.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_socket_connect_(
     fd_ptr: *mut c_int,
     address: *const sockaddr,
@@ -103,7 +103,7 @@ pub unsafe extern "C-unwind" fn evutil_socket_connect_(
 }
 
 /// Whether a connection attempt ended: 1 connected, 0 not yet, -1 failed, with the reason in errno.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_socket_finished_connecting_(fd: c_int) -> c_int {
     match sockets::finished_connecting(fd) {
         Ok(Connecting::Done) => 1,
@@ -113,7 +113,7 @@ pub unsafe extern "C-unwind" fn evutil_socket_finished_connecting_(fd: c_int) ->
 }
 
 /// "1.2.3.4:80" or "[::1]:80", cut to the room there is; `out`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_format_sockaddr_port_(
     address: *const sockaddr,
     out: *mut c_char,
@@ -128,14 +128,14 @@ pub unsafe extern "C-unwind" fn evutil_format_sockaddr_port_(
 }
 
 /// 1 for 127.0.0.0/8 and ::1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_sockaddr_is_loopback_(address: *const sockaddr) -> c_int {
     // SAFETY: the caller guarantees the address.
     c_int::from(unsafe { socket_address::is_loopback(address) })
 }
 
 /// 1 for an address that other networks do not reach.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_v4addr_is_local_(address: *const in_addr) -> c_int {
     // SAFETY: the caller guarantees the address.
     let octets = unsafe { (*address).s_addr }.to_ne_bytes();
@@ -143,7 +143,7 @@ pub unsafe extern "C-unwind" fn evutil_v4addr_is_local_(address: *const in_addr)
 }
 
 /// 1 for an address that other networks do not reach.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_v6addr_is_local_(address: *const in6_addr) -> c_int {
     // SAFETY: the caller guarantees the address.
     let octets = unsafe { (*address).s6_addr };

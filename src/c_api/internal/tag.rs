@@ -8,7 +8,7 @@ use crate::warning;
 use std::ffi::c_int;
 
 /// Appends a tag alone, unless the buffer is null; returns its size.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_encode_tag(evbuf: *mut Evbuffer, tag: u32) -> c_int {
     // SAFETY: the caller guarantees the buffer, or null.
     if !evbuf.is_null() && write::tag(&unsafe { Guard::new(evbuf) }, tag).is_err() {
@@ -18,7 +18,7 @@ pub unsafe extern "C-unwind" fn evtag_encode_tag(evbuf: *mut Evbuffer, tag: u32)
 }
 
 /// Takes a tag alone; returns its size, or -1 with nothing taken. `ptag` may be null.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_decode_tag(ptag: *mut u32, evbuf: *mut Evbuffer) -> c_int {
     // SAFETY: the caller guarantees the buffer and the place for the tag.
     unsafe {
@@ -33,7 +33,7 @@ pub unsafe extern "C-unwind" fn evtag_decode_tag(ptag: *mut u32, evbuf: *mut Evb
 }
 
 /// Takes an integer of 32 bits alone; 0, or -1 with nothing taken.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_decode_int(pnumber: *mut u32, evbuf: *mut Evbuffer) -> c_int {
     // SAFETY: the caller guarantees the buffer and the place for the number.
     unsafe {
@@ -43,7 +43,7 @@ pub unsafe extern "C-unwind" fn evtag_decode_int(pnumber: *mut u32, evbuf: *mut 
 }
 
 /// Takes an integer of 64 bits alone; 0, or -1 with nothing taken.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_decode_int64(
     pnumber: *mut u64,
     evbuf: *mut Evbuffer,

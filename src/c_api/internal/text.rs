@@ -4,77 +4,77 @@
 use crate::require;
 use crate::util::file::{self, ReadError};
 use crate::util::{ascii, environment};
-use std::ffi::{c_char, c_int, c_uint, c_void, CStr};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr;
 
 /// 1 for an ASCII letter.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub extern "C-unwind" fn EVUTIL_ISALPHA_(c: c_char) -> c_int {
     c_int::from((c as u8).is_ascii_alphabetic())
 }
 
 /// 1 for an ASCII letter or digit.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub extern "C-unwind" fn EVUTIL_ISALNUM_(c: c_char) -> c_int {
     c_int::from((c as u8).is_ascii_alphanumeric())
 }
 
 /// 1 for ASCII white space.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub extern "C-unwind" fn EVUTIL_ISSPACE_(c: c_char) -> c_int {
     c_int::from(ascii::is_space(c as u8))
 }
 
 /// 1 for a decimal digit.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub extern "C-unwind" fn EVUTIL_ISDIGIT_(c: c_char) -> c_int {
     c_int::from((c as u8).is_ascii_digit())
 }
 
 /// 1 for a hexadecimal digit.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub extern "C-unwind" fn EVUTIL_ISXDIGIT_(c: c_char) -> c_int {
     c_int::from((c as u8).is_ascii_hexdigit())
 }
 
 /// 1 for a visible ASCII character or the blank.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub extern "C-unwind" fn EVUTIL_ISPRINT_(c: c_char) -> c_int {
     c_int::from(ascii::is_printable(c as u8))
 }
 
 /// 1 for a lower-case ASCII letter.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub extern "C-unwind" fn EVUTIL_ISLOWER_(c: c_char) -> c_int {
     c_int::from((c as u8).is_ascii_lowercase())
 }
 
 /// 1 for an upper-case ASCII letter.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub extern "C-unwind" fn EVUTIL_ISUPPER_(c: c_char) -> c_int {
     c_int::from((c as u8).is_ascii_uppercase())
 }
 
 /// An ASCII letter in lower case; every other byte as it is.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub extern "C-unwind" fn EVUTIL_TOLOWER_(c: c_char) -> c_char {
     (c as u8).to_ascii_lowercase() as c_char
 }
 
 /// An ASCII letter in upper case; every other byte as it is.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub extern "C-unwind" fn EVUTIL_TOUPPER_(c: c_char) -> c_char {
     (c as u8).to_ascii_uppercase() as c_char
 }
 
 /// The value of a hexadecimal digit, or -1.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub extern "C-unwind" fn evutil_hex_char_to_int_(c: c_char) -> c_int {
     ascii::hex_value(c as u8).map_or(-1, c_int::from)
 }
 
 /// Cuts blanks and tabs off the end of a string, in place.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_rtrim_lws_(str: *mut c_char) {
     if str.is_null() {
         return;
@@ -89,7 +89,7 @@ pub unsafe extern "C-unwind" fn evutil_rtrim_lws_(str: *mut c_char) {
 }
 
 /// Copies at most `size - 1` bytes and a terminator; the length of the source.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_strlcpy_(
     dst: *mut c_char,
     src: *const c_char,
@@ -108,7 +108,7 @@ pub unsafe extern "C-unwind" fn event_strlcpy_(
 }
 
 /// What `evutil_memclear_` calls: through a variable, so that no compiler can see what it does.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub static mut evutil_memset_volatile_: unsafe extern "C" fn(
     *mut c_void,
     c_int,
@@ -116,7 +116,7 @@ pub static mut evutil_memset_volatile_: unsafe extern "C" fn(
 ) -> *mut c_void = libc::memset;
 
 /// Zeroes memory that nobody reads again, such as keys.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_memclear_(memory: *mut c_void, length: usize) {
     // SAFETY: the caller guarantees the memory; the variable holds memset or what replaced it.
     unsafe {
@@ -126,7 +126,7 @@ pub unsafe extern "C-unwind" fn evutil_memclear_(memory: *mut c_void, length: us
 }
 
 /// The value of an environment variable; null in programs with special privileges.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_getenv_(name: *const c_char) -> *const c_char {
     // SAFETY: the caller guarantees a terminated name.
     environment::get(unsafe { CStr::from_ptr(name) })
@@ -134,7 +134,7 @@ pub unsafe extern "C-unwind" fn evutil_getenv_(name: *const c_char) -> *const c_
 
 /// Reads a whole file into a block of the memory hooks: 0, -1 when it cannot be opened, -2 for
 /// any other failure.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_read_file_(
     filename: *const c_char,
     content_out: *mut *mut c_char,
@@ -160,7 +160,7 @@ pub unsafe extern "C-unwind" fn evutil_read_file_(
 }
 
 /// open() with O_CLOEXEC added.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_open_closeonexec_(
     pathname: *const c_char,
     flags: c_int,

@@ -6,14 +6,14 @@ use libc::timeval;
 use std::ffi::{c_int, c_long};
 
 /// Milliseconds, rounded up; -1 when they do not fit or the microseconds are out of range.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_tv_to_msec_(tv: *const timeval) -> c_long {
     // SAFETY: the caller guarantees the time.
     clock::to_milliseconds(unsafe { *tv }).unwrap_or(-1)
 }
 
 /// Sleeps once; a signal ends it early. Null sleeps not at all.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_usleep_(tv: *const timeval) {
     // SAFETY: the caller guarantees the time, or null.
     if let Some(time) = unsafe { tv.as_ref() } {
@@ -22,7 +22,7 @@ pub unsafe extern "C-unwind" fn evutil_usleep_(tv: *const timeval) {
 }
 
 /// The same as `evutil_configure_monotonic_time`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_configure_monotonic_time_(
     timer: *mut MonotonicClock,
     flags: c_int,
@@ -32,7 +32,7 @@ pub unsafe extern "C-unwind" fn evutil_configure_monotonic_time_(
 }
 
 /// The same as `evutil_gettime_monotonic`.
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_gettime_monotonic_(
     timer: *mut MonotonicClock,
     tv: *mut timeval,
