@@ -157,7 +157,7 @@ bench-instructions: $(BUILD)/bench/loop_events $(BUILD)/bench/timers
 bench-syscalls: $(BUILD)/bench/bufferevent_streams
 	bench/syscalls $<
 
-# The parts of README.md and MATRIX.md that say what is implemented and tested.
+# MATRIX.md, docs/differences.md and the parts of README.md that say what is implemented and tested.
 tables: libraries
 	abi/tables
 
