@@ -12,6 +12,7 @@
 //! - [`buffer`]: the evbuffer, a queue of bytes in chains.
 //! - [`bufferevent`]: streams with buffers: sockets, pairs, filters, limits of their rates.
 //! - [`listener`]: accepting connections.
+//! - [`http`]: HTTP servers and clients, and the text that they are made of.
 //! - [`tag`]: tagged items in buffers.
 //! - [`hooks`]: what the program may replace: memory, log, thread callbacks.
 //! - [`list`]: the intrusive lists that link memory owned by the program.
@@ -26,6 +27,7 @@ pub mod bufferevent;
 pub mod c_api;
 pub mod event;
 pub mod hooks;
+pub mod http;
 pub mod interest;
 pub mod list;
 pub mod listener;

@@ -51,6 +51,7 @@ pub mod event;
 pub mod event_base;
 pub mod event_compat;
 pub mod event_struct;
+pub mod http_text;
 mod internal;
 pub mod listener;
 pub mod tag;

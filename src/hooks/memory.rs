@@ -125,6 +125,20 @@ pub unsafe fn strdup(text: *const c_char) -> *mut c_char {
     copy
 }
 
+/// A copy of a text, with a NUL behind it.
+pub fn copy_text(text: &[u8]) -> Result<NonNull<c_char>, OutOfMemory> {
+    let Some(copy) = NonNull::new(malloc(text.len() + 1).cast::<c_char>()) else {
+        set_errno(libc::ENOMEM);
+        return Err(OutOfMemory);
+    };
+    // SAFETY: the block has a byte more than the text, and overlaps nothing.
+    unsafe {
+        ptr::copy_nonoverlapping(text.as_ptr().cast(), copy.as_ptr(), text.len());
+        copy.as_ptr().add(text.len()).write(0);
+    }
+    Ok(copy)
+}
+
 /// Memory for one `T`, all bytes zero. For a small block `malloc` and zeroing it here take half the
 /// time of libc's `calloc`, which does without the thread's store of free blocks.
 #[inline]
