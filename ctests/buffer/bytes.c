@@ -442,7 +442,8 @@ CASE(bytes_of_the_buffer_itself_can_be_added, ONE_BACKEND)
 }
 
 DIFFERENCE(the_growth_after_a_large_reference_is_normal, ONE_BACKEND,
-	"a byte added behind a large reference takes as much memory as the reference")
+	"after a large block was added by reference, one more byte allocates as much memory "
+	"as that block has")
 {
 	struct evbuffer *buffer = new_buffer();
 	static char data[1 << 20];
@@ -455,7 +456,8 @@ DIFFERENCE(the_growth_after_a_large_reference_is_normal, ONE_BACKEND,
 }
 
 DIFFERENCE(bytes_of_the_buffer_itself_can_be_added_when_they_slide, ONE_BACKEND,
-	"adding bytes of the same buffer stores others when its data slides to make room")
+	"adding bytes that lie in the same buffer stores wrong bytes when the buffer moves "
+	"its data to make room")
 {
 	/* In chains of 456 and of 976 bytes: data in the middle, little room behind it. */
 	static unsigned char data[976], expected[600];

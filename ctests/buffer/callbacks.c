@@ -446,7 +446,7 @@ remove_other(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void 
 }
 
 DIFFERENCE(a_callback_removes_the_next, ONE_BACKEND,
-	"removing the callback that comes next makes the round use freed memory")
+	"a buffer callback that removes the callback after it makes the library use freed memory")
 {
 	struct evbuffer *buffer = watched("last");
 	other_entry = evbuffer_add_cb(buffer, print_change, "removed");
@@ -465,7 +465,7 @@ free_and_overwrite(struct evbuffer *buffer, const struct evbuffer_cb_info *info,
 }
 
 DIFFERENCE(a_callback_frees_its_buffer, ONE_BACKEND,
-	"freeing a buffer in its callback makes the caller use freed memory")
+	"a buffer callback that frees its buffer makes the library use freed memory")
 {
 	int calls = 0;
 	struct evbuffer *buffer, *other;
@@ -506,7 +506,7 @@ append_in_cleanup(const void *data, size_t length, void *buffer)
 }
 
 DIFFERENCE(a_cleanup_changes_its_buffer, ONE_BACKEND,
-	"what a cleanup function adds to its buffer is lost or corrupts it")
+	"what the cleanup function of referenced memory adds to its buffer is lost, or corrupts the buffer")
 {
 	struct evbuffer *buffer = new_buffer();
 	evbuffer_add_reference(buffer, "abc", 3, append_in_cleanup, buffer);
@@ -537,7 +537,7 @@ check_source(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void 
 }
 
 DIFFERENCE(a_partial_move_is_finished_when_callbacks_run, ONE_BACKEND,
-	"the callbacks of the target of a partial move see a corrupt source")
+	"when part of a buffer is moved, callbacks of the target see the source in a corrupt state")
 {
 	struct evbuffer *target = new_buffer();
 	source_of_move = split_buffer("0123456789", 10, 3, 3);

@@ -295,15 +295,18 @@ CASE(readln, ONE_BACKEND) { fail_named("readln"); }
 CASE(add_cb, ONE_BACKEND) { fail_named("add_cb"); }
 CASE(setcb, ONE_BACKEND) { fail_named("setcb"); }
 
-DIFFERENCE(prepend, ONE_BACKEND, "prepending without memory leaves a part in the buffer")
+DIFFERENCE(prepend, ONE_BACKEND,
+	"evbuffer_prepend fails for lack of memory and leaves a part of the data in the buffer")
 {
 	fail_named("prepend");
 }
-DIFFERENCE(add_buffer_reference, ONE_BACKEND, "sharing without memory answers success and shares a part")
+DIFFERENCE(add_buffer_reference, ONE_BACKEND,
+	"evbuffer_add_buffer_reference runs out of memory, shares only a part and reports success")
 {
 	fail_named("add_buffer_reference");
 }
-DIFFERENCE(remove_buffer, ONE_BACKEND, "moving a part without memory loses bytes")
+DIFFERENCE(remove_buffer, ONE_BACKEND,
+	"evbuffer_remove_buffer loses bytes when it runs out of memory")
 {
 	fail_named("remove_buffer");
 }
@@ -350,7 +353,8 @@ measure_malloc(size_t size)
 	return malloc(size);
 }
 
-DIFFERENCE(five_bytes_take_little_memory, ONE_BACKEND, "a buffer of five bytes takes 1184 bytes")
+DIFFERENCE(five_bytes_take_little_memory, ONE_BACKEND,
+	"a buffer that holds five bytes takes 1,184 bytes of memory")
 {
 	struct evbuffer *buffer;
 	event_set_mem_functions(measure_malloc, realloc, free);

@@ -253,7 +253,8 @@ CASE(views_of_files_are_refused, ONE_BACKEND)
 }
 
 DIFFERENCE(ranges_outside_a_segment_are_refused, ONE_BACKEND,
-	"a part of a segment may begin before it and its length may overflow")
+	"evbuffer_add_file_segment accepts a part that begins before the file segment or "
+	"whose length overflows")
 {
 	struct evbuffer *buffer = new_buffer();
 	static const ev_off_t ranges[][2] = {{-1, 5}, {-100, -1}, {0, 101}, {50, 51},
@@ -270,7 +271,7 @@ DIFFERENCE(ranges_outside_a_segment_are_refused, ONE_BACKEND,
 }
 
 DIFFERENCE(the_rest_of_a_file_ends_with_the_file, ONE_BACKEND,
-	"a length of -1 with an offset goes beyond the end of the file")
+	"adding \"the rest\" of a file segment from an offset on reads beyond the end of the file")
 {
 	struct evbuffer *buffer = new_buffer();
 	int fd = pattern_file(SIZE);
@@ -281,7 +282,7 @@ DIFFERENCE(the_rest_of_a_file_ends_with_the_file, ONE_BACKEND,
 }
 
 DIFFERENCE(files_that_were_not_read_can_be_looked_at, ONE_BACKEND,
-	"bytes that are to be sent from a file show the library's own memory")
+	"looking at bytes that wait to be sent from a file gives the library's own memory in their place")
 {
 	for (int what = 0; what < 8; what++) {
 		struct evbuffer *buffer = new_buffer(), *other = new_buffer();
@@ -337,7 +338,7 @@ DIFFERENCE(files_that_were_not_read_can_be_looked_at, ONE_BACKEND,
 }
 
 DIFFERENCE(files_that_cannot_be_read_give_no_bytes, ONE_BACKEND,
-	"bytes that are to be sent from a file show the library's own memory")
+	"looking at bytes that wait to be sent from a file gives the library's own memory in their place")
 {
 	struct evbuffer *buffer = new_buffer(), *other = new_buffer();
 	struct evbuffer_iovec vec[1];
@@ -359,7 +360,7 @@ DIFFERENCE(files_that_cannot_be_read_give_no_bytes, ONE_BACKEND,
 }
 
 DIFFERENCE(sending_a_file_respects_the_limit, ONE_BACKEND,
-	"a limited write sends all of a file")
+	"evbuffer_write_atmost with a limit sends all of a file")
 {
 	struct evbuffer *buffer = new_buffer();
 	int pipes[2];
@@ -372,7 +373,7 @@ DIFFERENCE(sending_a_file_respects_the_limit, ONE_BACKEND,
 }
 
 DIFFERENCE(sending_a_file_to_a_full_pipe_fails, ONE_BACKEND,
-	"sending from a file answers 0 when the descriptor takes nothing now")
+	"sending a file to a full pipe returns 0, which means end, in place of -1 with EAGAIN")
 {
 	struct evbuffer *buffer = new_buffer();
 	static char fill[1 << 20];
@@ -389,7 +390,7 @@ DIFFERENCE(sending_a_file_to_a_full_pipe_fails, ONE_BACKEND,
 }
 
 DIFFERENCE(files_that_cannot_be_added_are_closed, ONE_BACKEND,
-	"a file that cannot be read is neither added nor closed")
+	"evbuffer_add_file leaves the descriptor of a file that cannot be read open although it took it over")
 {
 	struct evbuffer *buffer = new_buffer();
 	int fd = pattern_file(0), short_one = pattern_file(10);

@@ -327,7 +327,7 @@ CASE(positions, ONE_BACKEND)
 }
 
 DIFFERENCE(positions_that_are_none_are_refused, ONE_BACKEND,
-	"copying from a position that was not found crashes")
+	"evbuffer_copyout_from crashes for a position that was not found")
 {
 	struct evbuffer *buffer = split_buffer("abcdefghij", 10, 3, 4);
 	struct evbuffer_ptr found = evbuffer_search(buffer, "z", 1, NULL);
@@ -340,7 +340,8 @@ DIFFERENCE(positions_that_are_none_are_refused, ONE_BACKEND,
 }
 
 DIFFERENCE(searching_takes_linear_time, ONE_BACKEND,
-	"a search takes the product of the lengths of data and string")
+	"evbuffer_search takes time that grows with the length of the data times the length "
+	"of the string: a peer can keep the loop busy")
 {
 	struct evbuffer *buffer = new_buffer();
 	enum { DATA = 6 << 20, STRING = 40000, CHAIN = 1000 };

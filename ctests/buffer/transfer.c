@@ -343,7 +343,7 @@ CASE(empty_and_frozen, ONE_BACKEND)
 }
 
 DIFFERENCE(pullup_does_not_write_into_shared_chains, ONE_BACKEND,
-	"pulling up a view writes into the free space of the chain that others share")
+	"evbuffer_pullup of a buffer that shares data overwrites data of the buffers that share it")
 {
 	struct evbuffer *source = new_buffer(), *a = new_buffer(), *b = new_buffer();
 	evbuffer_add(source, "0123456789", 10);
@@ -362,7 +362,7 @@ DIFFERENCE(pullup_does_not_write_into_shared_chains, ONE_BACKEND,
 }
 
 DIFFERENCE(a_view_in_its_own_source_is_freed, ONE_BACKEND,
-	"a buffer into which a view of its own data was moved is never freed")
+	"a buffer that gets a shared view of its own data is never freed")
 {
 	struct cleanup_count count = {0, NULL, 0};
 	struct evbuffer *source = new_buffer(), *view = new_buffer();
@@ -376,7 +376,7 @@ DIFFERENCE(a_view_in_its_own_source_is_freed, ONE_BACKEND,
 }
 
 DIFFERENCE(lengths_do_not_wrap, ONE_BACKEND,
-	"memory of any length is accepted by reference, and the total wraps")
+	"the length of a buffer wraps around when very long memory is added by reference")
 {
 	static char data[16];
 	struct cleanup_count count = {0, NULL, 0};
@@ -404,7 +404,7 @@ DIFFERENCE(lengths_do_not_wrap, ONE_BACKEND,
 }
 
 DIFFERENCE(prepending_an_impossible_length_changes_nothing, ONE_BACKEND,
-	"prepending with an impossible length reads and writes before it fails")
+	"evbuffer_prepend with an impossible length copies data before it fails")
 {
 	struct evbuffer *buffer = new_buffer();
 	evbuffer_add(buffer, "0123456789", 10);

@@ -61,7 +61,8 @@ set_locks(void)
 }
 
 DIFFERENCE(a_view_outlives_its_bufferevent, ONE_BACKEND | OWN_LOCKS,
-	"releasing a view of a freed bufferevent's buffer takes the bufferevent's freed lock")
+	"a buffer that shares data with a freed bufferevent uses the lock of that "
+	"bufferevent, which is freed")
 {
 	struct event_base *base;
 	struct bufferevent *bev;
@@ -84,7 +85,7 @@ DIFFERENCE(a_view_outlives_its_bufferevent, ONE_BACKEND | OWN_LOCKS,
 }
 
 DIFFERENCE(releasing_a_view_takes_one_lock, ONE_BACKEND | OWN_LOCKS,
-	"releasing a view takes the source's lock inside the target's, whatever their order")
+	"two threads may deadlock when each frees a buffer that shares data with the buffer of the other")
 {
 	struct evbuffer *source, *view;
 

@@ -47,7 +47,7 @@ exhaust(int tick_in_milliseconds)
 	CHECK_EQUAL(event_base_get_num_events(old, EVENT_BASE_COUNT_ADDED), 1);
 }
 
-#define STAYS "What a bufferevent waits for stays with the base that it was moved away from"
+#define STAYS "after bufferevent_base_set, waits for the rate limit and deferred callbacks stay with the old base"
 
 DIFFERENCE(suspended_by_its_limit, ONE_BACKEND | OWN_LOCKS, STAYS)
 {
@@ -90,7 +90,8 @@ DIFFERENCE(deferred_callback_waits, ONE_BACKEND | OWN_LOCKS, STAYS)
 	end();
 }
 
-DIFFERENCE(fewer_priorities, ONE_BACKEND | OWN_LOCKS, "A deferred callback keeps a priority that its new base does not have")
+DIFFERENCE(fewer_priorities, ONE_BACKEND | OWN_LOCKS,
+	"A deferred callback keeps a priority that its new base does not have")
 {
 	begin(BEV_OPT_DEFER_CALLBACKS, 9, 1);
 	CHECK_EQUAL(bufferevent_base_set(base, bev), 0);
@@ -111,7 +112,8 @@ note_reads(evutil_socket_t fd, short what, void *seen)
 }
 
 /* Between two events, one more urgent and one less. */
-DIFFERENCE(more_priorities, ONE_BACKEND | OWN_LOCKS, "A deferred callback keeps the priority that it had in its old base")
+DIFFERENCE(more_priorities, ONE_BACKEND | OWN_LOCKS,
+	"A deferred callback keeps the priority that it had in its old base")
 {
 	struct event *urgent, *other;
 	int before = -1, after = -1;

@@ -90,7 +90,8 @@ CASE(another_configuration_clips_a_bucket, ONE_BACKEND)
 	ev_token_bucket_cfg_free(small);
 }
 
-DIFFERENCE(another_configuration_counts_its_own_ticks, ONE_BACKEND, "Ticks of different lengths are mixed")
+DIFFERENCE(another_configuration_counts_its_own_ticks, ONE_BACKEND,
+	"a rate limit that is replaced by one with another tick length counts ticks of both")
 {
 	struct ev_token_bucket_cfg *seconds = limits(10, 1000, 10, 1000, 1000), *tenths = limits(10, 1000, 10, 1000, 100);
 	struct timeval time = {1000, 0};

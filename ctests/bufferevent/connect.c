@@ -293,19 +293,22 @@ CASE(unix_with_data, EVERY_BACKEND)
 	connect_unix(EV_READ | EV_WRITE, "hello");
 }
 
-DIFFERENCE(unix_without_data, EVERY_BACKEND, "The write callback comes before CONNECTED")
+DIFFERENCE(unix_without_data, EVERY_BACKEND,
+	"connecting to a UNIX socket calls the write callback before BEV_EVENT_CONNECTED")
 {
 	client.then = first_is_connected;
 	connect_unix(EV_READ | EV_WRITE, "");
 }
 
-DIFFERENCE(unix_writing_disabled, EVERY_BACKEND, "No CONNECTED while writing is disabled")
+DIFFERENCE(unix_writing_disabled, EVERY_BACKEND,
+	"BEV_EVENT_CONNECTED never comes for a UNIX socket while writing is disabled")
 {
 	client.then = first_is_connected;
 	connect_unix(EV_READ, "");
 }
 
-DIFFERENCE(unix_all_disabled, EVERY_BACKEND, "No CONNECTED while writing is disabled")
+DIFFERENCE(unix_all_disabled, EVERY_BACKEND,
+	"BEV_EVENT_CONNECTED never comes for a UNIX socket while writing is disabled")
 {
 	client.then = first_is_connected;
 	connect_unix(0, "");
@@ -355,7 +358,8 @@ CASE(connect_timeout, ONE_BACKEND)
 	finish();
 }
 
-DIFFERENCE(connect_timeout_once, ONE_BACKEND, "The timeout of a connect repeats for ever")
+DIFFERENCE(connect_timeout_once, ONE_BACKEND,
+	"when a connect times out, the timeout is reported again and again")
 {
 	struct timeval timeout = {0, 20000};
 	union any_address address;
@@ -376,7 +380,8 @@ DIFFERENCE(connect_timeout_once, ONE_BACKEND, "The timeout of a connect repeats 
 /* --- Errors that the read side sees. -------------------------------------------------------------- */
 
 /* A connection that is reset before the loop looks at it. */
-DIFFERENCE(reset_while_connecting, EVERY_BACKEND, "CONNECTED follows the error that the read side saw")
+DIFFERENCE(reset_while_connecting, EVERY_BACKEND,
+	"BEV_EVENT_CONNECTED comes after an error that was reported already")
 {
 	union any_address address;
 	socklen_t length;
@@ -399,7 +404,8 @@ DIFFERENCE(reset_while_connecting, EVERY_BACKEND, "CONNECTED follows the error t
 	finish();
 }
 
-DIFFERENCE(setfd_ends_connecting, EVERY_BACKEND, "bufferevent_setfd keeps the state of connecting")
+DIFFERENCE(setfd_ends_connecting, EVERY_BACKEND,
+	"bufferevent_setfd during a connect treats the new descriptor as still connecting")
 {
 	union any_address address;
 	socklen_t length;
@@ -669,7 +675,8 @@ DIFFERENCE(priority_survives_connecting, ONE_BACKEND, "bufferevent_setfd resets 
 }
 
 /* A refusal that was read before has nothing to do with the connection. */
-DIFFERENCE(connects_after_refused_datagrams, ONE_BACKEND, "ECONNREFUSED on an established descriptor is swallowed")
+DIFFERENCE(connects_after_refused_datagrams, ONE_BACKEND,
+	"a connection refused error on a connected descriptor (UDP) is not reported")
 {
 	union any_address address;
 	socklen_t length;

@@ -188,7 +188,8 @@ DIFFERENCE(priority_survives_setfd, ONE_BACKEND, "bufferevent_setfd resets the p
 }
 
 /* An error of a datagram socket that was connected to nobody. */
-DIFFERENCE(refused_datagrams, ONE_BACKEND, "ECONNREFUSED on an established descriptor is swallowed")
+DIFFERENCE(refused_datagrams, ONE_BACKEND,
+	"a connection refused error on a connected descriptor (UDP) is not reported")
 {
 	union any_address address = {.in = {.sin_family = AF_INET}};
 	socklen_t length = sizeof address;

@@ -524,7 +524,9 @@ CASE(on_a_pair, ONE_BACKEND)
 
 /* --- Data that 2.1 leaves lying. ---------------------------------------------------------------------- */
 
-DIFFERENCE(enabling_writing_processes_output, ONE_BACKEND, "Output waits for other traffic when writing is enabled")
+DIFFERENCE(enabling_writing_processes_output, ONE_BACKEND,
+	"output of a filter that waited while writing was disabled stays there when writing "
+	"is enabled, until other traffic comes")
 {
 	char data[10];
 
@@ -538,7 +540,9 @@ DIFFERENCE(enabling_writing_processes_output, ONE_BACKEND, "Output waits for oth
 	end();
 }
 
-DIFFERENCE(enabling_reading_processes_input, ONE_BACKEND, "Input of the underlying one waits for more when reading is enabled")
+DIFFERENCE(enabling_reading_processes_input, ONE_BACKEND,
+	"input that arrived below a filter while reading was disabled stays there when "
+	"reading is enabled, until more arrives")
 {
 	begin(NULL, NULL, 0);
 	bufferevent_enable(filter, EV_READ);
@@ -554,7 +558,9 @@ DIFFERENCE(enabling_reading_processes_input, ONE_BACKEND, "Input of the underlyi
 	end();
 }
 
-DIFFERENCE(higher_mark_processes_input, ONE_BACKEND, "Input of the underlying one waits for more when the mark is raised")
+DIFFERENCE(higher_mark_processes_input, ONE_BACKEND,
+	"input that waits below a full filter stays there when the high watermark is raised, "
+	"until more arrives")
 {
 	begin(NULL, NULL, 0);
 	top.drain = 0;
@@ -570,7 +576,8 @@ DIFFERENCE(higher_mark_processes_input, ONE_BACKEND, "Input of the underlying on
 	end();
 }
 
-DIFFERENCE(input_before_the_filter, ONE_BACKEND, "Input that was there before the filter waits for more")
+DIFFERENCE(input_before_the_filter, ONE_BACKEND,
+	"input that was there before the filter was made is not seen until more arrives")
 {
 	make_base();
 	make_connection(0, ends);
@@ -633,7 +640,8 @@ write_to_filter(void *arg)
 	return NULL;
 }
 
-DIFFERENCE(filter_and_underlying_share_a_lock, ONE_BACKEND, "A thread-safe filter has a lock of its own: deadlock with the loop")
+DIFFERENCE(filter_and_underlying_share_a_lock, ONE_BACKEND,
+	"a thread-safe filter has a lock of its own, and a thread that writes to it deadlocks with the loop")
 {
 	pthread_t writer;
 	char byte;

@@ -307,7 +307,7 @@ CASE(none_without_anything_new_deferred, ONE_BACKEND)
 }
 
 DIFFERENCE(room_made_by_the_read_callback, ONE_BACKEND,
-	   "What waits below a full filter is forgotten when the read callback makes room")
+	   "when a full filter's read callback takes its data, the data that waits below is forgotten: the stream stands still")
 {
 	script.portion = 100;
 	script.idle = BEV_NEED_MORE;

@@ -71,7 +71,8 @@ CASE(readers_take_turns, EVERY_BACKEND)
 }
 
 /* The end of a stream is found by a read that gets nothing, for which there was room. */
-DIFFERENCE(the_end_keeps_no_memory, ONE_BACKEND | OWN_DEBUG_MODE, "The room for a read that only finds the end of the stream stays")
+DIFFERENCE(the_end_keeps_no_memory, ONE_BACKEND | OWN_DEBUG_MODE,
+	"a read that only finds the end of the stream leaves its memory in the buffer")
 {
 	struct bufferevent *readers[20];
 	int peers[20], i;
@@ -264,7 +265,7 @@ CASE(write_timeout_runs_from_the_write, EVERY_BACKEND)
 
 /* What is late can be sent nevertheless. */
 DIFFERENCE(late_writes_are_no_timeouts, EVERY_BACKEND,
-	   "A write that is possible is not tried when its timeout has passed while the loop was busy")
+	   "a busy loop reports a write timeout although the write has been possible all the time")
 {
 	struct timeval timeout = {0, 50000};
 	char byte;

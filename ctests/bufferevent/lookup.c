@@ -275,7 +275,8 @@ CASE(addresses_of_impossible_length, ONE_BACKEND)
 
 /* --- What 2.1 does not do. ----------------------------------------------------------------------------- */
 
-DIFFERENCE(freed_meanwhile, ONE_BACKEND, "Freeing during the look-up does not cancel it, and the answer still makes a connection")
+DIFFERENCE(freed_meanwhile, ONE_BACKEND,
+	"a bufferevent freed during the look-up of its peer's name still connects when the answer comes")
 {
 	begin(0);
 	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, dns_base, AF_UNSPEC, "a.name", 80), 0);
@@ -288,7 +289,8 @@ DIFFERENCE(freed_meanwhile, ONE_BACKEND, "Freeing during the look-up does not ca
 }
 
 /* The answer was on its way already. */
-DIFFERENCE(freed_and_answered, ONE_BACKEND, "Freeing during the look-up does not cancel it, and the answer still makes a connection")
+DIFFERENCE(freed_and_answered, ONE_BACKEND,
+	"a bufferevent freed during the look-up of its peer's name still connects when the answer comes")
 {
 	begin(0);
 	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, dns_base, AF_UNSPEC, "a.name", 80), 0);
@@ -301,7 +303,8 @@ DIFFERENCE(freed_and_answered, ONE_BACKEND, "Freeing during the look-up does not
 	close(listener);
 }
 
-DIFFERENCE(second_look_up_is_refused, ONE_BACKEND, "A second look-up may begin during the first, and both connect")
+DIFFERENCE(second_look_up_is_refused, ONE_BACKEND,
+	"a second bufferevent_socket_connect_hostname during the first is accepted, and both connect")
 {
 	begin_look_up(0);
 	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, dns_base, AF_UNSPEC, "b.name", 80), -1);
@@ -312,7 +315,9 @@ DIFFERENCE(second_look_up_is_refused, ONE_BACKEND, "A second look-up may begin d
 	end();
 }
 
-DIFFERENCE(brackets_around_ipv6, ONE_BACKEND, "The form [::1] that the header offers is an unknown name")
+DIFFERENCE(brackets_around_ipv6, ONE_BACKEND,
+	"bufferevent_socket_connect_hostname does not know addresses in brackets such as "
+	"[::1], which its header offers")
 {
 	int v6;
 

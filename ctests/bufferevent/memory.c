@@ -101,7 +101,8 @@ new_filter(void)
 	return filter != NULL;
 }
 
-DIFFERENCE(filter_new, ONE_BACKEND | OWN_DEBUG_MODE, "A filter for which there is no memory crashes")
+DIFFERENCE(filter_new, ONE_BACKEND | OWN_DEBUG_MODE,
+	"A filter for which there is no memory crashes")
 {
 	with_each_failure(new_filter);
 }
@@ -251,7 +252,8 @@ refuse_silently(size_t size)
 	return memory;
 }
 
-DIFFERENCE(reading_without_any_memory, ONE_BACKEND | OWN_DEBUG_MODE, "A read that finds no memory fails with the errno of something else")
+DIFFERENCE(reading_without_any_memory, ONE_BACKEND | OWN_DEBUG_MODE,
+	"a read without memory reports an error with an unrelated errno")
 {
 	struct bufferevent *bev;
 
@@ -278,7 +280,7 @@ DIFFERENCE(reading_without_any_memory, ONE_BACKEND | OWN_DEBUG_MODE, "A read tha
 
 /* What was accepted goes out, also when there is no memory for its timeout. */
 DIFFERENCE(writing_without_memory_for_the_timeout, ONE_BACKEND | OWN_DEBUG_MODE,
-	"Output whose timeout finds no memory is accepted and never sent")
+	"when there is no memory for the write timeout, output is accepted and never sent")
 {
 	enum { TIMERS = 200 };
 	struct timeval hour = {3600, 0};
@@ -437,7 +439,7 @@ in_debug_mode(int (*attempt)(void))
 	end_debug_mode();
 }
 
-#define KEPT_RECORDS "Debug mode keeps its records of the events of bufferevents that are gone"
+#define KEPT_RECORDS "debug mode keeps records of the events of freed bufferevents: it grows without end"
 
 DIFFERENCE(debug_mode_forgets_sockets, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS, KEPT_RECORDS)
 {
@@ -461,7 +463,7 @@ DIFFERENCE(debug_mode_forgets_rate_limits, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LO
 
 /* The last allocation is that of what notices new output, or input. */
 DIFFERENCE(none_is_made_by_half, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS,
-	   "A bufferevent that will never notice its output is made when memory is short")
+	   "when memory is short, a bufferevent is made that never sends its output")
 {
 	int (*attempts[])(void) = {new_socket, new_pair, new_filter};
 	int i, last;

@@ -63,7 +63,8 @@ DIFFERENCE(freeing_no_listener, ONE_BACKEND, "evconnlistener_free crashes for NU
 	evconnlistener_free(NULL);
 }
 
-DIFFERENCE(reading_from_a_frozen_input, ONE_BACKEND, "bufferevent_read of a frozen input returns SIZE_MAX")
+DIFFERENCE(reading_from_a_frozen_input, ONE_BACKEND,
+	"bufferevent_read of a frozen input returns SIZE_MAX")
 {
 	struct bufferevent *bev;
 	char data[10];
@@ -98,7 +99,8 @@ claim_success(struct evbuffer *source, struct evbuffer *target, ev_ssize_t limit
 	return BEV_OK;
 }
 
-DIFFERENCE(filter_that_claims_success, ONE_BACKEND, "A filter function that returns BEV_OK without moving anything is called without end")
+DIFFERENCE(filter_that_claims_success, ONE_BACKEND,
+	"a filter function that returns BEV_OK without moving anything is called for ever: the loop hangs")
 {
 	struct bufferevent *filter;
 
@@ -121,7 +123,8 @@ DIFFERENCE(filter_that_claims_success, ONE_BACKEND, "A filter function that retu
 }
 
 /* A reader that leaves a full input as it is. */
-DIFFERENCE(full_input_that_nobody_takes, ONE_BACKEND, "The loop turns without end as long as a full input is left as it is")
+DIFFERENCE(full_input_that_nobody_takes, ONE_BACKEND,
+	"the loop uses all of the processor as long as a program leaves a full input as it is")
 {
 	struct bufferevent *bev;
 

@@ -65,7 +65,8 @@ CASE(configurations, ONE_BACKEND)
 	ev_token_bucket_cfg_free(cfg);
 }
 
-DIFFERENCE(short_ticks_are_refused, ONE_BACKEND, "A tick below a millisecond is accepted and divides by zero")
+DIFFERENCE(short_ticks_are_refused, ONE_BACKEND,
+	"a rate limit with a tick below a millisecond divides by zero")
 {
 	struct timeval short_tick = {0, 999}, negative = {-1, 0}, zero = {0, 0};
 
@@ -74,7 +75,7 @@ DIFFERENCE(short_ticks_are_refused, ONE_BACKEND, "A tick below a millisecond is 
 	CHECK(!ev_token_bucket_cfg_new(1, 1, 1, 1, &zero));
 }
 
-DIFFERENCE(long_ticks_are_refused, ONE_BACKEND, "The milliseconds of a long tick overflow")
+DIFFERENCE(long_ticks_are_refused, ONE_BACKEND, "a rate limit with a very long tick overflows")
 {
 	struct timeval longest = {INT_MAX / 1000, 0}, longer = {INT_MAX / 1000 + 1, 0}, huge = {1L << 60, 0}, invalid = {1, 1000000};
 
@@ -270,7 +271,8 @@ next_refill(void)
 }
 
 /* Two that are used up at different times of the same tick; it may have ended between them once. */
-DIFFERENCE(refilled_when_the_tick_begins, ONE_BACKEND, "A refill comes a tick after the last one and drifts, so that ticks are passed over")
+DIFFERENCE(refilled_when_the_tick_begins, ONE_BACKEND,
+	"rate limits are refilled later and later, so that less passes than was configured")
 {
 	struct timeval first, second;
 	int attempts = 0;
@@ -292,7 +294,8 @@ DIFFERENCE(refilled_when_the_tick_begins, ONE_BACKEND, "A refill comes a tick af
 	end();
 }
 
-DIFFERENCE(single_transfers_count_too, ONE_BACKEND, "The largest single read is ignored with a limit of its own")
+DIFFERENCE(single_transfers_count_too, ONE_BACKEND,
+	"bufferevent_set_max_single_read has no effect on a bufferevent with a rate limit")
 {
 	begin(EV_READ);
 	cfg = ev_token_bucket_cfg_new(1000, 1000, 1000, 1000, &long_tick);
@@ -304,7 +307,8 @@ DIFFERENCE(single_transfers_count_too, ONE_BACKEND, "The largest single read is 
 	end();
 }
 
-DIFFERENCE(excess_does_not_grow, ONE_BACKEND, "A bucket that was filled above the burst by hand grows without bound")
+DIFFERENCE(excess_does_not_grow, ONE_BACKEND,
+	"a rate limit that a program raised above its burst by hand grows without bound")
 {
 	struct timeval fast = {0, 20000};
 
@@ -317,7 +321,8 @@ DIFFERENCE(excess_does_not_grow, ONE_BACKEND, "A bucket that was filled above th
 	end();
 }
 
-DIFFERENCE(other_tick_length, ONE_BACKEND, "Ticks of different lengths are mixed")
+DIFFERENCE(other_tick_length, ONE_BACKEND,
+	"a rate limit that is replaced by one with another tick length counts ticks of both")
 {
 	struct ev_token_bucket_cfg *slow;
 	struct timeval fast = {100, 0};
@@ -557,7 +562,8 @@ CASE(own_limit_and_group, ONE_BACKEND)
 	end_group();
 }
 
-DIFFERENCE(group_with_other_tick_length, ONE_BACKEND, "Ticks of different lengths are mixed")
+DIFFERENCE(group_with_other_tick_length, ONE_BACKEND,
+	"a rate limit that is replaced by one with another tick length counts ticks of both")
 {
 	struct timeval fast = {0, 20000};
 	struct ev_token_bucket_cfg *other = ev_token_bucket_cfg_new(10, 5000, 10, 5000, &fast);
@@ -603,7 +609,8 @@ clock_gettime(clockid_t which, struct timespec *now)
 	return result;
 }
 
-DIFFERENCE(clock_set_back, ONE_BACKEND, "Nothing is refilled while a clock that was set back catches up")
+DIFFERENCE(clock_set_back, ONE_BACKEND,
+	"after the clock was set back, rate limits let nothing through until it has caught up")
 {
 	begin(EV_READ);
 	cfg = ev_token_bucket_cfg_new(100, 100, 100, 100, &tick);
@@ -616,7 +623,7 @@ DIFFERENCE(clock_set_back, ONE_BACKEND, "Nothing is refilled while a clock that 
 }
 
 /* A clock that is set forward fills nothing. */
-DIFFERENCE(clock_set_forward, ONE_BACKEND, "A clock that is set forward fills the bucket")
+DIFFERENCE(clock_set_forward, ONE_BACKEND, "setting the clock forward fills rate limits")
 {
 	begin(EV_READ);
 	cfg = ev_token_bucket_cfg_new(1, 1000000, 1, 1000000, &long_tick);
@@ -646,7 +653,8 @@ CASE(group_is_fair, ONE_BACKEND)
 	end_group();
 }
 
-DIFFERENCE(null_group_removes, ONE_BACKEND, "Adding to no group crashes")
+DIFFERENCE(null_group_removes, ONE_BACKEND,
+	"bufferevent_add_to_rate_limit_group crashes for a NULL group")
 {
 	begin_group(4000, &long_tick);
 	CHECK_EQUAL(bufferevent_add_to_rate_limit_group(members[0], NULL), 0);
@@ -654,7 +662,8 @@ DIFFERENCE(null_group_removes, ONE_BACKEND, "Adding to no group crashes")
 	end_group();
 }
 
-DIFFERENCE(free_then_group_free, ONE_BACKEND, "A freed bufferevent stays in its group until the loop runs")
+DIFFERENCE(free_then_group_free, ONE_BACKEND,
+	"bufferevent_rate_limit_group_free ends the process when a member has just been freed")
 {
 	int i;
 
@@ -666,7 +675,8 @@ DIFFERENCE(free_then_group_free, ONE_BACKEND, "A freed bufferevent stays in its 
 	finish();
 }
 
-DIFFERENCE(group_refilled_when_the_tick_begins, ONE_BACKEND, "A refill comes a tick after the last one and drifts, so that ticks are passed over")
+DIFFERENCE(group_refilled_when_the_tick_begins, ONE_BACKEND,
+	"rate limits are refilled later and later, so that less passes than was configured")
 {
 	struct timeval first, second;
 	int attempts = 0;

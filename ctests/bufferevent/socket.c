@@ -600,7 +600,8 @@ CASE(other_base, ONE_BACKEND | OWN_LOCKS)
 	finish();
 }
 
-DIFFERENCE(refused_base_changes_nothing, ONE_BACKEND, "bufferevent_base_set changes the base although it fails")
+DIFFERENCE(refused_base_changes_nothing, ONE_BACKEND,
+	"bufferevent_base_set changes the base although it fails")
 {
 	struct event_base *other = event_base_new();
 	struct bufferevent *bev;

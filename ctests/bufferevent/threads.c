@@ -412,7 +412,8 @@ count_free(void *lock, unsigned type)
 	real_free(lock, type);
 }
 
-DIFFERENCE(refused_options_leave_no_lock, ONE_BACKEND | OWN_LOCKS, "A bufferevent that is refused for its options leaves its lock behind")
+DIFFERENCE(refused_options_leave_no_lock, ONE_BACKEND | OWN_LOCKS,
+	"bufferevent_socket_new that fails for its options leaks a lock")
 {
 	make_threads();
 	real_alloc = evthread_lock_fns_.alloc;

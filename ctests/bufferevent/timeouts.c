@@ -283,7 +283,8 @@ CASE(deferred_timeout, ONE_BACKEND)
 	end();
 }
 
-DIFFERENCE(removed_while_disabled, ONE_BACKEND, "A timeout that was removed while reading was disabled is revived")
+DIFFERENCE(removed_while_disabled, ONE_BACKEND,
+	"a timeout that was removed while reading was disabled comes back when reading is enabled")
 {
 	begin(EV_READ);
 	bufferevent_set_timeouts(bev, &short_time, NULL);
@@ -341,7 +342,8 @@ CASE(pair_write_timeout, ONE_BACKEND)
 	end_pair();
 }
 
-DIFFERENCE(pair_write_timeout_after_transfer, ONE_BACKEND, "The write timer of a pair runs on when its partner has taken all")
+DIFFERENCE(pair_write_timeout_after_transfer, ONE_BACKEND,
+	"a pair reports a write timeout although its partner has taken everything")
 {
 	begin_pair();
 	bufferevent_write(pair[0], "x", 1);
@@ -352,7 +354,8 @@ DIFFERENCE(pair_write_timeout_after_transfer, ONE_BACKEND, "The write timer of a
 	end_pair();
 }
 
-DIFFERENCE(pair_write_timeout_from_write, ONE_BACKEND, "Writing to a pair does not start the write timer")
+DIFFERENCE(pair_write_timeout_from_write, ONE_BACKEND,
+	"a pair never reports a write timeout for data that its partner does not take")
 {
 	begin_pair();
 	bufferevent_set_timeouts(pair[0], NULL, &short_time);
@@ -362,7 +365,8 @@ DIFFERENCE(pair_write_timeout_from_write, ONE_BACKEND, "Writing to a pair does n
 	end_pair();
 }
 
-DIFFERENCE(filter_without_output_has_no_write_timeout, ONE_BACKEND, "A filter's write timer runs with nothing to write")
+DIFFERENCE(filter_without_output_has_no_write_timeout, ONE_BACKEND,
+	"a filter reports a write timeout with nothing to write")
 {
 	struct bufferevent *filter;
 

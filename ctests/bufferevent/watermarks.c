@@ -216,7 +216,7 @@ CASE(eof_behind_a_full_input, EVERY_BACKEND)
 	end();
 }
 
-DIFFERENCE(unlimited_high_mark, ONE_BACKEND, "A high mark above SSIZE_MAX stops reading")
+DIFFERENCE(unlimited_high_mark, ONE_BACKEND, "a high watermark above SSIZE_MAX stops reading")
 {
 	begin(EV_READ);
 	bufferevent_setwatermark(bev, EV_READ, 0, SIZE_MAX);

@@ -199,17 +199,20 @@ works_on(int options)
 	settle(base.get());
 }
 
-DIFFERENCE(works_on_after_exceptions, EVERY_BACKEND, "A loop that an exception has left cannot be entered again")
+DIFFERENCE(works_on_after_exceptions, EVERY_BACKEND,
+	"after a C++ exception left a bufferevent callback, the loop cannot be entered again")
 {
 	works_on(0);
 }
 
-DIFFERENCE(works_on_after_deferred_exceptions, ONE_BACKEND, "A loop that an exception has left cannot be entered again")
+DIFFERENCE(works_on_after_deferred_exceptions, ONE_BACKEND,
+	"after a C++ exception left a bufferevent callback, the loop cannot be entered again")
 {
 	works_on(BEV_OPT_DEFER_CALLBACKS);
 }
 
-DIFFERENCE(works_on_with_locks, ONE_BACKEND, "A loop that an exception has left cannot be entered again")
+DIFFERENCE(works_on_with_locks, ONE_BACKEND,
+	"after a C++ exception left a bufferevent callback, the loop cannot be entered again")
 {
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
 	works_on(BEV_OPT_THREADSAFE);
@@ -218,7 +221,8 @@ DIFFERENCE(works_on_with_locks, ONE_BACKEND, "A loop that an exception has left 
 }
 
 // A bufferevent that an exception has left is destroyed when it is freed: its descriptor is closed.
-DIFFERENCE(freed_after_an_exception, EVERY_BACKEND, "The reference of the running callback is lost with an exception")
+DIFFERENCE(freed_after_an_exception, EVERY_BACKEND,
+	"a C++ exception that leaves a bufferevent callback leaks the bufferevent")
 {
 	Base base(event_base_new());
 	int ends[2];
@@ -237,7 +241,8 @@ DIFFERENCE(freed_after_an_exception, EVERY_BACKEND, "The reference of the runnin
 }
 
 // Streams are freed by destructors while the exception unwinds out of their own callback.
-DIFFERENCE(freed_in_the_throwing_callback, EVERY_BACKEND, "The reference of the running callback is lost with an exception")
+DIFFERENCE(freed_in_the_throwing_callback, EVERY_BACKEND,
+	"a C++ exception that leaves a bufferevent callback leaks the bufferevent")
 {
 	Base base(event_base_new());
 	int ends[2];
@@ -270,7 +275,8 @@ accept_and_throw(evconnlistener *, evutil_socket_t fd, sockaddr *, int, void *)
 	fail("accept");
 }
 
-DIFFERENCE(thrown_by_listener, EVERY_BACKEND, "A loop that an exception has left cannot be entered again")
+DIFFERENCE(thrown_by_listener, EVERY_BACKEND,
+	"after a C++ exception left a bufferevent callback, the loop cannot be entered again")
 {
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
 	Base base(event_base_new());

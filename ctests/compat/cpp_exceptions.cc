@@ -129,7 +129,7 @@ use_locks()
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
 }
 
-constexpr char defect[] = "after an exception left a callback, the base refuses to loop again";
+constexpr char defect[] = "after a C++ exception left a callback, the loop cannot be entered again";
 
 } // namespace
 

@@ -161,7 +161,8 @@ CASE(without_a_current_base, ONE_BACKEND)
 	CHECK_EQUAL(event_once(-1, EV_TIMEOUT, print_name, "once", NULL), -1);
 }
 
-DIFFERENCE(running_without_a_current_base, ONE_BACKEND, "legacy calls crash without a current base")
+DIFFERENCE(running_without_a_current_base, ONE_BACKEND,
+	"event_dispatch and other calls without a base crash before event_init")
 {
 	CHECK_EQUAL(event_dispatch(), -1);
 	CHECK_EQUAL(event_loop(EVLOOP_NONBLOCK), -1);

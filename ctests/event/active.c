@@ -119,7 +119,7 @@ CASE(adding_an_event_that_has_expired, EVERY_BACKEND)
 }
 
 DIFFERENCE(adding_an_active_event_registers_it, EVERY_BACKEND,
-	   "event_add does nothing for an event that is active but not added")
+	   "event_add for an event that is active, but was not added, does nothing: it is never watched")
 {
 	struct event_base *base = new_base();
 	struct event *ev;
@@ -138,7 +138,7 @@ DIFFERENCE(adding_an_active_event_registers_it, EVERY_BACKEND,
 }
 
 DIFFERENCE(adding_an_active_one_shot_event, EVERY_BACKEND,
-	   "event_add does nothing for an event that is active but not added")
+	   "event_add for an event that is active, but was not added, does nothing: it is never watched")
 {
 	struct event_base *base = new_base();
 	struct event *ev;
@@ -604,7 +604,8 @@ DIFFERENCE(the_freed_running_event_is_not_read, ONE_BACKEND,
 	run_events_that_free_themselves();
 }
 
-DIFFERENCE(no_event_is_running, EVERY_BACKEND, "event_base_get_running_event crashes outside callbacks")
+DIFFERENCE(no_event_is_running, EVERY_BACKEND,
+	"event_base_get_running_event crashes outside callbacks")
 {
 	struct event_base *base = new_base();
 	struct event *ev = named_event(base, -1, 0, "called");
@@ -616,7 +617,8 @@ DIFFERENCE(no_event_is_running, EVERY_BACKEND, "event_base_get_running_event cra
 	event_base_free(base);
 }
 
-DIFFERENCE(null_event_is_harmless, ONE_BACKEND | OWN_DEBUG_MODE, "event_free and event_del crash for NULL")
+DIFFERENCE(null_event_is_harmless, ONE_BACKEND | OWN_DEBUG_MODE,
+	"event_free and event_del crash for NULL")
 {
 	CHECK_EQUAL(event_del(NULL), -1);
 	CHECK_EQUAL(event_del_block(NULL), -1);
@@ -664,19 +666,19 @@ interest_survives_adding_at_expiry(int interest)
 }
 
 DIFFERENCE(interest_survives_adding_at_expiry_once, EVERY_BACKEND,
-	   "an expired event that is added again loses its interest in the descriptor")
+	   "an event that is added again while its timeout is being delivered stops watching its descriptor")
 {
 	interest_survives_adding_at_expiry(EV_READ);
 }
 
 DIFFERENCE(interest_survives_adding_at_expiry_persistent, EVERY_BACKEND,
-	   "an expired event that is added again loses its interest in the descriptor")
+	   "an event that is added again while its timeout is being delivered stops watching its descriptor")
 {
 	interest_survives_adding_at_expiry(EV_READ | EV_PERSIST);
 }
 
 DIFFERENCE(edge_survives_adding_at_expiry, EPOLL_ONLY,
-	   "a new timeout takes an edge away that was about to be told together with the old one")
+	   "an edge-triggered event that is added again while its timeout is being delivered loses readiness for good")
 {
 	struct event_base *base = new_base();
 	struct event *first;
@@ -698,7 +700,7 @@ DIFFERENCE(edge_survives_adding_at_expiry, EPOLL_ONLY,
 }
 
 DIFFERENCE(readiness_and_timeout_are_delivered_together, EVERY_BACKEND,
-	   "a timeout in the same pass as readiness hides the readiness")
+	   "an event that is ready and timed out in the same pass is told only of the timeout")
 {
 	struct event_base *base = new_base();
 	struct event *ev;

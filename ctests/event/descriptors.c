@@ -341,7 +341,8 @@ CASE(read_and_write_on_duplicates, EVERY_BACKEND)
 
 /* The number is closed first, the event deleted then; the file stays open elsewhere. */
 DIFFERENCE(closed_before_deleting_but_duplicated, EPOLL_ONLY | SLOW,
-	"a descriptor closed before its event is deleted, with a duplicate open, makes the loop spin")
+	"closing a descriptor before its event is deleted, while a duplicate is open, makes "
+	"the loop use all of the processor")
 {
 	struct event_base *base = new_base();
 	struct timeval while_ = {0, 900 * 1000};

@@ -332,7 +332,8 @@ ask_for_the_running_event(struct event *finalized, void *arg)
 	seen_running = event_base_get_running_event(base);
 }
 
-DIFFERENCE(no_event_runs_during_a_finalizer, ONE_BACKEND, "event_base_get_running_event crashes in finalizers")
+DIFFERENCE(no_event_runs_during_a_finalizer, ONE_BACKEND,
+	"event_base_get_running_event crashes in finalizers")
 {
 	begin();
 	ev = event_new(base, -1, 0, print_event, NULL);

@@ -217,7 +217,7 @@ closed_is_delivered_for(int fd)
 }
 
 DIFFERENCE(closed_alone_sees_a_reset, NOT_SELECT,
-	   "an EV_CLOSED event never learns of a reset, and the loop spins")
+	   "an EV_CLOSED event is not told when the peer resets, and the loop uses all of the processor")
 {
 	struct linger abort_connection = {1, 0};
 	int ends[2];
@@ -228,7 +228,7 @@ DIFFERENCE(closed_alone_sees_a_reset, NOT_SELECT,
 }
 
 DIFFERENCE(closed_alone_sees_the_end_of_a_pipe, NOT_SELECT,
-	   "an EV_CLOSED event never learns of a pipe's hang-up, and the loop spins")
+	   "an EV_CLOSED event is not told of the end of a pipe, and the loop uses all of the processor")
 {
 	int ends[2];
 	make_pipe(ends);
@@ -237,7 +237,7 @@ DIFFERENCE(closed_alone_sees_the_end_of_a_pipe, NOT_SELECT,
 }
 
 DIFFERENCE(closed_alone_sees_the_reader_of_a_pipe_leave, NOT_SELECT,
-	   "an EV_CLOSED event never learns of an error, and the loop spins")
+	   "an EV_CLOSED event is not told that a pipe's reader has gone, and the loop uses all of the processor")
 {
 	int ends[2];
 	make_pipe(ends);

@@ -129,7 +129,8 @@ count_visited(const struct event_base *base, const struct event *ev, void *arg)
 	return 0;
 }
 
-DIFFERENCE(later_events_are_visited, EVERY_BACKEND, "events that only become active later are not visited")
+DIFFERENCE(later_events_are_visited, EVERY_BACKEND,
+	"event_base_foreach_event leaves out events that become active in the next pass")
 {
 	struct event_base *base = new_base();
 	struct event *ev = named_event(base, -1, 0, "later");

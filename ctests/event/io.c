@@ -385,7 +385,7 @@ DIFFERENCE(level_triggered_beside_edge_triggered, EPOLL_ONLY | OWN_DEBUG_MODE,
 }
 
 DIFFERENCE(edge_triggered_after_level_triggered, EPOLL_ONLY | OWN_DEBUG_MODE,
-	   "an edge-triggered event stays level-triggered after the other one is gone")
+	   "an edge-triggered event that shared its descriptor with a level-triggered one stays level-triggered after that one is gone")
 {
 	struct event_base *base = new_base();
 	struct event *level, *edge;
@@ -453,7 +453,7 @@ CASE(many_descriptors_ready_at_once, EVERY_BACKEND)
 }
 
 DIFFERENCE(descriptors_beyond_a_thousand, EVERY_BACKEND,
-	   "select with descriptors of 1024 and more aborts in the distribution's build")
+	   "the select backend ends the process at descriptors of 1024 and more")
 {
 	struct event_base *base = new_base();
 	struct event *ev;

@@ -371,7 +371,8 @@ CASE(base_is_freed_while_another_lives, EVERY_BACKEND)
 
 /* --- Writing into struct event at the wrong time --- */
 
-DIFFERENCE(interest_mask_changed_while_pending, EVERY_BACKEND, "changing ev_events while pending aborts at deletion")
+DIFFERENCE(interest_mask_changed_while_pending, EVERY_BACKEND,
+	"a program that changes ev_events of a pending event is ended when it deletes the event")
 {
 	struct event ev, again;
 	int ends[2];
@@ -390,7 +391,8 @@ DIFFERENCE(interest_mask_changed_while_pending, EVERY_BACKEND, "changing ev_even
 	event_base_free(base);
 }
 
-DIFFERENCE(descriptor_changed_while_pending, EVERY_BACKEND, "changing ev_fd while pending aborts at deletion")
+DIFFERENCE(descriptor_changed_while_pending, EVERY_BACKEND,
+	"a program that changes ev_fd of a pending event is ended when it deletes the event")
 {
 	struct event ev, again;
 	int ends[2];
@@ -409,7 +411,8 @@ DIFFERENCE(descriptor_changed_while_pending, EVERY_BACKEND, "changing ev_fd whil
 	event_base_free(base);
 }
 
-DIFFERENCE(internal_event_that_is_only_active, ONE_BACKEND, "event_base_free aborts on an active internal event")
+DIFFERENCE(internal_event_that_is_only_active, ONE_BACKEND,
+	"event_base_free ends the process when an internal event is active")
 {
 	struct event ev;
 
@@ -421,7 +424,8 @@ DIFFERENCE(internal_event_that_is_only_active, ONE_BACKEND, "event_base_free abo
 	event_base_free(base);
 }
 
-DIFFERENCE(no_running_event_outside_callbacks, ONE_BACKEND, "event_base_get_running_event crashes outside callbacks")
+DIFFERENCE(no_running_event_outside_callbacks, ONE_BACKEND,
+	"event_base_get_running_event crashes outside callbacks")
 {
 	struct event *ev;
 
@@ -436,7 +440,8 @@ DIFFERENCE(no_running_event_outside_callbacks, ONE_BACKEND, "event_base_get_runn
 }
 
 /* With room for 0, 1, 2... descriptors: refused until there is enough, and nothing stays open. */
-DIFFERENCE(base_creation_without_descriptors, ONE_BACKEND, "event_base_new ends the process when the signal pipe cannot be made")
+DIFFERENCE(base_creation_without_descriptors, ONE_BACKEND,
+	"event_base_new ends the process when the signal pipe cannot be made")
 {
 	int first_free = dup(0), room;
 	struct rlimit limit;

@@ -226,7 +226,8 @@ priorities_work(void)
 	CHECK_EQUAL(calls, 1);
 }
 
-DIFFERENCE(change_of_priorities, ONE_BACKEND | OWN, "a failed event_base_priority_init leaves a base without any priority")
+DIFFERENCE(change_of_priorities, ONE_BACKEND | OWN,
+	"a failed event_base_priority_init leaves a base without any priority")
 {
 	run_scenario(fresh_base, seven_priorities, priorities_work, done);
 }
@@ -259,7 +260,8 @@ interest_works(void)
 	event_del(&signal_event);
 }
 
-DIFFERENCE(reinit_with_short_memory, EVERY_BACKEND | OWN, "event_reinit ends the process when memory is short")
+DIFFERENCE(reinit_with_short_memory, EVERY_BACKEND | OWN,
+	"event_reinit ends the process when memory is short")
 {
 	alarm(5);
 	run_scenario(base_with_interest, reinit, interest_works, done);
@@ -304,7 +306,8 @@ CASE(nothing_left_for_what_needs_no_memory, EVERY_BACKEND | OWN)
 	CHECK_EQUAL(allocator.alive, 0);
 }
 
-DIFFERENCE(locks_with_short_memory, ONE_BACKEND | OWN, "evthread_use_pthreads hides that its locks could not be made")
+DIFFERENCE(locks_with_short_memory, ONE_BACKEND | OWN,
+	"evthread_use_pthreads reports success although its locks could not be made")
 {
 	long n, failed;
 	int result;

@@ -87,7 +87,8 @@ add_signal_event(void)
 	return 0;
 }
 
-DIFFERENCE(add_of_a_signal, EVERY_BACKEND | OWN, "a failed event_add of a signal leaks and leaves the library's handler installed")
+DIFFERENCE(add_of_a_signal, EVERY_BACKEND | OWN,
+	"a failed event_add of a signal leaks and leaves the library's handler installed")
 {
 	run_scenario(base_with_a_signal_event, add_signal_event, signal_is_called, done);
 	run_scenario(base_with_a_signal_event_with_timeout, add_signal_event, signal_is_called, done);
@@ -196,7 +197,8 @@ CASE(event_base_once_as_timer, ONE_BACKEND | OWN)
 	run_scenario(fresh_base, once_later, once_is_called, done);
 }
 
-DIFFERENCE(event_base_once_unlocks_when_it_fails, ONE_BACKEND | OWN, "a failed event_base_once leaves the base locked")
+DIFFERENCE(event_base_once_unlocks_when_it_fails, ONE_BACKEND | OWN,
+	"event_base_once that fails for lack of memory leaves the base locked: every other thread hangs")
 {
 	alarm(3);
 	allocator_install();

@@ -172,7 +172,8 @@ clobber_errno(int severity, const char *message)
 	errno = 0;
 }
 
-DIFFERENCE(logging_preserves_errno, ONE_BACKEND | OWN_DEBUG_MODE, "a log callback that changes errno changes what the caller sees")
+DIFFERENCE(logging_preserves_errno, ONE_BACKEND | OWN_DEBUG_MODE,
+	"a log callback that changes errno changes what the caller sees")
 {
 	struct event *ev;
 

@@ -147,7 +147,8 @@ set_errno(int severity, const char *message)
 	errno = EXDEV;
 }
 
-DIFFERENCE(errno_survives_a_message, ONE_BACKEND, "a log callback that changes errno changes what callers report")
+DIFFERENCE(errno_survives_a_message, ONE_BACKEND,
+	"a log callback that changes errno changes what callers report")
 {
 	event_set_log_callback(set_errno);
 	CHECK_EQUAL(evutil_make_socket_nonblocking(-1), -1);

@@ -409,7 +409,8 @@ CASE(callback_for_a_disabled_listener, ONE_BACKEND)
 	event_base_free(base);
 }
 
-DIFFERENCE(callback_taken_away, EVERY_BACKEND, "A connection is closed when the callback was set to NULL")
+DIFFERENCE(callback_taken_away, EVERY_BACKEND,
+	"a connection that arrives while the callback is NULL is closed")
 {
 	struct evconnlistener *listener;
 	int client;

@@ -139,7 +139,8 @@ accept_and_take_callback(struct evconnlistener *self, evutil_socket_t fd, struct
 	evconnlistener_set_cb(self, NULL, NULL);
 }
 
-DIFFERENCE(take_callback_in_callback, EVERY_BACKEND, "A connection is closed when the callback was set to NULL")
+DIFFERENCE(take_callback_in_callback, EVERY_BACKEND,
+	"a connection that arrives while the callback is NULL is closed")
 {
 	make_listener(LEV_OPT_CLOSE_ON_FREE, accept_and_take_callback);
 	connect_clients();
@@ -288,7 +289,8 @@ count_error(struct evconnlistener *self, void *arg)
 }
 
 /* Attempts in a time, which may have become long. */
-DIFFERENCE(errors_are_paced, EVERY_BACKEND, "The loop turns without rest as long as accept fails")
+DIFFERENCE(errors_are_paced, EVERY_BACKEND,
+	"the loop uses all of the processor as long as accept fails, for example without free descriptors")
 {
 	struct timeval duration = {0, 300000};
 	long long begun;

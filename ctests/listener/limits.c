@@ -135,7 +135,8 @@ run_for(int duration)
 	CHECK_EQUAL(event_base_dispatch(base), 0);
 }
 
-DIFFERENCE(recovers_from_lack_of_descriptors, EVERY_BACKEND, "The loop turns without rest as long as accept fails")
+DIFFERENCE(recovers_from_lack_of_descriptors, EVERY_BACKEND,
+	"the loop uses all of the processor as long as accept fails, for example without free descriptors")
 {
 	long long begun;
 	int before;
@@ -176,7 +177,8 @@ count_messages(int severity, const char *message)
 		printf("[%d] %s\n", severity, message);
 }
 
-DIFFERENCE(one_warning_for_lack_of_descriptors, ONE_BACKEND, "A warning is logged each time the loop turns")
+DIFFERENCE(one_warning_for_lack_of_descriptors, ONE_BACKEND,
+	"a lack of descriptors is logged each time the loop turns")
 {
 	make_listener_in(AF_UNIX, keep);
 	event_set_log_callback(count_messages);

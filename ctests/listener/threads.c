@@ -56,7 +56,8 @@ run_against(void *(*body)(void *))
 	CHECK(accepted >= 1);
 }
 
-DIFFERENCE(disable_from_another_thread, ONE_BACKEND, "Disabling a listener during its callback in another thread hangs")
+DIFFERENCE(disable_from_another_thread, ONE_BACKEND,
+	"evconnlistener_disable in one thread during the callback in another one hangs both")
 {
 	run_against(disable_elsewhere);
 	CHECK_EQUAL(late, 0);
@@ -112,7 +113,8 @@ accept_and_see(struct evconnlistener *self, evutil_socket_t fd, struct sockaddr 
 }
 
 /* Again and again: no callback begins after disabling has returned. */
-DIFFERENCE(no_callback_after_disabling, ONE_BACKEND, "Disabling a listener during its callback in another thread hangs")
+DIFFERENCE(no_callback_after_disabling, ONE_BACKEND,
+	"evconnlistener_disable in one thread during the callback in another one hangs both")
 {
 	pthread_t thread;
 	int i, j, client[4];
@@ -245,7 +247,7 @@ CASE(disabling_waits_for_the_callback, ONE_BACKEND | RACES)
 }
 
 DIFFERENCE(disabling_waits_for_the_callback_with_a_lock, ONE_BACKEND,
-	   "Disabling a listener during its callback in another thread hangs")
+	   "evconnlistener_disable in one thread during the callback in another one hangs both")
 {
 	disable_during_callback(LEV_OPT_THREADSAFE);
 }
@@ -435,7 +437,7 @@ in_rounds(void (*play)(int round))
 	event_base_free(base);
 }
 
-#define HANGS "Freeing a listener in another thread hangs when the loop is about to accept"
+#define HANGS "evconnlistener_free in another thread hangs when the loop is about to accept"
 
 static void
 free_while_delivering(int round)

@@ -264,7 +264,8 @@ CASE(supported_methods, EVERY_BACKEND)
 		printf("%s\n", *names);
 }
 
-DIFFERENCE(supported_methods_stay_valid, ONE_BACKEND, "each call frees the array of the previous one")
+DIFFERENCE(supported_methods_stay_valid, ONE_BACKEND,
+	"event_get_supported_methods frees the array that the previous call returned")
 {
 	const char **first = event_get_supported_methods();
 	void *blocks[50];
@@ -313,7 +314,7 @@ CASE(descriptors_of_a_base_close_on_exec, EVERY_BACKEND)
 }
 
 DIFFERENCE(base_without_descriptors_left, EVERY_BACKEND,
-	   "the process exits when the signal pipe cannot be made")
+	   "event_base_new ends the process when there are no descriptors left")
 {
 	struct rlimit limit = {(rlim_t)open_descriptors(), (rlim_t)open_descriptors()};
 	struct event_base *base;
@@ -400,7 +401,7 @@ CASE(events_are_freed_after_their_base, EVERY_BACKEND | OWN_LOCKS)
 }
 
 DIFFERENCE(events_are_freed_after_their_base_and_its_lock, ONE_BACKEND | OWN_LOCKS,
-	   "event_free takes the lock of the freed base, which lock debugging notices")
+	   "event_free after event_base_free uses the lock of the freed base")
 {
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
 	evthread_enable_lock_debugging();
@@ -511,7 +512,7 @@ CASE(priorities_change_while_events_are_pending, EVERY_BACKEND)
 }
 
 DIFFERENCE(fewer_priorities_than_events_have, EVERY_BACKEND,
-	   "activating an event of a priority that no longer exists aborts")
+	   "activating an event of a priority that the base no longer has ends the process")
 {
 	struct event_base *base = new_base();
 	struct event *ev, *other;
@@ -530,7 +531,7 @@ DIFFERENCE(fewer_priorities_than_events_have, EVERY_BACKEND,
 }
 
 DIFFERENCE(internal_event_that_is_only_active, EVERY_BACKEND,
-	   "event_base_free aborts when an event marked internal is active")
+	   "event_base_free ends the process when an internal event is active")
 {
 	struct event_base *base = new_base();
 	struct event ev;

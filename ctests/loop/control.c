@@ -326,7 +326,8 @@ CASE(without_a_base, ONE_BACKEND)
 	CHECK_EQUAL(event_base_loopcontinue(NULL), -1);
 }
 
-DIFFERENCE(running_without_a_base, ONE_BACKEND, "event_base_loop and event_base_dispatch crash for NULL")
+DIFFERENCE(running_without_a_base, ONE_BACKEND,
+	"event_base_loop and event_base_dispatch crash for NULL")
 {
 	CHECK_EQUAL(event_base_loop(NULL, 0), -1);
 	CHECK_EQUAL(event_base_dispatch(NULL), -1);

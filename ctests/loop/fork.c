@@ -391,7 +391,7 @@ fork_with_a_wakeup_outstanding(evutil_socket_t fd, short what, void *arg)
 }
 
 DIFFERENCE(outstanding_wakeup_does_not_survive_reinit, EVERY_BACKEND,
-	   "after a fork with a wake-up outstanding the child's loop can never be woken")
+	   "after a fork while a wake-up is under way, other threads of the child can never wake its loop")
 {
 	struct event *forker;
 	int status = 0;
@@ -431,7 +431,8 @@ close(int fd)
 	return result;
 }
 
-DIFFERENCE(reinit_closes_each_descriptor_once, ONE_BACKEND, "event_reinit closes the signal pipe twice")
+DIFFERENCE(reinit_closes_each_descriptor_once, ONE_BACKEND,
+	"event_reinit closes the signal pipe twice")
 {
 	begin();
 	ev = evsignal_new(base, SIGUSR1, print_event, (void *)"signal");
@@ -446,7 +447,7 @@ DIFFERENCE(reinit_closes_each_descriptor_once, ONE_BACKEND, "event_reinit closes
 }
 
 DIFFERENCE(reinit_does_not_count_signals_twice, ONE_BACKEND,
-	   "event_reinit doubles the signal count, which makes for spurious warnings")
+	   "event_reinit counts the signals twice and then logs warnings about another base")
 {
 	struct event_base *other;
 

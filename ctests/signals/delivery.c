@@ -529,7 +529,8 @@ CASE(forty_thousand_deliveries_are_not_lost, ONE_BACKEND)
 	CHECK(calls >= 32767 && calls <= 40000);
 }
 
-DIFFERENCE(seventy_thousand_deliveries_are_not_lost, ONE_BACKEND, "65,536 queued deliveries of a signal wrap to no call at all")
+DIFFERENCE(seventy_thousand_deliveries_are_not_lost, ONE_BACKEND,
+	"65,536 queued deliveries of a signal wrap to no call at all")
 {
 	int calls = calls_after(70000);
 	CHECK(calls >= 1 && calls <= 70000);

@@ -99,7 +99,8 @@ CASE(signal_event_added_again_at_its_timeout, EVERY_BACKEND)
 	end(ev);
 }
 
-DIFFERENCE(remove_timer_keeps_a_queued_signal, ONE_BACKEND, "event_remove_timer loses the queued callback of a signal event")
+DIFFERENCE(remove_timer_keeps_a_queued_signal, ONE_BACKEND,
+	"event_remove_timer loses the queued callback of a signal event")
 {
 	struct event *ev = watch(EV_PERSIST, 60000);
 

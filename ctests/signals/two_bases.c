@@ -159,7 +159,8 @@ CASE(restored_disposition_with_two_bases, ONE_BACKEND)
 	event_base_free(second);
 }
 
-DIFFERENCE(handler_without_a_receiver_says_nothing, ONE_BACKEND, "the signal handler logs when no base receives")
+DIFFERENCE(handler_without_a_receiver_says_nothing, ONE_BACKEND,
+	"the signal handler logs when no base receives")
 {
 	struct event *a, *b;
 

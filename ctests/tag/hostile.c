@@ -63,7 +63,8 @@ CASE(payloads_of_another_kind, ONE_BACKEND)
 }
 
 /* The reference adds up in 32 bits. */
-DIFFERENCE(sum_of_lengths_beyond_32_bits, ONE_BACKEND, "evtag_peek_length wraps around at 2^32")
+DIFFERENCE(sum_of_lengths_beyond_32_bits, ONE_BACKEND,
+	"evtag_peek_length returns a small length for an item of 4 GiB and more")
 {
 	struct evbuffer *buffer = new_buffer();
 	ev_uint32_t length = 7;
@@ -202,7 +203,8 @@ CASE(a_large_payload_is_skipped, ONE_BACKEND)
 	evbuffer_free(buffer);
 }
 
-DIFFERENCE(a_buffer_too_long_for_an_item, ONE_BACKEND, "evtag_marshal_buffer writes the length modulo 2^32 and all the data")
+DIFFERENCE(a_buffer_too_long_for_an_item, ONE_BACKEND,
+	"evtag_marshal_buffer writes the length modulo 2^32 and all the data")
 {
 	struct evbuffer *payload = huge_buffer("", 0, 4096), *buffer = new_buffer();
 
@@ -232,7 +234,8 @@ write_item(struct evbuffer *buffer, struct evbuffer *payload, int kind)
 
 static const size_t item_sizes[] = {10004, 11, 10, 10, 7};
 
-DIFFERENCE(no_memory_for_an_item, ONE_BACKEND, "evtag_marshal and others append a part of an item when memory is short")
+DIFFERENCE(no_memory_for_an_item, ONE_BACKEND,
+	"evtag_marshal and others append a part of an item when memory is short")
 {
 	allocator_install();
 	for (int kind = 0; kind < 5; kind++) {
@@ -279,7 +282,8 @@ CASE(no_memory_for_a_string, ONE_BACKEND)
 	CHECK_EQUAL(allocator.alive, 0);
 }
 
-DIFFERENCE(no_memory_for_reading, ONE_BACKEND, "evtag_unmarshal_int needs memory for an item that is in several chains")
+DIFFERENCE(no_memory_for_reading, ONE_BACKEND,
+	"evtag_unmarshal_int needs memory for an item that is in several chains")
 {
 	static const char *const pieces[] = {"\x02", "\x02", "\x10", "\x20"};
 	struct evbuffer *buffer;

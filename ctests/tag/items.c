@@ -299,7 +299,8 @@ CASE(a_frozen_front_can_be_looked_at, ONE_BACKEND)
 	evbuffer_free(buffer);
 }
 
-DIFFERENCE(nothing_is_read_from_a_frozen_front, ONE_BACKEND, "evtag_unmarshal and others take the tag for the length when the front is frozen")
+DIFFERENCE(nothing_is_read_from_a_frozen_front, ONE_BACKEND,
+	"evtag_unmarshal and others take the tag for the length when the front is frozen")
 {
 	unsigned char bytes[64];
 
@@ -334,7 +335,8 @@ CASE(nothing_is_added_to_a_frozen_end, ONE_BACKEND)
 	evbuffer_free(buffer);
 }
 
-DIFFERENCE(a_payload_that_cannot_move_leaves_no_header, ONE_BACKEND, "evtag_marshal_buffer appends a header without the payload when that is frozen")
+DIFFERENCE(a_payload_that_cannot_move_leaves_no_header, ONE_BACKEND,
+	"evtag_marshal_buffer of a frozen buffer appends a header without the payload")
 {
 	struct evbuffer *buffer = new_buffer(), *payload = new_buffer();
 
@@ -348,7 +350,8 @@ DIFFERENCE(a_payload_that_cannot_move_leaves_no_header, ONE_BACKEND, "evtag_mars
 	evbuffer_free(buffer);
 }
 
-DIFFERENCE(a_buffer_does_not_go_into_itself, ONE_BACKEND, "evtag_marshal_buffer of a buffer into itself appends a header alone")
+DIFFERENCE(a_buffer_does_not_go_into_itself, ONE_BACKEND,
+	"evtag_marshal_buffer of a buffer into itself appends a header alone")
 {
 	struct evbuffer *buffer = new_buffer();
 

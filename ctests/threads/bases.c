@@ -212,7 +212,7 @@ CASE(an_earlier_base_has_no_lock_for_life, EVERY_BACKEND | OWN_DEBUG_MODE | OWN_
 }
 
 DIFFERENCE(a_base_whose_lock_cannot_be_made, ONE_BACKEND | OWN_LOCKS,
-    "a base whose lock cannot be made is made without one")
+    "event_base_new makes a base without a lock when its lock cannot be made")
 {
 	set_own_callbacks();
 	refuse_at = made + 1;
@@ -375,7 +375,7 @@ CASE(without_debug_mode_callbacks_may_come_late, ONE_BACKEND | OWN_DEBUG_MODE | 
 }
 
 DIFFERENCE(callbacks_cleared_under_a_living_base, EVERY_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS,
-    "the next lock operation crashes when the callbacks were cleared")
+    "clearing the lock callbacks while a base exists crashes at its next use")
 {
 	struct event_base *base;
 	set_own_callbacks();

@@ -287,7 +287,7 @@ DIFFERENCE(callbacks_that_cannot_make_the_global_locks_are_not_installed, ONE_BA
 }
 
 DIFFERENCE(callbacks_may_be_cleared_and_set_again, ONE_BACKEND | OWN_LOCKS,
-    "setting lock callbacks again after clearing them is a failed assertion")
+    "setting lock callbacks again after they were cleared ends the process")
 {
 	struct evthread_lock_callbacks other = locks;
 	CHECK_EQUAL(evthread_set_lock_callbacks(&locks), 0);
@@ -301,7 +301,7 @@ DIFFERENCE(callbacks_may_be_cleared_and_set_again, ONE_BACKEND | OWN_LOCKS,
 }
 
 DIFFERENCE(shutdown_after_clearing, ONE_BACKEND | OWN_LOCKS,
-    "the global shutdown crashes when the lock callbacks were cleared")
+    "libevent_global_shutdown crashes when the lock callbacks were cleared")
 {
 	CHECK_EQUAL(evthread_set_lock_callbacks(&locks), 0);
 	CHECK_EQUAL(evthread_set_lock_callbacks(NULL), 0);

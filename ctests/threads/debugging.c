@@ -315,7 +315,7 @@ CASE(the_switch_alone, ONE_BACKEND | OWN_LOCKS)
 }
 
 DIFFERENCE(it_ends_with_the_global_shutdown, ONE_BACKEND | OWN_LOCKS,
-    "the wrappers stay installed after the global shutdown and cannot be enabled again")
+    "lock debugging stays on after libevent_global_shutdown and cannot be enabled again")
 {
 	allocator_install();
 	for (int round = 0; round < 3; round++) {
@@ -332,7 +332,7 @@ DIFFERENCE(it_ends_with_the_global_shutdown, ONE_BACKEND | OWN_LOCKS,
 }
 
 DIFFERENCE(it_may_be_enabled_after_a_shutdown_with_plain_locks, ONE_BACKEND | OWN_LOCKS,
-    "enabling lock debugging after a shutdown with lock callbacks set is a failed assertion")
+    "enabling lock debugging after libevent_global_shutdown ends the process")
 {
 	CHECK_EQUAL(evthread_set_lock_callbacks(&locks), 0);
 	libevent_global_shutdown();

@@ -335,7 +335,8 @@ thread_id(void)
 	return (unsigned long)pthread_self();
 }
 
-DIFFERENCE(spurious_wakeup_does_not_end_the_wait, ONE_BACKEND | OWN_LOCKS, "a spurious wake-up of the condition ends event_del's wait early")
+DIFFERENCE(spurious_wakeup_does_not_end_the_wait, ONE_BACKEND | OWN_LOCKS,
+	"event_del returns while the callback runs in another thread when a condition of the program wakes early")
 {
 	static const struct evthread_lock_callbacks locks = {
 		EVTHREAD_LOCK_API_VERSION, 0, alloc_mutex, free_mutex, lock_mutex, unlock_mutex};

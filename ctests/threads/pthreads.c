@@ -332,7 +332,7 @@ use_recursive_lock(void *lock)
 }
 
 DIFFERENCE(a_recursive_lock_goes_on_in_a_forked_child, ONE_BACKEND | OWN_LOCKS,
-    "a recursive lock that is held across a fork belongs to nobody in the child")
+    "a child that was forked while a lock was held hangs when it takes the lock again")
 {
 	void *lock;
 	CHECK_EQUAL(evthread_use_pthreads(), 0);

@@ -52,7 +52,7 @@ make_base(void)
 }
 
 DIFFERENCE(withdrawn_and_closed_before_the_wait, ONE_BACKEND,
-	"A descriptor that another thread deletes and closes while select begins to wait ends the loop")
+	"with select, a descriptor that another thread deletes and closes ends the loop")
 {
 	const struct timeval soon = {0, 1000};
 	int ends[2];

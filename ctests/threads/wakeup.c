@@ -283,7 +283,8 @@ CASE(delete_of_the_last_signal_event_ends_the_loop, EVERY_BACKEND)
 	event_base_free(base);
 }
 
-DIFFERENCE(delete_of_the_last_timer_ends_the_loop, ONE_BACKEND, "deleting the last timer from another thread does not wake the loop")
+DIFFERENCE(delete_of_the_last_timer_ends_the_loop, ONE_BACKEND,
+	"a loop whose last timer another thread deletes does not end before that timer's time")
 {
 	struct timeval seconds = {8, 0};
 
@@ -422,7 +423,8 @@ find_eventfd(void)
 	return -1;
 }
 
-DIFFERENCE(failed_wakeup_does_not_prevent_the_next, ONE_BACKEND, "after one failed wake-up write the loop can never be woken again")
+DIFFERENCE(failed_wakeup_does_not_prevent_the_next, ONE_BACKEND,
+	"after one failed wake-up write the loop can never be woken again")
 {
 	int eventfd_number, saved, unwritable;
 

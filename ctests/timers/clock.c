@@ -182,7 +182,8 @@ CASE(monotonic_timers, ONE_BACKEND)
 	}
 }
 
-DIFFERENCE(monotonic_timers_not_configured, ONE_BACKEND, "a timer that was not configured reads the time of day")
+DIFFERENCE(monotonic_timers_not_configured, ONE_BACKEND,
+	"an evutil_monotonic_timer that was not configured reads the time of day")
 {
 	struct evutil_monotonic_timer *timer = evutil_monotonic_timer_new();
 	struct timespec monotonic;
@@ -208,7 +209,7 @@ timerfd_settime(int fd, int flags, const struct itimerspec *value, struct itimer
 }
 
 DIFFERENCE(refused_timer_does_not_make_the_wait_endless, EPOLL_ONLY,
-	   "a timer descriptor that cannot be set makes the loop sleep for ever")
+	   "with precise timers, a timer descriptor that cannot be set makes the loop sleep for ever")
 {
 	struct event_base *base = base_with_flags(EVENT_BASE_FLAG_PRECISE_TIMER);
 	struct event *ev = named_event(base, -1, 0, "timer");

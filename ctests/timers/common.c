@@ -190,7 +190,8 @@ CASE(deleting_others_of_the_queue, EVERY_BACKEND)
 	free(events);
 }
 
-DIFFERENCE(a_million_microseconds_are_a_second, ONE_BACKEND, "exactly a million microseconds are not normalised")
+DIFFERENCE(a_million_microseconds_are_a_second, ONE_BACKEND,
+	"a common timeout of 1,000,000 microseconds is not the same as one second")
 {
 	struct event_base *base = new_base();
 	struct timeval second = {1, 0}, same = {0, 1000000};

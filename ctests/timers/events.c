@@ -370,7 +370,7 @@ be_slow(evutil_socket_t fd, short what, void *arg)
 }
 
 DIFFERENCE(timers_are_on_time_after_a_slow_callback, EVERY_BACKEND,
-	   "each wait is longer by the time that the callbacks of the last pass took")
+	   "timers are late by the time that the callbacks of the last pass took")
 {
 	struct event_base *base = new_base();
 	struct event *slow = event_new(base, -1, 0, be_slow, NULL), *timer = named_event(base, -1, 0, "timer");
@@ -395,7 +395,8 @@ seconds_left(struct event *ev)
 	return (double)(deadline.tv_sec - now.tv_sec) + (double)(deadline.tv_usec - now.tv_usec) / 1e6;
 }
 
-DIFFERENCE(times_are_normalised, EVERY_BACKEND, "microseconds beyond a million give a wrong deadline")
+DIFFERENCE(times_are_normalised, EVERY_BACKEND,
+	"a timeout with more than a million microseconds is due at a wrong time")
 {
 	static const struct {
 		struct timeval tv;
@@ -416,7 +417,8 @@ DIFFERENCE(times_are_normalised, EVERY_BACKEND, "microseconds beyond a million g
 	event_base_free(base);
 }
 
-DIFFERENCE(very_long_times_are_never_due, EVERY_BACKEND, "a time near the largest one overflows and is due at once")
+DIFFERENCE(very_long_times_are_never_due, EVERY_BACKEND,
+	"a timeout near the largest possible one is due at once")
 {
 	static const struct timeval times[] = {{LONG_MAX, 0}, {LONG_MAX, 999999}, {LONG_MAX - 1, 0}, {LONG_MAX / 2, 0}};
 	struct event_base *base = new_base();

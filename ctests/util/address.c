@@ -167,7 +167,7 @@ CASE(ntop_needs_room, ONE_BACKEND)
 }
 
 DIFFERENCE(ntop_needs_room_for_the_terminator, ONE_BACKEND,
-    "an IPv6 text exactly as long as the room is cut by a character and returned as success")
+    "evutil_inet_ntop cuts an IPv6 address that just does not fit and reports success")
 {
 	struct in6_addr v6;
 	char text[64];
@@ -178,7 +178,8 @@ DIFFERENCE(ntop_needs_room_for_the_terminator, ONE_BACKEND,
 	CHECK_STRING(evutil_inet_ntop(AF_INET6, &in6addr_loopback, text, 4), "::1");
 }
 
-DIFFERENCE(ipv4_is_strict, ONE_BACKEND, "blanks, signs and numbers that wrap are accepted")
+DIFFERENCE(ipv4_is_strict, ONE_BACKEND,
+	"evutil_inet_pton accepts IPv4 addresses with blanks, signs and numbers that wrap around")
 {
 	static const char *const texts[] = {
 		" 1.2.3.4", "1. 2.3.4", "+1.2.3.4", "-0.1.2.3", "4294967297.0.0.1", "1.2.3.+4", NULL};
@@ -188,7 +189,8 @@ DIFFERENCE(ipv4_is_strict, ONE_BACKEND, "blanks, signs and numbers that wrap are
 		CHECK_EQUAL(evutil_inet_pton(AF_INET, texts[i], address), 0);
 }
 
-DIFFERENCE(ipv6_is_strict, ONE_BACKEND, "a colon at the end and hexadecimal prefixes are accepted")
+DIFFERENCE(ipv6_is_strict, ONE_BACKEND,
+	"evutil_inet_pton accepts IPv6 addresses with a colon at the end and with 0x")
 {
 	static const char *const texts[] = {"1:2:3:4:5:6:7:8:", "::1:", "::0x1", "0x1::", NULL};
 	unsigned char address[16];
@@ -220,7 +222,8 @@ CASE(zones, ONE_BACKEND)
 	}
 }
 
-DIFFERENCE(zones_are_strict, ONE_BACKEND, "signs, blanks and numbers that wrap are accepted as zones")
+DIFFERENCE(zones_are_strict, ONE_BACKEND,
+	"IPv6 zones with signs, blanks and numbers that wrap around are accepted")
 {
 	static const char *const texts[] = {"fe80::1%-1", "fe80::1% 7", "fe80::1%4294967297", "fe80::1%+1", NULL};
 	unsigned char address[16];
@@ -246,7 +249,7 @@ shifted_free(void *block)
 }
 
 DIFFERENCE(zones_with_another_allocator, ONE_BACKEND,
-    "a copy from the memory hooks is freed with free(), which is not theirs")
+    "parsing an address with a zone frees memory of the program's allocator with free()")
 {
 	unsigned char address[16];
 	unsigned index;
@@ -347,7 +350,7 @@ CASE(sockaddr_needs_room, ONE_BACKEND)
 }
 
 DIFFERENCE(sockaddr_texts_are_strict, ONE_BACKEND,
-    "text after a bracket, blanks, signs, trailing text and ports that wrap are accepted")
+    "evutil_parse_sockaddr_port accepts blanks, signs, text behind the address, and ports that wrap around")
 {
 	static const char *const texts[] = {"[::1]x", "[::1]x:80", "[::1] ", "1.2.3.4: 80", "1.2.3.4:+80",
 		"1.2.3.4:80x", "1.2.3.4:4294967376", "[::1]:80 ", "[::1]:80:", "[::1]:80:90", "[::1:]", "::1:", NULL};
@@ -358,7 +361,8 @@ DIFFERENCE(sockaddr_texts_are_strict, ONE_BACKEND,
 	}
 }
 
-DIFFERENCE(sockaddr_only_the_structure_is_written, ONE_BACKEND, "all bytes of the room are zeroed")
+DIFFERENCE(sockaddr_only_the_structure_is_written, ONE_BACKEND,
+	"evutil_parse_sockaddr_port writes over all of the caller's room and not only the address")
 {
 	char out[64];
 	int length = sizeof out;
@@ -409,7 +413,7 @@ CASE(sockaddr_of_other_families, ONE_BACKEND)
 }
 
 DIFFERENCE(an_address_equals_itself, ONE_BACKEND,
-    "an address that is neither IPv4 nor IPv6 is not equal to itself")
+    "evutil_sockaddr_cmp says that an address which is neither IPv4 nor IPv6 differs from itself")
 {
 	struct sockaddr_un one = {AF_UNIX, "/one"};
 	struct sockaddr_in other = {.sin_family = AF_INET};

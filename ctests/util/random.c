@@ -147,7 +147,8 @@ CASE(weak_numbers, ONE_BACKEND)
 	CHECK(seed == state.seed);
 }
 
-DIFFERENCE(a_weak_number_below_nothing, ONE_BACKEND, "a range of 0 is divided by")
+DIFFERENCE(a_weak_number_below_nothing, ONE_BACKEND,
+	"evutil_weakrand_range_ divides by zero for an empty range")
 {
 	struct evutil_weakrand_state state = {1};
 	CHECK_EQUAL(evutil_weakrand_range_(&state, 0), 0);

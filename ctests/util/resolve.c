@@ -89,7 +89,8 @@ CASE(services, ONE_BACKEND)
 		}
 }
 
-DIFFERENCE(port_numbers_are_strict, ONE_BACKEND, "blanks, signs and numbers that wrap are accepted as ports")
+DIFFERENCE(port_numbers_are_strict, ONE_BACKEND,
+	"evutil_getaddrinfo accepts ports with blanks, signs and numbers that wrap around")
 {
 	static const char *const texts[] = {" 7", "+7", "-0", "4294967303", NULL};
 	for (int i = 0; texts[i]; i++) {
@@ -174,7 +175,7 @@ DIFFERENCE(no_list_can_be_freed, ONE_BACKEND, "evutil_freeaddrinfo(NULL) crashes
 }
 
 DIFFERENCE(mixed_lists_are_freed_by_element, ONE_BACKEND,
-    "a list with elements of both kinds is freed as its first element says")
+    "evutil_freeaddrinfo frees a list of mixed origin as if all of it came from where its first element did")
 {
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	struct evutil_addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_NUMERICHOST}, *ours, *theirs;

@@ -149,7 +149,7 @@ CASE(formatted_output, ONE_BACKEND)
 }
 
 DIFFERENCE(formatting_leaves_the_rest_of_the_buffer_alone, ONE_BACKEND,
-    "the last byte of the buffer is always overwritten")
+    "evutil_snprintf always overwrites the last byte of the buffer")
 {
 	char text[16];
 	memset(text, 'x', sizeof text);
@@ -221,7 +221,7 @@ CASE(the_date_of_now, ONE_BACKEND)
 }
 
 DIFFERENCE(dates_without_a_name, ONE_BACKEND,
-    "the name tables are read out of bounds for days and months that do not exist")
+    "evutil_date_rfc1123 reads out of bounds for days and months that do not exist")
 {
 	static const int numbers[] = {-1, 12, 13, 1000, -5000000, INT_MAX, INT_MIN};
 	char text[64];

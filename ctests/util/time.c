@@ -72,7 +72,8 @@ CASE(timers_read_the_clock_that_was_asked_for, ONE_BACKEND)
 	evutil_monotonic_timer_free(timer);
 }
 
-DIFFERENCE(timers_need_no_configuration, ONE_BACKEND, "a timer that was not configured reads the time of day")
+DIFFERENCE(timers_need_no_configuration, ONE_BACKEND,
+	"an evutil_monotonic_timer that was not configured reads the time of day")
 {
 	struct evutil_monotonic_timer *timer = evutil_monotonic_timer_new();
 	struct timeval now;
