@@ -16,6 +16,7 @@
 //! - [`tag`]: tagged items in buffers.
 //! - [`hooks`]: what the program may replace: memory, log, thread callbacks.
 //! - [`list`]: the intrusive lists that link memory owned by the program.
+//! - [`system`]: every system call, and errno: declared so that a thread may be cancelled in it.
 //! - [`util`]: clocks, sockets, addresses, name resolution, strings, random numbers.
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::disallowed_types))]
@@ -32,6 +33,7 @@ pub mod interest;
 pub mod list;
 pub mod listener;
 pub mod signals;
+pub mod system;
 pub mod tag;
 pub mod timers;
 pub mod util;

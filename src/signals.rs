@@ -14,6 +14,7 @@ use crate::hooks::memory::{self, Array};
 use crate::hooks::threads;
 use crate::interest;
 use crate::list::List;
+use crate::system::{self, errno, set_errno, uncancelled};
 use crate::util::sockets;
 use crate::{warning, warning_with_errno};
 use std::ffi::{c_int, c_short, c_void};
@@ -112,15 +113,14 @@ impl Default for Signals {
 
 /// The signal handler. Only atomics and `write`, and errno is kept.
 extern "C" fn deliver(number: c_int) {
-    // SAFETY: errno of this thread; the byte is valid for the call. A descriptor that was closed
+    // SAFETY: the byte is valid for the call. A descriptor that was closed
     // meanwhile makes the write fail.
     unsafe {
-        let errno = libc::__errno_location();
-        let saved = *errno;
+        let saved = errno();
         let fd = RECEIVER_FD.load(SeqCst);
         let byte = number as u8;
-        while fd >= 0 && libc::write(fd, ptr::from_ref(&byte).cast(), 1) < 0 {
-            if *errno == libc::EINTR {
+        while fd >= 0 && uncancelled::write(fd, ptr::from_ref(&byte).cast(), 1) < 0 {
+            if errno() == libc::EINTR {
                 continue;
             }
             if let Some(count) = OVERFLOW.get(number as usize) {
@@ -128,7 +128,7 @@ extern "C" fn deliver(number: c_int) {
             }
             break;
         }
-        *errno = saved;
+        set_errno(saved);
     }
 }
 
@@ -161,7 +161,7 @@ fn install(
         (*action).sa_sigaction = handler;
         (*action).sa_flags = libc::SA_RESTART;
         libc::sigfillset(addr_of_mut!((*action).sa_mask));
-        if libc::sigaction(number, action, addr_of_mut!((*slot).previous)) < 0 {
+        if system::sigaction(number, action, addr_of_mut!((*slot).previous)) < 0 {
             warning_with_errno!("sigaction");
             return Err(Refused);
         }
@@ -176,7 +176,7 @@ fn restore(slot: *mut SignalSlot, number: c_int) -> Result<(), Refused> {
         if !std::mem::take(&mut (*slot).installed) {
             return Ok(());
         }
-        if libc::sigaction(number, addr_of_mut!((*slot).previous), ptr::null_mut()) < 0 {
+        if system::sigaction(number, addr_of_mut!((*slot).previous), ptr::null_mut()) < 0 {
             warning_with_errno!("sigaction");
             return Err(Refused);
         }
@@ -373,7 +373,7 @@ fn read_pipe(fd: c_int, deliveries: &mut [u32; LIMIT]) {
     let mut bytes = [0u8; 1024];
     loop {
         // SAFETY: the buffer is as large as said.
-        let count = unsafe { libc::read(fd, bytes.as_mut_ptr().cast(), bytes.len()) };
+        let count = unsafe { uncancelled::read(fd, bytes.as_mut_ptr().cast(), bytes.len()) };
         let Ok(count) = usize::try_from(count) else {
             return;
         };

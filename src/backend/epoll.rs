@@ -9,8 +9,8 @@ use super::{Options, Refused, Report, Timeout, waited};
 use crate::event::kind;
 use crate::hooks::memory::Array;
 use crate::interest::{Interest, Registered, Slot};
+use crate::system::{self, errno, uncancelled};
 use crate::timers::{Microseconds, time};
-use crate::util::errno;
 use crate::{hooks::memory::OutOfMemory, warning_with_errno};
 use libc::epoll_event;
 use std::ffi::{c_int, c_short};
@@ -57,7 +57,7 @@ const EMPTY: epoll_event = epoll_event { events: 0, u64: 0 };
 
 fn create() -> Result<c_int, Refused> {
     // SAFETY: no precondition.
-    let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+    let fd = unsafe { system::epoll_create1(libc::EPOLL_CLOEXEC) };
     if fd < 0 {
         if errno() != libc::ENOSYS {
             warning_with_errno!("epoll_create");
@@ -70,7 +70,7 @@ fn create() -> Result<c_int, Refused> {
 fn close(fd: c_int) {
     if fd >= 0 {
         // SAFETY: the descriptor is this instance's own.
-        unsafe { libc::close(fd) };
+        unsafe { uncancelled::close(fd) };
     }
 }
 
@@ -78,7 +78,7 @@ fn close(fd: c_int) {
 fn create_timer(epoll: c_int) -> c_int {
     // SAFETY: no precondition.
     let timer = unsafe {
-        libc::timerfd_create(
+        system::timerfd_create(
             libc::CLOCK_MONOTONIC,
             libc::TFD_NONBLOCK | libc::TFD_CLOEXEC,
         )
@@ -92,7 +92,7 @@ fn create_timer(epoll: c_int) -> c_int {
         u64: TIMER,
     };
     // SAFETY: both descriptors are ours and `event` is valid for the call.
-    if unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, timer, &mut event) } < 0 {
+    if unsafe { system::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, timer, &mut event) } < 0 {
         warning_with_errno!("epoll_ctl(timerfd)");
         close(timer);
         return -1;
@@ -165,7 +165,7 @@ impl Epoll {
         };
         let mut control = |operation| {
             // SAFETY: `event` is valid for the call; any descriptor number may be tried.
-            unsafe { libc::epoll_ctl(self.fd, operation, fd, &mut event) == 0 }
+            unsafe { system::epoll_ctl(self.fd, operation, fd, &mut event) == 0 }
         };
         let (first, missing, second) = if slot.told.has(Registered::PRESENT) {
             // The descriptor may have been closed and opened again.
@@ -193,7 +193,7 @@ impl Epoll {
         }
         let mut ignored = EMPTY;
         // SAFETY: `ignored` is valid for the call; any descriptor number may be tried.
-        let result = unsafe { libc::epoll_ctl(self.fd, libc::EPOLL_CTL_DEL, fd, &mut ignored) };
+        let result = unsafe { system::epoll_ctl(self.fd, libc::EPOLL_CTL_DEL, fd, &mut ignored) };
         // A closed descriptor has left the set by itself.
         if result == 0 || matches!(errno(), libc::ENOENT | libc::EBADF | libc::EPERM) {
             slot.told = Registered::default();
@@ -305,7 +305,7 @@ impl Epoll {
         };
         // SAFETY: `setting` is valid for the call and the old setting is not asked for.
         let result = unsafe {
-            libc::timerfd_settime(
+            system::timerfd_settime(
                 self.timer,
                 libc::TFD_TIMER_ABSTIME,
                 &setting,
@@ -396,7 +396,7 @@ impl Wait {
     pub fn run(self) -> Result<usize, Refused> {
         // SAFETY: there is that much room for results, which nobody else touches during a wait.
         let count =
-            unsafe { libc::epoll_wait(self.fd, self.results, self.room, self.milliseconds) };
+            unsafe { system::epoll_wait(self.fd, self.results, self.room, self.milliseconds) };
         waited(count, "epoll_wait")
     }
 }

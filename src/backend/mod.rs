@@ -14,8 +14,9 @@ pub mod select;
 use crate::event::{EventPtr, kind};
 use crate::hooks::memory::OutOfMemory;
 use crate::interest::Interest;
+use crate::system::{errno, set_errno};
 use crate::timers::Microseconds;
-use crate::util::{SystemError, errno, set_errno};
+use crate::util::SystemError;
 use std::ffi::{c_int, c_short};
 
 /// The mechanisms by name, in the order in which a base tries them.

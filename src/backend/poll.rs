@@ -4,6 +4,7 @@ use super::{Options, Refused, Report, Rotation, Timeout, waited};
 use crate::event::kind;
 use crate::hooks::memory::Array;
 use crate::interest::{Interest, Registered};
+use crate::system;
 use libc::pollfd;
 use std::ffi::{c_int, c_short};
 
@@ -134,7 +135,8 @@ impl Wait {
     /// Blocks until something is ready.
     pub fn run(self) -> Result<usize, Refused> {
         // SAFETY: `fds` are `count` entries that nobody else touches during a wait.
-        let count = unsafe { libc::poll(self.fds, self.count as libc::nfds_t, self.milliseconds) };
+        let count =
+            unsafe { system::poll(self.fds, self.count as libc::nfds_t, self.milliseconds) };
         waited(count, "poll")
     }
 }

@@ -5,8 +5,9 @@ use super::{Options, Refused, Report, Rotation, Timeout, waited};
 use crate::event::kind;
 use crate::hooks::memory::{Array, OutOfMemory};
 use crate::interest::{Registered, Slot};
+use crate::system::{self, errno, set_errno};
 use crate::timers::time;
-use crate::util::{errno, set_errno, sockets};
+use crate::util::sockets;
 use crate::warning_with_errno;
 use std::ffi::c_int;
 
@@ -172,7 +173,7 @@ impl Wait {
         let count = (self.words * BITS) as c_int;
         // SAFETY: both sets have `count` bits, which nobody else touches during a wait.
         let ready = unsafe {
-            libc::select(
+            system::select(
                 count,
                 self.readers.cast(),
                 self.writers.cast(),

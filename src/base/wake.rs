@@ -3,7 +3,8 @@
 use super::{EventBase, Guard};
 use crate::backend::{FEATURE_EDGE_TRIGGERED, Refused};
 use crate::event::kind;
-use crate::util::{errno, sockets};
+use crate::system::{errno, uncancelled};
+use crate::util::sockets;
 use crate::{warning, warning_with_errno};
 use std::ffi::{c_int, c_short, c_void};
 use std::ptr;
@@ -17,7 +18,7 @@ fn close_all(fds: &mut [c_int; 2]) {
     for fd in fds {
         if *fd >= 0 {
             // SAFETY: the descriptor is the base's own.
-            unsafe { libc::close(*fd) };
+            unsafe { uncancelled::close(*fd) };
         }
         *fd = -1;
     }
@@ -88,7 +89,7 @@ impl EventBase {
         let one = 1u64;
         loop {
             // SAFETY: eight bytes are read from `one`.
-            if unsafe { libc::write(write_end, ptr::from_ref(&one).cast(), 8) } >= 0 {
+            if unsafe { uncancelled::write(write_end, ptr::from_ref(&one).cast(), 8) } >= 0 {
                 break;
             }
             match errno() {
@@ -140,6 +141,6 @@ unsafe extern "C-unwind" fn woken(fd: c_int, result: c_short, base: *mut c_void)
         let mut notices = [0u64; 64];
         // A pipe may hold more; the descriptor stays ready then.
         // SAFETY: the buffer is as large as said.
-        unsafe { libc::read(fd, notices.as_mut_ptr().cast(), size_of_val(&notices)) };
+        unsafe { uncancelled::read(fd, notices.as_mut_ptr().cast(), size_of_val(&notices)) };
     }
 }

@@ -7,6 +7,7 @@ use super::chains::Run;
 use super::{End, Guard, Refused};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::hooks::threads::Lock;
+use crate::system::{self, uncancelled};
 use crate::warning_with_errno;
 use std::cell::Cell;
 use std::ffi::{c_int, c_uint, c_void};
@@ -35,7 +36,7 @@ fn file_status(descriptor: c_int) -> Result<libc::stat, Refused> {
     let mut status = std::mem::MaybeUninit::uninit();
     // SAFETY: fstat fills the structure when it succeeds.
     unsafe {
-        if libc::fstat(descriptor, status.as_mut_ptr()) < 0 {
+        if system::fstat(descriptor, status.as_mut_ptr()) < 0 {
             return Err(Refused::System);
         }
         Ok(status.assume_init())
@@ -129,8 +130,7 @@ impl FileSegment {
 
     fn load_now(&self) -> Result<*mut u8, Refused> {
         if self.length == 0 {
-            // SAFETY: the address that libc returns is this thread's errno.
-            unsafe { *libc::__errno_location() = libc::EINVAL };
+            system::set_errno(libc::EINVAL);
             return Err(Refused::System);
         }
         let status = file_status(self.descriptor)?;
@@ -160,7 +160,7 @@ impl FileSegment {
         let length = self.length.checked_add(leading)?;
         // SAFETY: a fresh private mapping at an address of the kernel's choice.
         let mapping = unsafe {
-            libc::mmap(
+            system::mmap(
                 ptr::null_mut(),
                 length,
                 libc::PROT_READ,
@@ -186,7 +186,7 @@ impl FileSegment {
         while done < self.length {
             // SAFETY: `length - done` bytes of the block are still to be filled.
             let count = unsafe {
-                libc::pread(
+                system::pread(
                     self.descriptor,
                     block.add(done).cast(),
                     self.length - done,
@@ -228,12 +228,12 @@ impl FileSegment {
         unsafe {
             let this = segment.as_ref();
             if this.mapping_length.get() > 0 {
-                libc::munmap(this.mapping.get(), this.mapping_length.get());
+                system::munmap(this.mapping.get(), this.mapping_length.get());
             } else if !this.contents.load(Relaxed).is_null() {
                 memory::free(this.contents.load(Relaxed).cast());
             }
             if this.flags & EVBUF_FS_CLOSE_ON_FREE != 0 && this.descriptor >= 0 {
-                libc::close(this.descriptor);
+                uncancelled::close(this.descriptor);
             }
             if let Some(cleanup) = this.cleanup.get() {
                 cleanup(

@@ -5,7 +5,7 @@ use super::chains::{Chains, Slot};
 use super::file::FileSegment;
 use super::read_room::ReadRoom;
 use super::{End, Evbuffer, Guard, Refused};
-use crate::util::{errno, set_errno};
+use crate::system::{self, errno, set_errno};
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 
@@ -53,11 +53,13 @@ impl Descriptor {
         // SAFETY: the vectors describe writable memory of the buffer.
         system_result(unsafe {
             match (self, &*vectors) {
-                (Descriptor::Any(fd), [vector]) => libc::read(fd, vector.iov_base, vector.iov_len),
-                (Descriptor::Socket(fd), [vector]) => {
-                    libc::recv(fd, vector.iov_base, vector.iov_len, 0)
+                (Descriptor::Any(fd), [vector]) => {
+                    system::read(fd, vector.iov_base, vector.iov_len)
                 }
-                _ => libc::readv(self.number(), vectors.as_ptr(), vectors.len() as c_int),
+                (Descriptor::Socket(fd), [vector]) => {
+                    system::recv(fd, vector.iov_base, vector.iov_len, 0)
+                }
+                _ => system::readv(self.number(), vectors.as_ptr(), vectors.len() as c_int),
             }
         })
     }
@@ -66,11 +68,13 @@ impl Descriptor {
         // SAFETY: the vectors describe data of the buffer.
         system_result(unsafe {
             match (self, vectors) {
-                (Descriptor::Any(fd), [vector]) => libc::write(fd, vector.iov_base, vector.iov_len),
-                (Descriptor::Socket(fd), [vector]) => {
-                    libc::send(fd, vector.iov_base, vector.iov_len, 0)
+                (Descriptor::Any(fd), [vector]) => {
+                    system::write(fd, vector.iov_base, vector.iov_len)
                 }
-                _ => libc::writev(self.number(), vectors.as_ptr(), vectors.len() as c_int),
+                (Descriptor::Socket(fd), [vector]) => {
+                    system::send(fd, vector.iov_base, vector.iov_len, 0)
+                }
+                _ => system::writev(self.number(), vectors.as_ptr(), vectors.len() as c_int),
             }
         })
     }
@@ -207,7 +211,7 @@ fn send_file(descriptor: c_int, chain: ChainPtr, limit: usize) -> Result<usize, 
     let count = chain.length.get().min(limit);
     // SAFETY: the segment is live; the offset is a local variable.
     system_result(unsafe {
-        libc::sendfile(
+        system::sendfile(
             descriptor,
             segment.as_ref().descriptor(),
             &mut offset,

@@ -8,7 +8,7 @@ use super::{BuffereventPtr, Direction, Guard, flag};
 use crate::base::deferred;
 use crate::event::EventCallback;
 use crate::hooks::threads::Lock;
-use crate::util::{errno, set_errno};
+use crate::system::{errno, set_errno};
 use std::ffi::{c_int, c_short, c_void};
 
 const IGNORE_WATERMARKS: c_int = BuffereventTriggerOptions::BEV_TRIG_IGNORE_WATERMARKS as c_int;

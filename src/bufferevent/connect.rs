@@ -7,8 +7,9 @@ use super::socket::bufferevent_ops_socket;
 use super::{BuffereventPtr, Direction, Guard, flag, suspension};
 use crate::event::kind;
 use crate::hooks::memory;
+use crate::system::{self, errno, set_errno};
 use crate::util::sockets::{self, Connecting};
-use crate::util::{errno, resolve, resolve_async, resolve_errors, set_errno};
+use crate::util::{resolve, resolve_async, resolve_errors};
 use libc::{addrinfo, sockaddr, sockaddr_storage, socklen_t};
 use std::ffi::{c_char, c_int, c_void};
 use std::fmt::Write;
@@ -241,7 +242,7 @@ impl BuffereventPtr {
         }
         let mut length = size_of::<PeerAddress>() as socklen_t;
         // SAFETY: the block has the length that is given. Without a peer the address stays.
-        unsafe { libc::getpeername(descriptor, peer.cast(), addr_of_mut!(length)) };
+        unsafe { system::getpeername(descriptor, peer.cast(), addr_of_mut!(length)) };
     }
 }
 

@@ -21,7 +21,8 @@ use crate::buffer::transport::Descriptor;
 use crate::buffer::{End, Evbuffer, Guard as BufferGuard, Refused};
 use crate::event::{EventCallbackFn, assign, kind, state};
 use crate::hooks::memory::OutOfMemory;
-use crate::util::{errno, set_errno, sockets};
+use crate::system::{errno, set_errno};
+use crate::util::sockets;
 use std::ffi::{c_int, c_short, c_uint, c_void};
 use std::ptr::NonNull;
 

@@ -9,7 +9,7 @@ use crate::base::{self, EventBase, Guard, create};
 use crate::event::{Event, EventCallbackFn, kind};
 use crate::timers::time;
 use crate::util::clock;
-use crate::{require, warning};
+use crate::{require, system, warning};
 use libc::timeval;
 use std::ffi::{CStr, c_char, c_int, c_short, c_uint, c_void};
 use std::fmt;
@@ -508,7 +508,7 @@ pub unsafe extern "C-unwind" fn event_base_dump_events(base: *mut EventBase, out
     impl fmt::Write for Stream {
         fn write_str(&mut self, text: &str) -> fmt::Result {
             // SAFETY: the caller guarantees the stream; the text is valid for the call.
-            let count = unsafe { libc::fwrite(text.as_ptr().cast(), 1, text.len(), self.0) };
+            let count = unsafe { system::fwrite(text.as_ptr().cast(), 1, text.len(), self.0) };
             if count == text.len() {
                 Ok(())
             } else {

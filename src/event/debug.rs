@@ -5,7 +5,7 @@ use super::{EventPtr, kind};
 use crate::hooks::log;
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::hooks::threads::{self, event_debug_created_threadable_ctx_, event_debug_mode_on_};
-use crate::require;
+use crate::{require, system};
 use std::ffi::{c_int, c_short, c_uint};
 use std::mem::size_of;
 use std::ptr::{self, addr_of, addr_of_mut};
@@ -159,7 +159,7 @@ pub fn require_nonblocking(fd: c_int, events: c_short) {
         return;
     }
     // SAFETY: any number may be asked about.
-    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+    let flags = unsafe { system::fcntl(fd, libc::F_GETFL) };
     if flags >= 0 {
         require!(
             flags & libc::O_NONBLOCK != 0,

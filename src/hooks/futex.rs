@@ -4,8 +4,8 @@
 //! threads are gone, therefore goes on with the locks that the forking thread holds; a table of
 //! waiters, as parking_lot keeps it, would name threads that do not exist there.
 
+use crate::system::{self, errno};
 use libc::{timespec, timeval};
-use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering::*};
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering::*};
 fn sleep(word: &AtomicU32, expected: u32, deadline: Option<&timespec>) -> bool {
     // SAFETY: the word and the deadline outlive the call; the kernel only reads them.
     let result = unsafe {
-        libc::syscall(
+        system::syscall(
             libc::SYS_futex,
             word.as_ptr(),
             libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG,
@@ -25,14 +25,14 @@ fn sleep(word: &AtomicU32, expected: u32, deadline: Option<&timespec>) -> bool {
             libc::FUTEX_BITSET_MATCH_ANY,
         )
     };
-    result != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ETIMEDOUT)
+    result != 0 && errno() == libc::ETIMEDOUT
 }
 
 /// Wakes at most `count` threads that sleep on `word`.
 fn wake(word: &AtomicU32, count: i32) {
     let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
     // SAFETY: the kernel only uses the address of the word.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, count) };
+    unsafe { system::syscall(libc::SYS_futex, word.as_ptr(), operation, count) };
 }
 
 /// The moment on the monotonic clock that is this much time from now; a negative time is now.
@@ -41,7 +41,7 @@ pub fn deadline(time: timeval) -> timespec {
     let mut now = MaybeUninit::<timespec>::uninit();
     // SAFETY: every Linux has this clock, so the call fills the structure.
     let now = unsafe {
-        libc::clock_gettime(libc::CLOCK_MONOTONIC, now.as_mut_ptr());
+        system::clock_gettime(libc::CLOCK_MONOTONIC, now.as_mut_ptr());
         now.assume_init()
     };
     if time.tv_sec < 0 {
@@ -109,7 +109,7 @@ impl RawMutex {
         // A holder that woke this thread may have made room for it on its processor: it goes on now,
         // and needs nobody to wake when it is done.
         // SAFETY: no precondition.
-        unsafe { libc::sched_yield() };
+        unsafe { system::sched_yield() };
         if self.try_lock() {
             return;
         }

@@ -3,6 +3,7 @@
 //! A message is formatted into a fixed buffer on the stack: logging never allocates. The hook may
 //! log again from inside, so no lock is held here. errno survives every message except a fatal one.
 
+use crate::system;
 use std::ffi::{c_char, c_int};
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
@@ -98,8 +99,7 @@ struct SavedErrno(c_int);
 
 impl SavedErrno {
     fn new() -> Self {
-        // SAFETY: the address that libc returns is this thread's errno.
-        SavedErrno(unsafe { *libc::__errno_location() })
+        SavedErrno(system::errno())
     }
 
     /// libc's text for the saved number, to be copied before this thread asks for another.
@@ -112,8 +112,7 @@ impl SavedErrno {
 
 impl Drop for SavedErrno {
     fn drop(&mut self) {
-        // SAFETY: as in `new`.
-        unsafe { *libc::__errno_location() = self.0 };
+        system::set_errno(self.0);
     }
 }
 
@@ -143,7 +142,7 @@ fn print(severity: c_int, text: &[u8]) {
         iov_len: part.len(),
     });
     // SAFETY: the three parts are valid for the call, which only reads them.
-    unsafe { libc::writev(libc::STDERR_FILENO, parts.as_ptr(), 3) };
+    unsafe { system::writev(libc::STDERR_FILENO, parts.as_ptr(), 3) };
 }
 
 /// Logs a message.
@@ -200,7 +199,7 @@ pub fn end_process(code: c_int) -> ! {
         }
     }
     // SAFETY: exit runs the program's own handlers; the library keeps no state that they need.
-    unsafe { libc::exit(code) }
+    unsafe { system::exit(code) }
 }
 
 /// Logs a warning.

@@ -3,6 +3,7 @@
 //! Every block that the library holds for a program comes from here. The hooks may refuse any
 //! request, so everything is fallible: callers report their documented error and keep what they had.
 
+use crate::system::set_errno;
 use std::ffi::{c_char, c_void};
 use std::mem::{align_of, size_of};
 use std::ops::{Deref, DerefMut};
@@ -34,11 +35,6 @@ pub fn set_functions(malloc: Option<MallocFn>, realloc: Option<ReallocFn>, free:
     MALLOC.store(malloc.map_or(0, |f| f as usize), Relaxed);
     REALLOC.store(realloc.map_or(0, |f| f as usize), Relaxed);
     FREE.store(free.map_or(0, |f| f as usize), Relaxed);
-}
-
-fn set_errno(value: i32) {
-    // SAFETY: the address that libc returns is this thread's errno.
-    unsafe { *libc::__errno_location() = value }
 }
 
 /// A block of `size` bytes, uninitialised; null for size 0 or when the allocator refuses.

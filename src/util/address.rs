@@ -2,6 +2,7 @@
 
 use super::ascii;
 use super::text::Text;
+use crate::system;
 use std::fmt::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -196,7 +197,7 @@ fn interface_number(name: &[u8]) -> Option<u32> {
     }
     terminated[..name.len()].copy_from_slice(name);
     // SAFETY: the name is shorter than the zeroed array, so a terminator follows it.
-    match unsafe { libc::if_nametoindex(terminated.as_ptr().cast()) } {
+    match unsafe { system::if_nametoindex(terminated.as_ptr().cast()) } {
         0 => None,
         number => Some(number),
     }

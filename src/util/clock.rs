@@ -1,5 +1,6 @@
 //! The clocks: time that never goes back, and the time of day.
 
+use crate::system;
 use libc::{clockid_t, timeval};
 use std::ffi::c_int;
 use std::mem::{MaybeUninit, size_of};
@@ -148,7 +149,7 @@ fn read_clock(clock: clockid_t) -> Option<timeval> {
     let mut time = MaybeUninit::<libc::timespec>::uninit();
     // SAFETY: the kernel fills the structure when it reports success.
     let time = unsafe {
-        if libc::clock_gettime(clock, time.as_mut_ptr()) != 0 {
+        if system::clock_gettime(clock, time.as_mut_ptr()) != 0 {
             return None;
         }
         time.assume_init()
@@ -178,14 +179,14 @@ pub fn sleep(time: timeval) {
         tv_nsec: time.tv_usec.saturating_mul(1000),
     };
     // SAFETY: the time outlives the call; the rest is not asked for.
-    unsafe { libc::nanosleep(&time, std::ptr::null_mut()) };
+    unsafe { system::nanosleep(&time, std::ptr::null_mut()) };
 }
 
 /// The time of day (UTC, seconds since 1970), which may be set back.
 pub fn time_of_day() -> timeval {
     let mut now = ZERO;
     // SAFETY: gettimeofday fills the structure and cannot fail with valid memory.
-    unsafe { libc::gettimeofday(&mut now, std::ptr::null_mut()) };
+    unsafe { system::gettimeofday(&mut now, std::ptr::null_mut()) };
     now
 }
 

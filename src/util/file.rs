@@ -1,7 +1,8 @@
 //! Files read as a whole.
 
-use super::{SystemError, checked, errno};
+use super::{SystemError, checked};
 use crate::hooks::memory;
+use crate::system::{self, errno, uncancelled};
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::mem::MaybeUninit;
 
@@ -17,7 +18,7 @@ pub enum ReadError {
 /// Opens a file that a program started by exec does not inherit.
 pub fn open(path: &CStr, flags: c_int, mode: c_uint) -> Result<c_int, SystemError> {
     // SAFETY: the path is terminated.
-    checked(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC, mode) })
+    checked(unsafe { system::open(path.as_ptr(), flags | libc::O_CLOEXEC, mode) })
 }
 
 /// A file's content and its length, in a block of the memory hooks that belongs to the caller. A
@@ -26,7 +27,7 @@ pub fn read(path: &CStr) -> Result<(*mut c_char, usize), ReadError> {
     let file = open(path, libc::O_RDONLY, 0).map_err(|_| ReadError::Open)?;
     let content = read_descriptor(file);
     // SAFETY: the descriptor was just opened here.
-    unsafe { libc::close(file) };
+    unsafe { uncancelled::close(file) };
     content.ok_or(ReadError::Read)
 }
 
@@ -51,7 +52,7 @@ fn size_of_file(file: c_int) -> Option<usize> {
     let mut status = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: fstat fills the structure when it reports success.
     let status = unsafe {
-        checked(libc::fstat(file, status.as_mut_ptr())).ok()?;
+        checked(system::fstat(file, status.as_mut_ptr())).ok()?;
         status.assume_init()
     };
     usize::try_from(status.st_size).ok()
@@ -65,7 +66,8 @@ unsafe fn read_up_to(file: c_int, block: *mut u8, size: usize) -> Option<usize> 
     let mut length = 0;
     while length < size {
         // SAFETY: the caller guarantees the room.
-        let count = unsafe { libc::read(file, block.add(length).cast::<c_void>(), size - length) };
+        let count =
+            unsafe { system::read(file, block.add(length).cast::<c_void>(), size - length) };
         match usize::try_from(count) {
             Ok(0) => break,
             Ok(count) => length += count,

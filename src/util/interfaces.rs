@@ -2,7 +2,7 @@
 
 use super::socket_address::{SocketAddress, is_local_v4, is_local_v6};
 use super::sockets;
-use crate::warning;
+use crate::{system, warning};
 use libc::{addrinfo, ifaddrs, sockaddr_in6};
 use std::ffi::c_int;
 use std::mem::{size_of, zeroed};
@@ -64,7 +64,7 @@ fn families() -> Families {
 fn families_of_interfaces() -> Option<Families> {
     let mut list: *mut ifaddrs = ptr::null_mut();
     // SAFETY: the list is written when the call reports success.
-    if unsafe { libc::getifaddrs(&mut list) } != 0 {
+    if unsafe { system::getifaddrs(&mut list) } != 0 {
         return None;
     }
     let mut families = Families::default();
@@ -131,7 +131,7 @@ fn source_address_of(fd: c_int, target: &SocketAddress) -> Option<SocketAddress>
         let mut source: sockaddr_in6 = zeroed();
         let mut length = size_of::<sockaddr_in6>() as libc::socklen_t;
         let address = ptr::from_mut(&mut source).cast();
-        if libc::getsockname(fd, address, &mut length) != 0 {
+        if system::getsockname(fd, address, &mut length) != 0 {
             return None;
         }
         SocketAddress::read(address)

@@ -37,15 +37,3 @@ fn checked(result: std::ffi::c_int) -> Result<std::ffi::c_int, SystemError> {
         Ok(result)
     }
 }
-
-/// This thread's errno.
-pub fn errno() -> std::ffi::c_int {
-    // SAFETY: the address that libc returns is this thread's errno.
-    unsafe { *libc::__errno_location() }
-}
-
-/// Sets this thread's errno.
-pub fn set_errno(value: std::ffi::c_int) {
-    // SAFETY: as in `errno`.
-    unsafe { *libc::__errno_location() = value }
-}

@@ -3,8 +3,8 @@
 //! Small requests are served from a page of random bytes, so that they need no system call. Bytes
 //! are wiped when they are given out, and the kernel empties the page in a forked child.
 
-use super::errno;
 use crate::hooks::log;
+use crate::system::{self, errno};
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::Mutex;
@@ -71,7 +71,7 @@ fn map_page() -> Option<ptr::NonNull<Page>> {
     let length = size_of::<Page>();
     // SAFETY: a new anonymous mapping; nothing else lies there.
     unsafe {
-        let page = libc::mmap(
+        let page = system::mmap(
             ptr::null_mut(),
             length,
             libc::PROT_READ | libc::PROT_WRITE,
@@ -82,8 +82,8 @@ fn map_page() -> Option<ptr::NonNull<Page>> {
         if page == libc::MAP_FAILED {
             return None;
         }
-        if libc::madvise(page, length, libc::MADV_WIPEONFORK) != 0 {
-            libc::munmap(page, length);
+        if system::madvise(page, length, libc::MADV_WIPEONFORK) != 0 {
+            system::munmap(page, length);
             return None;
         }
         ptr::NonNull::new(page.cast())
@@ -95,7 +95,7 @@ fn fill_from_kernel(out: &mut [u8]) {
     while filled < out.len() {
         let rest = &mut out[filled..];
         // SAFETY: the kernel writes at most the length of the slice.
-        let count = unsafe { libc::getrandom(rest.as_mut_ptr().cast::<c_void>(), rest.len(), 0) };
+        let count = unsafe { system::getrandom(rest.as_mut_ptr().cast::<c_void>(), rest.len(), 0) };
         match usize::try_from(count) {
             Ok(count) => filled += count,
             Err(_) if errno() == libc::EINTR => {}
@@ -112,7 +112,7 @@ fn fill_from_device(out: &mut [u8]) {
     while let (Ok(device), true) = (device, filled < out.len()) {
         let rest = &mut out[filled..];
         // SAFETY: at most the length of the slice is written.
-        let count = unsafe { libc::read(device, rest.as_mut_ptr().cast(), rest.len()) };
+        let count = unsafe { system::read(device, rest.as_mut_ptr().cast(), rest.len()) };
         match usize::try_from(count) {
             Ok(count) if count > 0 => filled += count,
             Err(_) if errno() == libc::EINTR => {}

@@ -5,6 +5,7 @@ use super::resolve_errors::NEEDS_LOOKUP;
 use super::services;
 use super::socket_address::SocketAddress;
 use crate::hooks::memory;
+use crate::system;
 use libc::{addrinfo, sockaddr, socklen_t};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::{size_of, zeroed};
@@ -31,7 +32,7 @@ pub unsafe fn resolve(
             wanted = *hints;
             wanted.ai_flags &= !OURS;
         }
-        libc::getaddrinfo(node, service, &wanted, result)
+        system::getaddrinfo(node, service, &wanted, result)
     }
 }
 

@@ -1,29 +1,11 @@
 //! Names of services, from the system's table.
 
 use super::ascii;
+use crate::system;
 use libc::{addrinfo, protoent, servent};
 use std::ffi::{CStr, c_char, c_int};
 use std::mem::MaybeUninit;
 use std::ptr;
-
-// The forms of getservbyname and getprotobynumber that use no static storage.
-unsafe extern "C" {
-    fn getservbyname_r(
-        name: *const c_char,
-        protocol: *const c_char,
-        entry: *mut servent,
-        space: *mut c_char,
-        size: usize,
-        result: *mut *mut servent,
-    ) -> c_int;
-    fn getprotobynumber_r(
-        number: c_int,
-        entry: *mut protoent,
-        space: *mut c_char,
-        size: usize,
-        result: *mut *mut protoent,
-    ) -> c_int;
-}
 
 /// Room for the strings of one table entry.
 const SPACE: usize = 1024;
@@ -52,7 +34,7 @@ fn port_of_name(service: &CStr, protocol: *const c_char) -> Option<u16> {
     // for the result, which is complete when `found` points to it.
     unsafe {
         let name = service.as_ptr();
-        getservbyname_r(
+        system::getservbyname_r(
             name,
             protocol,
             entry.as_mut_ptr(),
@@ -72,7 +54,7 @@ fn with_protocol_name<R>(number: c_int, then: impl FnOnce(*const c_char) -> R) -
     // SAFETY: everything but the number is room for the result, which is complete when `found`
     // points to it and stays so during the call.
     unsafe {
-        getprotobynumber_r(
+        system::getprotobynumber_r(
             number,
             entry.as_mut_ptr(),
             space.as_mut_ptr(),

@@ -1,6 +1,7 @@
 //! Sockets, pipes and their flags.
 
-use super::{SystemError, checked, errno, set_errno};
+use super::{SystemError, checked};
+use crate::system::{self, errno, set_errno, uncancelled};
 use crate::warning_with_errno;
 use libc::{sockaddr, sockaddr_in, socklen_t};
 use std::ffi::{c_int, c_uint, c_void};
@@ -36,13 +37,13 @@ pub fn accept_retriable(error: c_int) -> bool {
 /// Makes operations on a descriptor return at once; its other flags stay.
 pub fn make_nonblocking(fd: c_int) -> Result<(), SystemError> {
     // SAFETY: fcntl with these commands takes integers only.
-    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+    let flags = unsafe { system::fcntl(fd, libc::F_GETFL) };
     if flags < 0 {
         warning_with_errno!("fcntl({fd}, F_GETFL)");
         return Err(SystemError);
     }
     // SAFETY: as above.
-    let set = |flags: c_int| unsafe { libc::fcntl(fd, libc::F_SETFL, flags) };
+    let set = |flags: c_int| unsafe { system::fcntl(fd, libc::F_SETFL, flags) };
     if flags & libc::O_NONBLOCK == 0 && set(flags | libc::O_NONBLOCK) < 0 {
         warning_with_errno!("fcntl({fd}, F_SETFL)");
         return Err(SystemError);
@@ -53,26 +54,26 @@ pub fn make_nonblocking(fd: c_int) -> Result<(), SystemError> {
 /// Whether operations on a descriptor return at once.
 pub fn is_nonblocking(fd: c_int) -> bool {
     // SAFETY: as in `make_nonblocking`.
-    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+    let flags = unsafe { system::fcntl(fd, libc::F_GETFL) };
     flags >= 0 && flags & libc::O_NONBLOCK != 0
 }
 
 /// Whether a number is a descriptor's.
 pub fn is_open(fd: c_int) -> bool {
     // SAFETY: as in `make_nonblocking`.
-    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+    unsafe { system::fcntl(fd, libc::F_GETFD) >= 0 }
 }
 
 /// Keeps a descriptor from programs started by exec.
 pub fn make_close_on_exec(fd: c_int) -> Result<(), SystemError> {
     // SAFETY: as in `make_nonblocking`.
-    let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
+    let flags = unsafe { system::fcntl(fd, libc::F_GETFD) };
     if flags < 0 {
         warning_with_errno!("fcntl({fd}, F_GETFD)");
         return Err(SystemError);
     }
     // SAFETY: as above.
-    let set = |flags: c_int| unsafe { libc::fcntl(fd, libc::F_SETFD, flags) };
+    let set = |flags: c_int| unsafe { system::fcntl(fd, libc::F_SETFD, flags) };
     if flags & libc::FD_CLOEXEC == 0 && set(flags | libc::FD_CLOEXEC) < 0 {
         warning_with_errno!("fcntl({fd}, F_SETFD)");
         return Err(SystemError);
@@ -85,7 +86,7 @@ pub fn set_option(fd: c_int, level: c_int, option: c_int, value: c_int) -> Resul
     let value = ptr::from_ref(&value).cast();
     // SAFETY: the value is an integer that outlives the call.
     checked(unsafe {
-        libc::setsockopt(fd, level, option, value, size_of::<c_int>() as socklen_t)
+        system::setsockopt(fd, level, option, value, size_of::<c_int>() as socklen_t)
     })?;
     Ok(())
 }
@@ -93,7 +94,7 @@ pub fn set_option(fd: c_int, level: c_int, option: c_int, value: c_int) -> Resul
 /// Closes a descriptor.
 pub fn close(fd: c_int) -> Result<(), SystemError> {
     // SAFETY: closing a descriptor that is not open is reported, nothing else.
-    checked(unsafe { libc::close(fd) })?;
+    checked(unsafe { uncancelled::close(fd) })?;
     Ok(())
 }
 
@@ -107,7 +108,7 @@ fn close_keeping_errno(fd: c_int) {
 /// A socket; `kind` may contain `SOCK_NONBLOCK` and `SOCK_CLOEXEC`.
 pub fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Result<c_int, SystemError> {
     // SAFETY: socket takes integers only.
-    checked(unsafe { libc::socket(domain, kind, protocol) })
+    checked(unsafe { system::socket(domain, kind, protocol) })
 }
 
 /// Gives a socket its address.
@@ -120,14 +121,14 @@ pub unsafe fn bind(
     length: socklen_t,
 ) -> Result<(), SystemError> {
     // SAFETY: the caller guarantees the address.
-    checked(unsafe { libc::bind(fd, address, length) })?;
+    checked(unsafe { system::bind(fd, address, length) })?;
     Ok(())
 }
 
 /// Lets a bound socket queue up to `backlog` connections.
 pub fn listen(fd: c_int, backlog: c_int) -> Result<(), SystemError> {
     // SAFETY: listen takes integers only.
-    checked(unsafe { libc::listen(fd, backlog) })?;
+    checked(unsafe { system::listen(fd, backlog) })?;
     Ok(())
 }
 
@@ -142,14 +143,14 @@ pub unsafe fn accept(
     flags: c_int,
 ) -> Result<c_int, SystemError> {
     // SAFETY: the caller guarantees the room.
-    checked(unsafe { libc::accept4(fd, address, length, flags) })
+    checked(unsafe { system::accept4(fd, address, length, flags) })
 }
 
 /// A connected pair of sockets.
 pub fn socket_pair(domain: c_int, kind: c_int, protocol: c_int) -> Result<[c_int; 2], SystemError> {
     let mut pair = [-1; 2];
     // SAFETY: the array has the two elements that are written.
-    checked(unsafe { libc::socketpair(domain, kind, protocol, pair.as_mut_ptr()) })?;
+    checked(unsafe { system::socketpair(domain, kind, protocol, pair.as_mut_ptr()) })?;
     Ok(pair)
 }
 
@@ -157,7 +158,7 @@ pub fn socket_pair(domain: c_int, kind: c_int, protocol: c_int) -> Result<[c_int
 pub fn internal_pipe() -> Result<[c_int; 2], SystemError> {
     let mut pipe = [-1; 2];
     // SAFETY: the array has the two elements that are written.
-    let result = unsafe { libc::pipe2(pipe.as_mut_ptr(), libc::O_NONBLOCK | libc::O_CLOEXEC) };
+    let result = unsafe { system::pipe2(pipe.as_mut_ptr(), libc::O_NONBLOCK | libc::O_CLOEXEC) };
     checked(result).inspect_err(|_| warning_with_errno!("evutil_make_internal_pipe_: pipe"))?;
     Ok(pipe)
 }
@@ -165,7 +166,7 @@ pub fn internal_pipe() -> Result<[c_int; 2], SystemError> {
 /// An event descriptor; flags `EFD_CLOEXEC` and `EFD_NONBLOCK`.
 pub fn event_descriptor(initial: c_uint, flags: c_int) -> Result<c_int, SystemError> {
     // SAFETY: eventfd takes integers only.
-    checked(unsafe { libc::eventfd(initial, flags) })
+    checked(unsafe { system::eventfd(initial, flags) })
 }
 
 /// A non-blocking, close-on-exec stream socket of an address's family.
@@ -184,7 +185,7 @@ pub unsafe fn connect(
     length: socklen_t,
 ) -> Result<Connecting, SystemError> {
     // SAFETY: the caller guarantees the address.
-    if unsafe { libc::connect(fd, address, length) } == 0 {
+    if unsafe { system::connect(fd, address, length) } == 0 {
         return Ok(Connecting::Done);
     }
     match errno() {
@@ -221,7 +222,9 @@ pub fn finished_connecting(fd: c_int) -> Result<Connecting, SystemError> {
     let mut length = size_of::<c_int>() as socklen_t;
     let value = ptr::from_mut(&mut error).cast::<c_void>();
     // SAFETY: the value has the length that is given.
-    checked(unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ERROR, value, &mut length) })?;
+    checked(unsafe {
+        system::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ERROR, value, &mut length)
+    })?;
     match error {
         0 => Ok(Connecting::Done),
         error if connect_goes_on(error) => Ok(Connecting::InProgress),
@@ -249,7 +252,7 @@ pub fn loopback_pair(
     let connector = OwnedSocket(socket(libc::AF_INET, kind, 0)?);
     let address = ptr::from_ref(&target).cast();
     // SAFETY: the address is complete.
-    checked(unsafe { libc::connect(connector.0, address, INET_LENGTH) })?;
+    checked(unsafe { system::connect(connector.0, address, INET_LENGTH) })?;
     let mut peer = loopback();
     let mut length = INET_LENGTH;
     // SAFETY: the peer's address has the length that is given.
@@ -308,7 +311,7 @@ fn local_address(fd: c_int) -> Result<sockaddr_in, SystemError> {
     let mut length = INET_LENGTH;
     // SAFETY: the structure was initialised and is overwritten by one of the same family.
     unsafe {
-        checked(libc::getsockname(
+        checked(system::getsockname(
             fd,
             address.as_mut_ptr().cast(),
             &mut length,

@@ -1,8 +1,9 @@
 //! Internal exported symbols about sockets, pipes and socket addresses.
 
 use crate::c_api::copy_text;
+use crate::system::set_errno;
 use crate::util::sockets::{self, Connecting};
-use crate::util::{SystemError, set_errno, socket_address};
+use crate::util::{SystemError, socket_address};
 use libc::{in_addr, in6_addr, sockaddr, socklen_t};
 use std::ffi::{c_char, c_int, c_uint};
 
