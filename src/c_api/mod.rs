@@ -52,6 +52,7 @@ pub mod event_base;
 pub mod event_compat;
 pub mod event_struct;
 pub mod http_text;
+pub mod http_uri;
 mod internal;
 pub mod listener;
 pub mod tag;

@@ -14,7 +14,7 @@ pub mod resolve_errors;
 mod services;
 pub mod socket_address;
 pub mod sockets;
-mod text;
+pub mod text;
 pub mod weak_random;
 
 /// Calls `work`, for branches that are hardly ever taken: its code stands apart, so that the way that

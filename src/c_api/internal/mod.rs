@@ -4,6 +4,7 @@
 mod buffer;
 mod bufferevent;
 mod event;
+mod http_text;
 mod log;
 mod maps;
 mod memory;

@@ -1,0 +1,541 @@
+//! URI references: taken apart, changed in parts, put together.
+//!
+//! Nothing is decoded or normalised here: each part is the text as it stood.
+
+use super::encoding::is_unreserved;
+use crate::hooks::memory::{self, OutOfMemory};
+use crate::util::address::parse_ipv6;
+use crate::util::ascii::decimal;
+use crate::util::text::Text;
+use std::ffi::{CStr, c_char, c_int, c_uint};
+use std::mem::size_of;
+use std::ptr::{self, NonNull};
+
+/// The flag of [`Uri`] by which path, query and fragment may have any bytes.
+pub const NONCONFORMANT: c_uint = 1;
+
+/// The highest port that a text may have.
+const HIGHEST_PORT: u32 = 65535;
+/// The port of a URI without one.
+const NO_PORT: c_int = -1;
+
+/// A part of a URI that is text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Part {
+    Scheme,
+    Userinfo,
+    Host,
+    Path,
+    Query,
+    Fragment,
+}
+
+impl Part {
+    const ALL: [Part; 6] = [
+        Part::Scheme,
+        Part::Userinfo,
+        Part::Host,
+        Part::Path,
+        Part::Query,
+        Part::Fragment,
+    ];
+
+    /// Whether this part may be that text.
+    fn allows(self, text: &[u8], flags: c_uint) -> bool {
+        let anything = flags & NONCONFORMANT != 0;
+        match self {
+            Part::Scheme => is_scheme(text),
+            Part::Userinfo => consists_of(text, is_userinfo),
+            Part::Host => is_host(text),
+            Part::Path if anything => !text.iter().any(|byte| b"?#".contains(byte)),
+            Part::Path => consists_of(text, is_path),
+            Part::Query if anything => !text.contains(&b'#'),
+            Part::Fragment if anything => true,
+            Part::Query | Part::Fragment => consists_of(text, |byte| is_path(byte) || byte == b'?'),
+        }
+    }
+}
+
+/// Why there is no such URI, or no such part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The text is not what it should be.
+    Syntax,
+    /// Memory is short.
+    Memory,
+}
+
+impl From<OutOfMemory> for Refused {
+    fn from(_: OutOfMemory) -> Refused {
+        Refused::Memory
+    }
+}
+
+fn is_userinfo(byte: u8) -> bool {
+    is_name(byte) || byte == b':'
+}
+
+fn is_path(byte: u8) -> bool {
+    is_name(byte) || b":@/".contains(&byte)
+}
+
+/// Unreserved characters and those that a part may use to divide itself.
+fn is_name(byte: u8) -> bool {
+    is_unreserved(byte) || b"!$&'()*+,;=".contains(&byte)
+}
+
+/// Whether a text has only such bytes, and escapes.
+fn consists_of(text: &[u8], allowed: impl Fn(u8) -> bool) -> bool {
+    let mut rest = text;
+    loop {
+        rest = match rest {
+            [] => return true,
+            [byte, behind @ ..] if allowed(*byte) => behind,
+            [b'%', high, low, behind @ ..]
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                behind
+            }
+            _ => return false,
+        }
+    }
+}
+
+fn is_scheme(text: &[u8]) -> bool {
+    let may_follow = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    text.first().is_some_and(u8::is_ascii_alphabetic) && text.iter().all(may_follow)
+}
+
+/// A name or an address; an IPv6 address stands in brackets.
+fn is_host(text: &[u8]) -> bool {
+    match text {
+        [b'[', literal @ .., b']'] => is_future_address(literal) || parse_ipv6(literal).is_some(),
+        _ => consists_of(text, is_name),
+    }
+}
+
+/// An address of a version to come: `v`, its number in hexadecimal, a dot, the address.
+fn is_future_address(literal: &[u8]) -> bool {
+    let Some(rest) = literal.strip_prefix(b"v") else {
+        return false;
+    };
+    let digits = rest.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+    digits > 0
+        && rest
+            .get(digits..)
+            .and_then(|rest| rest.strip_prefix(b"."))
+            .is_some_and(|address| address.iter().all(|&byte| is_userinfo(byte)))
+}
+
+/// The parts of a text, which it contains all.
+#[derive(Default)]
+struct Parts<'a> {
+    texts: [Option<&'a [u8]>; Part::ALL.len()],
+    port: Option<c_int>,
+}
+
+impl<'a> Parts<'a> {
+    /// Takes a URI reference apart.
+    fn of(text: &'a [u8], flags: c_uint) -> Option<Parts<'a>> {
+        let mut parts = Parts::default();
+        let rest = match split_at_first(text, b":") {
+            (scheme, Some(rest)) if is_scheme(scheme) => {
+                parts.texts[Part::Scheme as usize] = Some(scheme);
+                rest
+            }
+            _ => text,
+        };
+        let rest = match rest.strip_prefix(b"//") {
+            Some(rest) => {
+                let end = rest.iter().position(|byte| b"/?#".contains(byte));
+                let (authority, rest) = rest.split_at(end.unwrap_or(rest.len()));
+                parts.take_authority(authority)?;
+                rest
+            }
+            None => rest,
+        };
+        let (rest, fragment) = split_at_first(rest, b"#");
+        let (path, query) = split_at_first(rest, b"?");
+        if parts.texts[Part::Scheme as usize].is_none() {
+            let (segment, _) = split_at_first(path, b"/");
+            if segment.contains(&b':') {
+                return None;
+            }
+        }
+        parts.texts[Part::Path as usize] = Some(path);
+        parts.texts[Part::Query as usize] = query;
+        parts.texts[Part::Fragment as usize] = fragment;
+        parts.are_allowed(flags).then_some(parts)
+    }
+
+    /// Takes apart what stands between the slashes and the path.
+    fn take_authority(&mut self, authority: &'a [u8]) -> Option<()> {
+        let (userinfo, rest) = match split_at_first(authority, b"@") {
+            (userinfo, Some(rest)) => (Some(userinfo), rest),
+            (_, None) => (None, authority),
+        };
+        let not_digit = |byte: &u8| !byte.is_ascii_digit();
+        let host = match rest.iter().rposition(not_digit) {
+            Some(colon) if rest[colon] == b':' => {
+                let digits = &rest[colon + 1..];
+                if !digits.is_empty() {
+                    self.port = Some(decimal(digits, HIGHEST_PORT)? as c_int);
+                }
+                &rest[..colon]
+            }
+            _ => rest,
+        };
+        self.texts[Part::Userinfo as usize] = userinfo;
+        self.texts[Part::Host as usize] = Some(host);
+        Some(())
+    }
+
+    fn are_allowed(&self, flags: c_uint) -> bool {
+        let mut both = Part::ALL.iter().zip(&self.texts);
+        both.all(|(part, text)| text.is_none_or(|text| part.allows(text, flags)))
+    }
+}
+
+/// What stands before the first such byte, and what behind it if there is one.
+fn split_at_first<'a>(text: &'a [u8], byte: &[u8; 1]) -> (&'a [u8], Option<&'a [u8]>) {
+    match text.iter().position(|other| *other == byte[0]) {
+        Some(place) => (&text[..place], Some(&text[place + 1..])),
+        None => (text, None),
+    }
+}
+
+/// The query of a conformant URI reference, if it has one.
+pub fn query_of(text: &[u8]) -> Result<Option<&[u8]>, Refused> {
+    let parts = Parts::of(text, 0).ok_or(Refused::Syntax)?;
+    Ok(parts.texts[Part::Query as usize])
+}
+
+/// A URI reference: `struct evhttp_uri`.
+///
+/// Invariant: each text is null or a NUL-terminated string, which either lies in the block of the
+/// URI itself, in the `inside` bytes behind this structure, or is a block of its own.
+pub struct Uri {
+    flags: c_uint,
+    port: c_int,
+    texts: [*mut c_char; Part::ALL.len()],
+    inside: usize,
+}
+
+impl Uri {
+    /// A URI without any part.
+    pub fn new() -> Result<NonNull<Uri>, OutOfMemory> {
+        Uri::of(&Parts::default(), 0)
+    }
+
+    /// Takes a URI reference apart. The text has no NUL.
+    pub fn parse(text: &[u8], flags: c_uint) -> Result<NonNull<Uri>, Refused> {
+        let parts = Parts::of(text, flags).ok_or(Refused::Syntax)?;
+        Ok(Uri::of(&parts, flags)?)
+    }
+
+    /// A URI of what CONNECT asks for, `host:port`, with an empty path. The text has no NUL.
+    pub fn parse_authority(text: &[u8]) -> Result<NonNull<Uri>, Refused> {
+        let mut parts = Parts::default();
+        parts.take_authority(text).ok_or(Refused::Syntax)?;
+        parts.texts[Part::Path as usize] = Some(b"");
+        if !parts.are_allowed(0) {
+            return Err(Refused::Syntax);
+        }
+        Ok(Uri::of(&parts, 0)?)
+    }
+
+    /// A URI of copies of the parts, all in one block.
+    fn of(parts: &Parts, flags: c_uint) -> Result<NonNull<Uri>, OutOfMemory> {
+        let inside = parts.texts.iter().flatten().map(|text| text.len() + 1);
+        let inside = inside.sum::<usize>();
+        let block = memory::malloc(size_of::<Uri>() + inside).cast::<Uri>();
+        let uri = NonNull::new(block).ok_or(OutOfMemory)?;
+        let mut texts = [ptr::null_mut(); Part::ALL.len()];
+        // SAFETY: behind the structure the block has room for all parts and their NULs.
+        unsafe {
+            let mut place = block.add(1).cast::<c_char>();
+            for (copy, text) in texts.iter_mut().zip(parts.texts) {
+                let Some(text) = text else { continue };
+                place.copy_from_nonoverlapping(text.as_ptr().cast(), text.len());
+                place.add(text.len()).write(0);
+                *copy = place;
+                place = place.add(text.len() + 1);
+            }
+            block.write(Uri {
+                flags,
+                port: parts.port.unwrap_or(NO_PORT),
+                texts,
+                inside,
+            });
+        }
+        Ok(uri)
+    }
+
+    /// Frees a URI.
+    ///
+    /// # Safety
+    /// `uri` came from this module and is in use by nobody.
+    pub unsafe fn free(uri: *mut Uri) {
+        // SAFETY: the caller guarantees the URI.
+        unsafe {
+            for part in Part::ALL {
+                (*uri).drop_text(part);
+            }
+            memory::free(uri.cast());
+        }
+    }
+
+    /// Frees the block of a part, if it has one of its own.
+    fn drop_text(&mut self, part: Part) {
+        let text = self.texts[part as usize];
+        let start = ptr::from_mut(self) as usize + size_of::<Uri>();
+        if !text.is_null() && !(start..start + self.inside).contains(&(text as usize)) {
+            // SAFETY: the invariant: what lies elsewhere is a block of its own.
+            unsafe { memory::free(text.cast()) };
+        }
+        self.texts[part as usize] = ptr::null_mut();
+    }
+
+    /// The text of a part, null when there is none.
+    pub fn text(&self, part: Part) -> *const c_char {
+        self.texts[part as usize]
+    }
+
+    /// The bytes of a part.
+    pub fn part(&self, part: Part) -> Option<&[u8]> {
+        let text = self.text(part);
+        // SAFETY: the invariant: texts are terminated.
+        (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes())
+    }
+
+    /// The port, -1 when there is none.
+    pub fn port(&self) -> c_int {
+        self.port
+    }
+
+    /// Changes the flags, which later changes of parts obey.
+    pub fn set_flags(&mut self, flags: c_uint) {
+        self.flags = flags;
+    }
+
+    /// Changes a part, or changes nothing. The text has no NUL.
+    pub fn set_part(&mut self, part: Part, text: Option<&[u8]>) -> Result<(), Refused> {
+        let copy = match text {
+            None => ptr::null_mut(),
+            Some(text) if part.allows(text, self.flags) => memory::copy_text(text)?.as_ptr(),
+            Some(_) => return Err(Refused::Syntax),
+        };
+        self.drop_text(part);
+        self.texts[part as usize] = copy;
+        Ok(())
+    }
+
+    /// Changes the port; -1 takes it away.
+    pub fn set_port(&mut self, port: c_int) -> Result<(), Refused> {
+        if port < NO_PORT {
+            return Err(Refused::Syntax);
+        }
+        self.port = port;
+        Ok(())
+    }
+
+    /// Puts the URI together, with a NUL behind it; whether it fits into `size` bytes and means
+    /// the same parts when it is taken apart again.
+    ///
+    /// # Safety
+    /// `out` has room for `size` bytes.
+    pub unsafe fn join(&self, out: *mut u8, size: usize) -> bool {
+        if !self.can_be_joined() {
+            return false;
+        }
+        let mut length = 0;
+        self.for_each_piece(&mut |piece| length += piece.len());
+        if length >= size {
+            return false;
+        }
+        let mut end = out;
+        // SAFETY: the pieces and a NUL fit; the caller guarantees the room.
+        unsafe {
+            self.for_each_piece(&mut |piece| {
+                end.copy_from_nonoverlapping(piece.as_ptr(), piece.len());
+                end = end.add(piece.len());
+            });
+            end.write(0);
+        }
+        true
+    }
+
+    /// Behind a host a path begins with a slash; without one it may not look as if it had one.
+    fn can_be_joined(&self) -> bool {
+        let path = self.part(Part::Path).unwrap_or(b"");
+        match self.part(Part::Host) {
+            Some(_) => path.is_empty() || path.starts_with(b"/"),
+            None => !path.starts_with(b"//"),
+        }
+    }
+
+    fn for_each_piece(&self, put: &mut dyn FnMut(&[u8])) {
+        if let Some(scheme) = self.part(Part::Scheme) {
+            put(scheme);
+            put(b":");
+        }
+        if let Some(host) = self.part(Part::Host) {
+            put(b"//");
+            if let Some(userinfo) = self.part(Part::Userinfo) {
+                put(userinfo);
+                put(b"@");
+            }
+            put(host);
+            if self.port >= 0 {
+                put(Text::<12>::of(format_args!(":{}", self.port)).as_bytes());
+            }
+        }
+        put(self.part(Part::Path).unwrap_or(b""));
+        for (mark, part) in [(b"?", Part::Query), (b"#", Part::Fragment)] {
+            if let Some(text) = self.part(part) {
+                put(mark);
+                put(text);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A URI that frees itself.
+    struct Owned(NonNull<Uri>);
+
+    impl Drop for Owned {
+        fn drop(&mut self) {
+            // SAFETY: the URI is this test's alone.
+            unsafe { Uri::free(self.0.as_ptr()) };
+        }
+    }
+
+    impl Owned {
+        fn uri(&mut self) -> &mut Uri {
+            // SAFETY: the URI is this test's alone.
+            unsafe { self.0.as_mut() }
+        }
+
+        fn joined(&mut self) -> Option<String> {
+            let mut out = [0; 200];
+            // SAFETY: the array has that room.
+            let fits = unsafe { self.uri().join(out.as_mut_ptr(), out.len()) };
+            let text = CStr::from_bytes_until_nul(&out).unwrap();
+            fits.then(|| text.to_str().unwrap().to_owned())
+        }
+    }
+
+    fn parse(text: &str, flags: c_uint) -> Option<Owned> {
+        Uri::parse(text.as_bytes(), flags).ok().map(Owned)
+    }
+
+    #[test]
+    fn a_text_is_taken_apart_and_put_together_again() {
+        for text in [
+            "",
+            "//",
+            "///x",
+            "http:x",
+            "localhost:8080/x",
+            "//@h",
+            "s://u:p@[::1]:80/p?q?q#f?",
+            "//[v1f.a:b]?",
+            "mailto:a@b",
+            "/a:b",
+            "./a:b",
+            "a/b:c",
+            "?#",
+            "//h%41",
+        ] {
+            assert_eq!(parse(text, 0).unwrap().joined().as_deref(), Some(text));
+        }
+        for (text, joined) in [("http://h:", "http://h"), ("//h:0080/", "//h:80/")] {
+            assert_eq!(parse(text, 0).unwrap().joined().as_deref(), Some(joined));
+        }
+        let mut uri = parse("s://u:p@[::1]:80/p?q?q#f?", 0).unwrap();
+        let wanted = ["s", "u:p", "[::1]", "/p", "q?q", "f?"];
+        for (part, wanted) in Part::ALL.into_iter().zip(wanted) {
+            assert_eq!(uri.uri().part(part), Some(wanted.as_bytes()));
+        }
+        assert_eq!(uri.uri().port(), 80);
+    }
+
+    #[test]
+    fn bad_texts_are_refused() {
+        for text in [
+            "1a:b",
+            ":x",
+            "http://h:80abc/",
+            "http://u@v@h/",
+            "http://::1/",
+            "http://[]/",
+            "http://[::1",
+            "http://[::1]x",
+            "http://[fe80::1%25eth0]/",
+            "http://[v1]/",
+            "http://[v.a]/",
+            "http://h%2/",
+            "http://h:65536/",
+            "http://h:99999999999999999999/",
+        ] {
+            assert!(parse(text, 0).is_none(), "{text}");
+            assert!(parse(text, NONCONFORMANT).is_none(), "{text}");
+        }
+        for text in ["/a b", "/\u{80}", "/#a#b", "/%2", "?\"", "#\\", "/[x]"] {
+            assert!(parse(text, 0).is_none(), "{text}");
+            assert!(parse(text, NONCONFORMANT).is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_can_be_changed() {
+        let mut owned = parse("http://h/x?y", 0).unwrap();
+        let uri = owned.uri();
+        for (part, text) in [
+            (Part::Scheme, "1"),
+            (Part::Userinfo, "a@"),
+            (Part::Host, "[::1]x"),
+            (Part::Host, "a:1"),
+            (Part::Path, "/a?"),
+            (Part::Path, "/ "),
+            (Part::Query, "a#"),
+            (Part::Fragment, "#"),
+        ] {
+            let refused = uri.set_part(part, Some(text.as_bytes()));
+            assert_eq!(refused, Err(Refused::Syntax), "{text}");
+        }
+        uri.set_part(Part::Host, Some(b"[::1]")).unwrap();
+        uri.set_part(Part::Userinfo, Some(b"u")).unwrap();
+        uri.set_part(Part::Query, None).unwrap();
+        uri.set_flags(NONCONFORMANT);
+        uri.set_part(Part::Path, Some(b"/ ")).unwrap();
+        uri.set_part(Part::Path, Some(b"/  ")).unwrap();
+        assert_eq!(uri.set_port(-2), Err(Refused::Syntax));
+        uri.set_port(99999).unwrap();
+        assert_eq!(owned.joined().as_deref(), Some("http://u@[::1]:99999/  "));
+    }
+
+    #[test]
+    fn what_would_mean_something_else_is_not_joined() {
+        let mut uri = parse("http://h//x", 0).unwrap();
+        assert_eq!(uri.joined().as_deref(), Some("http://h//x"));
+        uri.uri().set_part(Part::Host, None).unwrap();
+        assert_eq!(uri.joined(), None);
+        let mut uri = parse("http:x", 0).unwrap();
+        uri.uri().set_part(Part::Host, Some(b"")).unwrap();
+        assert_eq!(uri.joined(), None);
+    }
+
+    #[test]
+    fn an_authority_alone_is_host_and_port() {
+        let mut uri = Owned(Uri::parse_authority(b"u@h:80").unwrap());
+        assert_eq!(uri.uri().part(Part::Host), Some(b"h".as_slice()));
+        assert_eq!(uri.uri().port(), 80);
+        assert_eq!(Uri::parse_authority(b"h/x"), Err(Refused::Syntax));
+    }
+}
