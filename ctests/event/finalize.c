@@ -398,3 +398,35 @@ CASE(many_are_finalized_from_another_thread, EVERY_BACKEND)
 	event_base_free(base);
 	CHECK_EQUAL(finalized_count, COUNT);
 }
+
+/* Until its finalizer has run, a finalizing event may still be named: also in debug mode. */
+static void
+name_it_in_its_finalizer(struct event *finalized, void *arg)
+{
+	(void)arg;
+	/* From here on it is memory of the program's. */
+	CHECK_EQUAL(event_assign(finalized, base, -1, 0, print_event, (void *)"assigned again"), 0);
+	puts("finalizer");
+}
+
+CASE(finalizing_event_in_debug_mode, EVERY_BACKEND | OWN_DEBUG_MODE)
+{
+	struct timeval soon = {0, 1000};
+
+	event_enable_debug_mode();
+	begin();
+	ev = event_new(base, -1, EV_PERSIST, print_event, (void *)"finalizing");
+	event_add(ev, &soon);
+	CHECK_EQUAL(event_finalize(0, ev, name_it_in_its_finalizer), 0);
+	CHECK_EQUAL(event_add(ev, &soon), -1);
+	event_active(ev, EV_READ, 1);
+	CHECK_EQUAL(event_del(ev), 0);
+	CHECK_EQUAL(event_remove_timer(ev), 0);
+	CHECK_EQUAL(event_pending(ev, 0xff, NULL) & (EV_READ | EV_WRITE), 0);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	event_active(ev, EV_READ, 1);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	event_free(ev);
+	event_base_free(base);
+	libevent_global_shutdown();
+}

@@ -82,7 +82,6 @@ use_all(void)
 	block = event_mm_strdup_("");
 	CHECK_STRING(block, "");
 	event_mm_free_(block);
-	event_mm_free_(NULL);
 }
 
 CASE(with_and_without_hooks, ONE_BACKEND)
@@ -92,6 +91,20 @@ CASE(with_and_without_hooks, ONE_BACKEND)
 	use_all();
 	event_set_mem_functions(NULL, NULL, NULL);
 	use_all();
+}
+
+/* The other calls with nothing in them are passed on as they are. */
+CASE(realloc_of_nothing, ONE_BACKEND)
+{
+	void *block;
+
+	event_set_mem_functions(print_malloc, print_realloc, print_free);
+	block = event_mm_realloc_(NULL, 0);
+	printf("%d\n", block != NULL);
+	event_mm_free_(block);
+	block = event_mm_malloc_(5);
+	block = event_mm_realloc_(block, 0);
+	printf("%d\n", block != NULL);
 }
 
 CASE(each_hook_alone, ONE_BACKEND)

@@ -286,18 +286,79 @@ DIFFERENCE(callbacks_that_cannot_make_the_global_locks_are_not_installed, ONE_BA
 	CHECK_EQUAL(evthread_set_lock_callbacks(&locks), 0);
 }
 
+static int freed_by_other;
+
+static void
+other_free(void *lock, unsigned type)
+{
+	(void)type;
+	freed_by_other++;
+	free(lock);
+}
+
 DIFFERENCE(callbacks_may_be_cleared_and_set_again, ONE_BACKEND | OWN_LOCKS,
     "setting lock callbacks again after they were cleared ends the process")
 {
 	struct evthread_lock_callbacks other = locks;
 	CHECK_EQUAL(evthread_set_lock_callbacks(&locks), 0);
 	CHECK_EQUAL(evthread_set_lock_callbacks(NULL), 0);
-	CHECK_EQUAL(freed, 2);
-	other.lock_api_version = 2;
+	CHECK_EQUAL(freed, 0);
+	other.free = other_free;
 	CHECK_EQUAL(evthread_set_lock_callbacks(&other), 0);
 	CHECK_EQUAL(made, 4);
 	libevent_global_shutdown();
-	CHECK_EQUAL(freed, 4);
+	CHECK_EQUAL(freed, 0);
+	CHECK_EQUAL(freed_by_other, 2);
+	/* What the first ones made is theirs to free. */
+	CHECK_EQUAL(evthread_set_lock_callbacks(NULL), 0);
+	CHECK_EQUAL(evthread_set_lock_callbacks(&locks), 0);
+	CHECK_EQUAL(made, 4);
+	libevent_global_shutdown();
+	CHECK_EQUAL(freed, 2);
+	CHECK_EQUAL(freed_by_other, 2);
+}
+
+static void
+count_clearing(void)
+{
+	CHECK_EQUAL(evthread_set_lock_callbacks(&locks), 0);
+	CHECK_EQUAL(evthread_set_lock_callbacks(NULL), 0);
+	printf("made %d, freed %d\n", made, freed);
+}
+
+CASE(clearing_frees_nothing, ONE_BACKEND | OWN_LOCKS)
+{
+	log_to_stdout();
+	count_clearing();
+}
+
+CASE(clearing_frees_nothing_in_lock_debugging, ONE_BACKEND | OWN_LOCKS)
+{
+	log_to_stdout();
+	evthread_enable_lock_debugging();
+	count_clearing();
+}
+
+DIFFERENCE(cleared_callbacks_that_come_back_find_their_locks, ONE_BACKEND | OWN_LOCKS,
+    "setting lock callbacks again after they were cleared ends the process")
+{
+	int round;
+
+	for (round = 0; round < 3; round++) {
+		CHECK_EQUAL(evthread_set_lock_callbacks(&locks), 0);
+		CHECK_EQUAL(evthread_set_lock_callbacks(NULL), 0);
+	}
+	CHECK_EQUAL(made, 2);
+	evthread_enable_lock_debugging();
+	for (round = 0; round < 3; round++) {
+		CHECK_EQUAL(evthread_set_lock_callbacks(&locks), 0);
+		CHECK_EQUAL(evthread_set_lock_callbacks(NULL), 0);
+	}
+	CHECK(made >= 2 && made <= 4);
+	CHECK_EQUAL(freed, 0);
+	CHECK_EQUAL(evthread_set_lock_callbacks(&locks), 0);
+	libevent_global_shutdown();
+	CHECK_EQUAL(freed, 2);
 }
 
 DIFFERENCE(shutdown_after_clearing, ONE_BACKEND | OWN_LOCKS,
@@ -306,8 +367,12 @@ DIFFERENCE(shutdown_after_clearing, ONE_BACKEND | OWN_LOCKS,
 	CHECK_EQUAL(evthread_set_lock_callbacks(&locks), 0);
 	CHECK_EQUAL(evthread_set_lock_callbacks(NULL), 0);
 	libevent_global_shutdown();
-	CHECK(made > 0);
-	CHECK_EQUAL(made, freed);
+	CHECK_EQUAL(made, 2);
+	CHECK_EQUAL(freed, 0);
+	CHECK_EQUAL(evthread_set_lock_callbacks(&locks), 0);
+	libevent_global_shutdown();
+	CHECK_EQUAL(made, 2);
+	CHECK_EQUAL(freed, 2);
 }
 
 static void *

@@ -200,10 +200,6 @@ impl EventBase {
 /// # Safety
 /// `base` is a live base; no loop and no other thread uses it.
 pub unsafe fn free(base: *mut EventBase, finalize: bool) {
-    if current() == base {
-        event_global_current_base_.store(ptr::null_mut(), Relaxed);
-    }
-    live::leave(base);
     // SAFETY: the caller hands the base over. The lock is not taken: the base is the caller's
     // alone, and a finalizer may look at it.
     unsafe {
@@ -215,6 +211,11 @@ pub unsafe fn free(base: *mut EventBase, finalize: bool) {
         if !guard.run.queues.is_null() {
             delete_everything(&mut guard, finalize);
         }
+        // What finalizers do may need the base, and be meant for the current one.
+        if current() == base {
+            event_global_current_base_.store(ptr::null_mut(), Relaxed);
+        }
+        live::leave(base);
         guard.free_once_events();
         guard.free_signals();
         guard.interest.free();
@@ -234,9 +235,14 @@ fn delete_everything(guard: &mut Guard, finalize: bool) {
     guard.delete_events();
     while let Some(entry) = guard.any_queued() {
         guard.dequeue(entry);
-        if finalize && entry.has(state::FINALIZING) {
+        if !entry.has(state::FINALIZING) {
+            continue;
+        }
+        if finalize {
             guard.run_finalizer(entry);
             guard.delete_events();
+        } else if let Some(event) = entry.event() {
+            debug::note_teardown(event);
         }
     }
 }

@@ -27,7 +27,6 @@ impl EventBase {
         let function = CallbackFunction {
             evcb_evfinalize: finalizer,
         };
-        debug::note_teardown(event);
         event.set_result(kind::FINALIZE);
         self.queue_finalizer(event.entry(), closure, function);
     }
@@ -85,6 +84,8 @@ impl Guard {
         let Some(event) = entry.event() else {
             return;
         };
+        // From here on the program may use its memory for another event.
+        debug::note_teardown(event);
         let _free = then_free.then(|| FreeEvent(event));
         // SAFETY: the closure says which member holds; the event is live until it ran.
         unsafe {

@@ -1,4 +1,7 @@
 //! The locks of the process: made when lock callbacks are set, freed by the global shutdown.
+//!
+//! When the callbacks are cleared, what they made is kept: only they may free it, and they can no
+//! longer be asked. Should they come back, it is used again.
 
 use super::lock_debugging::{self, DebugLock};
 use super::memory::OutOfMemory;
@@ -6,8 +9,8 @@ use super::thread_callbacks::program_lock_callbacks;
 use super::threads::{Lock, LockCallbacks, RECURSIVE};
 use crate::{require, warning_with_errno};
 use std::ffi::{c_uint, c_void};
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+use std::ptr::{self, addr_of};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed};
 
 /// The kind of every lock here: not recursive.
 const KIND: c_uint = 0;
@@ -15,6 +18,9 @@ const KIND: c_uint = 0;
 /// A lock of the process, null while there is none.
 pub struct GlobalLock {
     lock: AtomicPtr<c_void>,
+    /// What callbacks that were cleared, [`KEPT_OF`], had made, and its kind; null if nothing.
+    kept: AtomicPtr<c_void>,
+    kept_kind: AtomicU32,
     name: &'static str,
 }
 
@@ -23,6 +29,9 @@ pub static DEBUG_TABLE: GlobalLock = GlobalLock::new("event_debug_map_lock_");
 /// Protects the signal handlers' link to their base.
 pub static SIGNAL: GlobalLock = GlobalLock::new("evsig_base_lock");
 
+/// The callbacks that made what is kept. Set before other threads use the library.
+static mut KEPT_OF: LockCallbacks = LockCallbacks::NONE;
+
 /// In the order in which they are made and freed.
 const ALL: [&GlobalLock; 2] = [&DEBUG_TABLE, &SIGNAL];
 
@@ -30,6 +39,8 @@ impl GlobalLock {
     const fn new(name: &'static str) -> Self {
         GlobalLock {
             lock: AtomicPtr::new(ptr::null_mut()),
+            kept: AtomicPtr::new(ptr::null_mut()),
+            kept_kind: AtomicU32::new(KIND),
             name,
         }
     }
@@ -42,6 +53,9 @@ impl GlobalLock {
     /// Makes the lock (`enable`), or replaces it by a debug lock. See [`set_up`].
     pub fn set_up(&self, enable: bool) -> Result<(), OutOfMemory> {
         let old = self.lock.load(Relaxed);
+        if enable && self.use_kept() {
+            return Ok(());
+        }
         // SAFETY: the old lock is this global's, and nobody holds it while callbacks change.
         let new = unsafe { set_up(old, KIND, enable) };
         if new.is_null() {
@@ -62,24 +76,64 @@ impl GlobalLock {
         unsafe { lock.free(KIND) };
     }
 
+    /// Takes out what the program's callbacks made of the lock, which may be null, with its kind.
+    fn take(&self) -> (*mut c_void, c_uint) {
+        if !lock_debugging::wrappers_in_force() {
+            return (self.lock.swap(ptr::null_mut(), Relaxed), KIND);
+        }
+        let lock = self.lock.load(Relaxed);
+        let real = match lock.is_null() {
+            true => lock,
+            // SAFETY: while the wrappers are in force every global lock is a debug lock.
+            false => unsafe { DebugLock::take_real(lock) },
+        };
+        (real, KIND | RECURSIVE)
+    }
+
+    /// Uses what is kept, if the callbacks that made it are in force again.
+    fn use_kept(&self) -> bool {
+        let debugging = lock_debugging::wrappers_in_force();
+        let wanted = if debugging { KIND | RECURSIVE } else { KIND };
+        // SAFETY: the callbacks are set before other threads use the library.
+        let made_by_them = unsafe { *addr_of!(KEPT_OF) == *program_lock_callbacks() };
+        let lock = self.lock.load(Relaxed);
+        let fits =
+            made_by_them && self.kept_kind.load(Relaxed) == wanted && lock.is_null() != debugging;
+        let kept = match fits {
+            true => self.kept.swap(ptr::null_mut(), Relaxed),
+            false => ptr::null_mut(),
+        };
+        if kept.is_null() {
+            return false;
+        }
+        if debugging {
+            // SAFETY: while the wrappers are in force every global lock is a debug lock, and this
+            // one lost its real lock when the callbacks were cleared.
+            unsafe { DebugLock::put_real(lock, kept) };
+        } else {
+            self.lock.store(kept, Relaxed);
+        }
+        true
+    }
+
     /// Frees what `callbacks`, which go out of force, made of the lock.
     fn give_back(&self, callbacks: &LockCallbacks) {
-        let Some(free) = callbacks.free else { return };
-        let lock = self.lock.load(Relaxed);
-        if lock.is_null() {
-            return;
-        }
-        if lock_debugging::wrappers_in_force() {
-            // SAFETY: while the wrappers are in force every global lock is a debug lock.
-            let real = unsafe { DebugLock::take_real(lock) };
-            if !real.is_null() {
-                // SAFETY: the real lock came from these callbacks, of this kind.
-                unsafe { free(real, KIND | RECURSIVE) };
-            }
-        } else {
-            self.lock.store(ptr::null_mut(), Relaxed);
+        let (lock, kind) = self.take();
+        if let Some(free) = callbacks.free.filter(|_| !lock.is_null()) {
             // SAFETY: the lock came from these callbacks, of this kind.
-            unsafe { free(lock, KIND) };
+            unsafe { free(lock, kind) };
+        }
+    }
+
+    /// Keeps what callbacks that are being cleared made of the lock, in place of what others may
+    /// have left behind.
+    fn keep(&self, callbacks: LockCallbacks) {
+        let (lock, kind) = self.take();
+        if !lock.is_null() {
+            self.kept.store(lock, Relaxed);
+            self.kept_kind.store(kind, Relaxed);
+            // SAFETY: the callbacks are set before other threads use the library.
+            unsafe { KEPT_OF = callbacks };
         }
     }
 }
@@ -96,7 +150,14 @@ pub fn replace_by_debug_locks() {
     }
 }
 
-/// Frees what `callbacks`, which go out of force, made.
+/// Keeps what `callbacks` made, which are being cleared.
+pub fn keep(callbacks: LockCallbacks) {
+    for lock in ALL {
+        lock.keep(callbacks);
+    }
+}
+
+/// Frees what `callbacks`, which could not be installed, made.
 pub fn give_back(callbacks: &LockCallbacks) {
     for lock in ALL {
         lock.give_back(callbacks);

@@ -173,6 +173,15 @@ impl DebugLock {
         this.real.swap(ptr::null_mut(), Relaxed)
     }
 
+    /// Gives a debug lock that has none a lock of the program's.
+    ///
+    /// # Safety
+    /// `lock` is a debug lock that nobody holds.
+    pub unsafe fn put_real(lock: *mut c_void, real: *mut c_void) {
+        // SAFETY: the caller guarantees a debug lock.
+        unsafe { Self::from_ptr(lock) }.real.store(real, Relaxed);
+    }
+
     /// # Safety
     /// `lock` is readable memory of this size that outlives the result.
     unsafe fn from_ptr<'a>(lock: *mut c_void) -> &'a DebugLock {

@@ -87,11 +87,15 @@ pub unsafe fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     }
 }
 
-/// Gives a block back; null is passed on.
+/// Gives a block back. The program's function never sees null: it may look at what stands before
+/// the block, or count.
 ///
 /// # Safety
 /// `block` is null or came from this module under the same hooks, and nobody uses it any more.
 pub unsafe fn free(block: *mut c_void) {
+    if block.is_null() {
+        return;
+    }
     match FREE.load(Relaxed) {
         // SAFETY: the caller guarantees the block.
         0 => unsafe { libc::free(block) },

@@ -83,8 +83,7 @@ fn clear_lock_callbacks(current: &mut LockCallbacks) {
         warning!(
             "Trying to disable lock functions after they have been set up will probaby not work."
         );
-        let cleared = std::mem::replace(current, LockCallbacks::NONE);
-        global_locks::give_back(&cleared);
+        global_locks::keep(*current);
     }
     *current = LockCallbacks::NONE;
 }
