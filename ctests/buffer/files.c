@@ -400,3 +400,94 @@ DIFFERENCE(files_that_cannot_be_added_are_closed, ONE_BACKEND,
 	CHECK(!is_open(short_one));
 	evbuffer_free(buffer);
 }
+
+/* What libevent's own tests read of a segment: bit 0, the kernel can send it; bit 1, it is a mapping. */
+static unsigned
+nature(struct evbuffer_file_segment *segment)
+{
+	unsigned word;
+
+	memcpy(&word, (char *)segment + 16, sizeof word);
+	return word & 3;
+}
+
+CASE(what_a_segment_is, ONE_BACKEND)
+{
+	static const ev_off_t offsets[] = {0, 1, 4096, 9999};
+	struct evbuffer_file_segment *segment;
+	size_t i;
+	int way, drains;
+
+	for (way = 0; way < WAYS; way++) {
+		for (i = 0; i < 4; i++) {
+			for (drains = 0; drains < 2; drains++) {
+				int fd = pattern_file(SIZE), pipes[2];
+				struct evbuffer *buffer = new_buffer();
+
+				CHECK_EQUAL(pipe(pipes), 0);
+				if (drains)
+					evbuffer_set_flags(buffer, EVBUFFER_FLAG_DRAINS_TO_FD);
+				segment = evbuffer_file_segment_new(fd, offsets[i], SIZE - offsets[i], ways[way]);
+				CHECK(segment);
+				printf("0x%x, offset %d, drains %d: new %u", ways[way], (int)offsets[i], drains,
+					nature(segment));
+				CHECK_EQUAL(evbuffer_add_file_segment(buffer, segment, 0, -1), 0);
+				printf(", added %u", nature(segment));
+				CHECK(evbuffer_write(buffer, pipes[1]) > 0);
+				printf(", written %u\n", nature(segment));
+				evbuffer_free(buffer);
+				evbuffer_file_segment_free(segment);
+				close(fd);
+				close(pipes[0]);
+				close(pipes[1]);
+			}
+		}
+	}
+}
+
+CASE(what_a_segment_of_a_huge_file_is, ONE_BACKEND)
+{
+	ev_off_t size = (ev_off_t)1 << 50;
+	int fd = memfd_create("huge", 0), way;
+	struct evbuffer_file_segment *segment;
+
+	CHECK_EQUAL(ftruncate(fd, size), 0);
+	for (way = 0; way < WAYS; way++) {
+		segment = evbuffer_file_segment_new(fd, 0, -1, ways[way]);
+		printf("0x%x: %d\n", ways[way], segment ? (int)nature(segment) : -1);
+		if (segment)
+			evbuffer_file_segment_free(segment);
+	}
+	close(fd);
+}
+
+/* What cannot be mapped is read into memory, without the bit. */
+CASE(what_a_segment_that_cannot_be_mapped_is, ONE_BACKEND)
+{
+	int fd = open("/proc/self/maps", O_RDONLY);
+	struct evbuffer_file_segment *segment = evbuffer_file_segment_new(fd, 0, 10, EVBUF_FS_DISABLE_SENDFILE);
+
+	printf("%d\n", segment ? (int)nature(segment) : -1);
+	if (segment)
+		evbuffer_file_segment_free(segment);
+	close(fd);
+}
+
+DIFFERENCE(looked_at_from_memory_into_a_file, ONE_BACKEND,
+    "Copying bytes that begin in memory and end in a part of a file that was not read crashes.")
+{
+	struct evbuffer *buffer = new_buffer();
+	int fd = pattern_file(SIZE);
+	struct evbuffer_ptr at;
+	char out[8];
+
+	evbuffer_set_flags(buffer, EVBUFFER_FLAG_DRAINS_TO_FD);
+	evbuffer_add(buffer, "in front", 8);
+	CHECK_EQUAL(evbuffer_add_file(buffer, fd, 0, SIZE), 0);
+	CHECK_EQUAL(evbuffer_ptr_set(buffer, &at, 4, EVBUFFER_PTR_SET), 0);
+	CHECK_EQUAL(evbuffer_copyout_from(buffer, &at, out, 8), 8);
+	CHECK(!memcmp(out, "ront", 4));
+	CHECK(!memcmp(out + 4, content, 4));
+	CHECK_EQUAL(evbuffer_get_length(buffer), SIZE + 8);
+	evbuffer_free(buffer);
+}

@@ -11,17 +11,21 @@ use crate::system::{self, uncancelled};
 use crate::warning_with_errno;
 use std::cell::Cell;
 use std::ffi::{c_int, c_uint, c_void};
+use std::mem::offset_of;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering::*};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering::*};
 
 /// `struct evbuffer_file_segment`: a range of a file, shared by the chains that show it.
 ///
 /// Invariants: `contents` is null until the range is in memory and never changes after that;
 /// `mapping_length` is 0 unless the contents are a mapping, which then begins at `mapping`.
+#[repr(C)]
 pub struct FileSegment {
-    references: AtomicI32,
     lock: Lock,
+    references: AtomicI32,
     flags: c_uint,
+    /// What the segment is, as [`nature`]; libevent's own tests read it by offset.
+    nature: AtomicU32,
     descriptor: c_int,
     offset: usize,
     length: usize,
@@ -30,6 +34,16 @@ pub struct FileSegment {
     mapping_length: Cell<usize>,
     cleanup: Cell<Option<EvbufferFileSegmentCleanupFn>>,
     cleanup_argument: Cell<*mut c_void>,
+}
+
+const _: () = assert!(offset_of!(FileSegment, nature) == 16);
+
+/// Bits of what a segment is.
+mod nature {
+    /// The kernel can send it.
+    pub const SENDFILE: u32 = 1;
+    /// Its contents are a mapping.
+    pub const MAPPING: u32 = 2;
 }
 
 fn file_status(descriptor: c_int) -> Result<libc::stat, Refused> {
@@ -76,9 +90,13 @@ impl FileSegment {
         // SAFETY: the block is fresh and large enough.
         unsafe {
             block.write(FileSegment {
-                references: AtomicI32::new(1),
                 lock,
+                references: AtomicI32::new(1),
                 flags,
+                nature: AtomicU32::new(match flags & EVBUF_FS_DISABLE_SENDFILE {
+                    0 => nature::SENDFILE,
+                    _ => 0,
+                }),
                 descriptor,
                 offset,
                 length,
@@ -135,11 +153,10 @@ impl FileSegment {
         }
         let status = file_status(self.descriptor)?;
         let is_regular = status.st_mode & libc::S_IFMT == libc::S_IFREG;
-        if is_regular && (status.st_size as usize) < self.offset + self.length {
-            // Pages behind the end of a file must not be touched.
-            return Err(Refused::Range);
-        }
-        if self.flags & EVBUF_FS_DISABLE_MMAP == 0 {
+        // Pages behind the end of a file must not be touched. Some files, as those of /proc, do not
+        // know where that is: reading tells.
+        let ends_early = is_regular && (status.st_size as usize) < self.offset + self.length;
+        if self.flags & EVBUF_FS_DISABLE_MMAP == 0 && !ends_early {
             if let Some(contents) = self.map() {
                 return Ok(contents);
             }
@@ -174,6 +191,7 @@ impl FileSegment {
         }
         self.mapping.set(mapping);
         self.mapping_length.set(length);
+        self.nature.fetch_or(nature::MAPPING, Relaxed);
         Some(mapping.cast::<u8>().wrapping_add(leading))
     }
 
@@ -333,7 +351,7 @@ impl Guard {
         }
         self.check_total(length)?;
         let sendfile = self.flags.get() & EVBUFFER_FLAG_DRAINS_TO_FD != 0
-            && this.flags & EVBUF_FS_DISABLE_SENDFILE == 0;
+            && this.nature.load(Relaxed) & nature::SENDFILE != 0;
         let kind = flag::FILE_SEGMENT | flag::IMMUTABLE;
         let chain = if sendfile {
             let start = this.offset + offset;
