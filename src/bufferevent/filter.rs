@@ -13,7 +13,7 @@ use crate::base::deferred;
 use crate::buffer::abi::{EVBUFFER_CB_ENABLED, EvbufferCallbackInfo};
 use crate::buffer::callbacks::Function;
 use crate::buffer::{Evbuffer, Guard as BufferGuard};
-use crate::event::{EventCallback, kind};
+use crate::event::{EventCallback, kind, state};
 use crate::hooks::memory::OutOfMemory;
 use crate::hooks::threads::Lock;
 use crate::warning;
@@ -313,11 +313,15 @@ impl FilterPtr {
             pass = self.process(Direction::Write, NORMAL);
         }
         drop(writing);
+        let waits = self.0.is_running(Direction::Write)
+            && self.0.event(Direction::Write).has(state::TIMEOUT);
         // A timer only fails without memory.
         let _ = if moved {
-            self.0.restart_timer(Direction::Write)
+            self.0.restart_timer_also_idle(Direction::Write)
+        } else if waits {
+            Ok(())
         } else {
-            self.0.update_timer(Direction::Write)
+            self.0.restart_timer(Direction::Write)
         };
         moved
     }
@@ -434,9 +438,9 @@ unsafe extern "C-unwind" fn enable(bufferevent: *mut Bufferevent, directions: c_
     // SAFETY: see `pointer`.
     let filter = unsafe { pointer(bufferevent) };
     let mut result = Ok(());
-    for direction in Direction::ALL {
+    for direction in [Direction::Write, Direction::Read] {
         if directions & direction.kind() != 0 {
-            result = result.and(filter.0.restart_timer(direction));
+            result = result.and(filter.0.restart_timer_also_idle(direction));
         }
     }
     if directions & kind::READ != 0 {

@@ -138,7 +138,17 @@ impl BuffereventPtr {
 
     /// For mere timers: (re)starts or stops the timer of a direction.
     pub fn restart_timer(self, direction: Direction) -> Result<(), Failed> {
-        if self.timeout(direction).is_some() && self.awaits_progress(direction) {
+        self.start_timer_if(self.awaits_progress(direction), direction)
+    }
+
+    /// [`BuffereventPtr::restart_timer`], but it starts also with no output to be taken: that of a
+    /// filter does, when writing is enabled and after each write, on which programs rely.
+    pub fn restart_timer_also_idle(self, direction: Direction) -> Result<(), Failed> {
+        self.start_timer_if(self.is_running(direction), direction)
+    }
+
+    fn start_timer_if(self, starts: bool, direction: Direction) -> Result<(), Failed> {
+        if starts && self.timeout(direction).is_some() {
             self.add_event(direction)
         } else {
             self.delete_event(direction)
