@@ -10,6 +10,7 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
 CC ?= gcc
 
 BUILD := build
@@ -39,7 +40,7 @@ PROGRAM_PACKAGES := bind9-dnsutils curl fstrm-bin gearman-job-server gearman-too
 	remctl-server scanssh tmux unbound webdis
 
 .PHONY: all shared libraries headers run check check-long with-address with-thread bench tables \
-	install uninstall clean FORCE
+	tree install uninstall clean FORCE
 all: libraries headers
 shared: $(addprefix $(LIB)/,$(SONAMES))
 libraries: shared $(addprefix $(LIB)/,$(LINKS) $(STATIC) $(PC))
@@ -161,23 +162,32 @@ bench-syscalls: $(BUILD)/bench/bufferevent_streams
 tables: libraries
 	abi/tables
 
-install: all
-	install -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(INCLUDEDIR)/event2 $(BINDIR))
-	install -m 644 $(SONAMES:%=$(LIB)/%) $(LIB)/$(MAIN).a $(DESTDIR)$(LIBDIR)
-	for link in $(LINKS); do ln -sf $(MAIN)-$(VERSION) $(DESTDIR)$(LIBDIR)/$$link; done
-	for link in $(FAMILY:%=%.a); do ln -sf $(MAIN).a $(DESTDIR)$(LIBDIR)/$$link; done
-	$(foreach name,$(ALL),$(call pc,$(name),$(PREFIX),$(LIBDIR),$(INCLUDEDIR)) > $(DESTDIR)$(LIBDIR)/pkgconfig/$(name).pc;)
-	install -m 644 include/*.h $(DESTDIR)$(INCLUDEDIR)
-	install -m 644 include/event2/*.h $(DESTDIR)$(INCLUDEDIR)/event2
-	sed 's|^installed=.*|installed=$(LIBDIR)|' with-libevent-rs > $(DESTDIR)$(BINDIR)/with-libevent-rs
-	chmod 755 $(DESTDIR)$(BINDIR)/with-libevent-rs
+# What is installed, below TREE as it will be below /.
+TREE := $(BUILD)/tree
+tree: all
+	rm -rf $(TREE)
+	install -d $(addprefix $(TREE),$(LIBDIR)/pkgconfig $(INCLUDEDIR)/event2 $(BINDIR) $(MANDIR)/man1 $(MANDIR)/man7)
+	install -m 644 $(SONAMES:%=$(LIB)/%) $(LIB)/$(MAIN).a $(TREE)$(LIBDIR)
+	for link in $(LINKS); do ln -sf $(MAIN)-$(VERSION) $(TREE)$(LIBDIR)/$$link; done
+	for link in $(FAMILY:%=%.a); do ln -sf $(MAIN).a $(TREE)$(LIBDIR)/$$link; done
+	$(foreach name,$(ALL),$(call pc,$(name),$(PREFIX),$(LIBDIR),$(INCLUDEDIR)) > $(TREE)$(LIBDIR)/pkgconfig/$(name).pc;)
+	install -m 644 include/*.h $(TREE)$(INCLUDEDIR)
+	install -m 644 include/event2/*.h $(TREE)$(INCLUDEDIR)/event2
+	sed 's|^installed=.*|installed=$(LIBDIR)|' with-libevent-rs > $(TREE)$(BINDIR)/with-libevent-rs
+	chmod 755 $(TREE)$(BINDIR)/with-libevent-rs
+	install -m 644 docs/man/*.1 $(TREE)$(MANDIR)/man1
+	install -m 644 docs/man/*.7 $(TREE)$(MANDIR)/man7
+
+# What was installed, so that nothing else is overwritten or removed.
+INSTALLED := $(PREFIX)/share/libevent-rs/installed
+install:
+	$(if $(word 6,x $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(BINDIR)),$(error PREFIX and the other directories cannot have blanks))
+	@scripts/install-tree may-install '$(DESTDIR)' $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(BINDIR)
+	@$(MAKE) --no-print-directory tree
+	@scripts/install-tree install $(TREE) '$(DESTDIR)' $(INSTALLED)
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(SONAMES) $(LINKS) $(STATIC) $(PC))
-	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h)))
-	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/event2/,$(notdir $(wildcard include/event2/*.h)))
-	-rmdir $(DESTDIR)$(INCLUDEDIR)/event2
-	rm -f $(DESTDIR)$(BINDIR)/with-libevent-rs
+	@scripts/install-tree uninstall '$(DESTDIR)' $(INSTALLED)
 
 clean:
 	rm -rf $(BUILD)

@@ -199,7 +199,7 @@ class Server(Program):
         """`before` is a command that runs another one, to stand before all else."""
         how, self.swap = SWAPS[swap]
         options["env"] = {**os.environ, **options.get("env", {}), "LD_BIND_NOW": "1"}
-        super().__init__([*before, PROJECT / "with-libevent-rs", *how, *command], **options)
+        super().__init__([*before, PROJECT / "with-libevent-rs", "--quiet", *how, *command], **options)
         self.name = pathlib.Path(command[0]).name
 
     def check_mapping(self, report):
