@@ -251,6 +251,34 @@ CASE(base_free_runs_finalizers_that_finalizers_queue, EVERY_BACKEND)
 	event_base_free(base);
 }
 
+/* Each adds an event of its own with which the next finalizers still find the base. */
+static struct event added_late[3];
+
+static void
+add_an_event(struct event *finalized, void *arg)
+{
+	struct timeval hour = {3600, 0};
+	struct event *late = arg;
+
+	(void)finalized;
+	event_assign(late, base, -1, 0, print_event, (void *)"late");
+	CHECK_EQUAL(event_add(late, late == added_late ? event_base_init_common_timeout(base, &hour) : &hour), 0);
+	printf("%d added\n", event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED));
+}
+
+DIFFERENCE(base_free_deletes_what_finalizers_add, EVERY_BACKEND | OWN_DEBUG_MODE,
+           "An event that a finalizer adds while its base is freed stays in the freed base")
+{
+	begin();
+	for (int i = 0; i < 3; i++) {
+		ev = event_new(base, -1, 0, print_event, &added_late[i]);
+		event_free_finalize(0, ev, add_an_event);
+	}
+	event_base_free(base);
+	for (int i = 0; i < 3; i++)
+		CHECK_EQUAL(added_late[i].ev_evcallback.evcb_flags, EVLIST_INIT);
+}
+
 CASE(base_free_nofinalize_drops_finalizers, EVERY_BACKEND)
 {
 	struct event local;

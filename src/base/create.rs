@@ -5,7 +5,7 @@ use super::{
     DispatchLimits, EventBase, Guard, Loop, current, event_global_current_base_, live, once,
 };
 use crate::backend::{Backend, Mechanism, Options, Refused};
-use crate::event::{ActiveLinks, CallbackPtr, EventPtr, debug, state};
+use crate::event::{ActiveLinks, CallbackPtr, debug, state};
 use crate::hooks::log::{self, Severity};
 use crate::hooks::memory::{self, OutOfMemory, SpareBlock};
 use crate::hooks::panic;
@@ -230,29 +230,39 @@ pub unsafe fn free(base: *mut EventBase, finalize: bool) {
     }
 }
 
-/// Deletes events and runs finalizers until neither is left: a finalizer may queue another.
+/// Deletes events and runs finalizers until neither is left: a finalizer may add events and queue
+/// other finalizers. One look at everything serves all that have run, however many those are.
 fn delete_everything(guard: &mut Guard, finalize: bool) {
     guard.delete_events();
-    while let Some(entry) = guard.any_queued() {
-        guard.dequeue(entry);
-        if !entry.has(state::FINALIZING) {
-            continue;
+    while guard.empty_queues(finalize) {
+        guard.delete_events();
+    }
+}
+
+impl Guard {
+    /// Takes out all that is queued and runs the finalizers; whether any ran.
+    fn empty_queues(&mut self, finalize: bool) -> bool {
+        let mut ran = false;
+        while let Some(entry) = self.any_queued() {
+            self.dequeue(entry);
+            if !entry.has(state::FINALIZING) {
+                continue;
+            }
+            if finalize {
+                self.run_finalizer(entry);
+                ran = true;
+            } else if let Some(event) = entry.event() {
+                debug::note_teardown(event);
+            }
         }
-        if finalize {
-            guard.run_finalizer(entry);
-            guard.delete_events();
-        } else if let Some(event) = entry.event() {
-            debug::note_teardown(event);
-        }
+        ran
     }
 }
 
 impl EventBase {
     fn delete_events(&mut self) {
         self.delete_registered_events();
-        while let Some(event) = self.any_timer() {
-            let _ = self.remove_event(event);
-        }
+        self.delete_timers();
     }
 
     /// Deletes every event on a descriptor or signal.
@@ -269,14 +279,21 @@ impl EventBase {
         }
     }
 
-    fn any_timer(&mut self) -> Option<EventPtr> {
-        // SAFETY: events in the lists are live.
-        let waiting = self
-            .timers
-            .common
-            .iter()
-            .find_map(|list| unsafe { common::first(list) });
-        waiting.or_else(|| self.timers.heap.first().map(|(_, event)| event))
+    /// Deletes every event with a deadline: list after list, then those in the heap from its end,
+    /// where none has to take the place of another.
+    fn delete_timers(&mut self) {
+        for index in 0.. {
+            let Some(list) = self.timers.common.iter().nth(index) else {
+                break;
+            };
+            // SAFETY: lists live as long as the base, and events in them are live.
+            while let Some(event) = unsafe { common::first(list) } {
+                let _ = self.remove_event(event);
+            }
+        }
+        while let Some(event) = self.timers.heap.last() {
+            let _ = self.remove_event(event);
+        }
     }
 
     fn any_queued(&mut self) -> Option<CallbackPtr> {

@@ -91,6 +91,11 @@ impl Heap {
         Some((root.deadline, self.event_of(root)))
     }
 
+    /// The event that is cheapest to take out.
+    pub fn last(&self) -> Option<EventPtr> {
+        self.nodes.last().map(|node| self.event_of(node))
+    }
+
     /// Whether an event in the heap is due first.
     pub fn is_first(&self, event: EventPtr) -> bool {
         let root = self.nodes.first();
