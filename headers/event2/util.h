@@ -95,6 +95,8 @@ extern "C" {
 
 /* Looking up names: getaddrinfo() as every system has it today. */
 #define evutil_addrinfo addrinfo
+/* The system's header was perhaps read in a mode that hides this. */
+struct addrinfo;
 
 /* Errors, as numbers for evutil_gai_strerror(). Where the system's header was read in a mode that
  * hides its names for them, these have values that are never returned. */
