@@ -175,6 +175,7 @@ tree: all
 	install -m 644 include/event2/*.h $(TREE)$(INCLUDEDIR)/event2
 	sed 's|^installed=.*|installed=$(LIBDIR)|' with-libevent-rs > $(TREE)$(BINDIR)/with-libevent-rs
 	chmod 755 $(TREE)$(BINDIR)/with-libevent-rs
+	install -m 755 rpcgen/event_rpcgen.py $(TREE)$(BINDIR)
 	install -m 644 docs/man/*.1 $(TREE)$(MANDIR)/man1
 	install -m 644 docs/man/*.7 $(TREE)$(MANDIR)/man7
 

@@ -4,6 +4,8 @@
 
 #include "harness.h"
 
+#include <string.h>
+
 void
 harness_register(struct test_case *test)
 {
@@ -22,6 +24,15 @@ harness_equal(const char *file, int line, const char *a, long long av, const cha
 {
 	if (av != bv) {
 		fprintf(stderr, "%s is %lld, %s is %lld\n", a, av, b, bv);
+		harness_fail(file, line, "not equal");
+	}
+}
+
+void
+harness_string(const char *file, int line, const char *a, const char *av, const char *bv)
+{
+	if (av != bv && (!av || !bv || strcmp(av, bv))) {
+		fprintf(stderr, "%s is %s, not %s\n", a, av, bv);
 		harness_fail(file, line, "not equal");
 	}
 }
