@@ -65,9 +65,10 @@ $(LIB)/$(MAIN)-$(VERSION): $(BUILD)/exported $(BUILD)/unwinder.o
 	  -Wl,-soname,$(@F) -Wl,--version-script=$(BUILD)/exports.map -Wl,--gc-sections \
 	  -Wl,-Bsymbolic-functions -Wl,-z,relro,-z,now -Wl,--as-needed -static-libgcc $(STRIP)
 
-# These only need the real one, so a process never holds two copies of the code or the state.
-$(LIB)/libevent_%-$(VERSION): $(LIB)/$(MAIN)-$(VERSION)
-	$(CC) -shared -nostdlib -o $@ -Wl,-soname,$(@F) -Wl,--no-as-needed $< $(STRIP)
+# These only need the real one, so a process never holds two copies of the code or the state. They
+# have no code to say that it needs no executable stack, so the linker says it.
+$(LIB)/libevent_%-$(VERSION): $(LIB)/$(MAIN)-$(VERSION) Makefile
+	$(CC) -shared -nostdlib -o $@ -Wl,-soname,$(@F) -Wl,-z,noexecstack -Wl,--no-as-needed $< $(STRIP)
 
 # A link editor takes no symbols from the libraries that a library needs, so every -levent_NAME
 # finds the real one.
