@@ -199,7 +199,10 @@ impl Epoll {
             slot.told = Registered::default();
             return Ok(());
         }
-        refused("DEL", fd, slot.told, Registered::default())
+        let told = slot.told;
+        // What is registered now is not known: whoever wants the number next has to tell the kernel.
+        slot.told = told.silent();
+        refused("DEL", fd, told, Registered::default())
     }
 
     /// See [`super::Backend::prepare`].

@@ -1,5 +1,7 @@
 //! Enabling, suspending and watermarks: when a direction runs.
 
+use super::abi::BEV_EVENT_ERROR;
+use super::lifetime::DEFER_CALLBACKS;
 use super::operations::Failed;
 use super::{Bufferevent, BuffereventPtr, Direction, Watermarks, flag, suspension};
 use crate::buffer::abi::{EVBUFFER_CB_ENABLED, EvbufferCallbackInfo};
@@ -52,10 +54,16 @@ impl BuffereventPtr {
     pub fn resume(self, direction: Direction, reason: u16) {
         let reasons = self.suspensions(direction);
         reasons.set(reasons.get() & !reason);
-        if self.is_running(direction) {
-            // A refusal was logged.
-            let _ = self.start(direction.kind());
+        if self.is_running(direction) && self.start(direction.kind()).is_err() {
+            self.give_up(direction);
         }
+    }
+
+    /// The system refuses to go on in a direction, and no call of the program can say so: it ends
+    /// like one whose transfer failed, and the program is told from the loop.
+    pub(super) fn give_up(self, direction: Direction) {
+        self.enabled.set(self.enabled.get() & !direction.kind());
+        self.run_event_callback(BEV_EVENT_ERROR | direction.told(), DEFER_CALLBACKS);
     }
 
     /// [`BuffereventPtr::resume`], unless the reason does not hold anyway.

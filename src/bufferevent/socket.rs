@@ -245,8 +245,9 @@ impl BuffereventPtr {
         }
         // SAFETY: the base of an event outlives it.
         unsafe { BaseGuard::lock(event.base()) }.discount_callback();
-        // A refusal was logged.
-        let _ = await_descriptor(event, self.timeout(Direction::Write));
+        if await_descriptor(event, self.timeout(Direction::Write)).is_err() {
+            self.give_up(Direction::Write);
+        }
     }
 
     /// One read or write, as of a socket until that turns out to be wrong; its result and errno.
@@ -270,18 +271,21 @@ impl BuffereventPtr {
     /// After an attempt: goes on with the rest of the output, asking the kernel first unless all
     /// that was tried went out.
     fn keep_writing(self, all_went: bool) {
-        // A refusal was logged.
         if self.length(Direction::Write) == 0 {
             // In the event's callback, with the lock held: nobody else adds it meanwhile.
             if self.event(Direction::Write).is_pending() {
+                // A refusal was logged.
                 let _ = self.delete_event(Direction::Write);
             }
         } else if self.is_running(Direction::Write) && !self.is_write_armed() {
-            let _ = if all_went {
+            let armed = if all_went {
                 self.arm_write()
             } else {
                 self.add_event(Direction::Write)
             };
+            if armed.is_err() {
+                self.give_up(Direction::Write);
+            }
         }
     }
 
@@ -366,10 +370,11 @@ unsafe extern "C-unwind" fn output_changed(
     };
     if added > 0 && bufferevent.is_running(Direction::Write) && !bufferevent.is_write_armed() {
         let timed = bufferevent.timeout(Direction::Write).is_some();
-        if bufferevent.arm_write().is_err() && timed {
-            // Without memory for the timeout, what was accepted goes out without one. Else the
-            // kernel refused, and that was logged.
-            let _ = timeouts::add(bufferevent.event(Direction::Write), None);
+        // Without memory for the timeout, what was accepted goes out without one.
+        let armed = bufferevent.arm_write().is_ok()
+            || (timed && timeouts::add(bufferevent.event(Direction::Write), None).is_ok());
+        if !armed {
+            bufferevent.give_up(Direction::Write);
         }
     }
 }

@@ -1,0 +1,485 @@
+/* Runs the scenarios while chosen system calls fail; shim.h says how, scenarios.h what must hold.
+ *
+ *   drive --list                             the scenarios
+ *   drive SCENARIO short|long                all plans over one; a line for each finding, then a sum
+ *   drive SCENARIO sandbox                   the same in sandboxes, in which all has to be done
+ *   drive SCENARIO CALL ERRNO MODE NUMBER    one run, with its messages
+ */
+#define _GNU_SOURCE
+#include "scenarios.h"
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum { SECONDS = 10, MOST_CALLS = 60000, HEARTBEATS = 30, SLOW_HEARTBEATS = 200 };
+
+static struct scenario *scenarios;
+/* How long a run may take that does not end: longer when every byte is a call of its own. */
+static int patience = HEARTBEATS;
+
+void
+scenario_register(struct scenario *scenario)
+{
+	scenario->next = scenarios;
+	scenarios = scenario;
+}
+
+/* --- Memory, counted ------------------------------------------------------------------------- */
+
+static long blocks;
+
+static void *
+counted_malloc(size_t size)
+{
+	void *block = malloc(size);
+	__atomic_add_fetch(&blocks, block != NULL, __ATOMIC_SEQ_CST);
+	return block;
+}
+
+static void *
+counted_realloc(void *old, size_t size)
+{
+	void *block = realloc(old, size);
+	if (!old)
+		__atomic_add_fetch(&blocks, block != NULL, __ATOMIC_SEQ_CST);
+	return block;
+}
+
+static void
+counted_free(void *block)
+{
+	__atomic_sub_fetch(&blocks, block != NULL, __ATOMIC_SEQ_CST);
+	free(block);
+}
+
+static int
+open_descriptors(void)
+{
+	int fd, count = 0;
+	for (fd = 0; fd < 200; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* --- What scenarios use ------------------------------------------------------------------------ */
+
+struct event_base *
+new_base(int threads)
+{
+	struct event_config *configuration = event_config_new();
+	struct event_base *base;
+	if (!configuration)
+		return NULL;
+	if (threads && evthread_use_pthreads()) {
+		event_config_free(configuration);
+		return NULL;
+	}
+	base = event_base_new_with_config(configuration);
+	event_config_free(configuration);
+	return base;
+}
+
+static void
+beat(evutil_socket_t fd, short what, void *beats)
+{
+	(void)fd;
+	(void)what;
+	++*(int *)beats;
+}
+
+enum ending
+run_until(struct event_base *base, const int *finished)
+{
+	const struct timeval interval = {0, 50000};
+	int beats = 0;
+	enum ending ending = DONE;
+	struct event *heart = event_new(base, -1, EV_PERSIST, beat, &beats);
+	if (!heart)
+		return REFUSED;
+	if (event_add(heart, &interval))
+		ending = REFUSED;
+	while (ending == DONE && !*finished) {
+		if (event_base_loop(base, EVLOOP_ONCE) < 0)
+			ending = REFUSED;
+		HOLDS(beats < patience, "neither done nor refused after a while");
+	}
+	event_free(heart);
+	return ending;
+}
+
+static void
+count_down(evutil_socket_t fd, short what, void *left)
+{
+	(void)fd;
+	(void)what;
+	--*(int *)left;
+}
+
+void
+finish_base(struct event_base *base)
+{
+	const struct timeval at_once = {0, 1000};
+	int left = 2, ends[2], tries;
+	faults_stop();
+	HOLDS(pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0, "a pipe");
+	HOLDS(write(ends[1], "x", 1) == 1, "a byte");
+	HOLDS(event_base_once(base, ends[0], EV_READ, count_down, &left, NULL) == 0, "the base takes no descriptor any more");
+	HOLDS(event_base_once(base, -1, EV_TIMEOUT, count_down, &left, &at_once) == 0, "the base takes no timer any more");
+	for (tries = 0; left && tries < 1000; tries++) {
+		HOLDS(event_base_loop(base, EVLOOP_NONBLOCK) >= 0, "the loop fails though the system is in order");
+		usleep(1000);
+	}
+	HOLDS(!left, "the base runs nothing any more");
+	close(ends[0]);
+	close(ends[1]);
+	event_base_free(base);
+}
+
+unsigned char
+byte_of_stream(int stream, size_t at)
+{
+	return (unsigned char)((at * 2654435761u + stream) >> 13);
+}
+
+void
+take_stream(struct evbuffer *input, int stream, size_t *arrived)
+{
+	unsigned char bytes[4096];
+	int count, i;
+	while ((count = evbuffer_remove(input, bytes, sizeof bytes)) > 0) {
+		for (i = 0; i < count; i++)
+			HOLDS(bytes[i] == byte_of_stream(stream, *arrived + i), "bytes were lost, repeated or moved");
+		*arrived += count;
+	}
+}
+
+/* --- Plans -------------------------------------------------------------------------------------- */
+
+struct result {
+	int status; /* of wait */
+	unsigned made;
+	unsigned counted[FAULT_CALL_COUNT];
+	char text[200];
+};
+
+static const struct {
+	const char *name;
+	int number;
+} errors[] = {{"EINTR", EINTR},   {"EAGAIN", EAGAIN}, {"ENOMEM", ENOMEM}, {"EMFILE", EMFILE}, {"ENFILE", ENFILE},
+	      {"ENOBUFS", ENOBUFS}, {"EPERM", EPERM},   {"ENOSYS", ENOSYS}, {"EBADF", EBADF},   {"ECONNRESET", ECONNRESET},
+	      {"EPIPE", EPIPE},     {"EIO", EIO}};
+enum { ERRORS = sizeof errors / sizeof *errors };
+static const char *const mode_names[] = {"never", "once", "every", "from", "short"};
+
+static int
+moves_bytes(enum fault_call call)
+{
+	switch (call) {
+	case FAULT_pread:
+	case FAULT_read:
+	case FAULT_readv:
+	case FAULT_recv:
+	case FAULT_recvfrom:
+	case FAULT_recvmsg:
+	case FAULT_send:
+	case FAULT_sendfile:
+	case FAULT_sendmsg:
+	case FAULT_sendto:
+	case FAULT_write:
+	case FAULT_writev:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/* A system that only ever says "not now" is one in which nothing can be done or reported. */
+static int
+makes_sense(enum fault_mode mode, unsigned number, int error)
+{
+	int passes = error == EINTR || error == EAGAIN;
+	return !(passes && (mode == FAULT_FROM || (mode == FAULT_EVERY && number == 1)));
+}
+
+/* --- Sandboxes ------------------------------------------------------------------------------------ */
+
+static const struct {
+	const char *name;
+	long numbers[12]; /* of system calls, ended by a negative one */
+} sandboxes[] = {{"no eventfd", {SYS_eventfd, SYS_eventfd2, -1}},
+		 {"no timerfd", {SYS_timerfd_create, -1}},
+		 {"no epoll_create1", {SYS_epoll_create1, -1}},
+		 {"no epoll", {SYS_epoll_create1, SYS_epoll_create, -1}},
+		 {"no accept4", {SYS_accept4, -1}},
+		 {"no getrandom", {SYS_getrandom, -1}},
+		 {"no sendfile", {SYS_sendfile, -1}},
+		 {"no recvfrom and sendto", {SYS_recvfrom, SYS_sendto, -1}},
+		 {"no recvmsg and sendmsg", {SYS_recvmsg, SYS_sendmsg, SYS_recvmmsg, SYS_sendmmsg, -1}},
+		 {"no recvmmsg and sendmmsg", {SYS_recvmmsg, SYS_sendmmsg, -1}},
+		 {"an old kernel",
+		  {SYS_eventfd2, SYS_timerfd_create, SYS_epoll_create1, SYS_accept4, SYS_getrandom, SYS_recvmmsg, SYS_sendmmsg, -1}}};
+enum { SANDBOXES = sizeof sandboxes / sizeof *sandboxes };
+
+/* From now on the kernel refuses these calls with an error. */
+static void
+refuse(const long *numbers, int error)
+{
+	struct sock_filter filter[32] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
+	struct sock_fprog program = {.filter = filter, .len = 1};
+	for (; *numbers >= 0; numbers++) {
+		filter[program.len++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, *numbers, 0, 1);
+		filter[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error);
+	}
+	filter[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	HOLDS(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), "a sandbox");
+}
+
+/* The sandbox of the next runs, if any. */
+static const long *refused_calls;
+static int refusal;
+
+static void
+in_child(const struct scenario *scenario, const struct fault_plan *plan, int report)
+{
+	struct result result = {.status = 0};
+	int before, i;
+	enum ending ending;
+	event_set_mem_functions(counted_malloc, counted_realloc, counted_free);
+	before = open_descriptors();
+	patience = plan->mode == FAULT_SHORT ? SLOW_HEARTBEATS : HEARTBEATS;
+	alarm(plan->mode == FAULT_SHORT ? 3 * SECONDS : SECONDS);
+	if (refused_calls)
+		refuse(refused_calls, refusal);
+	faults_start(plan);
+	ending = scenario->run();
+	faults_stop();
+	libevent_global_shutdown();
+	HOLDS(blocks == 0, "memory was lost");
+	HOLDS(open_descriptors() == before, "descriptors were lost");
+	result.made = faults_made();
+	for (i = 0; i < FAULT_CALL_COUNT; i++)
+		result.counted[i] = faults_counted(i);
+	if (write(report, &result, sizeof result) != sizeof result)
+		_exit(BROKEN);
+	_exit(ending);
+}
+
+/* --- Running -------------------------------------------------------------------------------------- */
+
+/* Runs a scenario under a plan in a process of its own. */
+static void
+attempt(const struct scenario *scenario, const struct fault_plan *plan, int quiet, struct result *result)
+{
+	int report[2], text[2];
+	ssize_t got;
+	pid_t child;
+	memset(result, 0, sizeof *result);
+	fflush(NULL);
+	if (pipe2(report, O_CLOEXEC) || pipe2(text, O_CLOEXEC) || (child = fork()) < 0)
+		exit(1);
+	if (!child) {
+		close(report[0]);
+		close(text[0]);
+		dup2(text[1], 1);
+		if (quiet)
+			dup2(open("/dev/null", O_WRONLY), 2);
+		in_child(scenario, plan, report[1]);
+	}
+	close(report[1]);
+	close(text[1]);
+	if (read(report[0], result, sizeof *result) < 0)
+		exit(1);
+	got = read(text[0], result->text, sizeof result->text - 1);
+	result->text[got > 0 ? got : 0] = 0;
+	result->text[strcspn(result->text, "\n")] = 0;
+	close(report[0]);
+	close(text[0]);
+	waitpid(child, &result->status, 0);
+}
+
+/* What is wrong with an ended run; NULL when nothing is. */
+static const char *
+wrong(const struct result *result)
+{
+	static char text[300];
+	if (WIFSIGNALED(result->status)) {
+		snprintf(text, sizeof text, WTERMSIG(result->status) == SIGALRM ? "hangs" : "crashes: %s",
+			 strsignal(WTERMSIG(result->status)));
+		return text;
+	}
+	switch (WEXITSTATUS(result->status)) {
+	case DONE:
+	case REFUSED:
+		return NULL;
+	case FAULT_BUSY:
+		return "spins";
+	case BROKEN:
+		return result->text;
+	default:
+		snprintf(text, sizeof text, "ends the process with %d", WEXITSTATUS(result->status));
+		return text;
+	}
+}
+
+struct sums {
+	unsigned runs, faults, done, refused, findings;
+};
+
+static void
+judge(const struct scenario *scenario, const struct fault_plan *plan, struct sums *sums)
+{
+	struct result result;
+	const char *problem;
+	int i;
+	for (i = 0; i < ERRORS && errors[i].number != plan->error; i++)
+		;
+	attempt(scenario, plan, 1, &result);
+	problem = wrong(&result);
+	sums->runs++;
+	sums->faults += result.made;
+	sums->done += !problem && WEXITSTATUS(result.status) == DONE;
+	sums->refused += !problem && WEXITSTATUS(result.status) == REFUSED;
+	if (!problem)
+		return;
+	sums->findings++;
+	printf("FOUND %s %s %s %s %u: %s\n", scenario->name, fault_call_names[plan->call],
+	       i < ERRORS ? errors[i].name : "-", mode_names[plan->mode], plan->number, problem);
+	fflush(stdout);
+}
+
+/* All plans in which one call fails with one error. */
+static void
+plans_of_error(const struct scenario *scenario, enum fault_call call, unsigned count, int error, unsigned most, struct sums *sums)
+{
+	struct fault_plan plan = {call, FAULT_ONCE, 1, error, MOST_CALLS};
+	unsigned step = count > most ? count / most : 1;
+	for (plan.number = 1; plan.number <= count; plan.number += step)
+		judge(scenario, &plan, sums);
+	for (plan.mode = FAULT_EVERY; plan.mode <= FAULT_FROM; plan.mode++) {
+		for (plan.number = 1; plan.number <= 3 && plan.number <= count; plan.number++) {
+			if (makes_sense(plan.mode, plan.number, error))
+				judge(scenario, &plan, sums);
+		}
+	}
+}
+
+static void
+plans_of_shortness(const struct scenario *scenario, enum fault_call call, unsigned most, struct sums *sums)
+{
+	static const unsigned lengths[] = {1, 2, 3, 7, 64, 100, 500, 1000, 1023, 4095, 4097, 16383};
+	struct fault_plan plan = {call, FAULT_SHORT, 1, 0, 40 * MOST_CALLS};
+	unsigned i, step = most < 100 ? 4 : 1;
+	for (i = 0; i < sizeof lengths / sizeof *lengths; i += step) {
+		plan.number = lengths[i];
+		judge(scenario, &plan, sums);
+	}
+}
+
+static int
+all_plans(const struct scenario *scenario, int is_long)
+{
+	static const int few[] = {EINTR, EAGAIN, ENOMEM, EPERM, ENOSYS, EIO};
+	struct fault_plan nothing = {0, FAULT_NEVER, 0, 0, MOST_CALLS};
+	struct result dry;
+	struct sums sums = {0};
+	int call, i;
+	attempt(scenario, &nothing, 1, &dry);
+	if (!WIFEXITED(dry.status) || WEXITSTATUS(dry.status) != DONE) {
+		printf("FOUND %s without any fault: %s\n", scenario->name, wrong(&dry) ? wrong(&dry) : "refused");
+		return 1;
+	}
+	for (call = 0; call < FAULT_CALL_COUNT; call++) {
+		if (!dry.counted[call])
+			continue;
+		for (i = 0; i < (is_long ? ERRORS : (int)(sizeof few / sizeof *few)); i++)
+			plans_of_error(scenario, call, dry.counted[call], is_long ? errors[i].number : few[i], is_long ? 400 : 6, &sums);
+		if (moves_bytes(call))
+			plans_of_shortness(scenario, call, is_long ? 400 : 6, &sums);
+	}
+	printf("%s: %u runs, %u faults, %u done, %u refused, %u findings\n", scenario->name, sums.runs, sums.faults, sums.done,
+	       sums.refused, sums.findings);
+	return sums.findings != 0;
+}
+
+/* In a sandbox that allows what the reference needs, everything works. */
+static int
+all_sandboxes(const struct scenario *scenario)
+{
+	static const int refusals[] = {ENOSYS, EPERM};
+	struct fault_plan nothing = {0, FAULT_NEVER, 0, 0, MOST_CALLS};
+	struct result result;
+	struct sums sums = {0};
+	int i, j;
+	for (i = 0; i < SANDBOXES; i++) {
+		for (j = 0; j < 2; j++) {
+			refused_calls = sandboxes[i].numbers;
+			refusal = refusals[j];
+			attempt(scenario, &nothing, 1, &result);
+			sums.runs++;
+			if (WIFEXITED(result.status) && WEXITSTATUS(result.status) == DONE) {
+				sums.done++;
+				continue;
+			}
+			sums.findings++;
+			printf("FOUND %s in a sandbox with %s (%s): %s\n", scenario->name, sandboxes[i].name, strerror(refusal),
+			       wrong(&result) ? wrong(&result) : "refused");
+		}
+	}
+	printf("%s: %u sandboxes, %u done, %u findings\n", scenario->name, sums.runs, sums.done, sums.findings);
+	return sums.findings != 0;
+}
+
+static int
+one_plan(const struct scenario *scenario, char **words)
+{
+	struct fault_plan plan = {0, FAULT_NEVER, atoi(words[3]), 0, 40 * MOST_CALLS};
+	struct result result;
+	int i;
+	for (i = 0; i < FAULT_CALL_COUNT; i++) {
+		if (!strcmp(fault_call_names[i], words[0]))
+			plan.call = i;
+	}
+	for (i = 0; i < ERRORS; i++) {
+		if (!strcmp(errors[i].name, words[1]))
+			plan.error = errors[i].number;
+	}
+	for (i = 0; i <= FAULT_SHORT; i++) {
+		if (!strcmp(mode_names[i], words[2]))
+			plan.mode = i;
+	}
+	if (getenv("FAULTS_IN_PROCESS"))
+		in_child(scenario, &plan, open("/dev/null", O_WRONLY));
+	attempt(scenario, &plan, 0, &result);
+	printf("%s, %u faults\n", wrong(&result) ? wrong(&result) : WEXITSTATUS(result.status) == DONE ? "done" : "refused", result.made);
+	return wrong(&result) != NULL;
+}
+
+int
+main(int count, char **words)
+{
+	struct scenario *scenario;
+	struct rlimit no_core = {0, 0};
+	setrlimit(RLIMIT_CORE, &no_core);
+	signal(SIGPIPE, SIG_IGN);
+	if (count == 2 && !strcmp(words[1], "--list")) {
+		for (scenario = scenarios; scenario; scenario = scenario->next)
+			puts(scenario->name);
+		return 0;
+	}
+	for (scenario = scenarios; scenario && count > 1 && strcmp(scenario->name, words[1]); scenario = scenario->next)
+		;
+	if (scenario && count == 3 && !strcmp(words[2], "sandbox"))
+		return all_sandboxes(scenario);
+	if (scenario && count == 3)
+		return all_plans(scenario, !strcmp(words[2], "long"));
+	if (scenario && count == 6)
+		return one_plan(scenario, words + 2);
+	fputs("usage: drive --list | SCENARIO short|long|sandbox | SCENARIO CALL ERRNO MODE NUMBER\n", stderr);
+	return 2;
+}

@@ -1,0 +1,72 @@
+/* What the scenarios share that run while system calls fail. A scenario uses one part of the library
+ * as a program would that looks at every result. Whatever fails, these hold: it ends with all that
+ * it wanted, or with an error that the library reported; no byte that was accepted is lost, repeated
+ * or out of order; the base works on once the system does; all memory and descriptors come back. */
+#ifndef CTESTS_FAULTS_SCENARIOS_H
+#define CTESTS_FAULTS_SCENARIOS_H
+
+#include "shim.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <event2/thread.h>
+#include <event2/util.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* How a run ends: all was done, an invariant did not hold, or an error was reported. */
+enum ending { DONE = 0, BROKEN = 2, REFUSED = 3 };
+
+struct scenario {
+	const char *name;
+	enum ending (*run)(void);
+	struct scenario *next;
+};
+
+void scenario_register(struct scenario *scenario);
+
+#define SCENARIO(id)                                                                               \
+	static enum ending id(void);                                                               \
+	static struct scenario id##_scenario = {#id, id, NULL};                                    \
+	__attribute__((constructor)) static void id##_register(void)                               \
+	{                                                                                          \
+		scenario_register(&id##_scenario);                                                 \
+	}                                                                                          \
+	static enum ending id(void)
+
+/* Ends the run when what always holds does not. */
+#define HOLDS(condition, text)                                                                     \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			printf("broken: %s (%s:%d)\n", text, __FILE__, __LINE__);                  \
+			fflush(stdout);                                                            \
+			_exit(BROKEN);                                                             \
+		}                                                                                  \
+	} while (0)
+
+/* A base with the methods of the environment; NULL when the library says so. */
+struct event_base *new_base(int threads);
+
+/* Runs the loop until *finished, or the loop fails. A loop that neither finishes nor fails breaks
+ * the run after a while. */
+enum ending run_until(struct event_base *base, const int *finished);
+
+/* With the system in order again: a timer and a descriptor still run. Then frees the base. */
+void finish_base(struct event_base *base);
+
+/* Byte number `at` of the stream `stream`, so that lost, repeated and moved bytes show. */
+unsigned char byte_of_stream(int stream, size_t at);
+
+/* What arrived in a buffer continues the stream; takes it out. */
+void take_stream(struct evbuffer *input, int stream, size_t *arrived);
+
+#endif
