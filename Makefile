@@ -17,23 +17,26 @@ BUILD := build
 LIB := $(BUILD)/lib
 export CARGO_TARGET_DIR := $(CURDIR)/target
 ARCHIVE := target/release/liblibevent_rs.a
+TLS_ARCHIVE = $(dir $(ARCHIVE))liblibevent_rs_openssl.a
 VERSION := 2.1.so.7
 STRIP := -Wl,-s
 # One real library. The others of the family carry their names for programs that ask for them.
 MAIN := libevent
 FAMILY := libevent_core libevent_extra libevent_pthreads
-ALL := $(MAIN) $(FAMILY)
+# Another one, on the real one and on OpenSSL, where that can be compiled against.
+TLS := $(if $(shell pkg-config --exists 'libssl >= 3' 2>/dev/null && echo yes),libevent_openssl)
+ALL := $(MAIN) $(FAMILY) $(TLS)
 
 SONAMES := $(ALL:%=%-$(VERSION))
 LINKS := $(ALL:%=%.so)
 STATIC := $(ALL:%=%.a)
 PC := $(ALL:%=pkgconfig/%.pc)
 
-# Of the distribution: what builds the library, and what the tests need besides.
-PACKAGES := binutils gcc libc6-dev pkg-config python3
+# Of the distribution: what builds the libraries, and what the tests need besides.
+PACKAGES := binutils gcc libc6-dev libssl-dev pkg-config python3
 # The reference has to have the security fixes of 2.1.13, without which some tests fail on it.
 REFERENCE := 'libevent-dev>=2.1.12-stable-8+deb12u1'
-TEST_PACKAGES := abigail-tools g++ libssl-dev $(REFERENCE) strace
+TEST_PACKAGES := abigail-tools g++ $(REFERENCE) strace
 # The stock programs that run on our library, their clients, and what they need around them.
 PROGRAM_PACKAGES := bind9-dnsutils curl fstrm-bin gearman-job-server gearman-tools iproute2 links2 lldpd \
 	lua-event lua5.4 memcached ocproxy openmpi-bin pgbouncer postgresql redis-server redsocks \
@@ -44,26 +47,39 @@ PROGRAM_PACKAGES := bind9-dnsutils curl fstrm-bin gearman-job-server gearman-too
 all: libraries headers
 shared: $(addprefix $(LIB)/,$(SONAMES))
 libraries: shared $(addprefix $(LIB)/,$(LINKS) $(STATIC) $(PC))
+	@$(if $(TLS),,echo 'libevent_openssl is left out: there is no OpenSSL 3 to compile against (libssl-dev)')
 
-# Cargo knows whether there is anything to do; make looks at the archive's time afterwards.
-$(ARCHIVE): FORCE
-	cargo build --release
+# Cargo knows whether there is anything to do; make looks at the archives' time afterwards.
+$(ARCHIVE) $(TLS_ARCHIVE) &: FORCE
+	cargo build --release $(if $(TLS),--workspace)
 
 # Exported is what the real library exports and the archive defines.
-$(BUILD)/exported: $(ARCHIVE) abi/exports.txt
+$(BUILD)/exported: $(ARCHIVE)
+$(BUILD)/exported_openssl: $(TLS_ARCHIVE)
+$(BUILD)/exported $(BUILD)/exported_openssl: abi/exports.txt
 	@mkdir -p $(LIB)/pkgconfig
-	@nm -g --defined-only $(ARCHIVE) 2>/dev/null | awk 'NF == 3 { print $$3 }' | sort -u > $(BUILD)/defined
-	@awk '!/^#/ && NF { print $$1 }' abi/exports.txt | sort -u | comm -12 - $(BUILD)/defined > $@
+	@nm -g --defined-only $(filter %.a,$^) 2>/dev/null | awk 'NF == 3 { print $$3 }' | sort -u > $@.defined
+	@awk '!/^#/ && NF { print $$1 }' abi/exports.txt | sort -u | comm -12 - $@.defined > $@
 
 $(BUILD)/unwinder.o: packaging/unwinder.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -fPIC -fexceptions -Wall -Wextra -Werror -c $< -o $@
 
+# $(call link,archive,exported names,what else it is linked with) makes a shared library of an archive.
+define link
+@{ echo '{ global:'; sed 's/$$/;/' $(2); echo 'local: *; };'; } > $(2).map
+$(CC) -shared -o $@ $(BUILD)/unwinder.o -Wl,--whole-archive $(1) -Wl,--no-whole-archive \
+  -Wl,-soname,$(@F) -Wl,--version-script=$(2).map -Wl,--gc-sections \
+  -Wl,-Bsymbolic-functions -Wl,-z,relro,-z,now -Wl,--as-needed $(3) -static-libgcc $(STRIP)
+endef
+
 $(LIB)/$(MAIN)-$(VERSION): $(BUILD)/exported $(BUILD)/unwinder.o
-	@{ echo '{ global:'; sed 's/$$/;/' $<; echo 'local: *; };'; } > $(BUILD)/exports.map
-	$(CC) -shared -o $@ $(BUILD)/unwinder.o -Wl,--whole-archive $(ARCHIVE) -Wl,--no-whole-archive \
-	  -Wl,-soname,$(@F) -Wl,--version-script=$(BUILD)/exports.map -Wl,--gc-sections \
-	  -Wl,-Bsymbolic-functions -Wl,-z,relro,-z,now -Wl,--as-needed -static-libgcc $(STRIP)
+	$(call link,$(ARCHIVE),$<)
+
+# It finds the real one beside itself.
+$(LIB)/libevent_openssl-$(VERSION): $(BUILD)/exported_openssl $(BUILD)/unwinder.o $(LIB)/$(MAIN)-$(VERSION)
+	$(call link,$(TLS_ARCHIVE),$<,$(LIB)/$(MAIN)-$(VERSION) -lssl -lcrypto -Wl$(comma)-rpath$(comma)'$$ORIGIN')
+comma := ,
 
 # These only need the real one, so a process never holds two copies of the code or the state. They
 # have no code to say that it needs no executable stack, so the linker says it.
@@ -74,26 +90,33 @@ $(LIB)/libevent_%-$(VERSION): $(LIB)/$(MAIN)-$(VERSION) Makefile
 # finds the real one.
 $(LIB)/%.so: $(LIB)/$(MAIN)-$(VERSION)
 	ln -sf $(<F) $@
+$(LIB)/libevent_openssl.so: $(LIB)/libevent_openssl-$(VERSION)
+	ln -sf $(<F) $@
 
 # One object in which all but the exported names are local: it can stand beside other Rust
 # archives. It is the same archive for all names; the first one on a link line provides it all.
-$(LIB)/$(MAIN).a: $(BUILD)/exported
+$(LIB)/$(MAIN).a: $(BUILD)/exported $(ARCHIVE)
+$(LIB)/libevent_openssl.a: $(BUILD)/exported_openssl $(TLS_ARCHIVE)
+$(LIB)/$(MAIN).a $(LIB)/libevent_openssl.a:
 	@rm -f $@
-	ld -r -o $(BUILD)/libevent.o --gc-sections $$(sed 's/^/-u /' $<) $(ARCHIVE)
-	objcopy --keep-global-symbols=$< --strip-debug $(BUILD)/libevent.o
-	ar rcs $@ $(BUILD)/libevent.o
+	ld -r -o $(BUILD)/$(*F).o --gc-sections $$(sed 's/^/-u /' $<) $(filter %.a,$^)
+	objcopy --keep-global-symbols=$< --strip-debug $(BUILD)/$(*F).o
+	ar rcs $@ $(BUILD)/$(*F).o
 $(FAMILY:%=$(LIB)/%.a): $(LIB)/$(MAIN).a
 	ln -sf $(<F) $@
 
 # $(call pc,name,prefix,libdir,includedir) is the text of one pkg-config file.
 pc = sed -e 's|@NAME@|$(1)|' -e 's|@LINK@|$(1:lib%=%)|' -e 's|@PREFIX@|$(2)|' -e 's|@LIBDIR@|$(3)|' \
 	-e 's|@INCLUDEDIR@|$(4)|' -e 's|@DESCRIPTION@|$(DESCRIPTION_$(1))|' \
-	-e 's|@REQUIRES@|$(REQUIRES_$(1))|' packaging/libevent.pc.in
+	-e 's|@REQUIRES@|$(REQUIRES_$(1))|' -e 's|@PRIVATE@|$(PRIVATE_$(1))|' packaging/libevent.pc.in
 DESCRIPTION_libevent := Event loop, buffers and protocols
 DESCRIPTION_libevent_core := Event loop and buffers
 DESCRIPTION_libevent_extra := Protocols on the event loop
 DESCRIPTION_libevent_pthreads := POSIX threads for the event loop
 REQUIRES_libevent_pthreads := libevent
+DESCRIPTION_libevent_openssl := TLS by OpenSSL for the event loop
+REQUIRES_libevent_openssl := libevent
+PRIVATE_libevent_openssl := openssl
 
 $(LIB)/pkgconfig/%.pc: packaging/libevent.pc.in Makefile $(BUILD)/exported
 	@$(call pc,$*,$(CURDIR),$(CURDIR)/$(LIB),$(CURDIR)/include) > $@
@@ -168,8 +191,8 @@ TREE := $(BUILD)/tree
 tree: all
 	rm -rf $(TREE)
 	install -d $(addprefix $(TREE),$(LIBDIR)/pkgconfig $(INCLUDEDIR)/event2 $(BINDIR) $(MANDIR)/man1 $(MANDIR)/man7)
-	install -m 644 $(SONAMES:%=$(LIB)/%) $(LIB)/$(MAIN).a $(TREE)$(LIBDIR)
-	for link in $(LINKS); do ln -sf $(MAIN)-$(VERSION) $(TREE)$(LIBDIR)/$$link; done
+	install -m 644 $(SONAMES:%=$(LIB)/%) $(LIB)/$(MAIN).a $(TLS:%=$(LIB)/%.a) $(TREE)$(LIBDIR)
+	cp -d $(LINKS:%=$(LIB)/%) $(TREE)$(LIBDIR)
 	for link in $(FAMILY:%=%.a); do ln -sf $(MAIN).a $(TREE)$(LIBDIR)/$$link; done
 	$(foreach name,$(ALL),$(call pc,$(name),$(PREFIX),$(LIBDIR),$(INCLUDEDIR)) > $(TREE)$(LIBDIR)/pkgconfig/$(name).pc;)
 	install -m 644 include/*.h $(TREE)$(INCLUDEDIR)

@@ -209,8 +209,10 @@ const _: () = {
     assert!(offset_of!(Bufferevent, enabled) == 384);
     assert!(offset_of!(Bufferevent, flags) == 400);
     assert!(offset_of!(Bufferevent, read_suspended) == 404);
+    assert!(offset_of!(Bufferevent, write_suspended) == 406);
     assert!(offset_of!(Bufferevent, deferred) == 416);
     assert!(offset_of!(Bufferevent, options) == 456);
+    assert!(offset_of!(Bufferevent, references) == 460);
     assert!(offset_of!(Bufferevent, lock) == 464);
     assert!(offset_of!(Bufferevent, limiter) == 488);
     // What kinds of other libraries reserve.

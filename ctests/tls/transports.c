@@ -1,23 +1,13 @@
 /* compile: -Wl,--no-as-needed -levent_openssl -lssl -lcrypto */
-/* The distribution's libevent_openssl on this core. It is compiled against the private part of a
- * bufferevent, and takes the internal functions that a kind of bufferevent is written with. */
+/* TLS over everything that it can go over: bytes, limits, ends. */
 #include "bufferevent/tools.h"
 
+#include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
 #include <event2/thread.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
-
-/* Of event2/bufferevent_ssl.h. */
-enum bufferevent_ssl_state { OPEN = 0, CONNECTING = 1, ACCEPTING = 2 };
-struct bufferevent *bufferevent_openssl_socket_new(struct event_base *base, evutil_socket_t fd, SSL *ssl,
-						   enum bufferevent_ssl_state state, int options);
-struct bufferevent *bufferevent_openssl_filter_new(struct event_base *base, struct bufferevent *underlying, SSL *ssl,
-						   enum bufferevent_ssl_state state, int options);
-SSL *bufferevent_openssl_get_ssl(struct bufferevent *bev);
-unsigned long bufferevent_get_openssl_error(struct bufferevent *bev);
-int bufferevent_ssl_renegotiate(struct bufferevent *bev);
 
 /* --- Both ends of a TLS connection ------------------------------------------------------------ */
 
@@ -58,6 +48,7 @@ struct end {
 	unsigned long sum;        /* of what was got */
 	int connected, ended, finished, reads, writes, timeouts;
 	short last;
+	int error; /* errno then */
 	int echo;
 	void (*then)(struct end *end, const char *callback);
 };
@@ -103,6 +94,7 @@ tls_event(struct bufferevent *bev, short what, void *arg)
 
 	(void)bev;
 	end->last = what;
+	end->error = errno;
 	end->connected += !!(what & BEV_EVENT_CONNECTED);
 	end->ended += !!(what & (BEV_EVENT_EOF | BEV_EVENT_ERROR));
 	end->timeouts += !!(what & BEV_EVENT_TIMEOUT);
@@ -139,8 +131,8 @@ make_ends(enum transport transport)
 		make_connection(transport == TCP || transport == FILTER_ON_TCP ? AF_INET : 0, fds);
 	for (i = 0; i < 2 && (transport == FILTER_ON_SOCKET || transport == FILTER_ON_TCP); i++)
 		CHECK((under[i] = bufferevent_socket_new(base, fds[i], options)));
-	make_end(&client, "client", under[0], fds[0], CONNECTING);
-	make_end(&server, "server", under[1], fds[1], ACCEPTING);
+	make_end(&client, "client", under[0], fds[0], BUFFEREVENT_SSL_CONNECTING);
+	make_end(&server, "server", under[1], fds[1], BUFFEREVENT_SSL_ACCEPTING);
 	CHECK(bufferevent_get_underlying(client.bev) == under[0]);
 	CHECK_EQUAL(bufferevent_getfd(client.bev), fds[0]);
 }
@@ -423,7 +415,7 @@ CASE(no_tls_at_the_other_side, EVERY_BACKEND)
 	for (filter = 0; filter < 2; filter++) {
 		make_socketpair(ends);
 		under = filter ? bufferevent_socket_new(base, ends[0], BEV_OPT_CLOSE_ON_FREE) : NULL;
-		make_end(&server, "server", under, ends[0], ACCEPTING);
+		make_end(&server, "server", under, ends[0], BUFFEREVENT_SSL_ACCEPTING);
 		send_all(ends[1], "GET / HTTP/1.0\r\n\r\n", 18);
 		run_until(&server.ended, 1);
 		print_end(&server);
@@ -444,7 +436,7 @@ CASE(timeout_of_the_handshake, EVERY_BACKEND)
 
 	begin();
 	make_socketpair(ends);
-	make_end(&client, "client", NULL, ends[0], CONNECTING);
+	make_end(&client, "client", NULL, ends[0], BUFFEREVENT_SSL_CONNECTING);
 	bufferevent_set_timeouts(client.bev, &soon, &soon);
 	run_until(&client.timeouts, 1);
 	print_end(&client);
@@ -540,7 +532,7 @@ static void
 accept_one(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length, void *arg)
 {
 	(void)listener, (void)address, (void)length, (void)arg;
-	make_end(&server, "server", NULL, fd, ACCEPTING);
+	make_end(&server, "server", NULL, fd, BUFFEREVENT_SSL_ACCEPTING);
 }
 
 static void
@@ -554,7 +546,7 @@ connect_and_exchange(int by_name)
 	CHECK_EQUAL(evutil_make_socket_nonblocking(fd), 0);
 	listener = evconnlistener_new(base, accept_one, NULL, LEV_OPT_CLOSE_ON_FREE, 0, fd);
 	CHECK(listener);
-	make_end(&client, "client", NULL, -1, CONNECTING);
+	make_end(&client, "client", NULL, -1, BUFFEREVENT_SSL_CONNECTING);
 	if (by_name)
 		CHECK_EQUAL(bufferevent_socket_connect_hostname(client.bev, NULL, AF_INET, "127.0.0.1",
 								ntohs(address.in.sin_port)), 0);
@@ -577,120 +569,27 @@ CASE(connecting, EVERY_BACKEND)
 	end_all();
 }
 
-CASE(connecting_to_nobody, EVERY_BACKEND)
+/* Nothing is wrong with a session that there never was: no direction, no error of OpenSSL, and no proper end either. */
+DIFFERENCE(connecting_to_nobody, EVERY_BACKEND,
+	   "a connection over which TLS was to go, and which is refused, is reported as an error of reading")
 {
 	union any_address address;
 	socklen_t length;
+	int dirty;
 
 	begin();
 	close(listen_on(AF_INET, &address, &length));
-	make_end(&client, "client", NULL, -1, CONNECTING);
-	CHECK_EQUAL(bufferevent_socket_connect(client.bev, &address.any, length), 0);
-	run_until(&client.ended, 1);
-	print_end(&client);
-	end_all();
-}
-
-CASE(another_descriptor, EVERY_BACKEND)
-{
-	int ends[2], old[2];
-
-	begin();
-	make_socketpair(old);
-	make_end(&client, "client", NULL, old[0], CONNECTING);
-	make_end(&server, "server", NULL, old[1], ACCEPTING);
-	exchange(20000);
-	make_socketpair(ends);
-	CHECK_EQUAL(bufferevent_setfd(client.bev, ends[0]), 0);
-	CHECK_EQUAL(bufferevent_setfd(server.bev, ends[1]), 0);
-	client.got = server.got = client.finished = server.finished = 0;
-	exchange(30000);
-	CHECK_EQUAL(bufferevent_setfd(client.bev, -1), 0);
-	CHECK_EQUAL(bufferevent_getfd(client.bev), -1);
-	CHECK_EQUAL(bufferevent_base_set(base, server.bev), -1);
-	CHECK_EQUAL(bufferevent_flush(server.bev, EV_READ | EV_WRITE, BEV_FLUSH), 0);
-	close(old[0]);
-	close(old[1]);
-	close(ends[0]);
-	end_all();
-}
-
-static void
-renegotiate(enum transport transport)
-{
-	/* Filters do not come to an end with it, on any core. */
-	if (transport >= FILTER_ON_SOCKET)
-		return;
-	run_until(&client.connected, 1);
-	run_until(&server.connected, 1);
-	printf("asked: %d\n", bufferevent_ssl_renegotiate(server.bev) >= 0);
-	run_until(&server.connected, 2);
-	exchange(40000);
-}
-
-CASE(renegotiation, EVERY_BACKEND)
-{
-	begin();
-	CHECK_EQUAL(SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION), 1);
-	for_transports(renegotiate);
-	end_all();
-}
-
-/* --- Threads ------------------------------------------------------------------------------------- */
-
-#define PARTS 200
-
-static void *
-write_from_a_thread(void *arg)
-{
-	struct end *end = arg;
-	unsigned char data[3000];
-	int part;
-
-	for (part = 0; part < PARTS; part++) {
-		memset(data, part, sizeof data);
-		if (bufferevent_write(end->bev, data, sizeof data) != 0)
-			return arg;
-	}
-	return NULL;
-}
-
-static void
-write_from_threads(enum transport transport)
-{
-	pthread_t threads[2];
-	void *failed;
-	int i;
-
-	(void)transport;
-	client.wanted = server.wanted = PARTS * 3000;
-	CHECK(pthread_create(&threads[0], NULL, write_from_a_thread, &client) == 0);
-	CHECK(pthread_create(&threads[1], NULL, write_from_a_thread, &server) == 0);
-	run_until(&client.finished, 1);
-	run_until(&server.finished, 1);
-	for (i = 0; i < 2; i++) {
-		CHECK(pthread_join(threads[i], &failed) == 0);
-		CHECK(failed == NULL);
-	}
-	print_end(&client);
-	print_end(&server);
-}
-
-CASE(written_by_threads, EVERY_BACKEND | OWN_LOCKS)
-{
-	int transport;
-
-	CHECK_EQUAL(evthread_use_pthreads(), 0);
-	begin();
-	options_now = BEV_OPT_THREADSAFE;
-	/* The ends of a pair share one lock, in which both would encrypt. */
-	for (transport = 0; transport < FILTER_ON_PAIR; transport++) {
-		printf("%s\n", transports[transport]);
-		make_ends(transport);
-		write_from_threads(transport);
-		free_end(&client);
-		free_end(&server);
+	for (dirty = 0; dirty < 2; dirty++) {
+		make_end(&client, "client", NULL, -1, BUFFEREVENT_SSL_CONNECTING);
+		bufferevent_openssl_set_allow_dirty_shutdown(client.bev, dirty);
+		CHECK_EQUAL(bufferevent_socket_connect(client.bev, &address.any, length), 0);
+		run_until(&client.ended, 1);
+		CHECK_EQUAL(client.last, BEV_EVENT_ERROR);
+		CHECK_EQUAL(client.error, ECONNREFUSED);
+		CHECK_EQUAL(bufferevent_get_openssl_error(client.bev), 0);
 		settle();
+		CHECK_EQUAL(client.ended, 1);
+		free_end(&client);
 	}
 	end_all();
 }

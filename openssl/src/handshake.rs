@@ -1,0 +1,128 @@
+//! The handshake, also one in the middle of a session.
+
+use crate::ending::{Callbacks, Trouble};
+use crate::interest::Refused;
+use crate::libevent::told;
+use crate::openssl::{self, SSL_do_handshake};
+use crate::tls::{Direction, State, TlsPtr};
+use std::ffi::c_int;
+
+/// How far a handshake is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Finished, and the program told so.
+    Done,
+    /// Waiting for the transport.
+    Waiting,
+    /// Failed, and the program told so.
+    Failed,
+}
+
+impl TlsPtr {
+    /// Prepares the SSL for the handshake of a first state.
+    pub fn begin(self) -> Result<(), Refused> {
+        let state = self.first_state.get();
+        self.state.set(state);
+        self.handshake_begun.set(false);
+        self.handshake_waits_for.set(Direction::Write);
+        self.handshake_held.set(false);
+        // SAFETY: the SSL lives as long as the bufferevent, whose lock is held.
+        unsafe {
+            if state != State::Open && openssl::SSL_clear(self.ssl()) <= 0 {
+                self.forget_errors();
+                return Err(Refused);
+            }
+            match state {
+                State::Open => {}
+                State::Connecting => openssl::SSL_set_connect_state(self.ssl()),
+                State::Accepting => openssl::SSL_set_accept_state(self.ssl()),
+            }
+            if !self.is_filter() {
+                openssl::read_ahead(self.ssl());
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a session, and all that belonged to it, for a new one over a new transport.
+    pub fn begin_again(self) -> Result<(), Refused> {
+        self.session.set(self.session.get().wrapping_add(1));
+        self.read_needs_write.set(false);
+        self.write_needs_read.set(false);
+        self.needs_more.set(false);
+        self.unfinished_write.set(0);
+        self.charged.iter().for_each(|count| count.set(0));
+        self.broken.set(false);
+        self.error_count.set(0);
+        self.end_below.set(0);
+        for direction in Direction::ALL {
+            self.rests(direction).set(false);
+        }
+        self.begin()
+    }
+
+    /// One step of the handshake. The caller has a guard.
+    pub fn shake_hands(self, callbacks: Callbacks) -> Progress {
+        self.handshake_begun.set(true);
+        // SAFETY: the SSL lives as long as the bufferevent, whose lock is held.
+        let result = self.attempt(|| unsafe { SSL_do_handshake(self.ssl()) });
+        self.charge();
+        match result {
+            Ok(_) => {
+                self.finish_handshake(callbacks);
+                Progress::Done
+            }
+            Err(Trouble::End(class, error)) => {
+                self.end(Direction::Read, class, error, callbacks);
+                Progress::Failed
+            }
+            Err(Trouble::NeedsRead) => self.wait_in_handshake(Direction::Read, callbacks),
+            Err(Trouble::NeedsWrite) => self.wait_in_handshake(Direction::Write, callbacks),
+        }
+    }
+
+    fn wait_in_handshake(self, direction: Direction, callbacks: Callbacks) -> Progress {
+        self.handshake_waits_for.set(direction);
+        if self.update_interest().is_err() {
+            self.fail(told::READING, libc::ENOMEM, callbacks);
+            return Progress::Failed;
+        }
+        Progress::Waiting
+    }
+
+    fn finish_handshake(self, callbacks: Callbacks) {
+        self.state.set(State::Open);
+        self.needs_more.set(false);
+        if self.update_interest().is_err() {
+            self.fail(told::READING, libc::ENOMEM, callbacks);
+            return;
+        }
+        // What came with the last part of the handshake is read behind the callback, from the loop.
+        if self.is_filter() {
+            self.schedule_pass();
+        }
+        self.tell(told::CONNECTED, callbacks.options());
+    }
+
+    /// Shakes hands anew in the middle of a session: 1 done, 0 begun, -1 refused or failed.
+    pub fn renegotiate(self) -> c_int {
+        // SAFETY: the SSL lives as long as the bufferevent, whose lock is held.
+        let result = unsafe { openssl::SSL_renegotiate(self.ssl()) };
+        self.forget_errors();
+        if result < 0 {
+            return -1;
+        }
+        self.state.set(State::Connecting);
+        self.handshake_waits_for.set(Direction::Write);
+        self.handshake_held.set(false);
+        if self.is_filter() {
+            self.schedule_pass();
+            return 0;
+        }
+        match self.shake_hands(Callbacks::AtOnce) {
+            Progress::Done => 1,
+            Progress::Waiting => 0,
+            Progress::Failed => -1,
+        }
+    }
+}

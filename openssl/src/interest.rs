@@ -1,0 +1,105 @@
+//! For what a bufferevent waits: which ways it could go on, and what tells it that it can.
+
+use crate::openssl::SSL_has_pending;
+use crate::tls::{Direction, State, TlsPtr};
+use std::ffi::c_short;
+
+/// What could not be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused;
+
+impl TlsPtr {
+    /// Whether something can be done as soon as the transport is ready in a direction, when these
+    /// directions are not wanted.
+    fn waits_for(self, direction: Direction, unwanted: c_short) -> bool {
+        if self.detached.get() {
+            return false;
+        }
+        if !self.is_open() {
+            return self.handshake_awaits() == direction
+                && !self.handshake_held.get()
+                && !self.rests(direction).get();
+        }
+        let [reads, writes] = Direction::ALL
+            .map(|direction| self.is_running(direction) && unwanted & direction.kind() == 0);
+        let writes = writes && self.output_length() > 0;
+        match direction {
+            Direction::Read => {
+                reads && !self.read_needs_write.get() || writes && self.write_needs_read.get()
+            }
+            Direction::Write => {
+                writes && !self.write_needs_read.get() || reads && self.read_needs_write.get()
+            }
+        }
+    }
+
+    /// What the next step of the handshake waits for. A server has nothing to say at first.
+    fn handshake_awaits(self) -> Direction {
+        if self.state.get() == State::Accepting && !self.handshake_begun.get() {
+            return Direction::Read;
+        }
+        self.handshake_waits_for.get()
+    }
+
+    /// Waits for what there is to wait for, and for nothing else.
+    pub fn update_interest(self) -> Result<(), Refused> {
+        self.update_interest_without(0)
+    }
+
+    fn update_interest_without(self, unwanted: c_short) -> Result<(), Refused> {
+        let mut result = Ok(());
+        for direction in Direction::ALL {
+            let waits = self.waits_for(direction, unwanted);
+            let done = if self.is_filter() {
+                self.await_below(direction, waits);
+                Ok(())
+            } else {
+                self.await_descriptor(direction, waits)
+            };
+            result = result.and(done);
+        }
+        result
+    }
+
+    /// Whether something that has come in already waits to be read.
+    pub fn has_unread(self) -> bool {
+        // SAFETY: the SSL lives as long as the bufferevent; its lock is held.
+        !self.needs_more.get() && unsafe { SSL_has_pending(self.ssl()) != 0 }
+    }
+
+    /// The program wants these directions, or they are no longer suspended.
+    pub fn start(self, directions: c_short) -> Result<(), Refused> {
+        for direction in Direction::ALL {
+            if directions & direction.kind() == 0 {
+                continue;
+            }
+            let resumed = self.suspended[direction as usize].replace(false);
+            // SAFETY: the SSL lives as long as the bufferevent.
+            let ended =
+                direction == Direction::Read && unsafe { crate::openssl::has_ended(self.ssl()) };
+            if !resumed && !ended {
+                self.rests(direction).set(false);
+            }
+            if !resumed {
+                self.handshake_held.set(false);
+            }
+        }
+        self.update_interest()
+    }
+
+    /// The program does not want these directions any more, or they are suspended.
+    pub fn stop(self, directions: c_short) -> Result<(), Refused> {
+        for direction in Direction::ALL {
+            if directions & direction.kind() == 0 {
+                continue;
+            }
+            // Whoever suspends does not disable.
+            let suspended = self.is_enabled(direction);
+            self.suspended[direction as usize].set(suspended);
+            if !suspended && self.handshake_waits_for.get() == direction {
+                self.handshake_held.set(true);
+            }
+        }
+        self.update_interest_without(directions)
+    }
+}

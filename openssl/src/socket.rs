@@ -1,0 +1,208 @@
+//! On a descriptor.
+//!
+//! # Writing at once
+//!
+//! As in the core, output is not announced to the kernel first: the write event is made active for
+//! the next pass of the loop, as if the descriptor had been reported writable then. Only when the
+//! transport takes no more is the event registered. Both look the same to the program: the event
+//! is pending.
+
+use crate::ending::{Callbacks, set_errno};
+use crate::interest::Refused;
+use crate::libevent::*;
+use crate::openssl::{self, BIO_new_socket, SSL_set_bio};
+use crate::tls::{Direction, Guard, TlsPtr};
+use std::ffi::{c_int, c_short, c_void};
+
+unsafe extern "C-unwind" {
+    fn fcntl(descriptor: c_int, command: c_int, ...) -> c_int;
+}
+
+impl TlsPtr {
+    /// Makes the events, which are not pending, those of a descriptor.
+    pub fn bind(self, descriptor: c_int) {
+        self.descriptor.set(descriptor);
+        self.blocks.set(None);
+        let callbacks: [ReadinessFn; 2] = [readable, writable];
+        for (direction, callback) in Direction::ALL.into_iter().zip(callbacks) {
+            let events = direction.kind() | kind::PERSIST | kind::FINALIZE;
+            let (event, base) = (self.event(direction), self.common.base.get());
+            // SAFETY: the event is part of the bufferevent and not pending; the base outlives it.
+            // These kinds of interest never conflict.
+            unsafe {
+                let argument = self.as_ptr().cast();
+                event_assign(event, base, descriptor, events, callback, argument);
+            }
+        }
+    }
+
+    /// Goes over to another descriptor, with a session to come. Settings and buffers stay.
+    pub fn attach(self, descriptor: c_int) -> Result<(), Refused> {
+        // SAFETY: the SSL takes the new BIO over; the events are the bufferevent's own.
+        unsafe {
+            let bio = BIO_new_socket(descriptor, 0);
+            if bio.is_null() {
+                return Err(Refused);
+            }
+            SSL_set_bio(self.ssl(), bio, bio);
+            let priority = event_get_priority(self.event(Direction::Read));
+            for direction in Direction::ALL {
+                event_del(self.event(direction));
+            }
+            self.bind(descriptor);
+            for direction in Direction::ALL {
+                event_priority_set(self.event(direction), priority);
+            }
+        }
+        self.begin_again()?;
+        self.connect_pending.set(descriptor >= 0);
+        self.update_interest()
+    }
+
+    /// Waits, or does not wait, for the descriptor to be ready in a direction.
+    pub fn await_descriptor(self, direction: Direction, waits: bool) -> Result<(), Refused> {
+        let event = self.event(direction);
+        let events = direction.kind() | kind::TIMEOUT;
+        // SAFETY: the event is the bufferevent's own, whose lock is held.
+        unsafe {
+            let pending = event_pending(event, events, std::ptr::null_mut()) != 0;
+            if waits && direction == Direction::Read && self.is_open() && self.has_unread() {
+                // Nothing in the kernel tells that.
+                event_active_later_(event, c_int::from(kind::READ));
+            }
+            if waits == pending || waits && self.descriptor.get() < 0 {
+                return Ok(());
+            }
+            let result = if !waits {
+                event_del(event)
+            } else if direction == Direction::Write && self.may_write_at_once() {
+                event_active_later_(event, c_int::from(kind::WRITE));
+                0
+            } else {
+                bufferevent_add_event_(event, &self.timeout(direction))
+            };
+            if result < 0 { Err(Refused) } else { Ok(()) }
+        }
+    }
+
+    /// Waits until the kernel reports room.
+    pub fn await_room(self) -> Result<(), Refused> {
+        let (event, timeout) = (self.event(Direction::Write), self.timeout(Direction::Write));
+        // SAFETY: as above.
+        let result = unsafe { bufferevent_add_event_(event, &timeout) };
+        if result < 0 { Err(Refused) } else { Ok(()) }
+    }
+
+    /// Whether a write may be tried without asking the kernel whether it would block.
+    fn may_write_at_once(self) -> bool {
+        if !self.is_open() {
+            return false;
+        }
+        let blocks = self.blocks.get().unwrap_or_else(|| {
+            // SAFETY: asks about a number.
+            let flags = unsafe { fcntl(self.descriptor.get(), libc::F_GETFL) };
+            flags < 0 || flags & libc::O_NONBLOCK == 0
+        });
+        self.blocks.set(Some(blocks));
+        !blocks
+    }
+
+    /// What became of the connection that a handshake is to go over: whether it is made.
+    fn is_connected(self) -> bool {
+        if !self.connect_pending.get() {
+            return true;
+        }
+        // SAFETY: asks about a number.
+        match unsafe { evutil_socket_finished_connecting_(self.descriptor.get()) } {
+            0 => return false,
+            -1 if crate::ending::errno() != libc::ENOTSOCK => {
+                let error = crate::ending::errno();
+                self.rest();
+                set_errno(error);
+                self.tell(told::ERROR, 0);
+                return false;
+            }
+            _ => {}
+        }
+        self.connect_pending.set(false);
+        true
+    }
+
+    /// The descriptor is ready. The caller has a guard.
+    fn ready(self, direction: Direction) {
+        if !self.is_open() {
+            if !self.handshake_held.get() && self.is_connected() {
+                self.shake_hands(Callbacks::AtOnce);
+            }
+            return;
+        }
+        match direction {
+            Direction::Read => {
+                self.needs_more.set(false);
+                self.go_on_reading();
+            }
+            Direction::Write => self.go_on_writing(Callbacks::AtOnce),
+        }
+    }
+
+    /// A timeout has passed. The event goes on, and so does its timeout.
+    fn time_out(self, direction: Direction) {
+        let direction = if self.is_open() { direction.told() } else { 0 };
+        self.tell(told::TIMEOUT | direction, 0);
+    }
+}
+
+unsafe extern "C-unwind" fn readable(_: c_int, what: c_short, argument: *mut c_void) {
+    // SAFETY: the event is part of the bufferevent that is its argument.
+    unsafe { react(argument, Direction::Read, what) };
+}
+
+unsafe extern "C-unwind" fn writable(_: c_int, what: c_short, argument: *mut c_void) {
+    // SAFETY: as above.
+    unsafe { react(argument, Direction::Write, what) };
+}
+
+/// # Safety
+/// The argument is the bufferevent that the event is part of.
+unsafe fn react(argument: *mut c_void, direction: Direction, what: c_short) {
+    // SAFETY: the caller guarantees the argument.
+    let Some(guard) = (unsafe { Guard::if_alive(argument) }) else {
+        return;
+    };
+    if what == kind::TIMEOUT {
+        guard.time_out(direction);
+    } else {
+        guard.ready(direction);
+    }
+}
+
+/// Closes the descriptor.
+pub fn close(descriptor: c_int) {
+    if descriptor >= 0 {
+        // SAFETY: the descriptor is the bufferevent's to close. Nothing could be done about a
+        // failure.
+        unsafe { evutil_closesocket(descriptor) };
+    }
+}
+
+/// Puts a BIO on a descriptor into an SSL, or takes the one that is there; the descriptor, or
+/// `None` when they do not agree or memory is short.
+///
+/// # Safety
+/// The SSL is live.
+pub unsafe fn settle_descriptor(ssl: *mut openssl::SSL, descriptor: c_int) -> Option<c_int> {
+    // SAFETY: the caller guarantees the SSL, which takes the new BIO over.
+    unsafe {
+        if let Some(present) = openssl::take_over_descriptor(ssl) {
+            return (descriptor < 0 || descriptor == present).then_some(present);
+        }
+        if descriptor >= 0 {
+            let bio = BIO_new_socket(descriptor, 0);
+            if bio.is_null() {
+                return None;
+            }
+            SSL_set_bio(ssl, bio, bio);
+        }
+        Some(descriptor)
+    }
+}

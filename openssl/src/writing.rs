@@ -1,0 +1,187 @@
+//! Writing: what is in the output is encrypted and sent.
+
+use crate::ending::{Callbacks, Trouble};
+use crate::libevent::*;
+use crate::openssl::SSL_write;
+use crate::tls::{Direction, TlsPtr};
+use std::ffi::{c_int, c_void};
+use std::mem::MaybeUninit;
+
+/// Longest that a record can be, and so most that is worth putting together.
+const LONGEST_RECORD: usize = 16384;
+
+/// A segment of the output that is at least this long is sent as it is. Shorter ones are copied
+/// together: a record, and a system call, cost more than that.
+const LONG_SEGMENT: usize = 12288;
+
+/// Most segments that are put together.
+const MOST_SEGMENTS: usize = 64;
+
+/// How much goes out in a turn on a descriptor, before others get theirs.
+const TURN: usize = 4 * LONGEST_RECORD;
+
+impl TlsPtr {
+    /// Sends what there is, after what has to come first. The caller has a guard.
+    pub fn go_on_writing(self, callbacks: Callbacks) {
+        if self.read_needs_write.replace(false) {
+            let session = self.session.get();
+            self.read_records();
+            if !self.is_still(session) || self.read_needs_write.get() || !self.is_open() {
+                return;
+            }
+        }
+        self.write_records(callbacks);
+    }
+
+    /// Sends records until the output is empty, the transport is full, or others get their turn.
+    fn write_records(self, callbacks: Callbacks) {
+        let mut count = 0;
+        let mut trouble = None;
+        while self.may_write() && (self.is_filter() || count < TURN) {
+            match self.write_record() {
+                Ok(0) => break,
+                Ok(length) => count += length,
+                Err(why) => {
+                    trouble = Some(why);
+                    break;
+                }
+            }
+            self.charge();
+        }
+        self.charge();
+        if count > 0 {
+            self.start_timers(kind::WRITE);
+        }
+        if count > 0 && self.output_length() <= self.common.write_marks.get().low {
+            // Never from inside of bufferevent_write().
+            // SAFETY: the caller has a guard.
+            unsafe { bufferevent_run_writecb_(self.as_ptr(), option::DEFER_CALLBACKS) };
+        }
+        self.after_writing(trouble, callbacks);
+    }
+
+    fn after_writing(self, trouble: Option<Trouble>, callbacks: Callbacks) {
+        let mut waiting = Ok(());
+        match trouble {
+            Some(Trouble::End(class, error)) => {
+                return self.end(Direction::Write, class, error, callbacks);
+            }
+            Some(Trouble::NeedsRead) => self.write_needs_read.set(true),
+            Some(Trouble::NeedsWrite) if !self.is_filter() => waiting = self.await_room(),
+            Some(Trouble::NeedsWrite) | None => {}
+        }
+        if waiting.and(self.update_interest()).is_err() {
+            self.fail(told::WRITING, libc::ENOMEM, callbacks);
+        }
+    }
+
+    fn may_write(self) -> bool {
+        self.is_running(Direction::Write)
+            && !self.write_needs_read.get()
+            && !self.read_needs_write.get()
+    }
+
+    /// Sends one record; how much of the output that was, 0 when nothing may be sent.
+    fn write_record(self) -> Result<usize, Trouble> {
+        // SAFETY: the lock is held.
+        let allowed = unsafe { bufferevent_get_write_max_(self.as_ptr()) }.max(0) as usize;
+        // One that was begun has to be offered again with all its bytes.
+        let most = allowed.min(LONGEST_RECORD).max(self.unfinished_write.get());
+        let mut segments = [MaybeUninit::<libc::iovec>::uninit(); MOST_SEGMENTS];
+        let segments = self.segments(most, &mut segments);
+        let Some(first) = segments.first() else {
+            return Ok(0);
+        };
+        let enough = first.iov_len >= most.min(LONG_SEGMENT) && self.unfinished_write.get() == 0;
+        if segments.len() == 1 || enough {
+            return self.send(first.iov_base, first.iov_len.min(most));
+        }
+        let mut copy = MaybeUninit::<[u8; LONGEST_RECORD]>::uninit();
+        let length = copy_together(segments, most.min(LONGEST_RECORD), copy.as_mut_ptr().cast());
+        self.send(copy.as_ptr().cast(), length)
+    }
+
+    /// The segments at the front of the output up to a length.
+    fn segments(
+        self,
+        most: usize,
+        vectors: &mut [MaybeUninit<libc::iovec>; MOST_SEGMENTS],
+    ) -> &[libc::iovec] {
+        // SAFETY: the output lives as long as the bufferevent and fills in as many as it returns,
+        // or, if there were more, all of them.
+        unsafe {
+            let start = std::ptr::null_mut();
+            let (vectors, room) = (vectors.as_mut_ptr().cast(), MOST_SEGMENTS as c_int);
+            let output = self.common.output.get();
+            let count = evbuffer_peek(output, most as isize, start, vectors, room);
+            std::slice::from_raw_parts(vectors, count.clamp(0, room) as usize)
+        }
+    }
+
+    /// Encrypts and sends bytes from the front of the output, and takes them out of it.
+    fn send(self, data: *const c_void, length: usize) -> Result<usize, Trouble> {
+        if length == 0 {
+            return Ok(0);
+        }
+        // SAFETY: the SSL lives as long as the bufferevent; the bytes are those of the output, or
+        // a copy.
+        let sent = self.attempt(|| unsafe { SSL_write(self.ssl(), data, length as c_int) });
+        let sent = sent.inspect_err(|_| self.unfinished_write.set(length))?;
+        self.unfinished_write.set(0);
+        // SAFETY: the output lives as long as the bufferevent.
+        if unsafe { evbuffer_drain(self.common.output.get(), sent) } < 0 {
+            // The front is frozen: they would be sent again.
+            self.broken.set(true);
+            return Err(Trouble::End(
+                crate::openssl::SSL_ERROR_SYSCALL,
+                libc::EINVAL,
+            ));
+        }
+        Ok(sent)
+    }
+}
+
+/// Copies segments, up to a length, into one place that holds as much; how much that was.
+fn copy_together(segments: &[libc::iovec], most: usize, place: *mut u8) -> usize {
+    let mut length = 0;
+    for segment in segments {
+        let part = segment.iov_len.min(most - length);
+        // SAFETY: the segment is live, and the caller guarantees the room.
+        unsafe {
+            std::ptr::copy_nonoverlapping(segment.iov_base.cast(), place.add(length), part);
+        }
+        length += part;
+    }
+    length
+}
+
+/// A callback of the output: what was appended is to be sent.
+///
+/// # Safety
+/// The argument is the bufferevent that the buffer is part of.
+pub unsafe extern "C-unwind" fn output_changed(
+    _output: *mut Evbuffer,
+    change: *const BufferChange,
+    argument: *mut c_void,
+) {
+    // SAFETY: the caller guarantees the argument; the buffer's lock, which is held, is its lock. The
+    // change is valid during the call.
+    let (tls, change) = unsafe { (TlsPtr::new(argument.cast()), &*change) };
+    if change.added == 0 || tls.detached.get() || !tls.is_open() {
+        return;
+    }
+    if change.original_size == 0 {
+        tls.rests(Direction::Write).set(false);
+    }
+    if !tls.is_running(Direction::Write) {
+        return;
+    }
+    if tls.is_filter() {
+        // SAFETY: the bufferevent is live.
+        let guard = unsafe { crate::tls::Guard::new(tls.as_ptr()) };
+        guard.go_on_writing(Callbacks::FromTheLoop);
+    } else {
+        // What cannot be waited for now is waited for with the next change.
+        let _ = tls.update_interest();
+    }
+}
