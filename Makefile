@@ -81,10 +81,12 @@ $(LIB)/libevent_openssl-$(VERSION): $(BUILD)/exported_openssl $(BUILD)/unwinder.
 	$(call link,$(TLS_ARCHIVE),$<,$(LIB)/$(MAIN)-$(VERSION) -lssl -lcrypto -Wl$(comma)-rpath$(comma)'$$ORIGIN')
 comma := ,
 
-# These only need the real one, so a process never holds two copies of the code or the state. They
-# have no code to say that it needs no executable stack, so the linker says it.
+# These only need the real one, so a process never holds two copies of the code or the state. It is
+# the one beside them, wherever the folder is: a program's run path is not asked for what they need.
+# They have no code to say that it needs no executable stack, so the linker says it.
 $(LIB)/libevent_%-$(VERSION): $(LIB)/$(MAIN)-$(VERSION) Makefile
-	$(CC) -shared -nostdlib -o $@ -Wl,-soname,$(@F) -Wl,-z,noexecstack -Wl,--no-as-needed $< $(STRIP)
+	$(CC) -shared -nostdlib -o $@ -Wl,-soname,$(@F) -Wl,-z,noexecstack -Wl,-rpath,'$$ORIGIN' \
+	  -Wl,--enable-new-dtags -Wl,--no-as-needed $< $(STRIP)
 
 # A link editor takes no symbols from the libraries that a library needs, so every -levent_NAME
 # finds the real one.
