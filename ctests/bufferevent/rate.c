@@ -270,27 +270,107 @@ next_refill(void)
 	return due;
 }
 
-/* Two that are used up at different times of the same tick; it may have ended between them once. */
-DIFFERENCE(refilled_when_the_tick_begins, ONE_BACKEND,
+/* Used up at different times of the same tick. */
+DIFFERENCE(refilled_when_the_tick_begins, ONE_BACKEND | OWN_LOCKS,
 	"rate limits are refilled later and later, so that less passes than was configured")
 {
 	struct timeval first, second;
-	int attempts = 0;
 
 	begin(EV_READ);
 	cfg = ev_token_bucket_cfg_new(10, 10, 10, 10, &long_tick);
-	do {
+	bufferevent_set_rate_limit(bev, cfg);
+	bufferevent_decrement_read_limit(bev, 10);
+	first = next_refill();
+	bufferevent_decrement_read_limit(bev, -10);
+	run_for(20);
+	bufferevent_decrement_read_limit(bev, 10);
+	second = next_refill();
+	CHECK(evutil_timercmp(&first, &second, ==));
+	bufferevent_set_rate_limit(bev, NULL);
+	end();
+}
+
+static void
+clock_now(struct timeval *now)
+{
+	struct timespec time;
+
+	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &time);
+	now->tv_sec = time.tv_sec;
+	now->tv_usec = time.tv_nsec / 1000;
+}
+
+/* The first tick has its whole length: the bucket, which is full for it, is not filled again earlier. */
+CASE(the_first_tick_is_a_whole_one, ONE_BACKEND | OWN_LOCKS)
+{
+	struct timeval begun, refill, length;
+	int i;
+
+	begin(EV_READ);
+	cfg = ev_token_bucket_cfg_new(10, 10, 10, 10, &tick);
+	for (i = 0; i < 10; i++) {
+		usleep(7000);
+		event_base_update_cache_time(base);
+		clock_now(&begun);
 		bufferevent_set_rate_limit(bev, cfg);
 		bufferevent_decrement_read_limit(bev, 10);
-		first = next_refill();
+		refill = next_refill();
+		evutil_timersub(&refill, &begun, &length);
+		/* The time that the library reads may be some milliseconds old. */
+		CHECK(length.tv_sec == 0 && length.tv_usec > tick.tv_usec - 10000);
 		bufferevent_set_rate_limit(bev, NULL);
-		run_for(20);
-		bufferevent_set_rate_limit(bev, cfg);
-		bufferevent_decrement_read_limit(bev, 10);
-		second = next_refill();
-		bufferevent_set_rate_limit(bev, NULL);
-	} while (evutil_timercmp(&first, &second, !=) && ++attempts < 3);
-	CHECK(attempts < 3);
+	}
+	end();
+}
+
+CASE(the_first_tick_of_a_group_is_a_whole_one, ONE_BACKEND | OWN_LOCKS)
+{
+	struct bufferevent_rate_limit_group *group;
+	struct timeval begun, refill, length;
+	int i;
+
+	make_base();
+	cfg = ev_token_bucket_cfg_new(10, 10, 10, 10, &tick);
+	for (i = 0; i < 10; i++) {
+		usleep(7000);
+		clock_now(&begun);
+		group = bufferevent_rate_limit_group_new(base, cfg);
+		refill = next_refill();
+		evutil_timersub(&refill, &begun, &length);
+		CHECK(length.tv_sec == 0 && length.tv_usec > tick.tv_usec - 10000);
+		bufferevent_rate_limit_group_free(group);
+	}
+	ev_token_bucket_cfg_free(cfg);
+	finish();
+}
+
+static size_t bytes;
+
+static void
+count_bytes(struct bufferevent *from, void *arg)
+{
+	struct evbuffer *input = bufferevent_get_input(from);
+
+	(void)arg;
+	bytes += evbuffer_get_length(input);
+	evbuffer_drain(input, evbuffer_get_length(input));
+}
+
+/* What passes in so many ticks is no more than so many times what one brings. */
+CASE(bytes_of_twenty_ticks, ONE_BACKEND)
+{
+	struct timeval twenty = {0, 395000}, fast = {0, 20000};
+
+	begin(0);
+	cfg = ev_token_bucket_cfg_new(100, 100, 100, 100, &fast);
+	send_all(ends[1], data, 10000);
+	usleep(11000);
+	bufferevent_setcb(bev, count_bytes, NULL, NULL, NULL);
+	bufferevent_set_rate_limit(bev, cfg);
+	bufferevent_enable(bev, EV_READ);
+	event_base_loopexit(base, &twenty);
+	event_base_dispatch(base);
+	CHECK(bytes > 0 && bytes <= 20 * 100);
 	end();
 }
 
@@ -675,24 +755,24 @@ DIFFERENCE(free_then_group_free, ONE_BACKEND,
 	finish();
 }
 
-DIFFERENCE(group_refilled_when_the_tick_begins, ONE_BACKEND,
+DIFFERENCE(group_refilled_when_the_tick_begins, ONE_BACKEND | OWN_LOCKS | OWN_LOCKS,
 	"rate limits are refilled later and later, so that less passes than was configured")
 {
-	struct timeval first, second;
-	int attempts = 0;
+	struct timeval first, second, late;
+	int i;
 
 	make_base();
-	cfg = ev_token_bucket_cfg_new(10, 10, 10, 10, &long_tick);
-	do {
-		group = bufferevent_rate_limit_group_new(base, cfg);
-		first = next_refill();
-		bufferevent_rate_limit_group_free(group);
-		run_for(20);
-		group = bufferevent_rate_limit_group_new(base, cfg);
+	cfg = ev_token_bucket_cfg_new(10, 10, 10, 10, &tick);
+	group = bufferevent_rate_limit_group_new(base, cfg);
+	first = next_refill();
+	for (i = 0; i < 4; i++) {
+		usleep(123456); /* the loop is late by more than two ticks */
+		event_base_loop(base, EVLOOP_NONBLOCK);
 		second = next_refill();
-		bufferevent_rate_limit_group_free(group);
-	} while (evutil_timercmp(&first, &second, !=) && ++attempts < 3);
-	CHECK(attempts < 3);
+		evutil_timersub(&second, &first, &late);
+		CHECK_EQUAL((late.tv_sec * 1000000 + late.tv_usec) % tick.tv_usec, 0);
+	}
+	bufferevent_rate_limit_group_free(group);
 	ev_token_bucket_cfg_free(cfg);
 	finish();
 }
@@ -714,4 +794,112 @@ CASE(pairs_are_not_limited, ONE_BACKEND)
 	bufferevent_free(pair[1]);
 	finish();
 	ev_token_bucket_cfg_free(cfg);
+}
+
+/* --- States in which nothing can be moved are no reason to look again and again. ------------------ */
+
+static double
+processor_seconds(void)
+{
+	struct timespec time;
+
+	syscall(SYS_clock_gettime, CLOCK_PROCESS_CPUTIME_ID, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* Runs for half a second, most of which must be spent asleep. */
+static void
+rest_for_half_a_second(void)
+{
+	double before = processor_seconds();
+
+	event_base_loopexit(base, &(struct timeval){0, 500000});
+	event_base_dispatch(base);
+	CHECK(processor_seconds() - before < 0.2);
+}
+
+enum { MANY = 10 };
+
+static void
+share_less_than_a_byte(int rate, ev_ssize_t least, short direction)
+{
+	struct bufferevent_rate_limit_group *shared;
+	struct bufferevent *sharing[MANY];
+	int sockets[MANY][2], i;
+
+	make_base();
+	bytes = 0;
+	cfg = ev_token_bucket_cfg_new((size_t)rate, (size_t)rate, (size_t)rate, (size_t)rate, &long_tick);
+	shared = bufferevent_rate_limit_group_new(base, cfg);
+	CHECK_EQUAL(bufferevent_rate_limit_group_set_min_share(shared, (size_t)least), 0);
+	for (i = 0; i < MANY; i++) {
+		make_socketpair(sockets[i]);
+		sharing[i] = bufferevent_socket_new(base, sockets[i][0], BEV_OPT_CLOSE_ON_FREE);
+		bufferevent_setcb(sharing[i], count_bytes, NULL, NULL, NULL);
+		CHECK_EQUAL(bufferevent_add_to_rate_limit_group(sharing[i], shared), 0);
+		send_all(sockets[i][1], "hello", 5);
+		bufferevent_write(sharing[i], "hello", 5);
+		bufferevent_disable(sharing[i], EV_READ | EV_WRITE);
+		bufferevent_enable(sharing[i], direction);
+	}
+	rest_for_half_a_second();
+	for (i = 0; i < MANY; i++) {
+		bufferevent_remove_from_rate_limit_group(sharing[i]);
+		bufferevent_free(sharing[i]);
+		close(sockets[i][1]);
+	}
+	bufferevent_rate_limit_group_free(shared);
+	finish();
+	ev_token_bucket_cfg_free(cfg);
+	cfg = NULL;
+}
+
+CASE(shares_below_a_byte, EVERY_BACKEND)
+{
+	share_less_than_a_byte(5, 0, EV_READ);
+	share_less_than_a_byte(5, 0, EV_WRITE);
+	share_less_than_a_byte(1, 0, EV_READ);
+	share_less_than_a_byte(1, 0, EV_WRITE);
+	share_less_than_a_byte(11, 0, EV_READ);
+}
+
+DIFFERENCE(shares_below_a_byte_move_something, ONE_BACKEND,
+	"a group whose members' shares are below a byte moves nothing")
+{
+	share_less_than_a_byte(5, 0, EV_READ);
+	CHECK_EQUAL(bytes, 5);
+}
+
+/* Members in a full group, at the high mark, with an own limit used up, with all of them. */
+CASE(nothing_may_move, EVERY_BACKEND)
+{
+	static const char *states[] = {"group used up", "high mark", "own limit used up", "all of them"};
+	struct bufferevent_rate_limit_group *shared;
+	int state;
+
+	for (state = 0; state < 4; state++) {
+		begin(EV_READ);
+		cfg = ev_token_bucket_cfg_new(5, 5, 5, 5, &long_tick);
+		shared = bufferevent_rate_limit_group_new(base, cfg);
+		bufferevent_setcb(bev, NULL, NULL, NULL, NULL);
+		if (state == 0 || state == 3) {
+			bufferevent_add_to_rate_limit_group(bev, shared);
+			bufferevent_rate_limit_group_decrement_read(shared, 5);
+			bufferevent_rate_limit_group_decrement_write(shared, 5);
+		}
+		if (state == 1 || state == 3)
+			bufferevent_setwatermark(bev, EV_READ, 0, 3);
+		if (state == 2 || state == 3)
+			bufferevent_set_rate_limit(bev, cfg);
+		send_all(ends[1], data, 10000);
+		bufferevent_enable(bev, EV_READ | EV_WRITE);
+		if (state != 1)
+			bufferevent_write(bev, data, 10000);
+		rest_for_half_a_second();
+		printf("%s: %d read\n", states[state], in());
+		bufferevent_remove_from_rate_limit_group(bev);
+		bufferevent_rate_limit_group_free(shared);
+		end();
+		cfg = NULL;
+	}
 }

@@ -11,6 +11,7 @@ use crate::hooks::memory::{self, OutOfMemory};
 use crate::hooks::threads::{self, Lock};
 use crate::list::TailQueue;
 use crate::require;
+use crate::timers::Microseconds;
 use crate::util::weak_random::WeakRandom;
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ffi::{c_int, c_short, c_void};
@@ -37,6 +38,8 @@ pub struct Group {
     count: Cell<usize>,
     config: Cell<BucketConfig>,
     bucket: Cell<Bucket>,
+    /// When the limit began.
+    began: Microseconds,
     sides: [Side; 2],
     /// Smallest share of a member, as the program wants it.
     min_share: Cell<isize>,
@@ -90,13 +93,13 @@ impl Group {
     ) -> Result<(), OutOfMemory> {
         // SAFETY: the caller guarantees both; zero bytes are an event to be filled in.
         unsafe {
-            let tick = config.tick_at(limit::now(base));
             block.write(Group {
                 lock,
                 members: UnsafeCell::new(std::mem::zeroed()),
                 count: Cell::new(0),
                 config: Cell::new(*config),
-                bucket: Cell::new(Bucket::new(config, tick)),
+                bucket: Cell::new(Bucket::new(config, 0)),
+                began: limit::now(base),
                 sides: [Side::default(), Side::default()],
                 min_share: Cell::new(DEFAULT_MIN_SHARE),
                 random: RefCell::new(WeakRandom::new(0)),
@@ -156,7 +159,7 @@ impl Group {
     fn await_tick(&self, config: &BucketConfig) -> Result<(), Failed> {
         // SAFETY: the base outlives the group, and the event is part of it.
         let (next, event) = unsafe {
-            let next = config.until_next_tick(limit::now(self.base));
+            let next = config.until_next_tick(limit::time_since(self.began, self.base));
             (next, EventPtr::new(self.refill.get()))
         };
         event.map_or(Ok(()), |event| timeouts::add(event, Some(next)))
@@ -168,7 +171,7 @@ impl Group {
         let same_ticks = config.has_same_ticks(&self.config.get());
         self.config.set(*config);
         // SAFETY: the base outlives the group.
-        let tick = config.tick_at(unsafe { limit::now(self.base) });
+        let tick = config.tick_at(unsafe { limit::time_since(self.began, self.base) });
         self.bucket
             .set(self.bucket.get().reconfigured(config, tick));
         if !same_ticks {
@@ -223,7 +226,9 @@ impl Group {
             .unwrap_or(isize::MAX)
             .max(1);
         let even = self.bucket.get().limit(direction) / members;
-        even.max(self.effective_min_share())
+        // While the bucket holds anything a member may take a byte: else it would be told again and
+        // again that there is something to move, and could not.
+        even.max(self.effective_min_share()).max(1)
     }
 
     /// Counts what a member has moved.
@@ -304,7 +309,8 @@ impl Group {
         let config = self.config.get();
         let mut bucket = self.bucket.get();
         // SAFETY: the base outlives the group.
-        bucket.update(&config, config.tick_at(unsafe { limit::now(self.base) }));
+        let time = unsafe { limit::time_since(self.began, self.base) };
+        bucket.update(&config, config.tick_at(time));
         self.bucket.set(bucket);
         // The heap has room: the timer was in it until now.
         let _ = self.await_tick(&config);

@@ -9,7 +9,7 @@ use crate::event::{Event, EventPtr, assign, debug, kind, state};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::list::{Adapter, TailLink};
 use crate::require;
-use crate::timers::time;
+use crate::timers::{Microseconds, time};
 use libc::timeval;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_short, c_void};
@@ -35,6 +35,8 @@ pub struct Limiter {
     /// The own limit: the program's configuration, or null, and the state.
     config: Cell<*const BucketConfig>,
     bucket: Cell<Bucket>,
+    /// When the own limit began.
+    began: Cell<Microseconds>,
     /// Wakes the directions that the own limit suspends. Filled in with the first configuration.
     refill: UnsafeCell<Event>,
 }
@@ -55,13 +57,21 @@ unsafe impl Adapter for MemberLinks {
 ///
 /// # Safety
 /// The base is live or null, which means the current one.
-pub unsafe fn now(base: *mut EventBase) -> timeval {
+pub unsafe fn now(base: *mut EventBase) -> Microseconds {
     // SAFETY: the caller guarantees the base.
-    time::to_timeval(
-        unsafe { BaseGuard::lock(base::or_current(base)) }
-            .time
-            .now(),
-    )
+    unsafe { BaseGuard::lock(base::or_current(base)) }
+        .time
+        .now()
+}
+
+/// The time since a limit began. Its ticks are counted from there: the bucket is full for the first
+/// one, which therefore has its whole length before the second fills it again.
+///
+/// # Safety
+/// As for [`now`].
+pub unsafe fn time_since(began: Microseconds, base: *mut EventBase) -> timeval {
+    // SAFETY: the caller guarantees the base. Another base may have cached an earlier time.
+    time::to_timeval(unsafe { now(base) }.saturating_sub(began).max(0))
 }
 
 impl Limiter {
@@ -195,7 +205,12 @@ impl BuffereventPtr {
             return Ok(());
         };
         // SAFETY: the base outlives its bufferevents.
-        let tick = new.tick_at(unsafe { now(self.base.get()) });
+        let tick = unsafe {
+            if limiter.config().is_none() {
+                limiter.began.set(now(self.base.get()));
+            }
+            new.tick_at(time_since(limiter.began.get(), self.base.get()))
+        };
         limiter.bucket.set(match limiter.config() {
             Some(_) => limiter.bucket.get().reconfigured(new, tick),
             None => Bucket::new(new, tick),
@@ -272,7 +287,8 @@ impl BuffereventPtr {
         let config = limiter.config()?;
         let mut bucket = limiter.bucket.get();
         // SAFETY: the base outlives its bufferevents.
-        bucket.update(config, config.tick_at(unsafe { now(self.base.get()) }));
+        let time = unsafe { time_since(limiter.began.get(), self.base.get()) };
+        bucket.update(config, config.tick_at(time));
         limiter.bucket.set(bucket);
         Some(bucket.limit(direction))
     }
@@ -325,8 +341,8 @@ impl BuffereventPtr {
         } else if !event.has(state::TIMEOUT) {
             // Without memory for the timer the next change of the limit tries again.
             // SAFETY: the base outlives its bufferevents.
-            let now = unsafe { now(self.base.get()) };
-            let _ = timeouts::add(event, Some(config.until_next_tick(now)));
+            let time = unsafe { time_since(limiter.began.get(), self.base.get()) };
+            let _ = timeouts::add(event, Some(config.until_next_tick(time)));
         }
     }
 }
