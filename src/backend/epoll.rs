@@ -9,7 +9,7 @@ use super::{Options, Refused, Report, Timeout, waited};
 use crate::event::kind;
 use crate::hooks::memory::Array;
 use crate::interest::{Interest, Registered, Slot};
-use crate::system::{self, errno, uncancelled};
+use crate::system::{self, errno, substitutes, uncancelled};
 use crate::timers::{Microseconds, time};
 use crate::{hooks::memory::OutOfMemory, warning_with_errno};
 use libc::epoll_event;
@@ -56,8 +56,7 @@ pub struct Wait {
 const EMPTY: epoll_event = epoll_event { events: 0, u64: 0 };
 
 fn create() -> Result<c_int, Refused> {
-    // SAFETY: no precondition.
-    let fd = unsafe { system::epoll_create1(libc::EPOLL_CLOEXEC) };
+    let fd = substitutes::epoll_create();
     if fd < 0 {
         if errno() != libc::ENOSYS {
             warning_with_errno!("epoll_create");

@@ -5,7 +5,7 @@ use super::chains::{Chains, Slot};
 use super::file::FileSegment;
 use super::read_room::ReadRoom;
 use super::{End, Evbuffer, Guard, Refused};
-use crate::system::{self, errno, set_errno};
+use crate::system::{self, errno, set_errno, substitutes};
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 
@@ -56,9 +56,7 @@ impl Descriptor {
                 (Descriptor::Any(fd), [vector]) => {
                     system::read(fd, vector.iov_base, vector.iov_len)
                 }
-                (Descriptor::Socket(fd), [vector]) => {
-                    system::recv(fd, vector.iov_base, vector.iov_len, 0)
-                }
+                (Descriptor::Socket(fd), [vector]) => substitutes::recv(fd, vector),
                 _ => system::readv(self.number(), vectors.as_ptr(), vectors.len() as c_int),
             }
         })
@@ -71,9 +69,7 @@ impl Descriptor {
                 (Descriptor::Any(fd), [vector]) => {
                     system::write(fd, vector.iov_base, vector.iov_len)
                 }
-                (Descriptor::Socket(fd), [vector]) => {
-                    system::send(fd, vector.iov_base, vector.iov_len, 0)
-                }
+                (Descriptor::Socket(fd), [vector]) => substitutes::send(fd, vector),
                 _ => system::writev(self.number(), vectors.as_ptr(), vectors.len() as c_int),
             }
         })

@@ -1,7 +1,7 @@
 //! Sockets, pipes and their flags.
 
 use super::{SystemError, checked};
-use crate::system::{self, errno, set_errno, uncancelled};
+use crate::system::{self, errno, set_errno, substitutes, uncancelled};
 use crate::warning_with_errno;
 use libc::{sockaddr, sockaddr_in, socklen_t};
 use std::ffi::{c_int, c_uint, c_void};
@@ -143,7 +143,7 @@ pub unsafe fn accept(
     flags: c_int,
 ) -> Result<c_int, SystemError> {
     // SAFETY: the caller guarantees the room.
-    checked(unsafe { system::accept4(fd, address, length, flags) })
+    checked(unsafe { substitutes::accept4(fd, address, length, flags) })
 }
 
 /// A connected pair of sockets.
@@ -154,12 +154,11 @@ pub fn socket_pair(domain: c_int, kind: c_int, protocol: c_int) -> Result<[c_int
     Ok(pair)
 }
 
-/// A pipe, read end first; both ends are non-blocking and close-on-exec.
+/// A pipe, or a pair of sockets where there are none, read end first; both ends are non-blocking and close-on-exec.
 pub fn internal_pipe() -> Result<[c_int; 2], SystemError> {
     let mut pipe = [-1; 2];
-    // SAFETY: the array has the two elements that are written.
-    let result = unsafe { system::pipe2(pipe.as_mut_ptr(), libc::O_NONBLOCK | libc::O_CLOEXEC) };
-    checked(result).inspect_err(|_| warning_with_errno!("evutil_make_internal_pipe_: pipe"))?;
+    checked(substitutes::pipe(&mut pipe))
+        .inspect_err(|_| warning_with_errno!("evutil_make_internal_pipe_: pipe"))?;
     Ok(pipe)
 }
 

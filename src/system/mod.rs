@@ -4,6 +4,8 @@
 //! declared "C-unwind" here, while the `libc` crate says "C", through which unwinding ends the
 //! process. clippy.toml refuses the functions of that crate that are declared here.
 
+pub mod substitutes;
+
 use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
 use libc::{
@@ -86,7 +88,6 @@ unsafe extern "C-unwind" {
     pub fn munmap(address: *mut c_void, length: size_t) -> c_int;
     pub fn nanosleep(time: *const timespec, left: *mut timespec) -> c_int;
     pub fn open(path: *const c_char, flags: c_int, ...) -> c_int;
-    pub fn pipe(pair: *mut c_int) -> c_int;
     pub fn pipe2(pair: *mut c_int, flags: c_int) -> c_int;
     pub fn poll(fds: *mut pollfd, count: nfds_t, milliseconds: c_int) -> c_int;
     pub fn pread(fd: c_int, block: *mut c_void, length: size_t, offset: off_t) -> ssize_t;
