@@ -1,5 +1,5 @@
-//! Who waits for what: a table of slots, one per descriptor, with the events on it and with what
-//! the kernel has been told.
+//! Who waits for what: a table of slots, one per descriptor, with the events on it. Beside them a
+//! slot has room for what the kernel mechanism of the base keeps of the descriptor.
 
 use crate::backend::{Backend, Refused};
 use crate::event::{EventPtr, Registration, SourceLinks, debug, kind, state};
@@ -10,69 +10,6 @@ use std::ffi::{c_int, c_short};
 use std::mem::size_of;
 use std::ptr::{self, addr_of_mut};
 
-/// What the kernel was told about a descriptor, or should be: kinds of readiness, as bits of
-/// [`kind`], and how they are reported. Zero: not watched.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct Registered(u8);
-
-impl Registered {
-    /// Reported once, then silent until armed again.
-    pub const ONCE: Registered = Registered(0x01);
-    /// The kernel has an entry for the descriptor, watched or silent.
-    pub const PRESENT: Registered = Registered(0x40);
-    /// Reported when readiness changes.
-    pub const EDGE: Registered = Registered(kind::EDGE_TRIGGERED as u8);
-    const KINDS: u8 = kind::IO as u8;
-
-    /// Only kinds.
-    #[inline]
-    pub fn of_kinds(kinds: c_short) -> Registered {
-        Registered(kinds as u8 & Self::KINDS)
-    }
-
-    /// The kinds.
-    #[inline]
-    pub fn kinds(self) -> c_short {
-        (self.0 & Self::KINDS).into()
-    }
-
-    /// Whether it is reported so.
-    #[inline]
-    pub fn has(self, manner: Registered) -> bool {
-        self.0 & manner.0 != 0
-    }
-
-    /// The same and `manner`.
-    #[inline]
-    pub fn with(self, manner: Registered) -> Registered {
-        Registered(self.0 | manner.0)
-    }
-
-    /// The same without `manner`.
-    #[inline]
-    pub fn without(self, manner: Registered) -> Registered {
-        Registered(self.0 & !manner.0)
-    }
-
-    /// No kinds: the entry is silent.
-    #[inline]
-    pub fn silent(self) -> Registered {
-        Registered(self.0 & !Self::KINDS)
-    }
-
-    /// Whether a kernel that was told this behaves as wanted. Reports that do not end are as good
-    /// as single ones, because deleting an event ends them.
-    #[inline]
-    pub fn suffices(self, wanted: Registered) -> bool {
-        let difference = self.0 ^ wanted.0;
-        if wanted.0 & Self::KINDS == 0 {
-            return difference & Self::KINDS == 0;
-        }
-        let needless = Self::PRESENT.0 | (wanted.0 & Self::ONCE.0);
-        difference & !needless == 0
-    }
-}
-
 /// One descriptor.
 ///
 /// Invariants: the counts say how many of `events` want each kind, and the list is newest first.
@@ -80,24 +17,48 @@ impl Registered {
 #[repr(C)]
 pub struct Slot {
     events: List<SourceLinks>,
-    /// Counts the times that the slot went from no events to one, so that a report for an earlier
-    /// life of the descriptor number can be told apart.
-    pub generation: u32,
+    /// A number and bits that belong to the mechanism, which alone knows what they mean; zeros until
+    /// it changes them.
+    pub backend_number: u32,
+    /// See [`Slot::backend_number`].
+    pub backend_bits: u8,
+    // The descriptor has had events.
+    used: bool,
     readers: u16,
     writers: u16,
     closers: u16,
-    /// What the kernel was told.
-    pub told: Registered,
-    /// The slot stands in the list of changes still to be told.
-    pub dirty: bool,
-    level_triggered: u32,
-    persistent: u32,
-    /// Place in the array of poll, plus one.
-    pub position: u32,
+    level_triggered: Tally,
+    persistent: Tally,
+}
+
+const _: () = assert!(size_of::<Slot>() == 24);
+
+/// Counts to a limit that only a misuse reaches. There it stays until the descriptor has no events
+/// left: what is counted is taken to exist.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Tally(u16);
+
+impl Tally {
+    #[inline]
+    fn up(&mut self, by: bool) {
+        self.0 = self.0.saturating_add(u16::from(by));
+    }
+
+    #[inline]
+    fn down(&mut self, by: bool) {
+        if self.0 != u16::MAX {
+            self.0 -= u16::from(by);
+        }
+    }
+
+    fn agrees(self, count: usize) -> bool {
+        self.0 == u16::MAX || usize::from(self.0) == count
+    }
 }
 
 impl Slot {
     /// Whether no event is on the descriptor.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.events.first().is_null()
     }
@@ -111,18 +72,16 @@ impl Slot {
             | bit(self.closers, kind::CLOSED)
     }
 
-    /// What the kernel should be told. Edge-triggered only if every event is, because the others
-    /// would miss readiness; once if no event outlives its callback anyway.
+    /// Whether every event is edge-triggered.
     #[inline]
-    pub fn wanted(&self) -> Registered {
-        let kinds = Registered::of_kinds(self.kinds());
-        if self.level_triggered == 0 {
-            kinds.with(Registered::EDGE)
-        } else if self.persistent == 0 {
-            kinds.with(Registered::ONCE)
-        } else {
-            kinds
-        }
+    pub fn all_edge_triggered(&self) -> bool {
+        self.level_triggered.0 == 0
+    }
+
+    /// Whether no event outlives its callback.
+    #[inline]
+    pub fn none_persistent(&self) -> bool {
+        self.persistent.0 == 0
     }
 
     /// Whether readiness is still news to some event: its callback is not about to run, or does not
@@ -144,8 +103,8 @@ impl Slot {
         count(kind::READ) == usize::from(self.readers)
             && count(kind::WRITE) == usize::from(self.writers)
             && count(kind::CLOSED) == usize::from(self.closers)
-            && count(kind::PERSIST) == self.persistent as usize
-            && self.iter().count() - edge == self.level_triggered as usize
+            && self.persistent.agrees(count(kind::PERSIST))
+            && self.level_triggered.agrees(self.iter().count() - edge)
     }
 
     /// The newest event, where a walk along [`next`] begins.
@@ -165,6 +124,14 @@ impl Slot {
         })
     }
 
+    /// The first event comes.
+    #[inline]
+    fn begin(&mut self) {
+        self.used = true;
+        self.level_triggered = Tally::default();
+        self.persistent = Tally::default();
+    }
+
     fn counts(&mut self) -> [(&mut u16, c_short); 3] {
         [
             (&mut self.readers, kind::READ),
@@ -178,8 +145,8 @@ impl Slot {
         for (count, kind) in self.counts() {
             *count += u16::from(events & kind != 0);
         }
-        self.level_triggered += u32::from(events & kind::EDGE_TRIGGERED == 0);
-        self.persistent += u32::from(events & kind::PERSIST != 0);
+        self.level_triggered.up(events & kind::EDGE_TRIGGERED == 0);
+        self.persistent.up(events & kind::PERSIST != 0);
     }
 
     #[inline]
@@ -187,8 +154,9 @@ impl Slot {
         for (count, kind) in self.counts() {
             *count -= u16::from(events & kind != 0);
         }
-        self.level_triggered -= u32::from(events & kind::EDGE_TRIGGERED == 0);
-        self.persistent -= u32::from(events & kind::PERSIST != 0);
+        self.level_triggered
+            .down(events & kind::EDGE_TRIGGERED == 0);
+        self.persistent.down(events & kind::PERSIST != 0);
     }
 
     /// Whether an event with these bits can be counted too and may join the newest one, `other`.
@@ -216,13 +184,20 @@ pub fn next(event: EventPtr) -> Option<EventPtr> {
     unsafe { EventPtr::new(List::<SourceLinks>::next(event.as_ptr())) }
 }
 
-/// The table. The layout of the two fields is that of the structure which the exported internal
-/// functions take.
+/// Slots of neighbouring descriptors, which are allocated together.
+type Page = [Slot; PAGE];
+const PAGE: usize = 8;
+
+/// The table: pages that are made when one of their descriptors is first watched, so that a high
+/// number costs little more than a low one. The layout of the two fields is that of the structure
+/// which the exported internal functions take.
 ///
-/// Invariant: `entries` points to `count` initialised slots from the hooks, or is null with 0.
+/// Invariant: `pages` points to `count / PAGE` pointers, each to an initialised page from the hooks
+/// or null; or it is null and `count` is 0.
 #[repr(C)]
 pub struct Interest {
-    entries: *mut Slot,
+    pages: *mut *mut Page,
+    /// How many descriptors the pages could hold.
     count: c_int,
 }
 
@@ -230,19 +205,42 @@ impl Interest {
     /// A table without memory.
     pub const fn new() -> Interest {
         Interest {
-            entries: ptr::null_mut(),
+            pages: ptr::null_mut(),
             count: 0,
         }
     }
 
-    /// The slots, in the order of their descriptors.
-    #[inline]
-    pub fn slots(&mut self) -> &mut [Slot] {
-        if self.entries.is_null() {
-            return &mut [];
+    fn pages(&self) -> &[*mut Page] {
+        if self.pages.is_null() {
+            return &[];
         }
         // SAFETY: the invariant.
-        unsafe { std::slice::from_raw_parts_mut(self.entries, self.count as usize) }
+        unsafe { std::slice::from_raw_parts(self.pages, self.count as usize / PAGE) }
+    }
+
+    /// The slots that exist, with their descriptors, in order.
+    pub fn slots(&mut self) -> impl Iterator<Item = (c_int, &mut Slot)> {
+        let pages = self.pages().iter().enumerate();
+        let slots = pages.filter_map(|(index, page)| {
+            // SAFETY: the invariant; each page is handed out once, and the table stays borrowed.
+            let slots = unsafe { page.as_mut() }?;
+            Some((index * PAGE..).zip(slots))
+        });
+        slots.flatten().map(|(fd, slot)| (fd as c_int, slot))
+    }
+
+    /// The first descriptor from this one on that has events.
+    pub fn next_watched(&self, from: c_int) -> Option<c_int> {
+        let from = from as usize;
+        (from / PAGE..)
+            .zip(self.pages().get(from / PAGE..)?)
+            .find_map(|(index, page)| {
+                // SAFETY: the invariant.
+                let slots = unsafe { page.as_ref() }?;
+                let first = from.saturating_sub(index * PAGE);
+                let place = (first..PAGE).find(|place| !slots[*place].is_empty())?;
+                Some((index * PAGE + place) as c_int)
+            })
     }
 
     /// The slot of a descriptor that has had events.
@@ -262,37 +260,53 @@ impl Interest {
             return None;
         }
         // SAFETY: the invariant.
-        Some(unsafe { &mut *self.entries.add(fd as usize) })
+        let page = unsafe { (*self.pages.add(fd as usize / PAGE)).as_mut() }?;
+        Some(&mut page[fd as usize % PAGE])
     }
 
-    /// Makes the table reach `fd`, or changes nothing.
+    /// The slot of a number that has had events.
+    pub fn get_used(&mut self, fd: c_int) -> Option<&mut Slot> {
+        self.get(fd).filter(|slot| slot.used)
+    }
+
+    /// The slot of a descriptor, made if it is missing; on an error nothing has changed.
     #[inline]
-    fn try_reach(&mut self, fd: c_int) -> Result<(), Refused> {
-        if fd < self.count {
-            Ok(())
-        } else {
-            self.grow(fd)
+    fn reach(&mut self, fd: c_int) -> Result<&mut Slot, Refused> {
+        if self.get(fd).is_none() {
+            self.add_page(fd)?;
         }
+        Ok(self.slot(fd))
     }
 
     #[cold]
+    fn add_page(&mut self, fd: c_int) -> Result<(), Refused> {
+        if fd >= self.count {
+            self.grow(fd)?;
+        }
+        // Zero bytes are valid slots.
+        let page = memory::allocate_zeroed::<Page>()?;
+        // SAFETY: the table reaches the descriptor, whose page is missing.
+        unsafe { *self.pages.add(fd as usize / PAGE) = page.as_ptr() };
+        Ok(())
+    }
+
     fn grow(&mut self, fd: c_int) -> Result<(), Refused> {
         // Descriptors are below 2^27, so neither the doubling nor the size in bytes overflows.
-        let mut count = self.count.max(8) as usize;
+        let mut count = (self.count as usize).max(PAGE);
         while count <= fd as usize {
             count *= 2;
         }
-        // SAFETY: `entries` is this table's own block or null.
-        let block = unsafe { memory::realloc(self.entries.cast(), count * size_of::<Slot>()) };
+        let size = count / PAGE * size_of::<*mut Page>();
+        // SAFETY: `pages` is this table's own block or null.
+        let block = unsafe { memory::realloc(self.pages.cast(), size) };
         if block.is_null() {
             return Err(memory::OutOfMemory.into());
         }
-        self.entries = block.cast();
-        // SAFETY: the block has `count` slots, the first `self.count` of which are initialised;
-        // zero bytes are a valid slot.
+        self.pages = block.cast();
+        // SAFETY: the block has room for so many pointers, the first of which are initialised.
         unsafe {
-            let added = self.entries.add(self.count as usize);
-            ptr::write_bytes(added, 0, count - self.count as usize);
+            let old = self.count as usize / PAGE;
+            ptr::write_bytes(self.pages.add(old), 0, count / PAGE - old);
         }
         self.count = count as c_int;
         Ok(())
@@ -310,10 +324,9 @@ impl Interest {
         if fd >= Registration::FD_LIMIT {
             return Err(Refused);
         }
-        self.try_reach(fd)?;
-        let slot = self.slot(fd);
+        let slot = self.reach(fd)?;
         match slot.first() {
-            None => slot.generation = slot.generation.wrapping_add(1),
+            None => slot.begin(),
             Some(other) => slot.accept(fd, other, events)?,
         }
         slot.count_in(events);
@@ -347,12 +360,11 @@ impl Interest {
         backend.update(registration.fd(), self)
     }
 
-    /// Forgets what a backend was told that is gone.
-    pub fn forget_told(&mut self) {
-        for slot in self.slots() {
-            slot.told = Registered::default();
-            slot.dirty = false;
-            slot.position = 0;
+    /// Forgets what a mechanism kept that is gone.
+    pub fn forget_backend(&mut self) {
+        for (_, slot) in self.slots() {
+            slot.backend_number = 0;
+            slot.backend_bits = 0;
         }
     }
 
@@ -361,8 +373,16 @@ impl Interest {
     /// # Safety
     /// No event is registered any more.
     pub unsafe fn free(&mut self) {
-        // SAFETY: the block is this table's own or null, and nobody points into it.
-        unsafe { memory::free(self.entries.cast()) };
+        for page in self.pages() {
+            if !page.is_null() {
+                // SAFETY: the page is this table's own, and nobody points into it.
+                unsafe { memory::free(page.cast()) };
+            }
+        }
+        if !self.pages.is_null() {
+            // SAFETY: as for the pages.
+            unsafe { memory::free(self.pages.cast()) };
+        }
         *self = Interest::new();
     }
 }

@@ -455,6 +455,36 @@ DIFFERENCE(a_callback_removes_the_next, ONE_BACKEND,
 	evbuffer_free(buffer);
 }
 
+/* The change that a callback makes is told in a round inside the round; there a callback goes that
+ * the outer round has yet to call. */
+static void
+add_within(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *name)
+{
+	print_change(buffer, info, name);
+	if (evbuffer_get_length(buffer) == 3)
+		evbuffer_add(buffer, "de", 2);
+}
+
+static void
+remove_other_within(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *name)
+{
+	print_change(buffer, info, name);
+	if (evbuffer_get_length(buffer) == 5)
+		remove_other(buffer, info, name);
+}
+
+DIFFERENCE(a_nested_callback_removes_the_next, ONE_BACKEND,
+	"a buffer callback that is called for the change of another and removes the one after that makes the library use freed memory")
+{
+	struct evbuffer *buffer = watched("last");
+	other_entry = evbuffer_add_cb(buffer, print_change, "removed");
+	evbuffer_add_cb(buffer, add_within, "adds");
+	evbuffer_add_cb(buffer, remove_other_within, "removes");
+	evbuffer_add(buffer, "abc", 3);
+	CHECK(!other_entry);
+	evbuffer_free(buffer);
+}
+
 static void
 free_and_overwrite(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *argument)
 {

@@ -1,7 +1,9 @@
 /* Descriptor numbers that are closed and opened again, and duplicates of descriptors. */
 #define _GNU_SOURCE
 #include "trace.h"
+#include "allocator.h"
 
+#include <sys/resource.h>
 #include <time.h>
 
 CASE(deleted_then_closed_then_opened, EVERY_BACKEND)
@@ -365,4 +367,116 @@ DIFFERENCE(closed_before_deleting_but_duplicated, EPOLL_ONLY | SLOW,
 	event_base_free(base);
 	close(ends[0]);
 	close(ends[1]);
+}
+
+/* --- Memory --- */
+
+static int
+highest_descriptor(void)
+{
+	struct rlimit limit;
+	CHECK_EQUAL(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max < 20000 ? limit.rlim_max : 20000;
+	CHECK_EQUAL(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return (int)limit.rlim_cur - 1;
+}
+
+/* What a base takes for the events on so many descriptors, the highest first. */
+static size_t
+memory_for(int highest, int count)
+{
+	static struct event events[1000];
+	struct event_base *base = event_base_new();
+	size_t before = allocator.held, taken;
+	int ends[2], i;
+	make_pipe(ends);
+	for (i = 0; i < count; i++) {
+		int fd = highest - i * 8;
+		CHECK(dup2(ends[0], fd) == fd);
+		CHECK_EQUAL(event_assign(&events[i], base, fd, EV_READ | EV_PERSIST, NULL, NULL), 0);
+		CHECK_EQUAL(event_add(&events[i], NULL), 0);
+	}
+	taken = allocator.held - before;
+	for (i = 0; i < count; i++) {
+		CHECK_EQUAL(event_del(&events[i]), 0);
+		close(highest - i * 8);
+	}
+	event_base_free(base);
+	close(ends[0]);
+	close(ends[1]);
+	return taken;
+}
+
+DIFFERENCE(a_high_number_costs_little_memory, EPOLL_ONLY | OWN_DEBUG_MODE | OWN_LOCKS,
+	"the memory of a base grows with the highest descriptor, however few are watched")
+{
+	int highest = highest_descriptor();
+	if (highest < 1000)
+		harness_skip("descriptors are limited to less than 1000");
+	allocator_install();
+	CHECK(memory_for(highest, 1) < 3 * (size_t)highest);
+	CHECK(memory_for(highest, 100) < 3 * (size_t)highest + 100 * 250);
+}
+
+/* Each allocation on the way to a new descriptor refused: the event is not added, and can be later. */
+CASE(no_memory_for_a_descriptor, EVERY_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
+{
+	struct event_base *base;
+	struct event event;
+	int ends[2], fd, failures = 0;
+	allocator_install();
+	base = event_base_new();
+	make_pipe(ends);
+	put_byte(ends[1]);
+	for (fd = 100; fd < 500; fd += 100) {
+		int refused;
+		renumber(dup(ends[0]), fd);
+		CHECK_EQUAL(event_assign(&event, base, fd, EV_READ, ignore_event, NULL), 0);
+		for (int at = 1;; at++) {
+			allocator_fail_at(at);
+			refused = event_add(&event, NULL) < 0;
+			allocator_fail_at(0);
+			CHECK_EQUAL(!event_pending(&event, EV_READ, NULL), refused);
+			if (!refused)
+				break;
+			failures++;
+			CHECK_EQUAL(event_base_loop(base, EVLOOP_NONBLOCK), 1);
+		}
+		CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
+		CHECK(!event_pending(&event, EV_READ, NULL));
+	}
+	CHECK(failures > 0);
+	event_base_free(base);
+	CHECK_EQUAL(allocator.alive, 0);
+}
+
+/* --- What is told on balance, in the mode that collects changes --- */
+
+CASE(a_direction_that_comes_and_goes_between_waits, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	struct event *reader, *writer;
+	int ends[2];
+	make_socketpair(ends);
+	reader = named_event(base, ends[0], EV_READ | EV_PERSIST, "reader");
+	writer = named_event(base, ends[0], EV_WRITE | EV_PERSIST, "writer");
+	CHECK_EQUAL(event_add(reader, NULL), 0);
+	poll_once(base);
+	CHECK_EQUAL(event_add(writer, NULL), 0);
+	CHECK_EQUAL(event_del(writer), 0);
+	poll_once(base);
+	CHECK_EQUAL(event_add(writer, NULL), 0);
+	poll_once(base);
+	CHECK_EQUAL(event_del(writer), 0);
+	CHECK_EQUAL(event_add(writer, NULL), 0);
+	poll_once(base);
+	CHECK_EQUAL(event_del(reader), 0);
+	CHECK_EQUAL(event_del(writer), 0);
+	CHECK_EQUAL(event_add(reader, NULL), 0);
+	poll_once(base);
+	put_byte(ends[1]);
+	poll_once(base);
+	event_free(reader);
+	event_free(writer);
+	event_base_free(base);
 }

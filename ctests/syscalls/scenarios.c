@@ -333,6 +333,28 @@ activated(void)
 	mark();
 }
 
+/* Interest that comes and goes before the kernel is asked: with a list of changes it never hears. */
+static void
+changes_that_cancel_out(void)
+{
+	struct event *writer;
+	int ends[2], i;
+	event_base_free(base);
+	setenv("EVENT_EPOLL_USE_CHANGELIST", "1", 1);
+	base = event_base_new();
+	make_pipe(ends);
+	add_reader(ends[0], EV_READ | EV_PERSIST, nothing, NULL);
+	writer = event_new(base, ends[0], EV_WRITE | EV_PERSIST, nothing, NULL);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	mark();
+	for (i = 0; i < rounds; i++) {
+		event_add(writer, NULL);
+		event_del(writer);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	mark();
+}
+
 /* Another thread makes an event active and, when it has run, does so again. */
 static atomic_int runs;
 
@@ -444,6 +466,7 @@ static const struct {
 		 {"changed_timers", changed_timers},
 		 {"second_reader", second_reader},
 		 {"add_and_delete", add_and_delete},
+		 {"changes_that_cancel_out", changes_that_cancel_out},
 		 {"activated", activated},
 		 {"woken_by_a_thread", woken_by_a_thread},
 		 {"new_and_free", new_and_free},

@@ -299,6 +299,22 @@ DIFFERENCE(delete_of_the_last_timer_ends_the_loop, ONE_BACKEND,
 	done();
 }
 
+DIFFERENCE(delete_of_the_last_common_timeout_ends_the_loop, ONE_BACKEND,
+	"a loop whose last event waits for a common timeout does not end when another thread deletes it")
+{
+	struct timeval seconds = {8, 0};
+
+	CHECK(evthread_use_pthreads() == 0);
+	base = event_base_new();
+	keep_alive = evtimer_new(base, ignore_event, NULL);
+	event_add(keep_alive, event_base_init_common_timeout(base, &seconds));
+	start_loop();
+	event_del(keep_alive);
+	end_of_loop();
+	CHECK_EQUAL(loop_result, 1);
+	done();
+}
+
 CASE(empty_loop_that_does_not_end_is_woken, EVERY_BACKEND)
 {
 	struct event *ev;

@@ -190,6 +190,48 @@ CASE(deleting_others_of_the_queue, EVERY_BACKEND)
 	free(events);
 }
 
+/* Both are due when the loop begins. The persistent one is due again earlier than the other, which
+ * is added again before it. */
+static void
+add_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct event *self = *(struct event **)arg;
+	const struct timeval common = *(const struct timeval *)((struct event **)arg)[1];
+	(void)fd;
+	(void)what;
+	puts("added again");
+	event_add(self, &common);
+}
+
+static void
+count_to_two(evutil_socket_t fd, short what, void *arg)
+{
+	static int calls;
+	(void)fd;
+	(void)what;
+	puts("persistent");
+	if (++calls == 2)
+		event_base_loopexit(arg, NULL);
+}
+
+CASE(late_persistent_events_keep_their_order, ONE_BACKEND)
+{
+	struct event_base *base = new_base();
+	const struct timeval *common = common_milliseconds(base, 300);
+	void *argument[2] = {NULL, (void *)common};
+	struct event *one_shot = event_new(base, -1, 0, add_again, argument);
+	struct event *persistent = event_new(base, -1, EV_PERSIST, count_to_two, base);
+	argument[0] = one_shot;
+	CHECK_EQUAL(event_add(one_shot, common), 0);
+	usleep(50000);
+	CHECK_EQUAL(event_add(persistent, common), 0);
+	usleep(450000);
+	CHECK_EQUAL(event_base_dispatch(base), 0);
+	event_free(one_shot);
+	event_free(persistent);
+	event_base_free(base);
+}
+
 DIFFERENCE(a_million_microseconds_are_a_second, ONE_BACKEND,
 	"a common timeout of 1,000,000 microseconds is not the same as one second")
 {

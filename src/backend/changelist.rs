@@ -8,10 +8,13 @@ use std::ffi::c_int;
 use std::mem::size_of;
 use std::ptr;
 
+/// The bit of a slot that says that the descriptor stands in the list.
+pub const NOTED: u8 = 0x08;
+
 /// The list; the layout of the structure which the exported internal functions take.
 ///
 /// Invariant: `changes` points to `size` integers from the hooks, or is null with 0; the first
-/// `count` of them are descriptors whose slots are marked dirty.
+/// `count` of them are descriptors whose slots have the bit [`NOTED`].
 #[repr(C)]
 pub struct Changelist {
     changes: *mut c_int,
@@ -31,7 +34,7 @@ impl Changelist {
 
     /// Notes that `fd` is to be told about before the next wait.
     pub fn note(&mut self, fd: c_int, slot: &mut Slot) -> Result<(), Refused> {
-        if slot.dirty {
+        if slot.backend_bits & NOTED != 0 {
             return Ok(());
         }
         if self.count == self.size {
@@ -40,7 +43,7 @@ impl Changelist {
         // SAFETY: `count` is below `size`.
         unsafe { *self.changes.add(self.count as usize) = fd };
         self.count += 1;
-        slot.dirty = true;
+        slot.backend_bits |= NOTED;
         Ok(())
     }
 
@@ -69,7 +72,7 @@ impl Changelist {
     /// Empties the list; nothing is told.
     pub fn forget(&mut self, interest: &mut Interest) {
         for fd in self.noted() {
-            interest.slot(*fd).dirty = false;
+            interest.slot(*fd).backend_bits &= !NOTED;
         }
         self.count = 0;
     }

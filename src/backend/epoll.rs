@@ -4,11 +4,11 @@
 //! (EPOLLONESHOT). The report silences it, so that deleting the events costs nothing and adding
 //! them again one call: a change of the silent entry, which fails for a new file of that number.
 
-use super::changelist::Changelist;
+use super::changelist::{self, Changelist};
 use super::{Options, Refused, Report, Timeout, waited};
-use crate::event::kind;
+use crate::event::{EventPtr, kind};
 use crate::hooks::memory::Array;
-use crate::interest::{Interest, Registered, Slot};
+use crate::interest::{Interest, Slot};
 use crate::system::{self, errno, substitutes, uncancelled};
 use crate::timers::{Microseconds, time};
 use crate::{hooks::memory::OutOfMemory, warning_with_errno};
@@ -21,9 +21,121 @@ const FIRST_BATCH: usize = 32;
 const LARGEST_BATCH: usize = 4096;
 /// User data of the timer descriptor; no generation and descriptor combine to it.
 const TIMER: u64 = u64::MAX;
-/// This many waits in a row with reports for a closed descriptor mean that its file is still open
-/// elsewhere and will be reported for ever.
+/// This many waits in a row with the same report for nobody mean that the file, closed under its
+/// number, is still open elsewhere and will be reported for ever.
 const STALE_WAITS: u32 = 16;
+
+/// What the kernel was told about a descriptor, or should be: kinds of readiness, as bits of
+/// [`kind`], and how they are reported. Zero: not watched. Kept in the bits of the slot, where one
+/// bit more is the list of changes'.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Registered(u8);
+
+impl Registered {
+    /// Reported once, then silent until armed again.
+    const ONCE: Registered = Registered(0x01);
+    /// The kernel has an entry for the descriptor, watched or silent.
+    const PRESENT: Registered = Registered(0x40);
+    /// The last event went and another came since the kernel was told: it may be another file.
+    const RENEWED: Registered = Registered(0x10);
+    /// Reported when readiness changes.
+    const EDGE: Registered = Registered(kind::EDGE_TRIGGERED as u8);
+    const KINDS: u8 = kind::IO as u8;
+
+    /// Only kinds.
+    #[inline]
+    fn of_kinds(kinds: c_short) -> Registered {
+        Registered(kinds as u8 & Self::KINDS)
+    }
+
+    /// The kinds.
+    #[inline]
+    fn kinds(self) -> c_short {
+        (self.0 & Self::KINDS).into()
+    }
+
+    /// Whether it is reported so.
+    #[inline]
+    fn has(self, manner: Registered) -> bool {
+        self.0 & manner.0 != 0
+    }
+
+    /// The same and `manner`.
+    #[inline]
+    fn with(self, manner: Registered) -> Registered {
+        Registered(self.0 | manner.0)
+    }
+
+    /// The same without `manner`.
+    #[inline]
+    fn without(self, manner: Registered) -> Registered {
+        Registered(self.0 & !manner.0)
+    }
+
+    /// No kinds: the entry is silent.
+    #[inline]
+    fn silent(self) -> Registered {
+        Registered(self.0 & !Self::KINDS)
+    }
+
+    /// What the events of a descriptor want. Edge-triggered only if every event is, because the
+    /// others would miss readiness; once if no event outlives its callback anyway.
+    #[inline]
+    fn wanted_by(slot: &Slot) -> Registered {
+        let kinds = Registered::of_kinds(slot.kinds());
+        if slot.all_edge_triggered() {
+            kinds.with(Registered::EDGE)
+        } else if slot.none_persistent() {
+            kinds.with(Registered::ONCE)
+        } else {
+            kinds
+        }
+    }
+
+    /// Whether a kernel that was told this behaves as wanted. Reports that do not end are as good
+    /// as single ones, because deleting an event ends them.
+    #[inline]
+    fn suffices(self, wanted: Registered) -> bool {
+        let difference = self.0 ^ wanted.0;
+        if wanted.0 & Self::KINDS == 0 {
+            return difference & Self::KINDS == 0;
+        }
+        let needless = Self::PRESENT.0 | (wanted.0 & Self::ONCE.0);
+        difference & !needless == 0
+    }
+}
+
+/// The slot of a descriptor, with what epoll keeps there: what the kernel was told, and how often the
+/// descriptor went from no events to one, so that a report for an earlier life can be told apart.
+trait Known {
+    fn told(&self) -> Registered;
+    fn set_told(&mut self, told: Registered);
+    fn generation(&self) -> u32;
+    fn renew(&mut self);
+}
+
+impl Known for Slot {
+    #[inline]
+    fn told(&self) -> Registered {
+        Registered(self.backend_bits & !changelist::NOTED)
+    }
+
+    #[inline]
+    fn set_told(&mut self, told: Registered) {
+        self.backend_bits = self.backend_bits & changelist::NOTED | told.0;
+    }
+
+    #[inline]
+    fn generation(&self) -> u32 {
+        self.backend_number
+    }
+
+    #[inline]
+    fn renew(&mut self) {
+        self.backend_number = self.backend_number.wrapping_add(1);
+        self.backend_bits |= Registered::RENEWED.0;
+    }
+}
 
 /// An epoll instance.
 pub struct Epoll {
@@ -40,8 +152,49 @@ pub struct Epoll {
     ready: usize,
     // The last results silenced a descriptor.
     silenced: bool,
-    stale_results: bool,
-    stale_waits: u32,
+    stale: StaleReports,
+}
+
+/// Reports that concern nobody. One for an event that another thread has just deleted is harmless
+/// and never comes again, because each life of a descriptor is reported with a generation of its own.
+#[derive(Default)]
+struct StaleReports {
+    /// The user data of the one that is watched for.
+    suspect: u64,
+    /// It came in so many waits, one after the other.
+    waits: u32,
+    /// It came in this one.
+    again: bool,
+    /// One that came in this wait, to be watched for next.
+    other: Option<u64>,
+}
+
+impl StaleReports {
+    #[cold]
+    fn note(&mut self, data: u64) {
+        if self.waits > 0 && data == self.suspect {
+            self.again = true;
+        } else {
+            self.other = Some(data);
+        }
+    }
+
+    /// After a wait, which `left_some` when there were more reports than room; whether one comes
+    /// again and again.
+    fn is_endless(&mut self, left_some: bool) -> bool {
+        let other = self.other.take();
+        if std::mem::take(&mut self.again) {
+            self.waits += 1;
+        } else if !(left_some && self.waits > 0) {
+            self.suspect = other.unwrap_or(0);
+            self.waits = other.is_some().into();
+        }
+        if self.waits < STALE_WAITS {
+            return false;
+        }
+        self.waits = 0;
+        true
+    }
 }
 
 /// A wait in the making.
@@ -118,8 +271,7 @@ impl Epoll {
             results,
             ready: 0,
             silenced: false,
-            stale_results: false,
-            stale_waits: 0,
+            stale: StaleReports::default(),
         })
     }
 
@@ -136,8 +288,11 @@ impl Epoll {
     /// See [`super::Backend::update`].
     #[inline(always)]
     pub fn update(&mut self, fd: c_int, slot: &mut Slot) -> Result<bool, Refused> {
-        let wanted = slot.wanted();
-        if slot.told.suffices(wanted) {
+        let wanted = Registered::wanted_by(slot);
+        if wanted.kinds() != 0 && slot.is_empty() {
+            slot.renew();
+        }
+        if slot.told().suffices(wanted) {
             return Ok(false);
         }
         match &mut self.changes {
@@ -145,6 +300,18 @@ impl Epoll {
             None => self.tell(fd, slot, wanted)?,
         }
         Ok(true)
+    }
+
+    /// See [`super::Backend::tell_again`].
+    pub fn tell_again(&mut self, fd: c_int, slot: &mut Slot, edge: bool) {
+        let told = slot.told();
+        if edge {
+            // The kernel tells an edge again when it is registered again.
+            slot.set_told(told.silent());
+        }
+        if self.update(fd, slot).is_err() {
+            slot.set_told(told);
+        }
     }
 
     #[inline(always)]
@@ -160,13 +327,13 @@ impl Epoll {
     fn register(&self, fd: c_int, slot: &mut Slot, wanted: Registered) -> Result<(), Refused> {
         let mut event = epoll_event {
             events: kernel_events(wanted),
-            u64: u64::from(slot.generation) << 32 | fd as u64,
+            u64: u64::from(slot.generation()) << 32 | fd as u64,
         };
         let mut control = |operation| {
             // SAFETY: `event` is valid for the call; any descriptor number may be tried.
             unsafe { system::epoll_ctl(self.fd, operation, fd, &mut event) == 0 }
         };
-        let (first, missing, second) = if slot.told.has(Registered::PRESENT) {
+        let (first, missing, second) = if slot.told().has(Registered::PRESENT) {
             // The descriptor may have been closed and opened again.
             (libc::EPOLL_CTL_MOD, libc::ENOENT, libc::EPOLL_CTL_ADD)
         } else {
@@ -174,20 +341,20 @@ impl Epoll {
             (libc::EPOLL_CTL_ADD, libc::EEXIST, libc::EPOLL_CTL_MOD)
         };
         if control(first) || (errno() == missing && control(second)) {
-            slot.told = wanted.with(Registered::PRESENT);
+            slot.set_told(wanted.with(Registered::PRESENT));
             return Ok(());
         }
-        let name = if slot.told.has(Registered::PRESENT) {
+        let name = if slot.told().has(Registered::PRESENT) {
             "MOD"
         } else {
             "ADD"
         };
-        refused(name, fd, slot.told, wanted)
+        refused(name, fd, slot.told(), wanted)
     }
 
     #[inline(never)]
     fn forget(&self, fd: c_int, slot: &mut Slot) -> Result<(), Refused> {
-        if !slot.told.has(Registered::PRESENT) {
+        if !slot.told().has(Registered::PRESENT) {
             return Ok(());
         }
         let mut ignored = EMPTY;
@@ -195,12 +362,12 @@ impl Epoll {
         let result = unsafe { system::epoll_ctl(self.fd, libc::EPOLL_CTL_DEL, fd, &mut ignored) };
         // A closed descriptor has left the set by itself.
         if result == 0 || matches!(errno(), libc::ENOENT | libc::EBADF | libc::EPERM) {
-            slot.told = Registered::default();
+            slot.set_told(Registered::default());
             return Ok(());
         }
-        let told = slot.told;
+        let told = slot.told();
         // What is registered now is not known: whoever wants the number next has to tell the kernel.
-        slot.told = told.silent();
+        slot.set_told(told.silent());
         refused("DEL", fd, told, Registered::default())
     }
 
@@ -212,7 +379,7 @@ impl Epoll {
         if self.changes.is_some() {
             self.apply_changes(interest);
         }
-        if self.stale_results || self.stale_waits > 0 {
+        if self.stale.other.is_some() || self.stale.waits > 0 {
             self.leave_stale_descriptors(interest);
         }
         if self.ready == self.results.len() {
@@ -250,9 +417,12 @@ impl Epoll {
         let mut index = 0;
         while let Some(fd) = noted(self, index) {
             let slot = interest.slot(fd);
-            let wanted = slot.wanted();
-            // A refusal was logged; the event stays pending and the loop goes on.
-            let _ = self.tell(fd, slot, wanted);
+            let wanted = Registered::wanted_by(slot);
+            // On balance there may be nothing to tell.
+            if !slot.told().suffices(wanted) {
+                // A refusal was logged; the event stays pending and the loop goes on.
+                let _ = self.tell(fd, slot, wanted);
+            }
             index += 1;
         }
         if let Some(changes) = &mut self.changes {
@@ -263,13 +433,7 @@ impl Epoll {
     /// A file that was closed under its number while a duplicate stays open can only be got rid of
     /// together with the whole set.
     fn leave_stale_descriptors(&mut self, interest: &mut Interest) {
-        self.stale_waits = if std::mem::take(&mut self.stale_results) {
-            self.stale_waits + 1
-        } else {
-            0
-        };
-        if self.stale_waits >= STALE_WAITS {
-            self.stale_waits = 0;
+        if self.stale.is_endless(self.ready == self.results.len()) {
             let _ = self.rebuild(interest);
         }
     }
@@ -338,16 +502,17 @@ impl Epoll {
         let fd = data as c_int;
         let slot = interest
             .get(fd)
-            .filter(|slot| !slot.is_empty() && slot.generation == (data >> 32) as u32);
+            .filter(|slot| !slot.is_empty() && slot.generation() == (data >> 32) as u32);
         let Some(slot) = slot else {
-            self.stale_results = true;
+            self.stale.note(data);
             return None;
         };
-        if slot.told.has(Registered::ONCE) {
-            slot.told = slot.told.silent();
+        let told = slot.told();
+        if told.has(Registered::ONCE) {
+            slot.set_told(told.silent());
             self.silenced = true;
         }
-        Some(readiness(fd, events as c_int))
+        Some(readiness(slot.first(), events as c_int))
     }
 
     /// Closes the instance; [`Epoll::rebuild`] makes another. Until then the kernel refuses
@@ -368,13 +533,14 @@ impl Epoll {
         self.armed = 0;
         self.ready = 0;
         self.silenced = false;
+        self.stale = StaleReports::default();
         if let Some(changes) = &mut self.changes {
             changes.forget(interest);
         }
         let mut result = Ok(());
-        for (fd, slot) in interest.slots().iter_mut().enumerate() {
-            slot.told = Registered::default();
-            result = result.and(self.update(fd as c_int, slot).map(|_| ()));
+        for (fd, slot) in interest.slots() {
+            slot.set_told(Registered::default());
+            result = result.and(self.update(fd, slot).map(|_| ()));
         }
         result
     }
@@ -438,7 +604,7 @@ fn kernel_events(wanted: Registered) -> u32 {
 }
 
 #[inline]
-fn readiness(fd: c_int, events: c_int) -> Report {
+fn readiness(first: Option<EventPtr>, events: c_int) -> Report {
     let hung_up = events & libc::EPOLLHUP != 0 && events & libc::EPOLLRDHUP == 0;
     let failed = hung_up || events & libc::EPOLLERR != 0;
     let ready = if failed {
@@ -450,9 +616,49 @@ fn readiness(fd: c_int, events: c_int) -> Report {
             | bit(libc::EPOLLRDHUP, kind::CLOSED)
     };
     Report {
-        fd,
+        first,
         ready,
         failed,
         edge: kind::EDGE_TRIGGERED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits_until_endless(stale: &mut StaleReports, data: impl Fn(u32) -> u64) -> Option<u32> {
+        (0..100).find(|wait| {
+            stale.note(data(*wait));
+            stale.is_endless(false)
+        })
+    }
+
+    #[test]
+    fn only_the_same_report_again_and_again_is_endless() {
+        let mut stale = StaleReports::default();
+        assert_eq!(waits_until_endless(&mut stale, |wait| wait.into()), None);
+        let mut stale = StaleReports::default();
+        assert_eq!(
+            waits_until_endless(&mut stale, |_| 7),
+            Some(STALE_WAITS - 1)
+        );
+    }
+
+    #[test]
+    fn a_wait_without_it_ends_the_suspicion_unless_there_was_no_room() {
+        let mut stale = StaleReports::default();
+        for wait in 0..100 {
+            if wait % 2 == 0 {
+                stale.note(7);
+            }
+            assert!(!stale.is_endless(false));
+        }
+        let mut stale = StaleReports::default();
+        let endless = (0..100).find(|wait| {
+            stale.note(if wait % 2 == 0 { 7 } else { 8 });
+            stale.is_endless(true)
+        });
+        assert_eq!(endless, Some(2 * STALE_WAITS - 2));
     }
 }

@@ -127,8 +127,8 @@ impl From<SystemError> for Refused {
 
 /// One descriptor that is ready.
 pub struct Report {
-    /// The descriptor.
-    pub fd: c_int,
+    /// The newest event on the descriptor.
+    pub first: Option<EventPtr>,
     /// Kinds of readiness.
     pub ready: c_short,
     /// An error or hang-up: it concerns every event on the descriptor, whatever it waits for.
@@ -214,17 +214,28 @@ impl Backend {
         if let Backend::Epoll(epoll) = self {
             epoll.update(fd, interest.slot(fd))
         } else {
-            self.unusual_update(fd, interest)
+            self.update_portably(fd, interest)
         }
     }
 
-    /// [`Backend::update`] for the mechanisms that serve special needs.
+    /// [`Backend::update`] for the mechanisms that other systems have too.
     #[inline(never)]
-    fn unusual_update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
+    fn update_portably(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
         match self {
             Backend::Poll(poll) => poll.update(fd, interest),
             Backend::Select(select) => select.update(fd, interest.slot(fd)),
             Backend::Epoll(_) | Backend::Closed => Ok(false),
+        }
+    }
+
+    /// Has the kernel tell anew what it reported of `fd` when that was not passed on; `edge`: also
+    /// what it reports only once. A refusal was logged.
+    pub fn tell_again(&mut self, fd: c_int, edge: bool, interest: &mut Interest) {
+        // The others report at each wait what is ready.
+        if let Backend::Epoll(epoll) = self {
+            if let Some(slot) = interest.get(fd) {
+                epoll.tell_again(fd, slot, edge);
+            }
         }
     }
 
@@ -258,8 +269,10 @@ impl Backend {
         }
         // The others keep nothing in the kernel. They only learn what they do not know.
         let mut result = Ok(());
-        for fd in 0..interest.slots().len() {
-            result = result.and(self.update(fd as c_int, interest).map(|_| ()));
+        let mut from = 0;
+        while let Some(fd) = interest.next_watched(from) {
+            result = result.and(self.update(fd, interest).map(|_| ()));
+            from = fd + 1;
         }
         result
     }
@@ -292,15 +305,15 @@ impl Backend {
         if let Backend::Epoll(epoll) = self {
             epoll.report(index, interest)
         } else {
-            self.unusual_report()
+            self.report_portably(interest)
         }
     }
 
     #[inline(never)]
-    fn unusual_report(&mut self) -> Option<Report> {
+    fn report_portably(&mut self, interest: &mut Interest) -> Option<Report> {
         match self {
-            Backend::Poll(poll) => poll.report(),
-            Backend::Select(select) => select.report(),
+            Backend::Poll(poll) => poll.report(interest),
+            Backend::Select(select) => select.report(interest),
             Backend::Epoll(_) | Backend::Closed => None,
         }
     }

@@ -1,16 +1,16 @@
 //! poll: an array of descriptors, given to the kernel at every wait.
 
 use super::{Options, Refused, Report, Rotation, Timeout, waited};
-use crate::event::kind;
+use crate::event::{EventPtr, kind};
 use crate::hooks::memory::Array;
-use crate::interest::{Interest, Registered};
+use crate::interest::Interest;
 use crate::system;
 use libc::pollfd;
 use std::ffi::{c_int, c_short};
 
 /// The array that is polled.
 pub struct Poll {
-    // The `position` of a descriptor's slot is its index in here plus one.
+    // The number that a descriptor's slot keeps for this mechanism is its index in here plus one.
     watched: Array<pollfd>,
     // Other threads may change `watched` during a wait, so that a copy is polled.
     shared: bool,
@@ -45,25 +45,26 @@ impl Poll {
     /// See [`super::Backend::update`].
     pub fn update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
         let slot = interest.slot(fd);
-        let kinds = slot.kinds();
-        if slot.told.kinds() == kinds {
-            return Ok(false);
-        }
+        let position = slot.backend_number as usize;
         let entry = pollfd {
             fd,
-            events: kernel_events(kinds),
+            events: kernel_events(slot.kinds()),
             revents: 0,
         };
-        if slot.position == 0 {
+        if position == 0 {
+            if entry.events == 0 {
+                return Ok(false);
+            }
             self.watched.try_push(entry)?;
-            slot.position = self.watched.len() as u32;
-        } else if kinds != 0 {
-            self.watched[slot.position as usize - 1] = entry;
+            slot.backend_number = self.watched.len() as u32;
+        } else if self.watched[position - 1].events == entry.events {
+            return Ok(false);
+        } else if entry.events != 0 {
+            self.watched[position - 1] = entry;
         } else {
-            let place = std::mem::take(&mut slot.position) as usize - 1;
-            self.take_out(place, interest);
+            slot.backend_number = 0;
+            self.take_out(position - 1, interest);
         }
-        interest.slot(fd).told = Registered::of_kinds(kinds);
         self.changed = true;
         Ok(true)
     }
@@ -73,7 +74,7 @@ impl Poll {
         if let Some(last) = self.watched.pop() {
             if place < self.watched.len() {
                 self.watched[place] = last;
-                interest.slot(last.fd).position = place as u32 + 1;
+                interest.slot(last.fd).backend_number = place as u32 + 1;
             }
         }
     }
@@ -116,7 +117,7 @@ impl Poll {
     }
 
     /// The next result.
-    pub fn report(&mut self) -> Option<Report> {
+    pub fn report(&mut self, interest: &mut Interest) -> Option<Report> {
         let results = if self.shared {
             &mut self.copy
         } else {
@@ -127,7 +128,8 @@ impl Poll {
             .find(|place| results[*place].revents != 0)?;
         self.next = place + 1;
         let revents = std::mem::take(&mut results[place].revents);
-        Some(readiness(results[place].fd, revents))
+        let slot = interest.get(results[place].fd)?;
+        Some(readiness(slot.first(), revents))
     }
 }
 
@@ -148,7 +150,7 @@ fn kernel_events(kinds: c_short) -> c_short {
         | bit(kind::CLOSED, libc::POLLRDHUP)
 }
 
-fn readiness(fd: c_int, revents: c_short) -> Report {
+fn readiness(first: Option<EventPtr>, revents: c_short) -> Report {
     let failed = revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0;
     let bit = |set: c_short, kind| if revents & set != 0 { kind } else { 0 };
     let mut ready = bit(libc::POLLIN, kind::READ)
@@ -158,7 +160,7 @@ fn readiness(fd: c_int, revents: c_short) -> Report {
         ready |= kind::READ | kind::WRITE;
     }
     Report {
-        fd,
+        first,
         ready,
         failed,
         edge: 0,

@@ -4,12 +4,12 @@
 use super::{Options, Refused, Report, Rotation, Timeout, waited};
 use crate::event::kind;
 use crate::hooks::memory::{Array, OutOfMemory};
-use crate::interest::{Registered, Slot};
+use crate::interest::{Interest, Slot};
 use crate::system::{self, errno, set_errno};
 use crate::timers::time;
 use crate::util::sockets;
 use crate::warning_with_errno;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_short};
 
 const BITS: usize = u64::BITS as usize;
 /// The result of a wait that found a descriptor closed; what it comes to is seen afterwards.
@@ -29,6 +29,15 @@ impl Sets {
             .try_reserve(words.saturating_sub(self.readers.len()))?;
         self.writers.try_extend_to(words, 0)?;
         self.readers.try_extend_to(words, 0)
+    }
+}
+
+impl Sets {
+    /// The kinds that a bit of a word stands for.
+    fn kinds(&self, word: usize, bit: u64) -> c_short {
+        let has = |set: &Array<u64>| set.get(word).is_some_and(|word| word & bit != 0);
+        let of = |set, kind| if has(set) { kind } else { 0 };
+        of(&self.readers, kind::READ) | of(&self.writers, kind::WRITE)
     }
 }
 
@@ -62,12 +71,12 @@ impl Select {
     }
 
     /// See [`super::Backend::update`]. The closing of a connection cannot be watched for.
-    pub fn update(&mut self, fd: c_int, slot: &mut Slot) -> Result<bool, Refused> {
+    pub fn update(&mut self, fd: c_int, slot: &Slot) -> Result<bool, Refused> {
         let kinds = slot.kinds() & (kind::READ | kind::WRITE);
-        if slot.told.kinds() == kinds {
+        let (word, bit) = (fd as usize / BITS, 1 << (fd as usize % BITS));
+        if self.watched.kinds(word, bit) == kinds {
             return Ok(false);
         }
-        let (word, bit) = (fd as usize / BITS, 1 << (fd as usize % BITS));
         self.watched.try_reach(word + 1)?;
         for (set, kind) in [
             (&mut self.watched.readers, kind::READ),
@@ -79,7 +88,6 @@ impl Select {
                 set[word] &= !bit;
             }
         }
-        slot.told = Registered::of_kinds(kinds);
         Ok(true)
     }
 
@@ -133,7 +141,7 @@ impl Select {
     }
 
     /// The next result.
-    pub fn report(&mut self) -> Option<Report> {
+    pub fn report(&mut self, interest: &mut Interest) -> Option<Report> {
         let Sets { readers, writers } = &mut self.results;
         let word = (self.next..readers.len())
             .chain(0..self.next.min(readers.len()))
@@ -146,8 +154,9 @@ impl Select {
             if was { kind } else { 0 }
         };
         let ready = take(&mut readers[word], kind::READ) | take(&mut writers[word], kind::WRITE);
+        let fd = (word * BITS) as c_int + place as c_int;
         Some(Report {
-            fd: (word * BITS) as c_int + place as c_int,
+            first: interest.get(fd)?.first(),
             ready,
             failed: false,
             edge: 0,

@@ -142,7 +142,7 @@ impl EventBase {
 
     /// Makes the events active that a report concerns.
     pub(crate) fn activate_reported(&mut self, report: Report) {
-        let mut walk = self.interest.get(report.fd).and_then(|slot| slot.first());
+        let mut walk = report.first;
         while let Some(event) = walk {
             walk = interest::next(event);
             let ready = report.ready_for(event);

@@ -269,10 +269,12 @@ impl EventBase {
     pub(crate) fn delete_registered_events(&mut self) {
         // Deleting an event that is inserted or has a deadline always succeeds in taking it out of
         // the list where it was found; finalizing events are in none of them.
-        for index in 0..self.interest.slots().len() {
-            while let Some(event) = self.interest.slots()[index].iter().next() {
+        let mut from = 0;
+        while let Some(fd) = self.interest.next_watched(from) {
+            while let Some(event) = self.interest.slot(fd).first() {
                 let _ = self.remove_event(event);
             }
+            from = fd + 1;
         }
         while let Some(event) = self.signals.any_event() {
             let _ = self.remove_event(event);

@@ -57,7 +57,7 @@ impl EventBase {
             self.timers.heap.is_consistent(),
             "the timer heap is out of order"
         );
-        for slot in self.interest.slots() {
+        for (_, slot) in self.interest.slots() {
             require!(slot.is_consistent(), "the counts of a descriptor are wrong");
         }
         let mut queued = 0;
@@ -173,11 +173,13 @@ impl Guard {
         &mut self,
         mut visit: impl FnMut(EventPtr) -> c_int,
     ) -> c_int {
-        for fd in 0..self.interest.slots().len() {
-            let events = self.interest.slots()[fd].iter();
+        let mut from = 0;
+        while let Some(fd) = self.interest.next_watched(from) {
+            let events = self.interest.slot(fd).iter();
             if let Some(result) = events.map(&mut visit).find(|result| *result != 0) {
                 return result;
             }
+            from = fd + 1;
         }
         for number in 0..crate::signals::LIMIT as c_int {
             let events = self.signals.events(number);

@@ -232,19 +232,10 @@ impl EventBase {
         if !event.has(state::INSERTED) || !event.wants(kind::IO) {
             return;
         }
-        // What the run would have told is news again. A refusal was logged.
+        // What the run would have told is news again.
         let fd = event.registration().fd();
-        let Some(slot) = self.interest.get(fd) else {
-            return;
-        };
-        let told = slot.told;
-        if event.wants(kind::EDGE_TRIGGERED) && event.result() & kind::IO != 0 {
-            // The kernel tells an edge again when it is registered again.
-            slot.told = told.silent();
-        }
-        if self.backend.update(fd, &mut self.interest).is_err() {
-            self.interest.slot(fd).told = told;
-        }
+        let edge = event.wants(kind::EDGE_TRIGGERED) && event.result() & kind::IO != 0;
+        self.backend.tell_again(fd, edge, &mut self.interest);
     }
 
     #[inline(always)]

@@ -76,14 +76,15 @@ pub unsafe extern "C-unwind" fn evmap_io_del_(
 /// Makes the events on a descriptor active that want one of `events`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_io_active_(base: *mut EventBase, fd: c_int, events: c_short) {
+    // SAFETY: the caller guarantees the base.
+    let mut guard = unsafe { Guard::held(base) };
     let report = Report {
-        fd,
+        first: guard.interest.get(fd).and_then(|slot| slot.first()),
         ready: events & kind::IO,
         failed: false,
         edge: events & kind::EDGE_TRIGGERED,
     };
-    // SAFETY: the caller guarantees the base.
-    unsafe { Guard::held(base) }.activate_reported(report);
+    guard.activate_reported(report);
 }
 
 /// What the backend keeps for a descriptor; null when it has never had an event.
@@ -93,8 +94,10 @@ pub unsafe extern "C-unwind" fn evmap_io_get_fdinfo_(
     fd: c_int,
 ) -> *mut c_void {
     // SAFETY: the caller guarantees the table.
-    let slot = unsafe { (*table).get(fd) }.filter(|slot| slot.generation != 0);
-    slot.map_or(ptr::null_mut(), |slot| addr_of_mut!(slot.position).cast())
+    let slot = unsafe { (*table).get_used(fd) };
+    slot.map_or(ptr::null_mut(), |slot| {
+        addr_of_mut!(slot.backend_number).cast()
+    })
 }
 
 /// Makes a table empty.
@@ -318,7 +321,7 @@ unsafe extern "C-unwind" fn init<const MECHANISM: usize>(base: *mut EventBase) -
     match Backend::new(Mechanism::ALL[MECHANISM], options) {
         Ok(backend) => {
             base.backend = backend;
-            base.interest.forget_told();
+            base.interest.forget_backend();
             addr_of_mut!(base.backend).cast()
         }
         Err(Refused) => ptr::null_mut(),
