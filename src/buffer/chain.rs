@@ -132,6 +132,16 @@ impl ChainPtr {
         }
     }
 
+    /// A plain chain for at least `payload` bytes in a block of twice the size of the one before, in
+    /// no list.
+    pub fn allocate_roomily(payload: usize) -> Result<ChainPtr, OutOfMemory> {
+        let doubling = payload
+            .checked_add(HEADER + CACHE_LINE)
+            .ok_or(OutOfMemory)?;
+        let size = doubling.checked_next_power_of_two().ok_or(OutOfMemory)?;
+        Self::in_block(size.max(SMALLEST_BLOCK))
+    }
+
     /// A plain chain in a block of that size.
     fn in_block(size: usize) -> Result<ChainPtr, OutOfMemory> {
         let block = memory::malloc(size);
@@ -294,6 +304,16 @@ impl ChainPtr {
         self.misalign.set(0);
     }
 
+    /// Whether the data is no more than can be copied in the time that a chain takes, and the chain
+    /// is the buffer's own and mostly free: a waste of memory where it is one of many.
+    pub fn is_wasteful(self) -> bool {
+        let special = flag::REFERENCE | flag::FILE_SEGMENT | flag::VIEW | flag::IMMUTABLE;
+        let length = self.length.get();
+        length <= LONGEST_GROWTH
+            && length < self.capacity.get() / 4 * 3
+            && !self.is(special | flag::PINNED)
+    }
+
     /// Whether the program's bytes lie in the memory of this chain.
     pub fn contains(self, bytes: *const u8) -> bool {
         (bytes as usize).wrapping_sub(self.memory.get() as usize) < self.capacity.get()
@@ -311,10 +331,11 @@ impl ChainPtr {
         }
     }
 
-    /// Gives back the unused end of a chain that is in no list; the chain may move.
-    pub fn shrink_to_data(self) -> ChainPtr {
+    /// Gives back what a chain that is in no list has beyond its data and room for `room` bytes in
+    /// all; the chain may move.
+    pub fn shrink(self, room: usize) -> ChainPtr {
         let padding = self.memory.get() as usize - self.record::<u8>() as usize;
-        let used = padding + self.misalign.get() + self.length.get();
+        let used = padding + self.misalign.get() + self.length.get().max(room);
         let Some(size) = block_size(used) else {
             return self;
         };
@@ -445,7 +466,7 @@ mod tests {
         let chain = ChainPtr::allocate(16384).unwrap();
         // SAFETY: five bytes fit.
         unsafe { chain.push(b"hello".as_ptr(), 5) };
-        let chain = chain.shrink_to_data();
+        let chain = chain.shrink(0);
         assert!(chain.capacity.get() <= SMALLEST_BLOCK - HEADER);
         // SAFETY: plain chain.
         assert_eq!(unsafe { chain.bytes() }, b"hello");

@@ -123,9 +123,33 @@ impl Detached {
 
 #[inline(never)]
 fn release_chains(first: ChainPtr) {
-    for chain in Chains::from(Some(first)) {
+    for chain in Chains::from(Some(lowest_first(first))) {
         chain.release();
     }
+}
+
+/// The list, turned around when it leads downwards in memory, as after prepending: an allocator
+/// that gives the end of its memory back to the system would do so at each step.
+fn lowest_first(first: ChainPtr) -> ChainPtr {
+    match first.next.get() {
+        Some(second) if second.as_block() < first.as_block() => reversed(first),
+        _ => first,
+    }
+}
+
+/// Cleanups of the program are not called in another order: then the list stays as it is.
+#[cold]
+fn reversed(first: ChainPtr) -> ChainPtr {
+    let chains = || Chains::from(Some(first));
+    if chains().any(|chain| chain.is(flag::REFERENCE | flag::FILE_SEGMENT | flag::VIEW)) {
+        return first;
+    }
+    let mut front = None;
+    for chain in chains() {
+        chain.next.set(front);
+        front = Some(chain);
+    }
+    front.unwrap_or(first)
 }
 
 /// Linked chains on their way from one buffer to another.
@@ -161,6 +185,11 @@ impl Run {
     /// The number of bytes.
     pub fn length(&self) -> usize {
         self.length
+    }
+
+    /// The chain, if there is only one, and it has data.
+    fn single(&self) -> Option<ChainPtr> {
+        (self.first == self.last && self.length > 0).then_some(self.first)
     }
 
     /// Gives the chains up.
@@ -412,6 +441,31 @@ impl Evbuffer {
         }
         self.count_added(run.length);
         detached
+    }
+
+    /// [`Evbuffer::append_run`], but for few bytes in a large chain: behind other data they are copied
+    /// into the room there, so that many small moves do not add up to many chains.
+    #[inline]
+    pub(super) fn append_moved(&self, run: Run) -> Detached {
+        match run.single() {
+            Some(chain) if self.length.get() > 0 && chain.is_wasteful() => {
+                self.append_copy(run, chain)
+            }
+            _ => self.append_run(run),
+        }
+    }
+
+    #[inline(never)]
+    fn append_copy(&self, run: Run, chain: ChainPtr) -> Detached {
+        // SAFETY: the data of a plain chain is in memory, and outside of this buffer.
+        match unsafe { self.store(chain.start(), chain.length.get()) } {
+            Ok(mut swept) => {
+                swept.push(chain);
+                swept
+            }
+            // No memory for the copy: the chain itself needs none.
+            Err(_) => self.append_run(run),
+        }
     }
 
     /// Puts a run in front, counting as [`Evbuffer::append_run`] does.

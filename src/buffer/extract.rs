@@ -83,17 +83,23 @@ impl Evbuffer {
     }
 
     /// The chain that will hold the first `count` bytes, and how many it holds already: the first
-    /// one when it is writable and long enough, else a new one.
+    /// one when it is writable and long enough, else a new one. When the first holds most of the
+    /// bytes already, the new one is made for more than these: where all is pulled up after each
+    /// addition, each byte is copied only a few times.
     fn pullup_target(&self, count: usize) -> Result<ChainPtr, Refused> {
-        match self.first.get() {
-            Some(first)
-                if !first.is(flag::IMMUTABLE | flag::PINNED)
-                    && first.capacity.get() - first.misalign.get() >= count =>
-            {
-                Ok(first)
-            }
-            _ => Ok(ChainPtr::allocate(count)?),
+        let Some(first) = self.first.get() else {
+            return Ok(ChainPtr::allocate(count)?);
+        };
+        let writable = !first.is(flag::IMMUTABLE | flag::PINNED);
+        if writable && first.capacity.get() - first.misalign.get() >= count {
+            return Ok(first);
         }
+        if writable && first.length.get() > count / 2 {
+            if let Ok(roomy) = ChainPtr::allocate_roomily(count) {
+                return Ok(roomy);
+            }
+        }
+        Ok(ChainPtr::allocate(count)?)
     }
 
     /// Moves the first `count` bytes, which span several chains, into one chain in front. Returns

@@ -88,6 +88,8 @@ pub struct Evbuffer {
     owns_lock: Cell<bool>,
     front_frozen: Cell<bool>,
     back_frozen: Cell<bool>,
+    /// The last read brought more than a short one does.
+    expects_much: Cell<bool>,
     flags: Cell<u32>,
     /// The program's reference, one per guard, one while a deferred notification is queued.
     references: Cell<i32>,
@@ -131,6 +133,7 @@ impl Evbuffer {
                 owns_lock: Cell::new(false),
                 front_frozen: Cell::new(false),
                 back_frozen: Cell::new(false),
+                expects_much: Cell::new(false),
                 flags: Cell::new(0),
                 references: Cell::new(1),
                 callbacks: UnsafeCell::new(CallbackList::EMPTY),

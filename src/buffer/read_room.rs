@@ -4,8 +4,9 @@ use super::chain::ChainPtr;
 use super::space::LONGEST_COPY;
 use crate::hooks::memory::{OutOfMemory, SpareBlock};
 
-/// No more room than this is kept from one read to the next.
-const LONGEST_KEPT: usize = 32 * 1024;
+/// Most bytes of a read for which room is kept. Reads that are expected to bring more take room
+/// from the allocator, so that a base that has gone quiet holds little.
+pub const SHORT_READ: usize = LONGEST_COPY;
 
 /// Where reads get room from. With a place to keep it in, they do not ask the allocator for room
 /// that most of them hardly use, and what they bring is copied out.
@@ -23,19 +24,22 @@ impl<'a> ReadRoom<'a> {
         ReadRoom(Some(place))
     }
 
+    /// Whether room for a short read is kept.
+    pub fn is_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// An empty chain with room for `size` bytes.
     pub fn take(&self, size: usize) -> Result<ChainPtr, OutOfMemory> {
-        // SAFETY: only `give_back` keeps blocks there.
-        let kept = self
-            .0
-            .and_then(|place| unsafe { ChainPtr::from_block(place.take()) });
-        match kept {
-            Some(chain) if chain.capacity.get() >= size => Ok(chain),
-            Some(chain) => {
-                chain.release();
-                ChainPtr::allocate(size)
+        match self.0 {
+            Some(place) if size <= SHORT_READ => {
+                // SAFETY: only `give_back` keeps blocks there.
+                match unsafe { ChainPtr::from_block(place.take()) } {
+                    Some(kept) => Ok(kept),
+                    None => ChainPtr::allocate(SHORT_READ),
+                }
             }
-            None => ChainPtr::allocate(size),
+            _ => ChainPtr::allocate(size),
         }
     }
 
@@ -43,17 +47,18 @@ impl<'a> ReadRoom<'a> {
     pub fn give_back(&self, chain: ChainPtr) {
         match self.0 {
             // SAFETY: an empty chain that is in no list is a block that nobody else knows.
-            Some(place) if chain.capacity.get() <= LONGEST_KEPT => unsafe {
+            Some(place) if chain.capacity.get() < 2 * SHORT_READ => unsafe {
                 place.keep(chain.as_block());
             },
             _ => chain.release(),
         }
     }
 
-    /// A chain with the `count` bytes that were read into `chain`, and not much more room.
-    pub fn trim(&self, chain: ChainPtr, count: usize) -> ChainPtr {
+    /// A chain with the `count` bytes that were read into `chain`, and not much more room than the
+    /// `room` bytes that it should have in all.
+    pub fn trim(&self, chain: ChainPtr, count: usize, room: usize) -> ChainPtr {
         if self.0.is_some() && count <= LONGEST_COPY {
-            if let Ok(copy) = ChainPtr::allocate_exactly(count) {
+            if let Ok(copy) = ChainPtr::allocate_exactly(count.max(room)) {
                 // SAFETY: the new chain has room for the bytes that were read.
                 unsafe { copy.push(chain.start(), count) };
                 self.give_back(chain);
@@ -61,7 +66,7 @@ impl<'a> ReadRoom<'a> {
             }
         }
         chain.length.set(count);
-        chain.shrink_to_data()
+        chain.shrink(room)
     }
 }
 
@@ -70,28 +75,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_is_kept_until_a_read_fills_much_of_it() {
+    fn room_is_kept_for_short_reads() {
         let place = SpareBlock::new();
         // SAFETY: nothing else is kept there.
         let room = unsafe { ReadRoom::kept_in(&place) };
-        let first = room.take(16384).unwrap();
+        let first = room.take(100).unwrap();
+        assert!((SHORT_READ..2 * SHORT_READ).contains(&first.capacity.get()));
         // SAFETY: the room is larger.
         unsafe { first.start().copy_from(b"hello".as_ptr(), 5) };
-        let few = room.trim(first, 5);
+        let few = room.trim(first, 5, 0);
         // SAFETY: the data of a plain chain is in memory.
         assert_eq!(unsafe { few.bytes() }, b"hello");
         assert!(few.capacity.get() < 100);
         few.release();
-        let again = room.take(10000).unwrap();
+        let again = room.take(SHORT_READ).unwrap();
         assert!(again == first);
-        let many = room.trim(again, 10000);
+        let roomy = room.trim(again, 5, 3000);
+        assert!((3000..4096).contains(&roomy.capacity.get()));
+        roomy.release();
+        let many = room.take(16384).unwrap();
+        assert!(many != first && many.capacity.get() >= 16384);
+        let many = room.trim(many, 10000, 0);
         assert_eq!(many.length.get(), 10000);
-        let other = room.take(16384).unwrap();
-        assert!(other != many);
         many.release();
-        room.give_back(other);
-        let larger = room.take(20000).unwrap();
-        assert!(larger.capacity.get() >= 20000);
-        room.give_back(larger);
+        let many = room.take(16384).unwrap();
+        room.give_back(many);
+        let still = room.take(1).unwrap();
+        assert!(still == first);
+        room.give_back(still);
     }
 }

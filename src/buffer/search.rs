@@ -126,26 +126,42 @@ fn find(what: &[u8], cursor: &mut Cursor) -> Option<()> {
     let mut substring = Substring::new(what);
     let mut scratch = None;
     while cursor.left >= length {
-        let mut bytes = cursor.bytes()?;
-        if bytes.len() < length {
-            // Mostly nothing begins in what is left of a chain.
-            if find_byte(what[0], bytes).is_none() {
-                cursor.advance(bytes.len())?;
-                continue;
+        let bytes = cursor.bytes()?;
+        let mut begin = 0;
+        if bytes.len() >= length {
+            if let Some(index) = substring.find_in(bytes) {
+                return cursor.advance(index);
             }
-            let scratch = scratch.get_or_insert_with(Scratch::new);
-            match scratch.collect(*cursor, length) {
-                Some(collected) => bytes = collected,
-                None => return find_in_place(what, cursor),
-            }
+            begin = bytes.len() - (length - 1);
         }
-        if let Some(index) = substring.find_in(bytes) {
+        // The last bytes may begin an occurrence that ends further on. Mostly they do not.
+        let Some(index) = first_of_few(what[0], &bytes[begin..]) else {
+            cursor.advance(bytes.len())?;
+            continue;
+        };
+        cursor.advance(begin + index)?;
+        if cursor.left < length {
+            break;
+        }
+        let scratch = scratch.get_or_insert_with(Scratch::new);
+        let Some(collected) = scratch.collect(*cursor, length) else {
+            return find_in_place(what, cursor);
+        };
+        if let Some(index) = substring.find_in(collected) {
             return cursor.advance(index);
         }
-        // The last bytes may begin an occurrence that ends further on.
-        cursor.advance(bytes.len() - (length - 1))?;
+        cursor.advance(collected.len() - (length - 1))?;
     }
     None
+}
+
+/// Where a byte first occurs among few, for which a call of a function is too much.
+#[inline]
+fn first_of_few(byte: u8, bytes: &[u8]) -> Option<usize> {
+    if bytes.len() < 8 {
+        return bytes.iter().position(|other| *other == byte);
+    }
+    find_byte(byte, bytes)
 }
 
 /// [`find`] without memory for scratch: slower, for when there is none.

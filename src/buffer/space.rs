@@ -42,8 +42,11 @@ impl Evbuffer {
             chain.slide();
             return Ok((chain, Detached::NONE));
         }
-        let nearly_full = chain.space() < chain.capacity.get() / 8;
-        if nearly_full || length > LONGEST_COPY || count >= LONGEST - length {
+        let capacity = chain.capacity.get();
+        let nearly_full = chain.space() < capacity / 8;
+        // A chain that would be left mostly free is worth a longer copy.
+        let longest_copy = LONGEST_COPY.max(capacity / 2);
+        if nearly_full || length > longest_copy || count >= LONGEST - length {
             return match chain.next.get() {
                 Some(next) if next.space() >= count => Ok((next, Detached::NONE)),
                 _ => self.add_free_chain(count),

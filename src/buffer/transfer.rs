@@ -31,7 +31,7 @@ impl Guard {
             return Ok(Detached::NONE);
         };
         self.count_deleted(run.length());
-        Ok(target.append_run(run))
+        Ok(target.append_moved(run))
     }
 
     /// Appends `prefix` to `target` and moves all data behind it, or does nothing. The buffers
@@ -126,7 +126,7 @@ impl Guard {
         }
         let moved = count - left;
         self.count_deleted(moved);
-        let swept = run.map_or(Detached::NONE, |run| target.append_run(run));
+        let swept = run.map_or(Detached::NONE, |run| target.append_moved(run));
         (moved, swept)
     }
 

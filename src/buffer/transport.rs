@@ -3,7 +3,7 @@
 use super::chain::{ChainPtr, flag};
 use super::chains::{Chains, Slot};
 use super::file::FileSegment;
-use super::read_room::ReadRoom;
+use super::read_room::{ReadRoom, SHORT_READ};
 use super::{End, Evbuffer, Guard, Refused};
 use crate::system::{self, errno, set_errno, substitutes};
 use std::ffi::c_int;
@@ -77,10 +77,10 @@ impl Descriptor {
 }
 
 impl Guard {
-    /// Reads up to `limit` bytes behind the data with one system call. 0 is the end of the file.
+    /// Reads up to `limit` bytes behind the data. 0 is the end of the file.
     ///
-    /// Bytes go into the free space at the end and, beyond that, into a new chain that is cut to
-    /// what arrived: no buffer holds memory for the whole limit.
+    /// One system call does it, but for the first of many bytes, which are only expected when the
+    /// last read brought many: most reads bring few, for which room is kept.
     pub fn read(
         &self,
         descriptor: Descriptor,
@@ -92,6 +92,37 @@ impl Guard {
         if limit == 0 {
             return Ok(0);
         }
+        let short = limit.min(SHORT_READ);
+        if !room.is_kept() || self.expects_much.get() || short == limit {
+            let result = self.read_once(descriptor, limit, &room);
+            self.end_read(result)
+        } else {
+            let mut result = self.read_once(descriptor, short, &room);
+            if result == Ok(short) {
+                // What is wrong, or the end, the next read tells too.
+                let more = self.read_once(descriptor, limit - short, &room);
+                result = Ok(short + more.unwrap_or(0));
+            }
+            self.end_read(result)
+        }
+    }
+
+    fn end_read(&self, result: Result<usize, Refused>) -> Result<usize, Refused> {
+        if let Ok(count) = result {
+            self.expects_much.set(count > SHORT_READ);
+            self.notify();
+        }
+        result
+    }
+
+    /// One system call. Bytes go into the free space at the end and, beyond that, into a new chain
+    /// that is cut to what arrived: no buffer holds memory for the whole limit.
+    fn read_once(
+        &self,
+        descriptor: Descriptor,
+        limit: usize,
+        room: &ReadRoom,
+    ) -> Result<usize, Refused> {
         let mut vectors = [NO_VECTOR; READ_PIECES + 1];
         let mut used = self.free_vectors(limit, &mut vectors[..READ_PIECES], true);
         let present: usize = vectors[..used].iter().map(|vector| vector.iov_len).sum();
@@ -119,14 +150,11 @@ impl Guard {
         if let Some(chain) = overflow {
             self.keep_overflow(chain, count - in_place, room);
         }
-        if result.is_ok() {
-            self.notify();
-        }
         result
     }
 
     /// Takes over the `count` bytes that were read into another chain.
-    fn keep_overflow(&self, chain: ChainPtr, count: usize, room: ReadRoom) {
+    fn keep_overflow(&self, chain: ChainPtr, count: usize, room: &ReadRoom) {
         if count == 0 {
             // The program's allocator may change it before the caller reports it.
             let error = errno();
@@ -134,7 +162,14 @@ impl Guard {
             set_errno(error);
             return;
         }
-        let detached = self.insert_last(room.trim(chain, count));
+        // Alone, a piece is kept in little more than its size: most are taken out before the next one
+        // comes. Behind others it brings room for those to come, because a peer that sends byte by
+        // byte must not make a chain of each.
+        let more = match self.tail() {
+            Some(tail) if tail.length.get() > 0 => tail.growth(),
+            _ => 0,
+        };
+        let detached = self.insert_last(room.trim(chain, count, more));
         self.count_added(count);
         detached.release();
     }

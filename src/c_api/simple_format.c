@@ -6,17 +6,18 @@
 #include <string.h>
 
 struct text {
-	char *next;
-	char *end; /* where the terminator would still fit */
+	char *out;
+	size_t size;
+	size_t length; /* that it has, also where it no longer fits */
 };
 
+/* What does not fit is counted all the same: then the caller knows how much room it needs. */
 static int
 put(struct text *text, const char *bytes, size_t count)
 {
-	if (count > (size_t)(text->end - text->next))
-		return 0;
-	memcpy(text->next, bytes, count);
-	text->next += count;
+	if (text->length < text->size && count < text->size - text->length)
+		memcpy(text->out + text->length, bytes, count);
+	text->length += count;
 	return 1;
 }
 
@@ -49,8 +50,8 @@ put_string(struct text *text, const char *string)
 int
 libevent_rs_format_simply(char *out, size_t size, const char *format, va_list arguments)
 {
-	struct text text = {out, out + size - 1};
-	int done = size > 0;
+	struct text text = {out, size, 0};
+	int done = 1;
 
 	while (done && *format) {
 		const char *plain = format;
@@ -91,8 +92,9 @@ libevent_rs_format_simply(char *out, size_t size, const char *format, va_list ar
 		}
 		format++;
 	}
-	if (!done || text.next - out > INT_MAX)
+	if (!done || text.length > INT_MAX)
 		return -1;
-	*text.next = '\0';
-	return (int)(text.next - out);
+	if (text.length < size)
+		out[text.length] = '\0';
+	return (int)text.length;
 }

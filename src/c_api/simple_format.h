@@ -5,8 +5,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-/* Writes what vsnprintf() would write, with its terminator, to `size` bytes at `out`. Returns the
- * length without it, or -1 when the format is not a simple one or the text and a terminator do not fit: then
+/* Writes what vsnprintf() would write, with its terminator, to `size` bytes at `out`, as long as it
+ * fits there. Returns the length that the text has, or -1 when the format is not a simple one: then
  * vsnprintf() has to do it. */
 int libevent_rs_format_simply(char *out, size_t size, const char *format, va_list arguments);
 
