@@ -3,11 +3,14 @@
 use super::{EventBase, Guard};
 use crate::backend::Report;
 use crate::debug_message;
-use crate::event::{ActiveLinks, CallbackPtr, EventPtr, kind, state};
+use crate::event::{ActiveLinks, CallbackPtr, Closure, EventPtr, kind, state};
 use crate::hooks::threads;
 use crate::interest;
 use crate::list::TailQueue;
 use std::ffi::{c_int, c_short};
+
+/// Queues beside those of the priorities.
+pub(super) const MORE_QUEUES: usize = 2;
 
 impl EventBase {
     /// The queue of a priority. One that does not exist (any more) means the least urgent.
@@ -18,10 +21,31 @@ impl EventBase {
         unsafe { self.run.queues.add(index as usize) }
     }
 
+    /// How many queues there are.
+    pub(super) fn queues(&self) -> c_int {
+        self.run.priorities + MORE_QUEUES as c_int
+    }
+
     /// The queue of entries that become active in the next pass.
-    pub(crate) fn later_queue(&mut self) -> *mut TailQueue<ActiveLinks> {
+    fn later_queue(&mut self) -> *mut TailQueue<ActiveLinks> {
         // SAFETY: it stands behind the queues of the priorities.
         unsafe { self.run.queues.add(self.run.priorities as usize) }
+    }
+
+    /// The queue of the library's own work that may run before the next wait.
+    fn before_wait_queue(&mut self) -> *mut TailQueue<ActiveLinks> {
+        // SAFETY: it stands behind the others.
+        unsafe { self.run.queues.add(self.run.priorities as usize + 1) }
+    }
+
+    /// Whether some of it waits, nothing is active, and nothing in the kernel could be more urgent.
+    pub(super) fn may_run_before_waiting(&mut self) -> bool {
+        // SAFETY: the queues are live.
+        unsafe {
+            !TailQueue::first(self.before_wait_queue()).is_null()
+                && self.run.priorities == 1
+                && TailQueue::first(self.queue(0)).is_null()
+        }
     }
 
     #[inline]
@@ -35,6 +59,12 @@ impl EventBase {
         self.count_in(entry, state::ACTIVE_LATER);
         // SAFETY: as in `enqueue`.
         unsafe { TailQueue::push_back(self.later_queue(), entry.as_ptr()) };
+    }
+
+    fn enqueue_before_wait(&mut self, entry: CallbackPtr) {
+        self.count_in(entry, state::ACTIVE_LATER | state::BEFORE_WAIT);
+        // SAFETY: as in `enqueue`.
+        unsafe { TailQueue::push_back(self.before_wait_queue(), entry.as_ptr()) };
     }
 
     #[inline]
@@ -53,13 +83,15 @@ impl EventBase {
         let flags = entry.flags();
         let queue = if flags & state::ACTIVE != 0 {
             self.queue(entry.priority())
+        } else if flags & state::BEFORE_WAIT != 0 {
+            self.before_wait_queue()
         } else {
             self.later_queue()
         };
         // SAFETY: the state bits say that the entry is in that queue; its priority does not change
         // while it is active.
         unsafe { TailQueue::remove(queue, entry.as_ptr()) };
-        entry.set_flags(flags & !state::QUEUED);
+        entry.set_flags(flags & !(state::QUEUED | state::BEFORE_WAIT));
         self.run.active.down();
         if flags & state::INTERNAL == 0 {
             self.run.pending.down();
@@ -154,25 +186,52 @@ impl EventBase {
 
     /// Makes an event active in the next pass.
     pub(crate) fn activate_event_later(&mut self, event: EventPtr, result: c_short) {
-        let entry = event.entry();
-        if entry.has(state::FINALIZING) {
-            return;
+        if self.note_result(event, result) {
+            self.activate_entry_later(event.entry());
         }
-        if entry.has(state::QUEUED) {
-            event.set_result(event.result() | result);
-            return;
-        }
-        event.set_result(result);
-        self.activate_entry_later(entry);
     }
 
-    /// The first step of a pass: what was to become active later becomes active, in order.
-    pub(crate) fn promote_later_entries(&mut self) {
-        let later = self.later_queue();
+    /// Makes an event of the library's own active in the next pass, before its wait if possible: it
+    /// often leaves nothing to do but to wait.
+    pub(crate) fn activate_event_before_wait(&mut self, event: EventPtr, result: c_short) {
+        if self.note_result(event, result) {
+            self.enqueue_before_wait(event.entry());
+            self.wake_if_elsewhere();
+        }
+    }
+
+    /// Adds to what an event will be told; whether it is still to be queued.
+    fn note_result(&self, event: EventPtr, result: c_short) -> bool {
+        let entry = event.entry();
+        if entry.has(state::FINALIZING) {
+            return false;
+        }
+        let queued = entry.has(state::QUEUED);
+        let noted = if queued { event.result() } else { 0 };
+        event.set_result(noted | result);
+        !queued
+    }
+
+    /// What may run before the wait becomes active.
+    pub(super) fn promote_work_before_wait(&mut self) {
+        let queue = self.before_wait_queue();
+        self.promote(queue);
+    }
+
+    /// What was to become active in this pass becomes active, in order.
+    pub(super) fn promote_later_entries(&mut self) {
+        for queue in [self.later_queue(), self.before_wait_queue()] {
+            self.promote(queue);
+        }
+    }
+
+    fn promote(&mut self, queue: *mut TailQueue<ActiveLinks>) {
         // SAFETY: the queue is live, and so are the entries in it.
-        while let Some(entry) = unsafe { CallbackPtr::new(TailQueue::first(later)) } {
+        while let Some(entry) = unsafe { CallbackPtr::new(TailQueue::first(queue)) } {
             self.dequeue(entry);
             self.enqueue(entry);
+            // What was put off counts for what it queues itself.
+            self.run.deferred += c_int::from(entry.closure() == Closure::Callback);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Making and freeing a base.
 
 use super::config::{EventConfig, flag};
+use super::active::MORE_QUEUES;
 use super::{
     DispatchLimits, EventBase, Guard, Loop, current, event_global_current_base_, live, once,
 };
@@ -176,7 +177,7 @@ impl EventBase {
     }
 
     fn make_queues(&mut self, count: c_int) -> Result<(), OutOfMemory> {
-        let heads = count as usize + 1;
+        let heads = count as usize + MORE_QUEUES;
         let queues: *mut TailQueue<ActiveLinks> =
             memory::calloc(heads, size_of::<TailQueue<ActiveLinks>>()).cast();
         if queues.is_null() {
@@ -299,9 +300,9 @@ impl EventBase {
     }
 
     fn any_queued(&mut self) -> Option<CallbackPtr> {
-        (0..=self.run.priorities as usize).find_map(|index| {
-            // SAFETY: there is one queue a priority and one more; queued entries are live.
-            unsafe { CallbackPtr::new(TailQueue::first(self.run.queues.add(index))) }
+        (0..self.queues()).find_map(|index| {
+            // SAFETY: there are so many queues; queued entries are live.
+            unsafe { CallbackPtr::new(TailQueue::first(self.run.queues.add(index as usize))) }
         })
     }
 }

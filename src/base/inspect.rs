@@ -61,7 +61,7 @@ impl EventBase {
             require!(slot.is_consistent(), "the counts of a descriptor are wrong");
         }
         let mut queued = 0;
-        for index in 0..=self.run.priorities {
+        for index in 0..self.queues() {
             let expected = if index < self.run.priorities {
                 state::ACTIVE
             } else {
@@ -89,7 +89,7 @@ fn for_each_queued(
     index: c_int,
     mut visit: impl FnMut(CallbackPtr) -> c_int,
 ) -> c_int {
-    // SAFETY: there is one queue a priority and one more; queued entries are live.
+    // SAFETY: the base has this queue; queued entries are live.
     let mut next =
         unsafe { CallbackPtr::new(TailQueue::first(base.run.queues.add(index as usize))) };
     while let Some(entry) = next {
@@ -156,7 +156,7 @@ impl Guard {
                 result = visit(event);
             }
         });
-        for index in 0..=self.run.priorities {
+        for index in 0..self.queues() {
             if result != 0 {
                 break;
             }

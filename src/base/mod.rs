@@ -66,8 +66,9 @@ pub struct DispatchLimits {
 
 /// The state of the loop and its queues.
 pub struct Loop {
-    /// One queue a priority, the most urgent first, and behind them the queue of entries that
-    /// become active in the next pass. The block is replaced only while every queue is empty.
+    /// One queue a priority, the most urgent first, and behind them the queues of entries that
+    /// become active in the next pass and before the next wait. The block is replaced only while
+    /// every queue is empty.
     pub(crate) queues: *mut TailQueue<ActiveLinks>,
     pub(crate) priorities: c_int,
     /// The priority whose queue is being run; -1 outside.
@@ -86,7 +87,7 @@ pub struct Loop {
     pub(crate) continue_requested: bool,
     /// The callback that is running does not count as one.
     pub(crate) discounted: bool,
-    /// Deferred callbacks queued in this pass.
+    /// Deferred callbacks queued in this pass or put off to it.
     pub(crate) deferred: c_int,
     /// Entries in the queues.
     pub(crate) active: Count,

@@ -80,7 +80,7 @@ impl Guard {
             return Ok(Some(outcome));
         }
         if flags & (loop_flag::ONCE | loop_flag::NONBLOCK) == 0 && self.may_run_before_waiting() {
-            self.promote_later_entries();
+            self.promote_work_before_wait();
             self.run_active();
             self.run.continue_requested = false;
             if let Some(outcome) = self.reason_to_end(flags) {
@@ -275,15 +275,6 @@ impl Guard {
 }
 
 impl EventBase {
-    /// Whether what was put off to this pass may run before the kernel is asked what else is
-    /// ready, which often leaves nothing to do but to wait: there is something, and nothing in the
-    /// kernel could be more urgent. What it puts off itself comes after the wait.
-    fn may_run_before_waiting(&mut self) -> bool {
-        // SAFETY: the queue is live.
-        let waiting = unsafe { !TailQueue::first(self.later_queue()).is_null() };
-        waiting && self.run.priorities == 1
-    }
-
     /// How long the coming wait may last, by a fresh clock: callbacks may have taken their time.
     fn wait_time(&mut self, flags: c_int) -> Timeout {
         if self.run.active.now > 0 || flags & loop_flag::NONBLOCK != 0 {

@@ -11,7 +11,7 @@
 use super::abi::{BEV_EVENT_EOF, BEV_EVENT_ERROR};
 use super::connect::Progress;
 use super::operations::{Failed, Operations, Request, RequestData};
-use super::timeouts::{self, activate_later, await_descriptor, remove_timeout};
+use super::timeouts::{self, activate_before_wait, await_descriptor, remove_timeout};
 use super::{Bufferevent, BuffereventPtr, Direction, Guard, flag, lifetime, suspension};
 use crate::base::{EventBase, Guard as BaseGuard, deferred};
 use crate::buffer::abi::{EVBUFFER_CB_ENABLED, EVBUFFER_FLAG_DRAINS_TO_FD, EvbufferCallbackInfo};
@@ -145,7 +145,7 @@ impl BuffereventPtr {
         if event.has(state::INSERTED) || !self.may_write_at_once() {
             return self.add_event(Direction::Write);
         }
-        activate_later(event, kind::WRITE, self.timeout(Direction::Write));
+        activate_before_wait(event, kind::WRITE, self.timeout(Direction::Write));
         Ok(())
     }
 

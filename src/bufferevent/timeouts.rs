@@ -20,13 +20,13 @@ pub fn add(event: EventPtr, timeout: Option<timeval>) -> Result<(), Failed> {
     base.add(event, timeout.as_ref()).map_err(|_| Failed)
 }
 
-/// Makes an event active in the next pass of the loop. Its timeout runs from now on, and is not
+/// Makes an event active in the next pass of the loop, before its wait. Its timeout runs from now on, and is not
 /// restarted by that; without memory for the timeout there is none.
-pub fn activate_later(event: EventPtr, result: c_short, timeout: Option<timeval>) {
+pub fn activate_before_wait(event: EventPtr, result: c_short, timeout: Option<timeval>) {
     // SAFETY: as in `add`.
     let mut base = unsafe { BaseGuard::lock(event.base()) };
     let _ = start_timer(&mut base, event, timeout);
-    base.activate_event_later(event, result);
+    base.activate_event_before_wait(event, result);
 }
 
 /// Starts the timeout of an event, or ends it, without having it wait for its descriptor.

@@ -40,6 +40,8 @@ pub mod state {
     pub const ACTIVE_LATER: c_short = 0x20;
     pub const FINALIZING: c_short = 0x40;
     pub const INITIALISED: c_short = 0x80;
+    /// Beside [`ACTIVE_LATER`]: the library's own work, which runs before the next wait.
+    pub const BEFORE_WAIT: c_short = 0x100;
     /// In one of the queues of callbacks to run.
     pub const QUEUED: c_short = ACTIVE | ACTIVE_LATER;
 }
