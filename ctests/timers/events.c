@@ -435,3 +435,52 @@ DIFFERENCE(very_long_times_are_never_due, EVERY_BACKEND,
 	event_free(ev);
 	event_base_free(base);
 }
+
+/* A persistent timer that the program activates: the next call comes a period later. */
+enum { PERIOD = 200 };
+static struct event *by_hand;
+static int late_calls;
+
+static void
+look_at_the_next_call(evutil_socket_t fd, short what, void *base)
+{
+	struct timeval due, now, left;
+
+	(void)fd;
+	(void)what;
+	CHECK(event_pending(by_hand, EV_TIMEOUT, &due));
+	evutil_gettimeofday(&now, NULL);
+	evutil_timersub(&due, &now, &left);
+	late_calls += left.tv_sec * 1000 + left.tv_usec / 1000 > PERIOD + 20;
+	event_base_loopbreak(base);
+}
+
+static int
+activate_by_hand(short what, int common)
+{
+	struct event_base *base = event_base_new();
+	struct timeval period = {0, PERIOD * 1000};
+	const struct timeval *used = common ? event_base_init_common_timeout(base, &period) : &period;
+
+	late_calls = 0;
+	by_hand = event_new(base, -1, EV_PERSIST, look_at_the_next_call, base);
+	event_add(by_hand, used);
+	event_active(by_hand, what, 1);
+	event_base_dispatch(base);
+	event_free(by_hand);
+	event_base_free(base);
+	return late_calls;
+}
+
+CASE(persistent_timer_activated_for_another_reason, EVERY_BACKEND)
+{
+	CHECK_EQUAL(activate_by_hand(EV_READ, 0), 0);
+	CHECK_EQUAL(activate_by_hand(EV_READ, 1), 0);
+}
+
+DIFFERENCE(persistent_timer_activated_by_hand, EVERY_BACKEND,
+	"A persistent timer that is activated with EV_TIMEOUT waits two periods before its next call.")
+{
+	CHECK_EQUAL(activate_by_hand(EV_TIMEOUT, 0), 0);
+	CHECK_EQUAL(activate_by_hand(EV_TIMEOUT, 1), 0);
+}

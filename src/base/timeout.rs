@@ -55,7 +55,9 @@ impl EventBase {
         });
         let now = self.time.now();
         let from_now = time::later(now, length);
-        let due = if event.result() & kind::TIMEOUT != 0 {
+        // One whose deadline is still to come was activated by the program: it starts anew.
+        let expired = event.result() & kind::TIMEOUT != 0 && !event.has(state::TIMEOUT);
+        let due = if expired {
             let last = event.deadline();
             let last = if self.timers.common.of(last).is_some() {
                 common::unmarked(last)
