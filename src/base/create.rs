@@ -1,7 +1,7 @@
 //! Making and freeing a base.
 
-use super::config::{EventConfig, flag};
 use super::active::MORE_QUEUES;
+use super::config::{EventConfig, flag};
 use super::{
     DispatchLimits, EventBase, Guard, Loop, current, event_global_current_base_, live, once,
 };

@@ -18,7 +18,6 @@ impl Guard {
         let mut result = base.backend.reinitialise(&mut base.interest);
         if watches_signals {
             result = result.and(base.open_signal_pipe());
-            base.receive_signals();
         }
         if notifiable {
             result = result.and(base.make_notifiable());

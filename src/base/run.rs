@@ -61,7 +61,6 @@ impl Guard {
         let running = Running(self);
         let guard = &mut *running.0;
         guard.time.clear_cache();
-        guard.receive_signals();
         guard.owner = threads::current_thread();
         guard.run.exit_requested = false;
         guard.run.break_requested = false;
@@ -93,6 +92,7 @@ impl Guard {
         self.wait(timeout)?;
         self.time.update_cache();
         self.expire_timers();
+        self.notice_signals();
         if self.run.active.now == 0 {
             return Ok((flags & loop_flag::NONBLOCK != 0).then_some(Outcome::Stopped));
         }
@@ -277,7 +277,8 @@ impl Guard {
 impl EventBase {
     /// How long the coming wait may last, by a fresh clock: callbacks may have taken their time.
     fn wait_time(&mut self, flags: c_int) -> Timeout {
-        if self.run.active.now > 0 || flags & loop_flag::NONBLOCK != 0 {
+        let something = self.run.active.now > 0 || self.signals.have_arrived();
+        if something || flags & loop_flag::NONBLOCK != 0 {
             return Timeout::None;
         }
         match self.timers.heap.first() {

@@ -1,6 +1,6 @@
 //! What the program may replace: where memory comes from, where messages go, how threads lock.
 
-mod futex;
+pub(crate) mod futex;
 pub mod global_locks;
 pub mod lock_debugging;
 pub mod log;

@@ -260,12 +260,9 @@ pub unsafe extern "C-unwind" fn evsig_dealloc_(base: *mut EventBase) {
     unsafe { Guard::lock(base) }.free_signals();
 }
 
-/// Makes a base the one that receives signals.
+/// Made a base the one that receives signals. Now every base receives those that it watches.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn evsig_set_base_(base: *mut EventBase) {
-    // SAFETY: the caller guarantees the base.
-    unsafe { Guard::held(base) }.take_signals();
-}
+pub unsafe extern "C-unwind" fn evsig_set_base_(_base: *mut EventBase) {}
 
 /// Installs a handler for a signal, remembering the old one. 0 or -1.
 #[unsafe(no_mangle)]
