@@ -134,6 +134,7 @@ enum evhttp_request_error {
 typedef void evhttp_bound_socket_foreach_fn(struct evhttp_bound_socket *bound, void *argument);
 
 /* generated from src/c_api/http.rs */
+/* generated from src/c_api/http_client.rs */
 /* generated from src/c_api/http_text.rs */
 /* generated from src/c_api/http_uri.rs */
 

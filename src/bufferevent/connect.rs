@@ -19,6 +19,12 @@ use std::ptr::{self, addr_of_mut};
 /// The address of a peer, of any family.
 pub type PeerAddress = sockaddr_storage;
 
+/// An address of family 0.
+pub fn no_address() -> *const sockaddr {
+    static NONE: MaybeUninit<PeerAddress> = MaybeUninit::zeroed();
+    NONE.as_ptr().cast()
+}
+
 /// How far a connection is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -160,8 +166,18 @@ impl BuffereventPtr {
     /// Cancels the look-up, if one is under way.
     pub(super) fn cancel_lookup(self) {
         let request = self.lookup.replace(ptr::null_mut());
+        if request.is_null() {
+            return;
+        }
         // SAFETY: a request that is remembered has not been answered.
         unsafe { resolve_async::cancel(request) };
+        // Its answer, which may come late, does not end another look-up.
+        for direction in [Direction::Write, Direction::Read] {
+            if self.has(flag::FREED) {
+                continue;
+            }
+            self.resume(direction, suspension::LOOKUP);
+        }
     }
 
     /// A look-up has ended. The caller has a guard.
@@ -169,11 +185,17 @@ impl BuffereventPtr {
     /// # Safety
     /// `list` is what the look-up found: after success at least one address.
     unsafe fn finish_lookup(self, result: c_int, list: *const addrinfo) {
+        if result == resolve_errors::CANCELED {
+            if self.lookup.get().is_null() {
+                self.dns_error.set(result);
+            }
+            return;
+        }
         self.lookup.set(ptr::null_mut());
         for direction in [Direction::Write, Direction::Read] {
             self.resume(direction, suspension::LOOKUP);
         }
-        if result == resolve_errors::CANCELED || self.has(flag::FREED) {
+        if self.has(flag::FREED) {
             self.dns_error.set(result);
             return;
         }
@@ -226,9 +248,8 @@ impl BuffereventPtr {
 
     /// The remembered address; of family 0 if there is none.
     pub fn peer_address(self) -> *const sockaddr {
-        static NONE: MaybeUninit<PeerAddress> = MaybeUninit::zeroed();
         match self.peer.get() {
-            peer if peer.is_null() => NONE.as_ptr().cast(),
+            peer if peer.is_null() => no_address(),
             peer => peer.cast(),
         }
     }

@@ -5,7 +5,35 @@
 //! - [`encoding`]: percent-encoding, and escaping for HTML.
 //! - [`query`]: the parameters of a query.
 
+//!
+//! The engine is the same for both sides where it can be:
+//!
+//! - [`abi`]: C types and constants.
+//! - [`request`]: a request and its reply.
+//! - [`parser`], [`framing`], [`reading`]: messages as they come in.
+//! - [`head`], [`status`], [`date`]: the heads of messages that go out.
+//! - [`connection`]: what all connections have in common.
+//! - [`server`], [`paths`], [`dispatch`]: servers, and who handles what.
+//! - [`incoming`], [`reply`]: the connections of a server.
+//! - [`client`], [`connect`]: those of a client.
+
+pub mod abi;
+pub mod client;
+pub mod connect;
+pub mod connection;
+pub mod date;
+pub mod dispatch;
 pub mod encoding;
+pub mod framing;
+pub mod head;
 pub mod headers;
+pub mod incoming;
+pub mod parser;
+pub mod paths;
 pub mod query;
+pub mod reading;
+pub mod reply;
+pub mod request;
+pub mod server;
+pub mod status;
 pub mod uri;

@@ -4,6 +4,7 @@
 mod buffer;
 mod bufferevent;
 mod event;
+mod http;
 mod http_text;
 mod log;
 mod maps;

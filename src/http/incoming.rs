@@ -1,0 +1,356 @@
+//! Connections of a server: reading requests, handling them, ending.
+//!
+//! One request is in progress at a time. What the peer sends meanwhile waits; when it is too much,
+//! the connection is not read. A request object is made when the first byte of a request is there.
+
+use super::abi::RequestError;
+use super::connection::{ConnectionPtr, MOST_UNREAD, State, bit};
+use super::dispatch::{self, Answer};
+use super::framing::{self, Framing};
+use super::parser::{Fault, Progress};
+use super::reading::After;
+use super::reply::{self, ErrorPage};
+use super::request::RequestPtr;
+use super::server::{CON_LINGERING_CLOSE, Server};
+use crate::buffer::abi::{EVBUFFER_CB_ENABLED, EvbufferCallbackInfo};
+use crate::buffer::callbacks::Function;
+use crate::buffer::{Evbuffer, Guard as BufferGuard};
+use crate::bufferevent::abi::{
+    BEV_EVENT_CONNECTED, BEV_EVENT_EOF, BEV_EVENT_READING, BEV_EVENT_TIMEOUT,
+};
+use crate::bufferevent::{BuffereventPtr, Direction};
+use crate::event::kind;
+use crate::hooks::memory::OutOfMemory;
+use std::ffi::{CStr, c_int, c_short, c_void};
+use std::ptr;
+
+/// Something came in. The caller has a pin, as for all of these.
+pub(super) fn readable(connection: ConnectionPtr) {
+    if connection.is_reading() {
+        read_requests(connection);
+    } else if connection.has(bit::HELD) || connection.unread() > MOST_UNREAD {
+        connection.stop_reading();
+    }
+}
+
+/// The output has run low.
+pub(super) fn written(connection: ConnectionPtr) {
+    if connection.state.get() != State::Writing || connection.has(bit::HELD) {
+        return;
+    }
+    if let Some(callback) = connection.written_callback.take() {
+        let argument = connection.written_argument.get();
+        // SAFETY: the program's function, for this connection.
+        unsafe { callback(connection.as_ptr(), argument) };
+        if connection.is_freed() {
+            return;
+        }
+    }
+    if finish_reply(connection) {
+        read_requests(connection);
+    }
+}
+
+/// What the loop was asked to look after.
+pub(super) fn attend(connection: ConnectionPtr) {
+    if connection.state.get() == State::Writing {
+        written(connection);
+    } else {
+        read_requests(connection);
+    }
+}
+
+/// The connection has ended, failed or timed out.
+pub(super) fn happened(connection: ConnectionPtr, what: c_short) {
+    if what == BEV_EVENT_CONNECTED {
+        return;
+    }
+    let replying = connection.state.get() == State::Writing;
+    let complete = || {
+        let current = connection.current();
+        current.is_some_and(|request| request.is_user_done())
+    };
+    if replying && what & BEV_EVENT_EOF != 0 && complete() {
+        connection.insert(bit::PEER_ENDED);
+    } else if replying
+        && what == BEV_EVENT_TIMEOUT | BEV_EVENT_READING
+        && connection.unwritten() > 0
+    {
+        // It is not the peer's turn to send.
+        connection.start_reading();
+    } else {
+        drop_connection(connection);
+    }
+}
+
+/// Ends the connection without a word. A request that the program has yet to reply to is the
+/// program's from now on.
+pub(super) fn drop_connection(connection: ConnectionPtr) {
+    let handled = connection.state.get() == State::Writing;
+    if let Some(request) = connection.current().filter(|_| handled) {
+        if !request.is_user_done() {
+            connection.detach(request);
+        }
+    }
+    connection.free();
+}
+
+/// The connection fails: at its end, or a timeout, silently; else with an error page.
+pub(super) fn fail(connection: ConnectionPtr, error: RequestError) {
+    let code = match error {
+        RequestError::Timeout | RequestError::Eof => return drop_connection(connection),
+        RequestError::DataTooLong => 413,
+        _ => 400,
+    };
+    match connection.current() {
+        Some(request) => refuse_with(connection, request, code),
+        None => drop_connection(connection),
+    }
+}
+
+/// Takes the connection out of its server's list.
+pub(super) fn leave_server(connection: ConnectionPtr) {
+    let server = connection.server.replace(ptr::null_mut());
+    if !server.is_null() {
+        // SAFETY: a server frees its connections before it ends.
+        unsafe { Server::forget(server, connection) };
+    }
+}
+
+/// Reads requests, and handles each that is whole, for as long as there are any.
+fn read_requests(connection: ConnectionPtr) {
+    while connection.is_reading() && !connection.is_freed() {
+        if connection.unread() == 0 {
+            if connection.has(bit::PEER_ENDED) {
+                drop_connection(connection);
+            }
+            return;
+        }
+        let request = match connection.current() {
+            Some(request) => request,
+            None => match begin_request(connection) {
+                Ok(request) => request,
+                Err(OutOfMemory) => return drop_connection(connection),
+            },
+        };
+        match connection.read_message(request) {
+            Ok(Progress::Done) => handle(connection, request),
+            Ok(Progress::More) if connection.has(bit::PEER_ENDED) => {
+                return drop_connection(connection);
+            }
+            Ok(Progress::More) => return,
+            Err(fault) => return refuse(connection, request, fault),
+        }
+    }
+}
+
+/// A request for what begins to come in.
+fn begin_request(connection: ConnectionPtr) -> Result<RequestPtr, OutOfMemory> {
+    let request = RequestPtr::create(None, ptr::null_mut())?;
+    // SAFETY: the address is a string of the connection's.
+    let address = unsafe { CStr::from_ptr(connection.address.get()) }.to_bytes();
+    if let Err(refused) = request.set_remote(address, connection.port.get()) {
+        request.free();
+        return Err(refused);
+    }
+    request.kind.set(super::abi::request_kind::REQUEST);
+    connection.attach(request);
+    Ok(request)
+}
+
+/// Answers what cannot be read.
+fn refuse(connection: ConnectionPtr, request: RequestPtr, fault: Fault) {
+    let code = match fault {
+        Fault::BodyTooLong => 413,
+        Fault::Corrupt | Fault::HeadTooLong => 400,
+        Fault::Memory => return drop_connection(connection),
+        Fault::Ended | Fault::Unwanted => return,
+    };
+    refuse_with(connection, request, code);
+}
+
+/// Sends an error page, after which the connection ends. What else the peer sends stays unread.
+fn refuse_with(connection: ConnectionPtr, request: RequestPtr, code: c_int) {
+    connection.state.set(State::Writing);
+    reply::send_error_page(request, code, None, ErrorPage::Plain);
+}
+
+/// The head of a request is there: what about its body?
+pub(super) fn head_is_there(
+    connection: ConnectionPtr,
+    request: RequestPtr,
+) -> Result<After, Fault> {
+    let framing = framing::of_request(request)?;
+    dispatch::mark_proxy_request(connection, request);
+    connection.framing.set(framing);
+    request.set_chunked(framing == Framing::Chunked);
+    let announced = match framing {
+        Framing::Length(length) => length,
+        Framing::Chunked => -1,
+        _ => {
+            request.ntoread.set(0);
+            return Ok(After::Nothing);
+        }
+    };
+    request.ntoread.set(announced);
+    let expects = request
+        .input_header(b"Expect")
+        .filter(|_| request.is_version_1_1());
+    if let Some(expected) = expects {
+        if !expected.eq_ignore_ascii_case(b"100-continue") {
+            refuse_with(connection, request, 417);
+            return Ok(After::Pause);
+        }
+        connection.check_body(request, announced.max(0))?;
+        if connection.unread() == 0 {
+            reply::send_continue(connection, request)?;
+        }
+    } else if connection.check_body(request, announced.max(0)).is_err() {
+        if connection.flags.get() & CON_LINGERING_CLOSE == 0 {
+            return Err(Fault::BodyTooLong);
+        }
+        connection.state.set(State::Discarding);
+    }
+    Ok(After::Body)
+}
+
+/// Has a whole request handled.
+fn handle(connection: ConnectionPtr, request: RequestPtr) {
+    connection.state.set(State::Writing);
+    request.set_user_done(false);
+    let handler = match dispatch::answer_to(connection, request) {
+        Answer::Handler(handler) => handler,
+        Answer::NotAllowed => {
+            return reply::send_error_page(request, 501, None, ErrorPage::Plain);
+        }
+        Answer::NotFound => {
+            return reply::send_error_page(request, 404, None, ErrorPage::NotFound);
+        }
+    };
+    hold(connection);
+    // SAFETY: the program's function. It may do anything: nothing of the request is used after.
+    unsafe { (handler.callback)(request.as_ptr(), handler.argument) };
+    if !connection.is_freed() && connection.has(bit::HELD) {
+        stop_unless_wanted(connection);
+    }
+}
+
+/// While the program has the request and has not begun to reply, nothing is read. For a handler that
+/// replies at once that need not reach the kernel: it only sees that reading is disabled.
+fn hold(connection: ConnectionPtr) {
+    connection.insert(bit::HELD);
+    if let Some(bufferevent) = connection.bufferevent() {
+        let enabled = bufferevent.enabled.get();
+        bufferevent.enabled.set(enabled & !kind::READ);
+    }
+}
+
+/// Stops reading for real, except where the program has enabled it: then it has taken over.
+fn stop_unless_wanted(connection: ConnectionPtr) {
+    if let Some(bufferevent) = connection.bufferevent() {
+        if !bufferevent.is_enabled(Direction::Read) {
+            // A refusal was logged.
+            let _ = bufferevent.disable(kind::READ);
+        }
+    }
+}
+
+/// A reply begins: the end of the connection is noticed again.
+pub(super) fn resume(connection: ConnectionPtr) {
+    connection.remove(bit::HELD);
+    connection.take_callbacks();
+    if connection.unread() <= MOST_UNREAD {
+        connection.start_reading();
+    }
+}
+
+/// The last reply of the connection begins: what else the peer sends stays unread.
+pub(super) fn begin_last(connection: ConnectionPtr) {
+    connection.remove(bit::HELD);
+    connection.take_callbacks();
+    connection.stop_reading();
+}
+
+/// Ends the request of which the whole reply has gone out. Whether there is a connection to read the
+/// next one from.
+pub(super) fn finish_reply(connection: ConnectionPtr) -> bool {
+    let Some(request) = connection.current() else {
+        return false;
+    };
+    if !request.is_user_done() || !connection.is_flushed() {
+        return false;
+    }
+    let closes = reply::closes(request);
+    connection.unqueue(request);
+    if let Some(callback) = request.on_complete_cb.get() {
+        let argument = request.on_complete_cb_arg.get();
+        // SAFETY: the program's function, for this request.
+        let ((), alive) = request.call(|request| unsafe { callback(request, argument) });
+        if let Some(request) = alive {
+            request.free();
+        }
+    } else {
+        request.free();
+    }
+    if connection.is_freed() {
+        return false;
+    }
+    if closes {
+        connection.free();
+        return false;
+    }
+    connection.written_callback.set(None);
+    connection.begin_message();
+    if !connection.has(bit::PEER_ENDED) {
+        connection.go_on_reading();
+    }
+    true
+}
+
+/// Has the loop look again when something has left the output of the bufferevent below.
+pub(super) fn watch_flushing(connection: ConnectionPtr, below: BuffereventPtr) {
+    if connection.has(bit::FLUSHING) {
+        return;
+    }
+    // SAFETY: the buffer lives as long as the bufferevent below, which the one above keeps.
+    let output = unsafe { BufferGuard::new(below.buffer(Direction::Write)) };
+    let changed = Function::Current(Some(below_changed));
+    let argument = connection.as_ptr().cast();
+    if output
+        .add_callback(changed, argument, EVBUFFER_CB_ENABLED)
+        .is_ok()
+    {
+        connection.insert(bit::FLUSHING);
+    }
+}
+
+/// Takes the watching function off the bufferevent below.
+pub(super) fn stop_watching(connection: ConnectionPtr) {
+    if !connection.has(bit::FLUSHING) {
+        return;
+    }
+    connection.remove(bit::FLUSHING);
+    let below = connection
+        .bufferevent()
+        .and_then(|bufferevent| bufferevent.underlying());
+    if let Some(below) = below {
+        // SAFETY: as in `watch_flushing`.
+        let output = unsafe { BufferGuard::new(below.buffer(Direction::Write)) };
+        let _ = output.remove_callback(Some(below_changed), connection.as_ptr().cast());
+    }
+}
+
+unsafe extern "C-unwind" fn below_changed(
+    output: *mut Evbuffer,
+    _: *const EvbufferCallbackInfo,
+    argument: *mut c_void,
+) {
+    // SAFETY: the function is taken off before the connection ends; the buffer is live.
+    unsafe {
+        if let Some(connection) = ConnectionPtr::new(argument.cast()) {
+            if (*output).length() == 0 {
+                connection.schedule();
+            }
+        }
+    }
+}

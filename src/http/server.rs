@@ -1,0 +1,789 @@
+//! Servers: what they are told, where they listen, whom they accept.
+
+use super::abi::{BuffereventMakerFn, method};
+use super::connection::{ConnectionPtr, ConnectionQueue, limit};
+use super::date::DateCache;
+use super::dispatch::fits;
+use super::paths::{Handler, NotAdded, PathTable};
+use crate::base::EventBase;
+use crate::bufferevent::{self, Bufferevent, BuffereventPtr, Guard};
+use crate::hooks::memory::{self, OutOfMemory};
+use crate::list::{Adapter, TailLink, TailQueue};
+use crate::listener::{self, Evconnlistener, Hold, NoListener, Receiver, option};
+use crate::util::socket_address::SocketAddress;
+use crate::util::text::Text;
+use crate::util::{address, resolve, sockets};
+use crate::warning;
+use libc::{addrinfo, sockaddr, timeval};
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::mem::{offset_of, zeroed};
+use std::ops::Deref;
+use std::ptr::{self, NonNull, addr_of_mut};
+
+/// The flag of a server that reads bodies that are too long to their end.
+pub const SERVER_LINGERING_CLOSE: c_int = 0x0001;
+/// The same of its connections.
+pub const CON_LINGERING_CLOSE: c_int = 0x0020;
+
+/// The length of the kernel's queue.
+const BACKLOG: c_int = 128;
+
+const DEFAULT_CONTENT_TYPE: &[u8] = b"text/html; charset=ISO-8859-1";
+
+/// `struct evhttp`. Programs look at the first word of `connections`, which is null while there are
+/// none; so it keeps its place.
+#[repr(C)]
+pub struct Server {
+    link: TailLink<Server>,
+    sockets: UnsafeCell<TailQueue<SocketLinks>>,
+    virtual_hosts: UnsafeCell<TailQueue<HostLinks>>,
+    connections: UnsafeCell<ConnectionQueue>,
+    base: Cell<*mut EventBase>,
+    /// The server that this one is a virtual host of.
+    parent: Cell<*mut Server>,
+    /// The hosts that it is for, as such.
+    pattern: Cell<*mut c_char>,
+    aliases: UnsafeCell<TailQueue<AliasLinks>>,
+    paths: UnsafeCell<PathTable>,
+    pub(super) fallback: Cell<Option<Handler>>,
+    bufferevent_maker: Cell<Option<BuffereventMakerFn>>,
+    bufferevent_argument: Cell<*mut c_void>,
+    content_type: Cell<*mut c_char>,
+    most_headers: Cell<usize>,
+    most_body: Cell<u64>,
+    timeout: Cell<timeval>,
+    flags: Cell<c_int>,
+    pub(super) methods: Cell<u16>,
+    pub(super) date: DateCache,
+    pins: Cell<u32>,
+    freed: Cell<bool>,
+}
+
+const _: () = assert!(offset_of!(Server, connections) == 48);
+
+/// The links of a server among the virtual hosts of another one.
+pub struct HostLinks;
+// SAFETY: always the same field.
+unsafe impl Adapter for HostLinks {
+    type Item = Server;
+    type Link = TailLink<Server>;
+    unsafe fn link(item: *mut Server) -> *mut TailLink<Server> {
+        // SAFETY: the caller guarantees the element.
+        unsafe { addr_of_mut!((*item).link) }
+    }
+}
+
+/// `struct evhttp_bound_socket`: a listener of a server.
+pub struct BoundSocket {
+    link: TailLink<BoundSocket>,
+    listener: *mut Evconnlistener,
+}
+
+/// The links of a listener among those of its server.
+pub struct SocketLinks;
+// SAFETY: always the same field.
+unsafe impl Adapter for SocketLinks {
+    type Item = BoundSocket;
+    type Link = TailLink<BoundSocket>;
+    unsafe fn link(item: *mut BoundSocket) -> *mut TailLink<BoundSocket> {
+        // SAFETY: the caller guarantees the element.
+        unsafe { addr_of_mut!((*item).link) }
+    }
+}
+
+/// Another name of a server.
+pub struct Alias {
+    link: TailLink<Alias>,
+    name: *mut c_char,
+}
+
+/// The links of an alias among those of its server.
+pub struct AliasLinks;
+// SAFETY: always the same field.
+unsafe impl Adapter for AliasLinks {
+    type Item = Alias;
+    type Link = TailLink<Alias>;
+    unsafe fn link(item: *mut Alias) -> *mut TailLink<Alias> {
+        // SAFETY: the caller guarantees the element.
+        unsafe { addr_of_mut!((*item).link) }
+    }
+}
+
+impl BoundSocket {
+    /// The listener.
+    pub fn listener(&self) -> *mut Evconnlistener {
+        self.listener
+    }
+}
+
+/// Why something was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused;
+
+impl From<OutOfMemory> for Refused {
+    fn from(_: OutOfMemory) -> Refused {
+        Refused
+    }
+}
+
+/// A server that is live, or pinned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ServerPtr(NonNull<Server>);
+
+impl Deref for ServerPtr {
+    type Target = Server;
+    fn deref(&self) -> &Server {
+        // SAFETY: `new` promised a live server. What changes in it is in cells, and its link is used
+        // through raw pointers only.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+/// Keeps the memory of a server while functions of the program run.
+struct Pin(ServerPtr);
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let pins = self.0.pins.get() - 1;
+        self.0.pins.set(pins);
+        if pins == 0 && self.0.freed.get() {
+            self.0.release_memory();
+        }
+    }
+}
+
+impl ConnectionPtr {
+    /// The server that accepted the connection.
+    pub fn server(self) -> Option<ServerPtr> {
+        // SAFETY: a server frees its connections before it ends.
+        unsafe { ServerPtr::new(self.server.get()) }
+    }
+}
+
+/// The text at a pointer that may be null.
+///
+/// # Safety
+/// `text` is null or NUL-terminated, and stays unchanged while the result is used.
+unsafe fn optional_text<'a>(text: *const c_char) -> Option<&'a [u8]> {
+    // SAFETY: the caller guarantees the terminator.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes())
+}
+
+/// Stores another text, which belongs to the server, in place of the present one.
+fn replace(place: &Cell<*mut c_char>, text: *mut c_char) {
+    let old = place.replace(text);
+    if !old.is_null() {
+        // SAFETY: texts of a server are blocks of `memory` and its own.
+        unsafe { memory::free(old.cast()) };
+    }
+}
+
+impl Server {
+    /// The type of bodies for which the program names none.
+    pub fn content_type(&self) -> Option<&[u8]> {
+        // SAFETY: the server's own.
+        unsafe { optional_text(self.content_type.get()) }
+    }
+
+    /// A connection of a server ends.
+    ///
+    /// # Safety
+    /// The server is live, and the connection is one of its.
+    pub(super) unsafe fn forget(server: *mut Server, connection: ConnectionPtr) {
+        // SAFETY: the caller guarantees both.
+        unsafe { ConnectionQueue::remove((*server).connections.get(), connection.as_ptr()) };
+    }
+}
+
+impl ServerPtr {
+    /// `None` for null.
+    ///
+    /// # Safety
+    /// The server is live, and stays so while the pointer, or a copy, is used.
+    pub unsafe fn new(server: *mut Server) -> Option<ServerPtr> {
+        NonNull::new(server).map(ServerPtr)
+    }
+
+    /// The raw pointer.
+    pub fn as_ptr(self) -> *mut Server {
+        self.0.as_ptr()
+    }
+
+    /// A server that listens nowhere. A null base is the current one.
+    pub fn create(base: *mut EventBase) -> Result<ServerPtr, OutOfMemory> {
+        let content_type = memory::copy_text(DEFAULT_CONTENT_TYPE)?;
+        let block = match memory::allocate_zeroed::<Server>() {
+            Ok(block) => block,
+            Err(refused) => {
+                // SAFETY: nobody knows the copy.
+                unsafe { memory::free(content_type.as_ptr().cast()) };
+                return Err(refused);
+            }
+        };
+        // SAFETY: zero bytes are valid for all fields but the table, which is written before a
+        // reference to the whole is made. The lists stay where they are.
+        let server = unsafe {
+            let fields = block.as_ptr();
+            addr_of_mut!((*fields).paths).write(UnsafeCell::new(PathTable::empty()));
+            TailQueue::initialise((*fields).sockets.get());
+            TailQueue::initialise((*fields).virtual_hosts.get());
+            TailQueue::initialise((*fields).connections.get());
+            TailQueue::initialise((*fields).aliases.get());
+            ServerPtr(block)
+        };
+        server.base.set(base);
+        server.content_type.set(content_type.as_ptr());
+        server.most_headers.set(usize::MAX);
+        server.most_body.set(u64::MAX);
+        server.methods.set(method::DEFAULT);
+        Ok(server)
+    }
+
+    fn pin(self) -> Pin {
+        self.pins.set(self.pins.get() + 1);
+        Pin(self)
+    }
+
+    /// Frees the server with its listeners, connections and virtual hosts.
+    pub fn free(self) {
+        if self.freed.get() {
+            return;
+        }
+        let pin = self.pin();
+        self.freed.set(true);
+        // SAFETY: all that is in the lists is live and the server's own.
+        unsafe {
+            loop {
+                let socket = TailQueue::first(self.sockets.get());
+                if socket.is_null() {
+                    break;
+                }
+                self.remove_socket(socket);
+            }
+            while let Some(connection) =
+                ConnectionPtr::new(TailQueue::first(self.connections.get()))
+            {
+                connection.free();
+            }
+            while let Some(host) = ServerPtr::new(TailQueue::first(self.virtual_hosts.get())) {
+                TailQueue::remove(self.virtual_hosts.get(), host.as_ptr());
+                host.free();
+            }
+            loop {
+                let alias = TailQueue::first(self.aliases.get());
+                if alias.is_null() {
+                    break;
+                }
+                self.drop_alias(alias);
+            }
+            (*self.paths.get()).clear();
+        }
+        replace(&self.pattern, ptr::null_mut());
+        replace(&self.content_type, ptr::null_mut());
+        drop(pin);
+    }
+
+    fn release_memory(self) {
+        // SAFETY: nobody has a pin, and the program has given the server up.
+        unsafe { memory::free(self.as_ptr().cast()) };
+    }
+
+    /// Sets the limit of the head of requests; a negative one is none.
+    pub fn set_most_headers(self, size: isize) {
+        self.most_headers.set(limit(size));
+    }
+
+    /// Sets the limit of the body of requests; a negative one is none.
+    pub fn set_most_body(self, size: isize) {
+        self.most_body.set(u64::try_from(size).unwrap_or(u64::MAX));
+    }
+
+    /// Sets the timeout of connections that are accepted from now on; zero is none.
+    pub fn set_timeout(self, timeout: timeval) {
+        self.timeout.set(timeout);
+    }
+
+    /// Sets the flags; whether there are only known ones.
+    pub fn set_flags(self, flags: c_int) -> bool {
+        let known = flags & !SERVER_LINGERING_CLOSE == 0;
+        if known {
+            self.flags.set(flags);
+        }
+        known
+    }
+
+    /// Sets the methods that are allowed.
+    pub fn set_methods(self, methods: u16) {
+        self.methods.set(methods);
+    }
+
+    /// Sets the type of bodies for which the program names none. Without memory it stays.
+    pub fn set_content_type(self, kind: Option<&[u8]>) {
+        match kind.map(memory::copy_text) {
+            None => replace(&self.content_type, ptr::null_mut()),
+            Some(Ok(copy)) => replace(&self.content_type, copy.as_ptr()),
+            Some(Err(OutOfMemory)) => warning!("evhttp_set_default_content_type: out of memory"),
+        }
+    }
+
+    /// Sets what makes the bufferevents of connections.
+    pub fn set_bufferevent_maker(self, maker: Option<BuffereventMakerFn>, argument: *mut c_void) {
+        self.bufferevent_maker.set(maker);
+        self.bufferevent_argument.set(argument);
+    }
+
+    /// Sets what handles a path.
+    pub fn add_path(self, path: &[u8], handler: Handler) -> Result<(), NotAdded> {
+        // SAFETY: nobody else uses the table now.
+        unsafe { (*self.paths.get()).add(path, handler) }
+    }
+
+    /// Removes what handles a path; whether there was something.
+    pub fn remove_path(self, path: &[u8]) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.paths.get()).remove(path) }
+    }
+
+    /// What handles a path.
+    pub(super) fn handler(self, path: &[u8]) -> Option<Handler> {
+        // SAFETY: as above.
+        unsafe { (*self.paths.get()).handler(path) }
+    }
+
+    /// Sets what handles all that has no path of its own.
+    pub fn set_fallback(self, handler: Option<Handler>) {
+        self.fallback.set(handler);
+    }
+
+    /// Makes another server one for the hosts of a pattern. It is freed with this one.
+    pub fn add_virtual_host(self, pattern: &[u8], host: ServerPtr) -> Result<(), Refused> {
+        // SAFETY: the list is the other server's.
+        let listens = unsafe { !TailQueue::first(host.sockets.get()).is_null() };
+        if listens || host == self || !host.pattern.get().is_null() {
+            return Err(Refused);
+        }
+        host.pattern.set(memory::copy_text(pattern)?.as_ptr());
+        host.parent.set(self.as_ptr());
+        // SAFETY: the other server is in no such list.
+        unsafe { TailQueue::push_back(self.virtual_hosts.get(), host.as_ptr()) };
+        Ok(())
+    }
+
+    /// Gives a virtual host back to the program.
+    pub fn remove_virtual_host(self, host: ServerPtr) -> Result<(), Refused> {
+        if host.pattern.get().is_null() || host.parent.get() != self.as_ptr() {
+            return Err(Refused);
+        }
+        // SAFETY: it is in this server's list.
+        unsafe { TailQueue::remove(self.virtual_hosts.get(), host.as_ptr()) };
+        replace(&host.pattern, ptr::null_mut());
+        host.parent.set(ptr::null_mut());
+        Ok(())
+    }
+
+    /// The first virtual host whose pattern a host fits.
+    pub(super) fn virtual_host(self, host: &[u8]) -> Option<ServerPtr> {
+        self.hosts().find(|server| {
+            // SAFETY: the server's own.
+            let pattern = unsafe { optional_text(server.pattern.get()) };
+            pattern.is_some_and(|pattern| fits(pattern, host))
+        })
+    }
+
+    fn hosts(self) -> impl Iterator<Item = ServerPtr> {
+        // SAFETY: virtual hosts are live as long as the server; none is changed meanwhile.
+        unsafe {
+            let first = ServerPtr::new(TailQueue::first(self.virtual_hosts.get()));
+            std::iter::successors(first, |server| {
+                ServerPtr::new(TailQueue::<HostLinks>::next(server.as_ptr()))
+            })
+        }
+    }
+
+    /// Gives the server another name.
+    pub fn add_alias(self, name: &[u8]) -> Result<(), OutOfMemory> {
+        let alias = memory::allocate_zeroed::<Alias>()?;
+        match memory::copy_text(name) {
+            // SAFETY: the block is new and in no list.
+            Ok(name) => unsafe {
+                (*alias.as_ptr()).name = name.as_ptr();
+                TailQueue::push_back(self.aliases.get(), alias.as_ptr());
+                Ok(())
+            },
+            Err(refused) => {
+                // SAFETY: nobody knows the block.
+                unsafe { memory::free(alias.as_ptr().cast()) };
+                Err(refused)
+            }
+        }
+    }
+
+    /// Takes a name away; whether the server had it.
+    pub fn remove_alias(self, name: &[u8]) -> bool {
+        let alias = self.find_alias(name);
+        if alias.is_null() {
+            return false;
+        }
+        // SAFETY: it is one of this server's.
+        unsafe { self.drop_alias(alias) };
+        true
+    }
+
+    fn find_alias(self, name: &[u8]) -> *mut Alias {
+        // SAFETY: aliases in the list are live and have a name.
+        unsafe {
+            let mut alias = TailQueue::first(self.aliases.get());
+            while !alias.is_null() {
+                let other = CStr::from_ptr((*alias).name).to_bytes();
+                if other.eq_ignore_ascii_case(name) {
+                    break;
+                }
+                alias = TailQueue::<AliasLinks>::next(alias);
+            }
+            alias
+        }
+    }
+
+    /// # Safety
+    /// The alias is one of this server's.
+    unsafe fn drop_alias(self, alias: *mut Alias) {
+        // SAFETY: the caller guarantees the alias.
+        unsafe {
+            TailQueue::remove(self.aliases.get(), alias);
+            memory::free((*alias).name.cast());
+            memory::free(alias.cast());
+        }
+    }
+
+    /// The server, this one or below it, that has a name.
+    pub(super) fn with_alias(self, name: &[u8]) -> Option<ServerPtr> {
+        if !self.find_alias(name).is_null() {
+            return Some(self);
+        }
+        self.hosts().find_map(|server| server.with_alias(name))
+    }
+
+    /// Listens on an address, of which the name may have to be looked up.
+    ///
+    /// # Safety
+    /// `name` is null or a string.
+    pub unsafe fn bind(
+        self,
+        name: *const c_char,
+        port: u16,
+    ) -> Result<NonNull<BoundSocket>, Refused> {
+        // SAFETY: the caller guarantees the name.
+        let socket = unsafe { bound_socket(name, port, 1) }?;
+        let listened = self.listen(socket.0, BACKLOG);
+        if listened.is_ok() {
+            socket.into_inner();
+        }
+        listened
+    }
+
+    /// Accepts connections on a socket that listens already.
+    pub fn accept_on(self, descriptor: c_int) -> Result<NonNull<BoundSocket>, Refused> {
+        // A refusal was logged.
+        let _ = sockets::make_close_on_exec(descriptor);
+        self.listen(descriptor, 0)
+    }
+
+    fn listen(self, descriptor: c_int, backlog: c_int) -> Result<NonNull<BoundSocket>, Refused> {
+        const OPTIONS: c_uint = option::CLOSE_ON_EXEC | option::CLOSE_ON_FREE;
+        let socket = memory::allocate_zeroed::<BoundSocket>()?;
+        let receiver = Receiver {
+            callback: None,
+            argument: ptr::null_mut(),
+        };
+        // SAFETY: the base outlives the server.
+        let listener =
+            unsafe { listener::new(self.base.get(), receiver, OPTIONS, backlog, descriptor) };
+        match listener {
+            // SAFETY: both are new.
+            Ok(listener) => unsafe { self.add_socket(socket, listener.as_ptr()) },
+            Err(NoListener) => {
+                // SAFETY: nobody knows the block.
+                unsafe { memory::free(socket.as_ptr().cast()) };
+                return Err(Refused);
+            }
+        }
+        Ok(socket)
+    }
+
+    /// Accepts connections of a listener, which becomes the server's.
+    ///
+    /// # Safety
+    /// The listener is live.
+    pub unsafe fn adopt_listener(
+        self,
+        listener: *mut Evconnlistener,
+    ) -> Result<NonNull<BoundSocket>, Refused> {
+        let socket = memory::allocate_zeroed::<BoundSocket>()?;
+        // SAFETY: the block is new; the caller guarantees the listener.
+        unsafe { self.add_socket(socket, listener) };
+        Ok(socket)
+    }
+
+    /// # Safety
+    /// The listener is live, and the socket in no list.
+    unsafe fn add_socket(self, socket: NonNull<BoundSocket>, listener: *mut Evconnlistener) {
+        // SAFETY: the caller guarantees both.
+        unsafe {
+            (*socket.as_ptr()).listener = listener;
+            TailQueue::push_back(self.sockets.get(), socket.as_ptr());
+            Hold::new(listener).set_receiver(Receiver {
+                callback: Some(accepted),
+                argument: self.as_ptr().cast(),
+            });
+        }
+    }
+
+    /// Stops listening.
+    ///
+    /// # Safety
+    /// The socket is one of this server's.
+    pub unsafe fn remove_socket(self, socket: *mut BoundSocket) {
+        // SAFETY: the caller guarantees the socket.
+        unsafe {
+            TailQueue::remove(self.sockets.get(), socket);
+            Hold::new((*socket).listener).free();
+            memory::free(socket.cast());
+        }
+    }
+
+    /// Calls a function for each listener.
+    pub fn for_each_socket(self, mut call: impl FnMut(*mut BoundSocket)) {
+        // SAFETY: sockets in the list are live.
+        unsafe {
+            let mut socket = TailQueue::first(self.sockets.get());
+            while !socket.is_null() {
+                let next = TailQueue::<SocketLinks>::next(socket);
+                call(socket);
+                socket = next;
+            }
+        }
+    }
+
+    /// A bufferevent for an accepted descriptor.
+    fn make_bufferevent(self, descriptor: c_int) -> Option<NonNull<Bufferevent>> {
+        let base = self.base.get();
+        let made = self.bufferevent_maker.get().and_then(|maker| {
+            // SAFETY: the program's function; the caller has a pin.
+            NonNull::new(unsafe { maker(base, self.bufferevent_argument.get()) })
+        });
+        let Some(made) = made else {
+            // SAFETY: the base outlives the server.
+            return unsafe { bufferevent::socket::create(base, descriptor, 0) };
+        };
+        // SAFETY: the program handed it over.
+        let bufferevent = unsafe { Guard::new(made.as_ptr()) };
+        if !base.is_null() && bufferevent.base.get() != base {
+            // SAFETY: as above. A kind that stays where it is works there.
+            let _ = unsafe { bufferevent.set_base(base) };
+        }
+        let attached = !self.freed.get() && bufferevent.set_descriptor(descriptor).is_ok();
+        drop(bufferevent);
+        if !attached {
+            let Refused = discarded(made);
+            return None;
+        }
+        Some(made)
+    }
+
+    /// Makes a connection of an accepted descriptor, which stays the caller's if that fails.
+    ///
+    /// # Safety
+    /// The address has `length` bytes.
+    unsafe fn accept(
+        self,
+        descriptor: c_int,
+        address: *const sockaddr,
+        length: usize,
+    ) -> Result<(), Refused> {
+        let bufferevent = self.make_bufferevent(descriptor).ok_or(Refused)?;
+        if self.freed.get() {
+            return Err(discarded(bufferevent));
+        }
+        // SAFETY: the caller guarantees the address; the bufferevent is live.
+        let made = unsafe {
+            let _ = Guard::new(bufferevent.as_ptr()).set_peer_address(address, length);
+            let (host, port) = name_of(address);
+            ConnectionPtr::create(self.base.get(), bufferevent.as_ptr(), host.as_bytes(), port)
+        };
+        let Ok(connection) = made else {
+            return Err(discarded(bufferevent));
+        };
+        self.take_in(connection);
+        Ok(())
+    }
+
+    fn take_in(self, connection: ConnectionPtr) {
+        connection.server.set(self.as_ptr());
+        // SAFETY: the connection is new.
+        unsafe { ConnectionQueue::push_back(self.connections.get(), connection.as_ptr()) };
+        connection.most_headers.set(self.most_headers.get());
+        connection.most_body.set(self.most_body.get());
+        if self.flags.get() & SERVER_LINGERING_CLOSE != 0 {
+            connection.flags.set(CON_LINGERING_CLOSE);
+        }
+        let timeout = self.timeout.get();
+        if timeout.tv_sec != 0 || timeout.tv_usec != 0 {
+            connection.set_timeouts(timeout, timeout);
+        }
+        connection.take_callbacks();
+        connection.begin_message();
+        connection.start_reading();
+    }
+}
+
+/// Gives a bufferevent up whose descriptor stays open.
+fn discarded(bufferevent: NonNull<Bufferevent>) -> Refused {
+    // SAFETY: it was made for a connection that does not come to be.
+    let bufferevent = unsafe { Guard::new(bufferevent.as_ptr()) };
+    let _ = bufferevent.set_descriptor(-1);
+    BuffereventPtr::free(bufferevent);
+    Refused
+}
+
+/// The address of a peer as text, and its port.
+///
+/// # Safety
+/// The address is as long as its family says.
+unsafe fn name_of(address: *const sockaddr) -> (Text<64>, u16) {
+    // SAFETY: the caller guarantees the address.
+    match unsafe { SocketAddress::read(address) } {
+        Some(SocketAddress::V4(v4)) => {
+            let text = address::format_ipv4(v4.sin_addr.s_addr.to_ne_bytes().into());
+            (copy_of(text.as_bytes()), u16::from_be(v4.sin_port))
+        }
+        Some(SocketAddress::V6(v6)) => {
+            let port = u16::from_be(v6.sin6_port);
+            // SAFETY: as above.
+            let scoped = (v6.sin6_scope_id != 0).then(|| unsafe { numeric_name(address) });
+            match scoped.flatten() {
+                Some(text) => (text, port),
+                None => {
+                    let text = address::format_ipv6(v6.sin6_addr.s6_addr.into());
+                    (copy_of(text.as_bytes()), port)
+                }
+            }
+        }
+        None => (copy_of(b"localhost"), 0),
+    }
+}
+
+fn copy_of(text: &[u8]) -> Text<64> {
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    Text::of(format_args!("{text}"))
+}
+
+/// What the system calls an address: with the name of the interface that it is local to.
+///
+/// # Safety
+/// The address is one of IPv6.
+unsafe fn numeric_name(address: *const sockaddr) -> Option<Text<64>> {
+    let mut room = [0u8; 64];
+    // SAFETY: the caller guarantees the address; the room has the size that is given.
+    let result = unsafe {
+        libc::getnameinfo(
+            address,
+            std::mem::size_of::<libc::sockaddr_in6>() as libc::socklen_t,
+            room.as_mut_ptr().cast(),
+            room.len() as libc::socklen_t,
+            ptr::null_mut(),
+            0,
+            libc::NI_NUMERICHOST,
+        )
+    };
+    let text = CStr::from_bytes_until_nul(&room).ok()?;
+    (result == 0).then(|| copy_of(text.to_bytes()))
+}
+
+/// A listener of a server has accepted a connection.
+unsafe extern "C-unwind" fn accepted(
+    _: *mut Evconnlistener,
+    descriptor: c_int,
+    address: *mut sockaddr,
+    length: c_int,
+    argument: *mut c_void,
+) {
+    let socket = sockets::OwnedSocket(descriptor);
+    // SAFETY: a server that is freed frees its listeners, which call nobody afterwards; the address
+    // is complete.
+    unsafe {
+        let Some(server) = ServerPtr::new(argument.cast()) else {
+            return;
+        };
+        let _pin = server.pin();
+        match server.accept(descriptor, address, length as usize) {
+            Ok(()) => {
+                socket.into_inner();
+            }
+            Err(Refused) => warning!("evhttp: a connection could not be set up"),
+        }
+    }
+}
+
+/// A socket bound to the first address of a name; with `reuse`, also one that was in use lately.
+///
+/// # Safety
+/// `name` is null or a string.
+pub(super) unsafe fn bound_socket(
+    name: *const c_char,
+    port: u16,
+    reuse: c_int,
+) -> Result<sockets::OwnedSocket, Refused> {
+    if name.is_null() && port == 0 {
+        // The kernel chooses when the socket begins to listen.
+        return new_socket(libc::AF_INET);
+    }
+    // SAFETY: zero bytes are hints without wishes.
+    let mut hints: addrinfo = unsafe { zeroed() };
+    hints.ai_family = libc::AF_UNSPEC;
+    hints.ai_socktype = libc::SOCK_STREAM;
+    hints.ai_flags = libc::AI_PASSIVE | libc::AI_ADDRCONFIG;
+    let service = Text::<8>::of(format_args!("{port}\0"));
+    let mut list = ptr::null_mut();
+    // SAFETY: the caller guarantees the name; the service is terminated.
+    unsafe {
+        let result = resolve::resolve(name, service.as_bytes().as_ptr().cast(), &hints, &mut list);
+        if result != 0 || list.is_null() {
+            warning!("evhttp_bind_socket: the address cannot be resolved");
+            return Err(Refused);
+        }
+        let bound = bind_to(
+            (*list).ai_family,
+            (*list).ai_addr,
+            (*list).ai_addrlen,
+            reuse,
+        );
+        resolve::free_list(list);
+        bound
+    }
+}
+
+fn new_socket(family: c_int) -> Result<sockets::OwnedSocket, Refused> {
+    let socket = sockets::stream_socket(family).map_err(|_| Refused)?;
+    let socket = sockets::OwnedSocket(socket);
+    sockets::set_option(socket.0, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1).map_err(|_| Refused)?;
+    Ok(socket)
+}
+
+/// # Safety
+/// The address has `length` bytes.
+unsafe fn bind_to(
+    family: c_int,
+    address: *const sockaddr,
+    length: libc::socklen_t,
+    reuse: c_int,
+) -> Result<sockets::OwnedSocket, Refused> {
+    let socket = new_socket(family)?;
+    if reuse != 0 {
+        sockets::set_option(socket.0, libc::SOL_SOCKET, libc::SO_REUSEADDR, reuse)
+            .map_err(|_| Refused)?;
+    }
+    // SAFETY: the caller guarantees the address.
+    unsafe { sockets::bind(socket.0, address, length) }.map_err(|_| Refused)?;
+    Ok(socket)
+}
