@@ -143,7 +143,7 @@ check:
 	scripts/check $(FILTER)
 
 check-long:
-	scripts/install-packages $(PACKAGES) $(TEST_PACKAGES) memcached valgrind clang libclang-rt-dev
+	scripts/install-packages $(PACKAGES) $(TEST_PACKAGES) memcached valgrind clang libclang-rt-dev mmdebstrap
 	@$(MAKE) --no-print-directory libraries with-address with-thread
 	scripts/check-long $(FILTER)
 
