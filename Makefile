@@ -4,6 +4,7 @@
 # make check-long the C tests under valgrind and the sanitizers, a soak, and fuzzing
 # make bench      the reference, ours and other libraries against each other; BENCH=name runs a part
 # make install    PREFIX=/usr/local LIBDIR=PREFIX/lib DESTDIR=
+# make docs       the reference of the headers into build/docs/html
 # make deb        Debian packages into build/deb
 # make uninstall, make clean
 
@@ -37,14 +38,14 @@ PC := $(ALL:%=pkgconfig/%.pc)
 PACKAGES := binutils gcc libc6-dev libssl-dev pkg-config python3
 # The reference has to have the security fixes of 2.1.13, without which some tests fail on it.
 REFERENCE := 'libevent-dev>=2.1.12-stable-8+deb12u1'
-TEST_PACKAGES := abigail-tools debhelper g++ groff-base lintian $(REFERENCE) strace
+TEST_PACKAGES := abigail-tools debhelper doxygen g++ groff-base lintian $(REFERENCE) strace
 # The stock programs that run on our library, their clients, and what they need around them.
 PROGRAM_PACKAGES := bind9-dnsutils curl fstrm-bin gearman-job-server gearman-tools iproute2 links2 lldpd \
 	lua-event lua5.4 memcached ocproxy openmpi-bin pgbouncer postgresql redis-server redsocks \
 	remctl-server scanssh tmux unbound webdis
 
 .PHONY: all shared libraries headers run check check-long with-address with-thread bench tables \
-	tree install uninstall deb clean FORCE
+	tree install uninstall docs deb clean FORCE
 all: libraries headers
 shared: $(addprefix $(LIB)/,$(SONAMES))
 libraries: shared $(addprefix $(LIB)/,$(LINKS) $(STATIC) $(PC))
@@ -217,6 +218,13 @@ install:
 uninstall:
 	@scripts/install-tree uninstall '$(DESTDIR)' $(INSTALLED)
 
+# The reference of the headers and the examples, as a site in build/docs/html. Warnings are errors.
+docs:
+	scripts/install-packages doxygen
+	rm -rf $(BUILD)/docs
+	mkdir -p $(BUILD)/docs
+	doxygen docs/reference/Doxyfile
+
 # The Debian packages, in build/deb.
 DEB := $(BUILD)/deb
 DEB_LIBDIR = /usr/lib/$(shell dpkg-architecture -qDEB_HOST_MULTIARCH)
@@ -226,7 +234,8 @@ deb:
 	@$(MAKE) --no-print-directory tree TREE=$(DEB)/tree PREFIX=/usr LIBDIR=$(DEB_LIBDIR)
 	install -d $(DEB)/source
 	cp -r packaging/debian $(DEB)/source
-	cp README.md CHANGELOG.md docs/*.md $(DEB)/source
+	@$(MAKE) --no-print-directory docs
+	cp -r README.md CHANGELOG.md docs/*.md $(BUILD)/docs/html examples $(DEB)/source
 	cd $(DEB)/source && TREE=$(CURDIR)/$(DEB)/tree dpkg-buildpackage --build=binary --no-sign --no-check-builddeps
 
 clean:
