@@ -13,6 +13,7 @@
 //! - [`bufferevent`]: streams with buffers: sockets, pairs, filters, limits of their rates.
 //! - [`listener`]: accepting connections.
 //! - [`http`]: HTTP servers and clients, and the text that they are made of.
+//! - [`rpc`]: remote calls over HTTP.
 //! - [`tag`]: tagged items in buffers.
 //! - [`hooks`]: what the program may replace: memory, log, thread callbacks.
 //! - [`list`]: the intrusive lists that link memory owned by the program.
@@ -32,6 +33,7 @@ pub mod http;
 pub mod interest;
 pub mod list;
 pub mod listener;
+pub mod rpc;
 pub mod signals;
 pub mod system;
 pub mod tag;

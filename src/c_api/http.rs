@@ -215,6 +215,7 @@ pub unsafe extern "C-unwind" fn evhttp_set_cb(
         let handler = Handler {
             callback,
             argument: cb_arg,
+            gone: None,
         };
         match server(http).add_path(path.to_bytes(), handler) {
             Ok(()) => 0,
@@ -248,6 +249,7 @@ pub unsafe extern "C-unwind" fn evhttp_set_gencb(
     let handler = cb.map(|callback| Handler {
         callback,
         argument: arg,
+        gone: None,
     });
     // SAFETY: the caller guarantees the server.
     unsafe { server(http) }.set_fallback(handler);

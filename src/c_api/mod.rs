@@ -58,6 +58,7 @@ pub mod http_text;
 pub mod http_uri;
 mod internal;
 pub mod listener;
+pub mod rpc;
 pub mod tag;
 pub mod thread;
 pub mod util;

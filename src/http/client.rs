@@ -68,6 +68,7 @@ struct Callbacks {
 
 impl Callbacks {
     fn of(request: RequestPtr) -> Callbacks {
+        request.watch(None, std::ptr::null_mut());
         Callbacks {
             done: request.cb.get(),
             failed: request.error_cb.get(),

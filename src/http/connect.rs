@@ -208,6 +208,11 @@ impl ConnectionPtr {
 
 /// Sets the timeouts; none given are the usual ones.
 pub fn set_timeouts(connection: ConnectionPtr, timeout: Option<timeval>) {
+    if timeout.is_some() {
+        connection.insert(bit::TIMED);
+    } else {
+        connection.remove(bit::TIMED);
+    }
     let io = timeout.unwrap_or(TIMEOUT);
     let Some(client) = connection.client_part() else {
         return connection.set_timeouts(io, io);

@@ -82,6 +82,8 @@ pub mod bit {
     pub const WRITING_FAILED: u16 = 0x200;
     /// What was written has yet to leave the bufferevent below.
     pub const FLUSHING: u16 = 0x400;
+    /// The program has chosen its timeouts.
+    pub const TIMED: u16 = 0x800;
 }
 
 /// While it is not read, no more than this is taken in.
@@ -255,6 +257,11 @@ impl ConnectionPtr {
         let made = unsafe { bufferevent::socket::create(base, -1, 0) }.ok_or(OutOfMemory)?;
         self.bufferevent.set(made.as_ptr());
         Ok(())
+    }
+
+    /// The base that it was given, or null.
+    pub fn event_base(self) -> *mut EventBase {
+        self.base.get()
     }
 
     /// Keeps the memory while functions of the program run.

@@ -1,6 +1,7 @@
 //! The table of paths that a server has functions for.
 
 use super::abi::RequestFn;
+use super::request::WatcherFn;
 use crate::hooks::memory::{self, Array, OutOfMemory};
 use std::ffi::c_void;
 use std::mem::size_of;
@@ -13,6 +14,8 @@ pub struct Handler {
     pub callback: RequestFn,
     /// Passed on.
     pub argument: *mut c_void,
+    /// Is told, with the argument, that the whole table goes.
+    pub gone: Option<WatcherFn>,
 }
 
 /// One path. Its bytes follow in the same block.
@@ -171,8 +174,11 @@ impl PathTable {
             while !entry.is_null() {
                 // SAFETY: the entries are the table's own.
                 unsafe {
-                    let next = (*entry).next;
+                    let (next, handler) = ((*entry).next, (*entry).handler);
                     memory::free(entry.cast());
+                    if let Some(gone) = handler.gone {
+                        gone(handler.argument);
+                    }
                     entry = next;
                 }
             }
@@ -193,6 +199,7 @@ mod tests {
         Handler {
             callback: nothing,
             argument: number as *mut c_void,
+            gone: None,
         }
     }
 

@@ -18,7 +18,12 @@ struct Block {
     request: EvhttpRequest,
     input_headers: Evkeyvalq,
     output_headers: Evkeyvalq,
+    watcher: Cell<Option<WatcherFn>>,
+    watcher_argument: Cell<*mut c_void>,
 }
+
+/// Is told that something ends.
+pub type WatcherFn = unsafe fn(argument: *mut c_void);
 
 /// A request that is live: attached to a connection, owned by the program, or kept from being freed
 /// while one of its callbacks runs.
@@ -118,6 +123,10 @@ impl RequestPtr {
     }
 
     fn destroy(self) {
+        if let Some(watcher) = self.block().watcher.take() {
+            // SAFETY: whoever watches the request gave this function and its argument.
+            unsafe { watcher(self.block().watcher_argument.get()) };
+        }
         for text in [
             &self.remote_host,
             &self.host_cache,
@@ -142,6 +151,17 @@ impl RequestPtr {
             }
             memory::free(self.as_ptr().cast());
         }
+    }
+
+    fn block(&self) -> &Block {
+        // SAFETY: every request is the beginning of such a block.
+        unsafe { &*self.0.as_ptr().cast::<Block>() }
+    }
+
+    /// Has a function, or none, be told when the request ends and none of its callbacks is.
+    pub fn watch(self, watcher: Option<WatcherFn>, argument: *mut c_void) {
+        self.block().watcher.set(watcher);
+        self.block().watcher_argument.set(argument);
     }
 
     /// Whether any of the flags is set.

@@ -11,6 +11,7 @@ mod maps;
 mod memory;
 mod random;
 mod resolve;
+mod rpc;
 mod socket;
 mod tag;
 mod text;

@@ -1,0 +1,293 @@
+//! The calls that a server handles.
+
+use super::abi::Evrpc;
+use super::hooks::{Hooked, HookedPtr, Operations};
+use super::request::{self, Request};
+use crate::hooks::memory::{self, OutOfMemory};
+use crate::http::paths::{Handler, NotAdded};
+use crate::http::server::{Server as HttpServer, ServerPtr as HttpServerPtr};
+use crate::list::{Adapter, TailLink, TailQueue};
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::{CStr, c_char, c_void};
+use std::ops::Deref;
+use std::ptr::{self, NonNull, addr_of_mut};
+
+/// What the path of every call begins with.
+pub const PATH_PREFIX: &[u8] = b"/.rpc.";
+
+/// `struct evrpc_base`.
+#[repr(C)]
+pub struct Server {
+    hooked: Hooked,
+    /// Null when it is gone.
+    http: Cell<*mut HttpServer>,
+    registrations: UnsafeCell<RegistrationList>,
+}
+
+/// Who handles the calls of one name. It stays until its last request is done.
+pub struct Registration {
+    link: TailLink<Registration>,
+    pub(super) rpc: *mut Evrpc,
+    path: *mut c_char,
+    /// Null when it is not registered any more.
+    server: Cell<*mut Server>,
+    requests: Cell<usize>,
+}
+
+/// The links among the registrations of a server.
+pub struct RegistrationLinks;
+// SAFETY: always the same field.
+unsafe impl Adapter for RegistrationLinks {
+    type Item = Registration;
+    type Link = TailLink<Registration>;
+    unsafe fn link(item: *mut Registration) -> *mut TailLink<Registration> {
+        // SAFETY: the caller guarantees the element.
+        unsafe { addr_of_mut!((*item).link) }
+    }
+}
+type RegistrationList = TailQueue<RegistrationLinks>;
+
+/// Why calls of a name cannot be handled.
+pub enum NotRegistered {
+    /// Memory is short.
+    OutOfMemory,
+    /// Somebody handles them already.
+    Taken,
+}
+
+impl From<OutOfMemory> for NotRegistered {
+    fn from(_: OutOfMemory) -> Self {
+        NotRegistered::OutOfMemory
+    }
+}
+
+/// A server's side that is live, or pinned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ServerPtr(NonNull<Server>);
+
+impl Deref for ServerPtr {
+    type Target = Server;
+    fn deref(&self) -> &Server {
+        // SAFETY: `new` promised a live object, and what changes in it is in cells.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+static OPERATIONS: Operations = Operations {
+    resume: request::resume,
+    free,
+};
+
+unsafe fn free(hooked: *mut Hooked) {
+    // SAFETY: the beginning of a block that nobody has any more.
+    unsafe { memory::free(hooked.cast()) };
+}
+
+/// The path of the calls of a name.
+pub fn path_of(name: &[u8]) -> Result<NonNull<c_char>, OutOfMemory> {
+    let length = PATH_PREFIX.len() + name.len();
+    let path = NonNull::new(memory::malloc(length + 1).cast::<u8>()).ok_or(OutOfMemory)?;
+    // SAFETY: the block has room for both and the zero byte.
+    unsafe {
+        ptr::copy_nonoverlapping(PATH_PREFIX.as_ptr(), path.as_ptr(), PATH_PREFIX.len());
+        let behind = path.as_ptr().add(PATH_PREFIX.len());
+        ptr::copy_nonoverlapping(name.as_ptr(), behind, name.len());
+        behind.add(name.len()).write(0);
+    }
+    Ok(path.cast())
+}
+
+impl ServerPtr {
+    /// `None` for null.
+    ///
+    /// # Safety
+    /// The object stays live, or pinned, for as long as the pointer, or a copy of it, is used.
+    pub unsafe fn new(server: *mut Server) -> Option<ServerPtr> {
+        NonNull::new(server).map(ServerPtr)
+    }
+
+    /// The raw pointer.
+    pub fn as_ptr(self) -> *mut Server {
+        self.0.as_ptr()
+    }
+
+    /// A side of an HTTP server that handles no calls yet.
+    pub fn create(http: *mut HttpServer) -> Result<ServerPtr, OutOfMemory> {
+        let server = memory::allocate_zeroed::<Server>()?;
+        // SAFETY: the block is new and stays where it is.
+        unsafe {
+            let place = server.as_ptr();
+            Hooked::initialise(addr_of_mut!((*place).hooked), &OPERATIONS);
+            RegistrationList::initialise((*place).registrations.get());
+            (*place).http.set(http);
+        }
+        Ok(ServerPtr(server))
+    }
+
+    /// What it has in common with pools.
+    pub fn hooked(self) -> HookedPtr {
+        // SAFETY: a part of a live object.
+        unsafe { HookedPtr::new(self.0.as_ptr().cast()) }.expect("not null")
+    }
+
+    /// Has `rpc` handle the calls of its name. It and its name belong to the server then.
+    ///
+    /// # Safety
+    /// `rpc` is filled but for its base; it and its name are blocks of `memory`.
+    pub unsafe fn register(self, rpc: *mut Evrpc) -> Result<(), NotRegistered> {
+        let server = self.http().ok_or(NotRegistered::Taken)?;
+        let registration = memory::allocate_zeroed::<Registration>()?.as_ptr();
+        // SAFETY: the block is new, and freed when it is of no use; the caller guarantees the rest.
+        unsafe {
+            (*registration).rpc = rpc;
+            let added = path_of(CStr::from_ptr((*rpc).uri).to_bytes());
+            let added = added.map_err(NotRegistered::from).and_then(|path| {
+                (*registration).path = path.as_ptr();
+                add_path(server, registration)
+            });
+            if added.is_err() {
+                Registration::free(registration);
+                return added;
+            }
+            (*rpc).base = self.as_ptr();
+            (*registration).server.set(self.as_ptr());
+            RegistrationList::push_back(self.registrations.get(), registration);
+        }
+        Ok(())
+    }
+
+    /// Ends what handles the calls of a name. Returns whether there was something.
+    pub fn unregister(self, name: &[u8]) -> bool {
+        // SAFETY: registrations in the list are live, and so are their names.
+        unsafe {
+            let mut registration = RegistrationList::first(self.registrations.get());
+            while !registration.is_null() {
+                let uri = (*(*registration).rpc).uri;
+                if CStr::from_ptr(uri).to_bytes() == name {
+                    self.end(registration);
+                    return true;
+                }
+                registration = RegistrationList::next(registration);
+            }
+        }
+        false
+    }
+
+    fn http(self) -> Option<HttpServerPtr> {
+        // SAFETY: a server that goes tells so.
+        unsafe { HttpServerPtr::new(self.http.get()) }
+    }
+
+    /// # Safety
+    /// The registration is one of this server's.
+    unsafe fn end(self, registration: *mut Registration) {
+        // SAFETY: the caller guarantees the registration; it is live until `release`.
+        unsafe {
+            RegistrationList::remove(self.registrations.get(), registration);
+            (*registration).server.set(ptr::null_mut());
+            if let Some(server) = self.http() {
+                server.remove_path(CStr::from_ptr((*registration).path).to_bytes());
+            }
+            Registration::free_if_unused(registration);
+        }
+    }
+
+    /// Ends all of it. Calls that wait for a hook are answered with an error; those that handlers
+    /// have stay theirs.
+    pub fn free(self) {
+        // SAFETY: registrations in the list are live; so is the first of the paused calls.
+        unsafe {
+            loop {
+                let registration = RegistrationList::first(self.registrations.get());
+                if registration.is_null() {
+                    break;
+                }
+                self.end(registration);
+            }
+            while let Some(context) = self.hooked().take_paused() {
+                request::fail(context.cast::<Request>());
+            }
+        }
+        self.hooked().end();
+    }
+}
+
+impl Registration {
+    /// A request begins.
+    ///
+    /// # Safety
+    /// The registration is live.
+    pub(super) unsafe fn hold(registration: *mut Registration) {
+        // SAFETY: the caller guarantees the registration.
+        let requests = unsafe { &(*registration).requests };
+        requests.set(requests.get() + 1);
+    }
+
+    /// A request ends.
+    ///
+    /// # Safety
+    /// The registration is live, and the request held it.
+    pub(super) unsafe fn release(registration: *mut Registration) {
+        // SAFETY: the caller guarantees the registration.
+        unsafe {
+            let requests = &(*registration).requests;
+            requests.set(requests.get() - 1);
+            Registration::free_if_unused(registration);
+        }
+    }
+
+    /// The server's side, unless it has gone on without this registration.
+    ///
+    /// # Safety
+    /// The registration is live.
+    pub(super) unsafe fn server(registration: *mut Registration) -> Option<ServerPtr> {
+        // SAFETY: the caller guarantees the registration, which knows no server that is gone.
+        unsafe { ServerPtr::new((*registration).server.get()) }
+    }
+
+    unsafe fn free_if_unused(registration: *mut Registration) {
+        // SAFETY: when nobody has the registration, its blocks are only known here.
+        unsafe {
+            if (*registration).requests.get() == 0 && (*registration).server.get().is_null() {
+                let rpc = (*registration).rpc;
+                memory::free((*rpc).uri.cast_mut().cast::<c_void>());
+                memory::free(rpc.cast());
+                Registration::free(registration);
+            }
+        }
+    }
+
+    unsafe fn free(registration: *mut Registration) {
+        // SAFETY: nobody has the registration any more.
+        unsafe {
+            memory::free((*registration).path.cast());
+            memory::free(registration.cast());
+        }
+    }
+}
+
+/// Has the HTTP server bring what comes for a registration.
+fn add_path(server: HttpServerPtr, registration: *mut Registration) -> Result<(), NotRegistered> {
+    let handler = Handler {
+        callback: request::arrived,
+        argument: registration.cast(),
+        gone: Some(http_gone),
+    };
+    // SAFETY: the text of a live registration.
+    let path = unsafe { CStr::from_ptr((*registration).path) };
+    server
+        .add_path(path.to_bytes(), handler)
+        .map_err(|not| match not {
+            NotAdded::Present => NotRegistered::Taken,
+            NotAdded::Memory => NotRegistered::OutOfMemory,
+        })
+}
+
+/// What the HTTP server calls for a path at its end.
+unsafe fn http_gone(registration: *mut c_void) {
+    // SAFETY: a registration that ends takes its path away before.
+    let server = unsafe { Registration::server(registration.cast()) };
+    if let Some(server) = server {
+        server.http.set(ptr::null_mut());
+    }
+}
