@@ -1,0 +1,269 @@
+/* What a peer can make the library hold: not more than the limits allow, and 64 KiB. */
+#include "client_tools.h"
+
+enum { SLACK = 64 << 10, PIECE = 1 << 14, FLOOD = 8 << 20 };
+
+static size_t held_most, held_before;
+
+static void
+look(void)
+{
+	if (allocator.held > held_most)
+		held_most = allocator.held;
+}
+
+/* Sends a start and then a piece again and again, for as long as the server takes it; the most that the
+ * library held meanwhile, beyond what it held after the start. */
+static size_t
+held_in_a_flood(const char *start, const char *piece, size_t length)
+{
+	static char bytes[PIECE * 2];
+	size_t used, total;
+	int fd = connect_raw();
+
+	memset(&answer, 0, sizeof answer);
+	seen[0] = 0;
+	send_bytes(fd, start, strlen(start));
+	settle(fd);
+	for (used = 0; used + length <= PIECE; used += length)
+		memcpy(bytes + used, piece, length);
+	held_before = held_most = allocator.held;
+	for (total = 0; total < FLOOD && !answer.ended;) {
+		size_t sent = send_bytes(fd, bytes, used);
+
+		look();
+		total += sent;
+		if (sent < used)
+			break;
+	}
+	for (int i = 0; i < 20; i++) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		look();
+	}
+	receive(fd);
+	see_answer();
+	close(fd);
+	settle(-1);
+	CHECK(held_most >= held_before);
+	return held_most - held_before;
+}
+
+static void
+check_bound(const char *start, const char *piece, size_t limit)
+{
+	size_t held = held_in_a_flood(start, piece, strlen(piece));
+
+	if (held > limit + SLACK)
+		printf("%zu bytes held: %.60s\n", held, start);
+	CHECK(held <= limit + SLACK);
+}
+
+static void
+start_limited_server(void)
+{
+	allocator_install();
+	start_server();
+	evhttp_set_max_headers_size(http, 4096);
+	evhttp_set_max_body_size(http, 4096);
+}
+
+#define CHUNKED "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define ALONE ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS
+
+CASE(what_the_limits_bound, ALONE)
+{
+	start_limited_server();
+	check_bound("GET /", "aaaaaaaaaaaaaaaa", 4096);
+	check_bound("GET / HTTP/1.1\r\n", "aaaaaaaaaaaaaaaa", 4096);
+	check_bound("GET / HTTP/1.1\r\nX: ", "aaaaaaaaaaaaaaaa", 4096);
+	/* A header costs a pair with two strings besides its bytes. */
+	check_bound("GET / HTTP/1.1\r\n", "a:\r\n", 64 * 4096);
+	check_bound("GET / HTTP/1.1\r\nX: a\r\n", " a\r\n", 4096);
+	check_bound("POST / HTTP/1.1\r\nContent-Length: 4096\r\n\r\n", "a", 4096);
+	check_bound("POST / HTTP/1.1\r\nContent-Length: 100000000\r\n\r\n", "a", 4096);
+	check_bound(CHUNKED, "8\r\n12345678\r\n", 4096);
+	check_bound(CHUNKED "1000000\r\n", "a", 4096);
+	check_bound(CHUNKED "0\r\nX: ", "a", 4096);
+	check_bound(CHUNKED "0\r\n", "a:\r\n", 64 * 4096);
+	stop_server();
+	CHECK_EQUAL(allocator.alive, 0);
+}
+
+/* Lines that are neither header nor body have a limit even where the program has set none. */
+#define FRAMING_DIFFERENCE(id, reason, start, piece)                  \
+	DIFFERENCE(id, ALONE, reason)                                 \
+	{                                                             \
+		allocator_install();                                  \
+		start_server();                                       \
+		check_bound(start, piece, 0);                         \
+		CHECK_STRING(seen, "-> 400 end");                     \
+		stop_server();                                        \
+	}
+
+FRAMING_DIFFERENCE(zeros_of_a_chunk_size, "the size of a chunk with any number of zeros is kept in memory, whatever the limits",
+	CHUNKED, "0000000000000000")
+FRAMING_DIFFERENCE(an_extension_without_end, "a line with the size of a chunk is kept in memory until it ends, whatever the limits",
+	CHUNKED "1 ;", "aaaaaaaaaaaaaaaa")
+
+/* Chunk after chunk with long extensions costs no memory either. */
+CASE(extensions_of_chunks, ALONE)
+{
+	static char piece[1100];
+
+	start_limited_server();
+	snprintf(piece, sizeof piece, "0000000000000001 ;%01000d\r\na\r\n", 1);
+	check_bound(CHUNKED, piece, 4096);
+	CHECK_STRING(seen, "-> 413 end"); /* the body becomes too long in the end */
+	stop_server();
+}
+
+/* --- While the server is busy it reads no further --- */
+
+static struct evhttp_request *kept;
+
+static void
+keep(struct evhttp_request *req, void *arg)
+{
+	(void)arg;
+	kept = req;
+	progress++;
+}
+
+static void
+flood_while_busy(void)
+{
+	size_t held = held_in_a_flood("GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", 18);
+
+	if (held > SLACK)
+		printf("%zu bytes held\n", held);
+	CHECK(held <= SLACK);
+}
+
+CASE(while_a_handler_keeps_a_request, ALONE)
+{
+	allocator_install();
+	start_server();
+	evhttp_set_gencb(http, keep, NULL);
+	flood_while_busy();
+	stop_server();
+}
+
+static void
+begin_a_stream(struct evhttp_request *req, void *arg)
+{
+	(void)arg;
+	kept = req;
+	evhttp_send_reply_start(req, 200, NULL);
+}
+
+DIFFERENCE(while_a_reply_is_streamed, ALONE,
+	"what a client sends while a reply is under way is read and kept without limit")
+{
+	allocator_install();
+	start_server();
+	evhttp_set_gencb(http, begin_a_stream, NULL);
+	flood_while_busy();
+	stop_server();
+}
+
+static void
+reply_with_much(struct evhttp_request *req, void *arg)
+{
+	static char much[4 << 20];
+	struct evbuffer *body = evbuffer_new();
+
+	(void)arg;
+	evbuffer_add_reference(body, much, sizeof much, NULL, NULL);
+	evhttp_send_reply(req, 200, NULL, body);
+	evbuffer_free(body);
+}
+
+/* The client sends on and reads nothing of its reply. */
+DIFFERENCE(while_a_reply_waits_for_its_client, ALONE,
+	"what a client sends while its reply waits to be read is read and kept without limit")
+{
+	static char bytes[PIECE];
+	size_t total = 0;
+	int fd, stuck = 0;
+
+	allocator_install();
+	start_server();
+	evhttp_set_gencb(http, reply_with_much, NULL);
+	fd = connect_raw();
+	CHECK(send(fd, "GET / HTTP/1.1\r\n\r\n", 18, 0) == 18);
+	for (int i = 0; i < 20; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	memset(bytes, 'x', sizeof bytes);
+	held_before = held_most = allocator.held;
+	while (total < FLOOD && stuck < 10) {
+		ssize_t sent = send(fd, bytes, sizeof bytes, MSG_NOSIGNAL);
+
+		total += sent > 0 ? (size_t)sent : 0;
+		stuck = sent > 0 ? 0 : stuck + 1;
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		look();
+	}
+	CHECK(stuck && held_most - held_before <= SLACK);
+	close(fd);
+	settle(-1);
+	stop_server();
+}
+
+/* --- The same for clients --- */
+
+static size_t
+held_by_a_client(const char *start, const char *piece, ev_ssize_t headers, ev_ssize_t body)
+{
+	static char bytes[PIECE * 2];
+	struct evhttp_connection *client = new_client();
+	size_t used, total = 0, length = strlen(piece);
+	int fd;
+
+	evhttp_connection_set_max_headers_size(client, headers);
+	evhttp_connection_set_max_body_size(client, body);
+	requests_done = 0;
+	seen[0] = 0;
+	CHECK(evhttp_make_request(client, new_request(), EVHTTP_REQ_GET, "/") == 0);
+	fd = accept_client();
+	read_until(fd, "\r\n\r\n");
+	CHECK(send(fd, start, strlen(start), MSG_NOSIGNAL) > 0);
+	turn();
+	for (used = 0; used + length <= PIECE; used += length)
+		memcpy(bytes + used, piece, length);
+	held_before = held_most = allocator.held;
+	while (total < FLOOD && !requests_done) {
+		ssize_t sent = send(fd, bytes + total % used, used - total % used, MSG_NOSIGNAL);
+
+		if (sent < 0 && errno != EAGAIN)
+			break;
+		total += sent > 0 ? (size_t)sent : 0;
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		look();
+	}
+	close(fd);
+	TURN_UNTIL(requests_done);
+	evhttp_connection_free(client);
+	return held_most - held_before;
+}
+
+CASE(what_the_limits_of_a_client_bound, ALONE)
+{
+	static const char *const starts[] = {"HTTP/1.1 200 ", "HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 OK\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000000\r\n"};
+
+	allocator_install();
+	start_peer();
+	for (int i = 0; i < 5; i++)
+		CHECK(held_by_a_client(starts[i], "a", 4096, 4096) <= 4096 + SLACK);
+	stop_peer();
+	CHECK_EQUAL(allocator.alive, 0);
+}
+
+DIFFERENCE(a_chunk_size_without_end, ALONE, "a client keeps the line with the size of a chunk until it ends, whatever its limits")
+{
+	allocator_install();
+	start_peer();
+	CHECK(held_by_a_client("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1 ;", "a", -1, -1) <= SLACK);
+	CHECK_STRING(seen, "invalid; no reply; ");
+	stop_peer();
+}
