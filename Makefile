@@ -159,10 +159,12 @@ with-address with-thread: with-%:
 
 # Each program against the reference; loops: one work on libevent, libev, libuv and bare epoll; and
 # what is exact on a busy machine: instructions and system calls.
-BENCHES := $(basename $(notdir $(wildcard bench/*.c))) loops instructions syscalls
+BENCHES := $(basename $(notdir $(wildcard bench/*.c))) loops http instructions syscalls
 LOOPS := $(addprefix $(BUILD)/bench/loops/,libevent libev libuv epoll)
+HTTP_SERVERS := $(addprefix $(BUILD)/bench/http/,evhttp microhttpd nginx)
 bench: libraries
-	scripts/install-packages gcc $(REFERENCE) libev-dev libuv1-dev python3 strace valgrind
+	scripts/install-packages gcc $(REFERENCE) libev-dev libmicrohttpd-dev libuv1-dev nginx-light python3 strace \
+	  valgrind
 	@$(MAKE) --no-print-directory -j1 $(addprefix bench-,$(or $(BENCH),$(BENCHES)))
 
 $(BUILD)/bench/%: bench/%.c $(wildcard bench/*.h)
@@ -175,12 +177,20 @@ $(BUILD)/bench/loops/%: bench/loops/work.c bench/loops/%.c bench/loops/work.h $(
 LINK_libevent := -levent
 LINK_libev := -lev
 LINK_libuv := -luv
-.PRECIOUS: $(BUILD)/bench/% $(BUILD)/bench/loops/%
+
+$(BUILD)/bench/http/%: bench/http/load.c bench/http/%.c bench/http/load.h bench/bench.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -Wall -Wextra $(filter %.c,$^) -o $@ $(LINK_$*)
+LINK_evhttp := -levent
+LINK_microhttpd := -lmicrohttpd
+.PRECIOUS: $(BUILD)/bench/% $(BUILD)/bench/loops/% $(BUILD)/bench/http/%
 
 bench-%: $(BUILD)/bench/%
 	bench/run $<
 bench-loops: $(LOOPS)
 	bench/run --rounds 9 $(patsubst %,--against %,$(filter-out %/libevent,$^)) $(BUILD)/bench/loops/libevent
+bench-http: $(HTTP_SERVERS)
+	bench/run --rounds 5 $(patsubst %,--against %,$(filter-out %/evhttp,$^)) $(BUILD)/bench/http/evhttp
 bench-instructions: $(BUILD)/bench/loop_events $(BUILD)/bench/timers
 	bench/instructions $^
 bench-syscalls: $(BUILD)/bench/bufferevent_streams

@@ -86,8 +86,9 @@ pub mod bit {
     pub const TIMED: u16 = 0x800;
 }
 
-/// While it is not read, no more than this is taken in.
-pub const MOST_UNREAD: usize = 65536;
+/// While requests are not read, nothing is taken in any more once there is more than this; what the
+/// last read brings and the blocks that hold it fit into 64 KiB, too.
+pub const MOST_UNREAD: usize = 32768;
 
 /// `struct evhttp_connection`.
 pub struct Connection {

@@ -53,15 +53,28 @@ impl Head {
         Ok(())
     }
 
+    /// Appends a text that may not end its line: a program may have put line ends into a header
+    /// without asking. They become blanks.
+    pub fn add_in_line(&mut self, text: &[u8]) -> Result<(), OutOfMemory> {
+        let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let mut rest = text;
+        while let Some(place) = rest.iter().position(is_line_end) {
+            self.add(&rest[..place])?;
+            self.add(b" ")?;
+            rest = &rest[place + 1..];
+        }
+        self.add(rest)
+    }
+
     /// Appends the headers to go out and the empty line.
     pub fn add_headers(&mut self, request: RequestPtr) -> Result<(), OutOfMemory> {
         // SAFETY: the list is the request's, and its texts are terminated.
         unsafe {
             let mut pair = Evkeyvalq::first(request.output_headers.get());
             while !pair.is_null() {
-                self.add(CStr::from_ptr((*pair).key).to_bytes())?;
+                self.add_in_line(CStr::from_ptr((*pair).key).to_bytes())?;
                 self.add(b": ")?;
-                self.add(CStr::from_ptr((*pair).value).to_bytes())?;
+                self.add_in_line(CStr::from_ptr((*pair).value).to_bytes())?;
                 self.add(b"\r\n")?;
                 pair = Evkeyvalq::next(pair);
             }

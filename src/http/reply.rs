@@ -137,7 +137,7 @@ fn write_head(
     let code = request.response_code.get();
     head.add(Text::<12>::of(format_args!("{code}")).as_bytes())?;
     head.add(b" ")?;
-    head.add(request.reason())?;
+    head.add_in_line(request.reason())?;
     head.add(b"\r\n")?;
     head.add_headers(request)?;
     head.write_with_body(request, connection)
