@@ -204,7 +204,7 @@ impl EventBase {
     }
 
     #[inline]
-    fn uncount_state(&mut self, event: EventPtr, state: i16) {
+    pub(super) fn uncount_state(&mut self, event: EventPtr, state: i16) {
         let flags = event.entry().flags();
         event.entry().set_flags(flags & !state);
         if flags & state::INTERNAL == 0 {

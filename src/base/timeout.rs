@@ -18,6 +18,11 @@ impl EventBase {
             return;
         }
         let now = self.time.now();
+        self.timers.heap.part_due(now);
+        while let Some(event) = self.timers.heap.pop_due() {
+            self.uncount_state(event, state::TIMEOUT);
+            self.activate_expired(event);
+        }
         while let Some((due, event)) = self.timers.heap.first() {
             if due > now {
                 break;
@@ -30,6 +35,10 @@ impl EventBase {
     /// callback runs, so that readiness in the same pass is told too. A signal ends being watched.
     fn expire(&mut self, event: EventPtr) {
         self.drop_deadline(event);
+        self.activate_expired(event);
+    }
+
+    fn activate_expired(&mut self, event: EventPtr) {
         if event.wants(kind::SIGNAL) && event.has(state::INSERTED) {
             // A refusal to restore the old handler was logged; the event is out all the same.
             let _ = self.withdraw(event);

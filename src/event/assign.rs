@@ -120,7 +120,7 @@ unsafe fn fill(
         Closure::Event
     };
     entry.set_closure(closure);
-    event.clear_heap_slot();
+    event.clear_heap_position();
     if !base.is_null() {
         // SAFETY: the caller guarantees the base.
         entry.set_priority(unsafe { middle_priority(base) });

@@ -1,7 +1,7 @@
 //! Debug mode: a table of the events that were assigned, so that misuse ends the program at the
 //! place where it happens.
 
-use super::{EventPtr, kind};
+use super::{Event, EventPtr, kind};
 use crate::hooks::log;
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::hooks::threads::{self, event_debug_created_threadable_ctx_, event_debug_mode_on_};
@@ -183,6 +183,9 @@ pub struct DebugTable {
     chains: *mut *mut DebugEntry,
     capacity: c_uint,
     count: c_uint,
+    /// The entry that was found last, or null: an event is mostly asked about twice, first whether it
+    /// may be used so, then to note that it was.
+    last: *mut DebugEntry,
 }
 
 impl DebugTable {
@@ -191,12 +194,16 @@ impl DebugTable {
             chains: ptr::null_mut(),
             capacity: 0,
             count: 0,
+            last: ptr::null_mut(),
         }
     }
 
-    /// The chain of an event; there is at least one chain.
+    /// The chain of an event; there is at least one chain. Events of the program that lie side by
+    /// side have chains side by side: they are mostly used one after the other. Those that lie a
+    /// power of two apart are spread by the shifts.
     fn chain(&self, event: EventPtr) -> *mut *mut DebugEntry {
-        let hash = (event.as_ptr() as usize >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let place = event.as_ptr() as usize / size_of::<Event>();
+        let hash = place + (place >> 5) + (place >> 11);
         // SAFETY: the mask keeps the index below the capacity.
         unsafe { self.chains.add(hash & (self.capacity as usize - 1)) }
     }
@@ -216,18 +223,29 @@ impl DebugTable {
         }
     }
 
+    /// The entry of an event.
+    fn entry(&mut self, event: EventPtr) -> Option<*mut DebugEntry> {
+        // SAFETY: entries are live, also the last one found: `remove` forgets it.
+        unsafe {
+            if self.last.is_null() || (*self.last).event != event {
+                self.last = *self.link(event)?;
+            }
+        }
+        Some(self.last)
+    }
+
     /// Whether the event is added, if it is in the table.
     fn find(&mut self, event: EventPtr) -> Option<bool> {
         // SAFETY: the entry is live.
-        self.link(event).map(|link| unsafe { (**link).added })
+        self.entry(event).map(|entry| unsafe { (*entry).added })
     }
 
     fn mark(&mut self, event: EventPtr, added: bool) -> bool {
-        match self.link(event) {
+        match self.entry(event) {
             None => false,
-            Some(link) => {
+            Some(entry) => {
                 // SAFETY: the entry is live.
-                unsafe { (**link).added = added };
+                unsafe { (*entry).added = added };
                 true
             }
         }
@@ -263,6 +281,7 @@ impl DebugTable {
                 *link = (*entry).next;
                 memory::free(entry.cast());
             }
+            self.last = ptr::null_mut();
             self.count -= 1;
         }
     }
@@ -285,6 +304,7 @@ impl DebugTable {
             chains,
             capacity,
             count: self.count,
+            last: self.last,
         };
         for index in 0..self.capacity as usize {
             // SAFETY: old and new chains are live; every entry moves from one to the other.

@@ -9,6 +9,7 @@ pub use crate::c_api::event_struct::{
     SelfCallbackFn,
 };
 use crate::list::{Adapter, ListLink, TailLink};
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::ffi::{c_int, c_short, c_void};
 use std::ptr::{NonNull, addr_of_mut};
 use std::sync::atomic::{AtomicI16, Ordering::Relaxed};
@@ -316,24 +317,48 @@ impl EventPtr {
         }
     }
 
-    /// Number in the timer heap.
+    /// Position in the timer heap.
     #[inline]
-    pub fn heap_slot(self) -> u32 {
+    pub fn heap_position(self) -> u32 {
         // SAFETY: as for `interval`.
-        unsafe { (*self.as_ptr()).ev_timeout_pos.min_heap_idx }
+        unsafe { (*self.as_ptr()).ev_timeout_pos.in_heap.min_heap_idx }
     }
 
-    /// Stores the number in the timer heap.
+    /// Stores the position in the timer heap.
     #[inline]
-    pub fn set_heap_slot(self, slot: u32) {
+    pub fn set_heap_position(self, position: u32) {
         // SAFETY: as for `interval`.
-        unsafe { (*self.as_ptr()).ev_timeout_pos.min_heap_idx = slot }
+        unsafe { (*self.as_ptr()).ev_timeout_pos.in_heap.min_heap_idx = position }
     }
 
     /// The event is not in the timer heap.
     #[inline]
-    pub fn clear_heap_slot(self) {
-        self.set_heap_slot(u32::MAX);
+    pub fn clear_heap_position(self) {
+        self.set_heap_position(u32::MAX);
+    }
+
+    /// When it was put into the timer heap: a number that grows from one to the next.
+    #[inline]
+    pub fn heap_order(self) -> u32 {
+        // SAFETY: as for `interval`.
+        unsafe { (*self.as_ptr()).ev_timeout_pos.in_heap.order }
+    }
+
+    /// Stores that number.
+    #[inline]
+    pub fn set_heap_order(self, order: u32) {
+        // SAFETY: as for `interval`.
+        unsafe { (*self.as_ptr()).ev_timeout_pos.in_heap.order = order }
+    }
+
+    /// Has the processor fetch the event's memory, because it will be used soon.
+    #[inline]
+    pub fn prefetch(self) {
+        let start = self.as_ptr().cast::<i8>();
+        for offset in [0, 64, size_of::<Event>() - 1] {
+            // SAFETY: fetching reads nothing, whatever the address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(offset)) };
+        }
     }
 }
 

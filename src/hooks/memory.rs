@@ -223,7 +223,12 @@ impl<T: Copy> Array<T> {
         if needed <= self.capacity {
             return Ok(());
         }
-        let capacity = needed.max(self.capacity.saturating_mul(2)).max(8);
+        self.try_set_capacity(needed.max(self.capacity.saturating_mul(2)).max(8))
+    }
+
+    /// Makes room for exactly so many elements, not fewer than there are, or changes nothing.
+    pub fn try_set_capacity(&mut self, capacity: usize) -> Result<(), OutOfMemory> {
+        let capacity = capacity.max(self.length).max(1);
         let bytes = capacity.checked_mul(size_of::<T>()).ok_or(OutOfMemory)?;
         let old = if self.capacity == 0 {
             ptr::null_mut()

@@ -173,5 +173,5 @@ pub unsafe fn first(list: CommonTimeoutPtr) -> Option<EventPtr> {
 pub unsafe fn remove(list: CommonTimeoutPtr, event: EventPtr) {
     // SAFETY: the caller guarantees membership.
     unsafe { TailQueue::remove(addr_of_mut!((*list.as_ptr()).events), event.as_ptr()) };
-    event.clear_heap_slot();
+    event.clear_heap_position();
 }

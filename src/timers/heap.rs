@@ -1,9 +1,9 @@
-//! The timer heap: four children a node, the deadlines in the array itself, so that moving through
-//! it reads no event. Events with equal deadlines come out in the order they went in.
+//! The timer heap: eight children a node, the deadlines in the array itself, so that moving through
+//! it reads no event. Events with equal deadlines come out in the order they went in, which they
+//! know themselves: it is only asked for when deadlines are equal.
 //!
-//! Nor does it write to one: the memory of the events is large and scattered. An event only knows its
-//! *slot*, a number that stays while it is in the heap, and a small table says where the node of each
-//! slot is now.
+//! An event knows where its node is. Where many are due at once, they are not taken out one by one:
+//! they are parted from the others and sorted.
 
 use super::Microseconds;
 use crate::event::EventPtr;
@@ -13,57 +13,46 @@ use crate::hooks::memory::{Array, OutOfMemory};
 #[derive(Clone, Copy)]
 struct Node {
     deadline: Microseconds,
-    // The order above, the slot below: comparing the order costs nothing extra.
-    order_and_slot: u64,
+    event: EventPtr,
 }
 
 impl Node {
     #[inline]
-    fn new(deadline: Microseconds, order: u32, slot: u32) -> Node {
-        Node {
-            deadline,
-            order_and_slot: u64::from(order) << 32 | u64::from(slot),
-        }
-    }
-
-    #[inline]
-    fn slot(self) -> u32 {
-        self.order_and_slot as u32
-    }
-
-    /// One comparison of 128 bits has no branch to predict.
-    #[inline]
     fn before(self, other: Node) -> bool {
-        let key = |node: Node| i128::from(node.deadline) << 64 | i128::from(node.order_and_slot);
-        key(self) < key(other)
+        if self.deadline == other.deadline {
+            return self.went_in_before(other);
+        }
+        self.deadline < other.deadline
+    }
+
+    #[cold]
+    fn went_in_before(self, other: Node) -> bool {
+        self.event.heap_order() < other.event.heap_order()
     }
 }
 
-/// Invariants: no node is before its parent. `positions` says of the slot of every node where that
-/// is, and `events` whose it is; that event knows the slot. The slots that no node has any more are
-/// a list through `positions`. Each array has room for `room` elements.
+/// Invariants: no node is before its parent, and the event of each node knows its position; but for
+/// the last `due` nodes, which were parted from the others and are sorted, the first one last.
 pub struct Heap {
     nodes: Array<Node>,
-    positions: Array<u32>,
-    events: Array<EventPtr>,
-    room: usize,
-    free_slot: u32,
+    due: usize,
     // Counts insertions. It wraps, and then timers with equal deadlines may come out of order.
     order: u32,
 }
 
-const CHILDREN: usize = 4;
-const NO_SLOT: u32 = u32::MAX;
+const CHILDREN: usize = 8;
+/// A heap of no more nodes keeps its memory, and doubles it when it grows. A larger one is made
+/// larger by eighths, which the allocator mostly does without copying.
+const SMALL: usize = 4096;
+/// How many nodes ahead of the one that is taken out the memory of events is fetched.
+const AHEAD: usize = 6;
 
 impl Heap {
     /// An empty heap without memory.
     pub const fn new() -> Heap {
         Heap {
             nodes: Array::new(),
-            positions: Array::new(),
-            events: Array::new(),
-            room: 0,
-            free_slot: NO_SLOT,
+            due: 0,
             order: 0,
         }
     }
@@ -81,36 +70,30 @@ impl Heap {
 
     /// The events in the order of the array, which is not sorted.
     pub fn get(&self, index: usize) -> Option<EventPtr> {
-        self.nodes.get(index).map(|node| self.event_of(node))
+        self.nodes.get(index).map(|node| node.event)
     }
 
     /// The event that is due first, and its deadline.
     #[inline]
     pub fn first(&self) -> Option<(Microseconds, EventPtr)> {
         let root = self.nodes.first()?;
-        Some((root.deadline, self.event_of(root)))
+        Some((root.deadline, root.event))
     }
 
     /// The event that is cheapest to take out.
     pub fn last(&self) -> Option<EventPtr> {
-        self.nodes.last().map(|node| self.event_of(node))
+        self.nodes.last().map(|node| node.event)
     }
 
     /// Whether an event in the heap is due first.
     pub fn is_first(&self, event: EventPtr) -> bool {
-        let root = self.nodes.first();
-        root.is_some_and(|root| root.slot() == event.heap_slot())
-    }
-
-    #[inline]
-    fn event_of(&self, node: &Node) -> EventPtr {
-        self.events[node.slot() as usize]
+        self.nodes.first().is_some_and(|root| root.event == event)
     }
 
     /// Makes room for one insertion.
     #[inline]
     pub fn try_reserve(&mut self) -> Result<(), OutOfMemory> {
-        if self.nodes.len() < self.room {
+        if self.nodes.len() < self.nodes.capacity() {
             Ok(())
         } else {
             self.grow()
@@ -119,37 +102,27 @@ impl Heap {
 
     #[cold]
     fn grow(&mut self) -> Result<(), OutOfMemory> {
-        let room = (self.room * 2).max(8);
-        if room >= NO_SLOT as usize {
+        let room = self.nodes.capacity();
+        if room >= u32::MAX as usize / 2 {
             return Err(OutOfMemory);
         }
-        self.nodes.try_reserve(room - self.nodes.len())?;
-        self.positions.try_reserve(room - self.positions.len())?;
-        self.events.try_reserve(room - self.events.len())?;
-        self.room = room;
-        Ok(())
+        let more = if room < SMALL { room.max(8) } else { room / 8 };
+        self.nodes.try_set_capacity(room + more)
     }
 
-    /// A slot for an event.
+    /// Gives memory back that many timers needed and few are left.
     #[inline]
-    fn take_slot(&mut self, event: EventPtr) -> u32 {
-        let slot = self.free_slot;
-        if slot == NO_SLOT {
-            self.positions.push_reserved(NO_SLOT);
-            self.events.push_reserved(event);
-            return self.events.len() as u32 - 1;
+    fn shrink(&mut self) {
+        let room = self.nodes.capacity();
+        if room > SMALL && self.nodes.len() < room / 8 {
+            self.shrink_to(room / 4);
         }
-        self.free_slot = self.positions[slot as usize];
-        self.events[slot as usize] = event;
-        slot
     }
 
-    /// Gives a slot back; where its node was.
-    #[inline]
-    fn give_up(&mut self, slot: u32) -> usize {
-        let position = std::mem::replace(&mut self.positions[slot as usize], self.free_slot);
-        self.free_slot = slot;
-        position as usize
+    #[cold]
+    fn shrink_to(&mut self, room: usize) {
+        // An allocator that does not make a block smaller leaves it as it is.
+        let _: Result<(), OutOfMemory> = self.nodes.try_set_capacity(room);
     }
 
     #[inline]
@@ -161,9 +134,8 @@ impl Heap {
     /// Adds an event that is not in the heap, for which room was made; whether it is due first.
     #[inline]
     pub fn insert(&mut self, event: EventPtr, deadline: Microseconds) -> bool {
-        let slot = self.take_slot(event);
-        event.set_heap_slot(slot);
-        let node = Node::new(deadline, self.next_order(), slot);
+        event.set_heap_order(self.next_order());
+        let node = Node { deadline, event };
         self.nodes.push_reserved(node);
         self.sift_up(self.nodes.len() - 1, node) == 0
     }
@@ -172,24 +144,109 @@ impl Heap {
     /// is due first.
     #[inline]
     pub fn change(&mut self, event: EventPtr, deadline: Microseconds) -> bool {
-        let slot = event.heap_slot();
-        let position = self.positions[slot as usize] as usize;
+        let position = event.heap_position() as usize;
         assert!(position < self.nodes.len());
-        let node = Node::new(deadline, self.next_order(), slot);
-        self.settle(position, node) == 0
+        event.set_heap_order(self.next_order());
+        self.settle(position, Node { deadline, event }) == 0
     }
 
     /// Takes an event out; whether it was due first.
     #[inline]
     pub fn remove(&mut self, event: EventPtr) -> bool {
-        let position = self.give_up(event.heap_slot());
-        event.clear_heap_slot();
+        let position = event.heap_position() as usize;
+        event.clear_heap_position();
         if let Some(last) = self.nodes.pop() {
             if position < self.nodes.len() {
                 self.settle(position, last);
             }
         }
+        self.shrink();
         position == 0
+    }
+
+    /// Parts the events that are due from the others, if they are a good part of all; then
+    /// [`Heap::pop_due`] has to take all of them out before anything else is done.
+    pub fn part_due(&mut self, now: Microseconds) {
+        let due = self.count_due(now);
+        if due > 1 && due >= self.nodes.len() / CHILDREN {
+            let others = self.move_due_behind(now);
+            self.nodes[others..].sort_unstable_by(|one, other| {
+                if one.before(*other) {
+                    std::cmp::Ordering::Greater
+                } else {
+                    std::cmp::Ordering::Less
+                }
+            });
+            self.due = self.nodes.len() - others;
+            self.restore(others);
+        }
+    }
+
+    /// How many nodes are due; 0 when they are too few among the others to be worth counting. They
+    /// are a part of the tree that hangs together at the root, whose levels follow each other.
+    fn count_due(&self, now: Microseconds) -> usize {
+        let (mut due, mut start, mut width) = (0, 0, 1);
+        while let Some(rest) = self.nodes.get(start..) {
+            let level = &rest[..rest.len().min(width)];
+            let here = level.iter().filter(|node| node.deadline <= now).count();
+            due += here;
+            start += level.len();
+            if here == 0 {
+                break;
+            }
+            if start > 2 * CHILDREN * due {
+                return 0;
+            }
+            width *= CHILDREN;
+        }
+        due
+    }
+
+    /// Puts the nodes that are not due in front; how many those are.
+    fn move_due_behind(&mut self, now: Microseconds) -> usize {
+        let mut others = 0;
+        for position in 0..self.nodes.len() {
+            if self.nodes[position].deadline > now {
+                self.nodes.swap(position, others);
+                others += 1;
+            }
+        }
+        others
+    }
+
+    /// Makes a heap of the first nodes again.
+    fn restore(&mut self, count: usize) {
+        for position in (0..count.div_ceil(CHILDREN)).rev() {
+            let node = self.nodes[position];
+            let mut place = position;
+            while let Some(least) = least_child(&self.nodes[..count], place) {
+                if !self.nodes[least].before(node) {
+                    break;
+                }
+                self.nodes[place] = self.nodes[least];
+                place = least;
+            }
+            self.nodes[place] = node;
+        }
+        for (position, node) in self.nodes[..count].iter().enumerate() {
+            node.event.set_heap_position(position as u32);
+        }
+    }
+
+    /// Takes out the next of the events that were parted.
+    #[inline]
+    pub fn pop_due(&mut self) -> Option<EventPtr> {
+        self.due = self.due.checked_sub(1)?;
+        let event = self.nodes.pop()?.event;
+        event.clear_heap_position();
+        match self.due {
+            0 => self.shrink(),
+            left => {
+                let ahead = &self.nodes[self.nodes.len() - left.min(AHEAD)];
+                ahead.event.prefetch();
+            }
+        }
+        Some(event)
     }
 
     /// Stores `node` in the place `position`, or above or below it; where it is then.
@@ -232,7 +289,7 @@ impl Heap {
         debug_assert!(position < self.nodes.len());
         // SAFETY: as in `sift_up`; `least_child` returns positions of nodes.
         unsafe {
-            while let Some(least) = self.least_child(position) {
+            while let Some(least) = least_child(&self.nodes, position) {
                 let below = *self.nodes.get_unchecked(least);
                 if !below.before(node) {
                     break;
@@ -245,54 +302,44 @@ impl Heap {
         position
     }
 
-    /// Where the child of a node is that is before the others.
-    #[inline]
-    fn least_child(&self, position: usize) -> Option<usize> {
-        let first = position * CHILDREN + 1;
-        let rest = self.nodes.get(first..)?;
-        let lesser = |one: usize, other: usize| match rest[other].before(rest[one]) {
-            true => other,
-            false => one,
-        };
-        let least = match rest.len() {
-            // Two comparisons that do not wait for each other, and one of the winners.
-            CHILDREN.. => lesser(lesser(0, 1), lesser(2, 3)),
-            count => (0..count).reduce(lesser)?,
-        };
-        Some(first + least)
-    }
-
     /// # Safety
-    /// The position is below the length, and the node comes from this heap.
+    /// The position is below the length.
     #[inline]
     unsafe fn place(&mut self, position: usize, node: Node) {
-        // SAFETY: the caller guarantees the position; slots of nodes are in the table.
-        unsafe {
-            *self.nodes.get_unchecked_mut(position) = node;
-            *self.positions.get_unchecked_mut(node.slot() as usize) = position as u32;
-        }
+        // SAFETY: the caller guarantees the position.
+        unsafe { *self.nodes.get_unchecked_mut(position) = node };
+        node.event.set_heap_position(position as u32);
     }
 
     /// Whether the invariants hold.
     pub fn is_consistent(&self) -> bool {
-        let mut slot = self.free_slot;
-        let mut free = 0;
-        while slot != NO_SLOT && free < self.positions.len() {
-            slot = self.positions[slot as usize];
-            free += 1;
-        }
-        slot == NO_SLOT
-            && free + self.nodes.len() == self.positions.len()
-            && (0..self.nodes.len()).all(|position| self.node_is_consistent(position))
+        self.due == 0
+            && (0..self.nodes.len()).all(|position| {
+                let node = self.nodes[position];
+                let in_order = position == 0 || !node.before(self.nodes[(position - 1) / CHILDREN]);
+                in_order && node.event.heap_position() as usize == position
+            })
     }
+}
 
-    fn node_is_consistent(&self, position: usize) -> bool {
-        let node = self.nodes[position];
-        let in_order = position == 0 || !node.before(self.nodes[(position - 1) / CHILDREN]);
-        in_order
-            && self.positions[node.slot() as usize] as usize == position
-            && self.event_of(&node).heap_slot() == node.slot()
-    }
+/// Where the child of a node is that is before the others.
+#[inline]
+fn least_child(nodes: &[Node], position: usize) -> Option<usize> {
+    let first = position * CHILDREN + 1;
+    let rest = nodes.get(first..)?;
+    let lesser = |one: usize, other: usize| match rest[other].before(rest[one]) {
+        true => other,
+        false => one,
+    };
+    let least = match rest.len() {
+        // Comparisons that do not wait for each other, and then those of the winners.
+        CHILDREN.. => {
+            let of_four = |first| lesser(lesser(first, first + 1), lesser(first + 2, first + 3));
+            lesser(of_four(0), of_four(4))
+        }
+        count => (0..count).reduce(lesser)?,
+    };
+    Some(first + least)
 }
 
 impl Default for Heap {
@@ -330,6 +377,64 @@ mod tests {
         }
     }
 
+    fn pop_all_due(heap: &mut Heap, now: Microseconds) -> Vec<EventPtr> {
+        heap.part_due(now);
+        let parted = std::iter::from_fn(|| heap.pop_due()).collect::<Vec<_>>();
+        let singly = std::iter::from_fn(|| {
+            let (_, event) = heap.first().filter(|(due, _)| *due <= now)?;
+            heap.remove(event);
+            Some(event)
+        });
+        let singly = singly.collect::<Vec<_>>();
+        assert!(parted.is_empty() || singly.is_empty());
+        [parted, singly].concat()
+    }
+
+    #[test]
+    fn many_or_few_due_events_come_out_in_order() {
+        for few in [1, 3, 20, 90, 100] {
+            let events = events(100);
+            let mut heap = Heap::new();
+            let mut expected = Vec::new();
+            for (index, event) in events.iter().enumerate() {
+                let deadline = (index * 37 % 100) as i64 / 2;
+                heap.try_reserve().unwrap();
+                heap.insert(*event, deadline);
+                expected.push((deadline, index));
+            }
+            expected.sort_unstable();
+            let now = few / 2;
+            let out = pop_all_due(&mut heap, now);
+            let due = expected.iter().take_while(|(deadline, _)| *deadline <= now);
+            assert!(due.map(|(_, index)| events[*index]).eq(out.iter().copied()));
+            assert!(heap.is_consistent());
+            let rest = pop_all_due(&mut heap, 100);
+            assert_eq!(out.len() + rest.len(), 100);
+            let late = expected[out.len()..]
+                .iter()
+                .map(|(_, index)| events[*index]);
+            assert!(late.eq(rest.iter().copied()) && heap.is_empty());
+            assert!(out.iter().all(|event| event.heap_position() == u32::MAX));
+        }
+    }
+
+    #[test]
+    fn memory_is_given_back_when_few_are_left() {
+        let events = events(40_000);
+        let mut heap = Heap::new();
+        for (index, event) in events.iter().enumerate() {
+            heap.try_reserve().unwrap();
+            heap.insert(*event, index as i64);
+        }
+        assert!(heap.nodes.capacity() < 46_000);
+        for event in &events[..39_000] {
+            heap.remove(*event);
+        }
+        assert!(heap.nodes.capacity() < 16_000 && heap.is_consistent());
+        assert_eq!(pop_all_due(&mut heap, 50_000).len(), 1_000);
+        assert!(heap.nodes.capacity() <= 2 * SMALL);
+    }
+
     #[test]
     fn agrees_with_a_sorted_map_over_random_operations() {
         let events = events(300);
@@ -348,7 +453,7 @@ mod tests {
                     heap.remove(events[which]);
                     model.remove(&key);
                     keys[which] = None;
-                    assert_eq!(events[which].heap_slot(), NO_SLOT);
+                    assert_eq!(events[which].heap_position(), u32::MAX);
                 }
                 old => {
                     match old {

@@ -53,8 +53,11 @@ pub struct BaseTime {
     caching: bool,
     /// The reading that counts as now until the pass ends.
     cached: Option<Microseconds>,
-    /// Wall-clock time minus clock time, found when first asked for after the cache was filled.
+    /// Wall-clock time minus clock time, found when first asked for after the cache was filled; or,
+    /// while nothing is cached, known for a second.
     to_wall: Option<Microseconds>,
+    /// When that was found.
+    compared: Microseconds,
 }
 
 impl BaseTime {
@@ -65,6 +68,7 @@ impl BaseTime {
             caching,
             cached: None,
             to_wall: None,
+            compared: 0,
         }
     }
 
@@ -73,7 +77,11 @@ impl BaseTime {
     pub fn read(&mut self) -> Microseconds {
         // Clocks are normalised and start near zero.
         let now = self.clock.now();
-        now.tv_sec * SECOND + now.tv_usec
+        let now = now.tv_sec * SECOND + now.tv_usec;
+        if self.to_wall.is_some() && self.cached.is_none() && now - self.compared >= SECOND {
+            self.to_wall = None;
+        }
+        now
     }
 
     /// The cached time, else a fresh reading.
@@ -109,21 +117,48 @@ impl BaseTime {
         Some(self.wall_clock_of(cached))
     }
 
-    /// Wall-clock time of a point on the base's clock.
+    /// Wall-clock time of a point on the base's clock. Clocks are only asked when it is not known how
+    /// far they are apart: who asks for many deadlines should not pay for two clocks each time.
     pub fn wall_clock_of(&mut self, time: Microseconds) -> Microseconds {
-        let offset = self
-            .to_wall
-            .unwrap_or_else(|| from_timeval(clock::time_of_day()) - self.read());
-        if self.cached.is_some() {
-            self.to_wall = Some(offset);
-        }
+        let offset = match self.to_wall {
+            Some(offset) => offset,
+            None => self.compare_clocks(),
+        };
         time.saturating_add(offset)
+    }
+
+    #[cold]
+    fn compare_clocks(&mut self) -> Microseconds {
+        self.compared = self.read();
+        let offset = from_timeval(clock::time_of_day()) - self.compared;
+        self.to_wall = Some(offset);
+        offset
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_way_to_wall_clock_time_is_kept_for_a_second_or_a_pass() {
+        let mut time = BaseTime::new(0, true);
+        let first = time.wall_clock_of(0);
+        assert_eq!(time.wall_clock_of(5), first + 5);
+        time.to_wall = Some(7);
+        time.read();
+        assert_eq!(time.wall_clock_of(5), 12);
+        time.compared -= 2 * SECOND;
+        time.read();
+        assert!((time.wall_clock_of(0) - first).abs() < SECOND);
+        time.update_cache();
+        time.to_wall = Some(7);
+        time.compared -= 2 * SECOND;
+        time.read();
+        assert_eq!(time.wall_clock_of(5), 12);
+        time.clear_cache();
+        assert!((time.wall_clock_of(0) - first).abs() < SECOND);
+    }
 
     #[test]
     fn odd_timevals_are_normalised_and_huge_ones_saturate() {
