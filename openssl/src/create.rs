@@ -115,7 +115,6 @@ unsafe fn set_up(tls: TlsPtr, descriptor: c_int) -> Result<(), Refused> {
     // SAFETY: it is live.
     let guard = unsafe { crate::tls::Guard::new(tls.as_ptr()) };
     guard.begin()?;
-    guard.connect_pending.set(guard.descriptor.get() >= 0);
     guard.begin_waiting()
 }
 

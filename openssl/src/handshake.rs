@@ -23,6 +23,8 @@ impl TlsPtr {
     pub fn begin(self) -> Result<(), Refused> {
         let state = self.first_state.get();
         self.state.set(state);
+        let connects = state == State::Connecting && self.descriptor.get() >= 0;
+        self.connect_pending.set(connects);
         self.handshake_begun.set(false);
         self.handshake_waits_for.set(Direction::Write);
         self.handshake_held.set(false);

@@ -55,7 +55,6 @@ impl TlsPtr {
             }
         }
         self.begin_again()?;
-        self.connect_pending.set(descriptor >= 0);
         self.update_interest()
     }
 
