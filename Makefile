@@ -159,17 +159,24 @@ with-address with-thread: with-%:
 
 # Each program against the reference; loops: one work on libevent, libev, libuv and bare epoll; and
 # what is exact on a busy machine: instructions and system calls.
-BENCHES := $(basename $(notdir $(wildcard bench/*.c))) loops http instructions syscalls
+BENCHES := $(filter-out $(if $(TLS),,tls_%),$(basename $(notdir $(wildcard bench/*.c)))) loops http instructions syscalls
 LOOPS := $(addprefix $(BUILD)/bench/loops/,libevent libev libuv epoll)
 HTTP_SERVERS := $(addprefix $(BUILD)/bench/http/,evhttp microhttpd nginx)
 bench: libraries
-	scripts/install-packages gcc $(REFERENCE) libev-dev libmicrohttpd-dev libuv1-dev nginx-light python3 strace \
-	  valgrind
+	scripts/install-packages gcc $(REFERENCE) libev-dev libmicrohttpd-dev libssl-dev libuv1-dev nginx-light python3 \
+	  strace valgrind
 	@$(MAKE) --no-print-directory -j1 $(addprefix bench-,$(or $(BENCH),$(BENCHES)))
 
 $(BUILD)/bench/%: bench/%.c $(wildcard bench/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -Wall -Wextra $< -o $@ -levent -levent_pthreads -lpthread
+
+$(BUILD)/bench/tls_streams: bench/tls_streams.c $(wildcard bench/*.h bench/tls/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -Wall -Wextra $< -o $@ -levent_openssl -levent -lssl -lcrypto
+$(BUILD)/bench/tls/bare: bench/tls/bare.c $(wildcard bench/*.h bench/tls/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -Wall -Wextra $< -o $@ -lssl -lcrypto
 
 $(BUILD)/bench/loops/%: bench/loops/work.c bench/loops/%.c bench/loops/work.h $(wildcard bench/*.h)
 	@mkdir -p $(@D)
@@ -187,6 +194,9 @@ LINK_microhttpd := -lmicrohttpd
 
 bench-%: $(BUILD)/bench/%
 	bench/run $<
+bench-tls_streams: $(BUILD)/bench/tls_streams $(BUILD)/bench/tls/bare
+	bench/run --against $(BUILD)/bench/tls/bare $<
+	bench/syscalls $<
 bench-loops: $(LOOPS)
 	bench/run --rounds 9 $(patsubst %,--against %,$(filter-out %/libevent,$^)) $(BUILD)/bench/loops/libevent
 bench-http: $(HTTP_SERVERS)

@@ -14,6 +14,9 @@ const START: usize = 1024;
 /// Longest that a record can be.
 const LONGEST_RECORD: usize = 16384;
 
+/// How many of the longest reads that the program allows make a turn.
+const RECORDS: usize = 4;
+
 impl TlsPtr {
     /// Reads what there is, up to a limit, and tells the program. The caller has a guard.
     pub fn go_on_reading(self) {
@@ -78,7 +81,7 @@ impl TlsPtr {
     fn read_limit(self) -> usize {
         // SAFETY: the lock is held.
         let limit = unsafe { bufferevent_get_read_max_(self.as_ptr()) };
-        limit.max(0) as usize
+        limit.max(0) as usize * RECORDS
     }
 
     /// Calls the read callback if there is something new, and enough.
