@@ -15,6 +15,7 @@
 //! - [`http`]: HTTP servers and clients, and the text that they are made of.
 //! - [`rpc`]: remote calls over HTTP.
 //! - [`tag`]: tagged items in buffers.
+//! - [`dns`]: names and addresses, without blocking: a resolver and a server.
 //! - [`hooks`]: what the program may replace: memory, log, thread callbacks.
 //! - [`list`]: the intrusive lists that link memory owned by the program.
 //! - [`system`]: every system call, and errno: declared so that a thread may be cancelled in it.
@@ -27,6 +28,7 @@ pub mod base;
 pub mod buffer;
 pub mod bufferevent;
 pub mod c_api;
+pub mod dns;
 pub mod event;
 pub mod hooks;
 pub mod http;

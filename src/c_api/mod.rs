@@ -47,6 +47,8 @@ pub mod buffer_compat;
 pub mod bufferevent;
 pub mod bufferevent_compat;
 pub mod bufferevent_rate;
+pub mod dns;
+pub mod dns_compat;
 pub mod event;
 pub mod event_base;
 pub mod event_compat;

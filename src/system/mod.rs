@@ -9,8 +9,8 @@ pub mod substitutes;
 use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
 use libc::{
-    FILE, addrinfo, clockid_t, epoll_event, fd_set, ifaddrs, iovec, itimerspec, msghdr, nfds_t,
-    off_t, pollfd, protoent, servent, size_t, sockaddr, socklen_t, ssize_t, stat, timespec,
+    FILE, addrinfo, clockid_t, epoll_event, fd_set, ifaddrs, iovec, itimerspec, mmsghdr, msghdr,
+    nfds_t, off_t, pollfd, protoent, servent, size_t, sockaddr, socklen_t, ssize_t, stat, timespec,
     timeval,
 };
 
@@ -103,6 +103,13 @@ unsafe extern "C-unwind" {
         address: *mut sockaddr,
         address_length: *mut socklen_t,
     ) -> ssize_t;
+    pub fn recvmmsg(
+        fd: c_int,
+        messages: *mut mmsghdr,
+        count: c_uint,
+        flags: c_int,
+        timeout: *mut timespec,
+    ) -> c_int;
     pub fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t;
     pub fn sched_yield() -> c_int;
     pub fn select(

@@ -8,7 +8,7 @@ pub const CANCELED: c_int = -90001;
 pub const NEEDS_LOOKUP: c_int = -90002;
 
 /// The libc crate lacks EAI_ADDRFAMILY.
-const ADDRESS_FAMILY: c_int = -9;
+pub const ADDRESS_FAMILY: c_int = -9;
 
 /// The text of an error code, the same in every locale. Codes from -901 to -911 are those that
 /// event2/util.h defines for programs that hide the system's.

@@ -1,0 +1,121 @@
+/* event2/dns_compat.h: the functions of event2/dns.h as the 1.x series had them.
+ *
+ * All act on one resolver of the process, which runs on the base that event_init() made. They are not
+ * for several threads.
+ */
+#ifndef EVENT2_DNS_COMPAT_H_INCLUDED_
+#define EVENT2_DNS_COMPAT_H_INCLUDED_
+
+#include <event2/event-config.h>
+#include <sys/types.h>
+#include <sys/time.h>
+
+#include <event2/util.h>
+#include <event2/visibility.h>
+#include <event2/dns.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct evdns_base;
+struct in_addr;
+struct in6_addr;
+
+/**
+ * Makes the resolver of the process, with what the system configures. Returns 0, or -1 when that is
+ * not possible.
+ */
+EVENT2_EXPORT_SYMBOL
+int evdns_init(void);
+
+/** The resolver of the process, or `NULL`. */
+EVENT2_EXPORT_SYMBOL
+struct evdns_base *evdns_get_global_base(void);
+
+/**
+ * Frees the resolver, as evdns_base_free() does, and forgets the function that gets messages.
+ */
+EVENT2_EXPORT_SYMBOL
+void evdns_shutdown(int fail_requests);
+
+/** See evdns_base_nameserver_add(). The resolver is made if there is none. */
+EVENT2_EXPORT_SYMBOL
+int evdns_nameserver_add(unsigned long address);
+
+/** See evdns_base_count_nameservers(). 0 without a resolver. */
+EVENT2_EXPORT_SYMBOL
+int evdns_count_nameservers(void);
+
+/** See evdns_base_clear_nameservers_and_suspend(). -1 without a resolver. */
+EVENT2_EXPORT_SYMBOL
+int evdns_clear_nameservers_and_suspend(void);
+
+/** See evdns_base_resume(). -1 without a resolver. */
+EVENT2_EXPORT_SYMBOL
+int evdns_resume(void);
+
+/** See evdns_base_nameserver_ip_add(). The resolver is made if there is none. */
+EVENT2_EXPORT_SYMBOL
+int evdns_nameserver_ip_add(const char *ip_as_string);
+
+/**
+ * See evdns_base_resolve_ipv4(). 0 when the look-up was started, which cannot be cancelled, else -1.
+ */
+EVENT2_EXPORT_SYMBOL
+int evdns_resolve_ipv4(const char *name, int flags, evdns_callback_type callback, void *ptr);
+
+/**
+ * See evdns_base_resolve_ipv6(). 0 when the look-up was started, which cannot be cancelled, else -1.
+ */
+EVENT2_EXPORT_SYMBOL
+int evdns_resolve_ipv6(const char *name, int flags, evdns_callback_type callback, void *ptr);
+
+/**
+ * See evdns_base_resolve_reverse(). 0 when the look-up was started, which cannot be cancelled, else
+ * -1.
+ */
+EVENT2_EXPORT_SYMBOL
+int evdns_resolve_reverse(const struct in_addr *in, int flags, evdns_callback_type callback,
+    void *ptr);
+
+/**
+ * See evdns_base_resolve_reverse_ipv6(). 0 when the look-up was started, which cannot be cancelled,
+ * else -1.
+ */
+EVENT2_EXPORT_SYMBOL
+int evdns_resolve_reverse_ipv6(const struct in6_addr *in, int flags,
+    evdns_callback_type callback, void *ptr);
+
+/**
+ * See evdns_base_set_option(); `flags` do not matter. The resolver is made if there is none.
+ */
+EVENT2_EXPORT_SYMBOL
+int evdns_set_option(const char *option, const char *val, int flags);
+
+/** See evdns_base_resolv_conf_parse(). The resolver is made if there is none. */
+EVENT2_EXPORT_SYMBOL
+int evdns_resolv_conf_parse(int flags, const char *filename);
+
+/** See evdns_base_search_clear(). Nothing without a resolver. */
+EVENT2_EXPORT_SYMBOL
+void evdns_search_clear(void);
+
+/** See evdns_base_search_add(). Nothing without a resolver. */
+EVENT2_EXPORT_SYMBOL
+void evdns_search_add(const char *domain);
+
+/** See evdns_base_search_ndots_set(). Nothing without a resolver. */
+EVENT2_EXPORT_SYMBOL
+void evdns_search_ndots_set(int ndots);
+
+/** See evdns_add_server_port_with_base(), on the base that event_init() made. */
+EVENT2_EXPORT_SYMBOL
+struct evdns_server_port *evdns_add_server_port(evutil_socket_t socket, int flags,
+    evdns_request_callback_fn_type callback, void *user_data);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

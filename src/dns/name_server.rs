@@ -1,0 +1,541 @@
+//! The servers that a resolver asks.
+
+use super::flight;
+use super::health;
+use super::log;
+use super::receive;
+use super::request::{Place, RequestLinks, RequestPtr};
+use super::resolver::{BasePtr, EvdnsBase, Hold};
+use super::stream::StreamPtr;
+use crate::backend::Refused;
+use crate::base::Guard;
+use crate::base::pending::Blocking;
+use crate::event::{Event, EventCallbackFn, EventPtr, assign, debug, kind};
+use crate::hooks::log::Severity;
+use crate::hooks::memory::{self, Array};
+use crate::list::TailQueue;
+use crate::system::{self, errno};
+use crate::util::SystemError;
+use crate::util::socket_address::{self, SocketAddress};
+use crate::util::sockets::{self, OwnedSocket};
+use crate::util::text::Text;
+use libc::{sockaddr, socklen_t};
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::{c_int, c_short, c_uint, c_void};
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+/// The port of name servers.
+pub const PORT: u16 = 53;
+
+/// Why a server was not added, with the numbers of the C interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum NotAdded {
+    NoMemory = -1,
+    NoSocket = 1,
+    NotUsable = 2,
+    Present = 3,
+    NoAddress = 4,
+    SendBuffer = -libc::SO_SNDBUF as isize,
+    ReceiveBuffer = -libc::SO_RCVBUF as isize,
+}
+
+/// A server.
+pub struct NameServer {
+    base: *mut EvdnsBase,
+    /// Where it is.
+    pub(super) address: SocketAddress,
+    socket: c_int,
+    /// Tells it apart from the others in [`super::request::EvdnsRequest::asked`].
+    number: u32,
+    read_event: UnsafeCell<Event>,
+    write_event: UnsafeCell<Event>,
+    probe_timer: UnsafeCell<Event>,
+    /// It is not part of its resolver any more.
+    pub(super) removed: Cell<bool>,
+    pub(super) up: Cell<bool>,
+    /// How many questions it left unanswered since it was last heard of.
+    pub(super) silent: Cell<c_uint>,
+    pub(super) failed_probes: Cell<c_uint>,
+    /// The probe under way.
+    pub(super) probe: Cell<Option<RequestPtr>>,
+    /// How many questions it is responsible for.
+    pub(super) in_flight: Cell<usize>,
+    /// Questions that wait until the socket has room.
+    pub(super) unsent: UnsafeCell<TailQueue<RequestLinks>>,
+    /// The connection to it, once there was need of one.
+    pub(super) stream: Cell<Option<StreamPtr>>,
+}
+
+/// A server that lives. Its fields are used with the lock of its resolver held.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ServerPtr(NonNull<NameServer>);
+
+impl Deref for ServerPtr {
+    type Target = NameServer;
+    #[inline]
+    fn deref(&self) -> &NameServer {
+        // SAFETY: `new` promised a live object; its fields are cells.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+/// What became of a datagram.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It is on its way.
+    Sent,
+    /// Not now.
+    NoRoom,
+    /// The system refuses; errno says why.
+    Failed,
+}
+
+impl BasePtr {
+    /// How many servers there are.
+    pub fn server_count(self) -> usize {
+        // SAFETY: the lock is held, and nothing here calls the program.
+        unsafe { &*self.servers.get() }.len()
+    }
+
+    /// A server, counted from the first in the ring.
+    pub(super) fn server(self, index: usize) -> Option<ServerPtr> {
+        // SAFETY: as in `server_count`.
+        unsafe { (&(*self.servers.get())).get(index).copied() }
+    }
+
+    /// A server, counted from the one whose turn it is.
+    pub fn server_address(self, index: usize) -> Option<SocketAddress> {
+        let count = self.server_count();
+        let place = (index < count).then(|| (self.turn.get() + index) % count)?;
+        self.server(place).map(|server| server.address)
+    }
+
+    /// The server whose turn it is: the next one that is up, or the next one where none is.
+    pub(super) fn pick_server(self) -> Option<ServerPtr> {
+        let (count, turn) = (self.server_count(), self.turn.get());
+        let places = || (turn..turn + count).map(|place| place % count);
+        let is_up = |&place: &usize| self.server(place).is_some_and(|server| server.up.get());
+        let place = places().find(is_up).or_else(|| places().next())?;
+        self.turn.set((place + 1) % count);
+        self.server(place)
+    }
+
+    /// Adds the server at an address given as text; without a port, at the usual one.
+    pub fn add_server_text(self, text: &[u8]) -> Result<(), NotAdded> {
+        let Some(mut address) = socket_address::parse(text) else {
+            log::tell(
+                Severity::Warning,
+                format_args!(
+                    "Unable to parse nameserver address {}",
+                    ShownText::of(text).as_str()
+                ),
+            );
+            return Err(NotAdded::NoAddress);
+        };
+        let port = match &mut address {
+            SocketAddress::V4(v4) => &mut v4.sin_port,
+            SocketAddress::V6(v6) => &mut v6.sin6_port,
+        };
+        if *port == 0 {
+            *port = PORT.to_be();
+        }
+        self.add_server(address)
+    }
+
+    /// Adds the server at a socket address.
+    ///
+    /// # Safety
+    /// `address` points to `length` bytes.
+    pub unsafe fn add_server_sockaddr(
+        self,
+        address: *const sockaddr,
+        length: socklen_t,
+    ) -> Result<(), NotAdded> {
+        if length as usize > size_of::<libc::sockaddr_storage>() {
+            return Err(NotAdded::NotUsable);
+        }
+        // SAFETY: the caller guarantees the address; its length was just compared.
+        match unsafe { SocketAddress::read(address) } {
+            Some(address) if length >= address.length() => self.add_server(address),
+            _ => Err(NotAdded::NoSocket),
+        }
+    }
+
+    /// Adds a server.
+    pub fn add_server(self, address: SocketAddress) -> Result<(), NotAdded> {
+        let present = |i| {
+            self.server(i)
+                .is_some_and(|server| same(&server.address, &address))
+        };
+        if (0..self.server_count()).any(present) {
+            return Err(NotAdded::Present);
+        }
+        self.add_new_server(address).inspect_err(|_| {
+            // SAFETY: a complete address.
+            let text = unsafe { socket_address::format(address.as_ptr()) };
+            let text = ShownText::of(text.as_bytes());
+            log::tell(
+                Severity::Warning,
+                format_args!(
+                    "Unable to add nameserver {}: error {}",
+                    text.as_str(),
+                    errno()
+                ),
+            );
+        })
+    }
+
+    fn add_new_server(self, address: SocketAddress) -> Result<(), NotAdded> {
+        if self.event_base.is_null() {
+            return Err(NotAdded::NotUsable);
+        }
+        // SAFETY: the lock is held, and nothing here calls the program.
+        unsafe { (*self.servers.get()).try_reserve(1) }.map_err(|_| NotAdded::NoMemory)?;
+        let socket = self.make_socket(&address)?;
+        let block = memory::malloc(size_of::<NameServer>());
+        let server = ServerPtr(NonNull::new(block.cast()).ok_or(NotAdded::NoMemory)?);
+        let number = self.numbers.replace(self.numbers.get().wrapping_add(1));
+        // SAFETY: the block is new and large enough; zero bytes are valid events.
+        unsafe {
+            server.0.write(NameServer {
+                base: self.as_ptr(),
+                address,
+                socket: socket.0,
+                number,
+                read_event: UnsafeCell::new(std::mem::zeroed()),
+                write_event: UnsafeCell::new(std::mem::zeroed()),
+                probe_timer: UnsafeCell::new(std::mem::zeroed()),
+                removed: Cell::new(false),
+                up: Cell::new(true),
+                silent: Cell::new(0),
+                failed_probes: Cell::new(0),
+                probe: Cell::new(None),
+                in_flight: Cell::new(0),
+                unsent: UnsafeCell::new(std::mem::zeroed()),
+                stream: Cell::new(None),
+            });
+            TailQueue::initialise(server.unsent.get());
+        }
+        server.prepare_events(self);
+        // SAFETY: the loop's base outlives the resolver.
+        let watched = unsafe { Guard::lock(self.event_base) }.add(server.read_event(), None);
+        socket.into_inner();
+        if watched.is_err() {
+            server.destroy();
+            return Err(NotAdded::NotUsable);
+        }
+        self.insert_server(server);
+        Ok(())
+    }
+
+    /// Puts a server, for which there is room, behind the one whose turn it is.
+    fn insert_server(self, server: ServerPtr) {
+        // SAFETY: the lock is held, and nothing here calls the program.
+        let servers = unsafe { &mut *self.servers.get() };
+        servers.push_reserved(server);
+        let place = (self.turn.get() + 1).min(servers.len() - 1);
+        servers[place..].rotate_right(1);
+    }
+
+    /// A socket for questions to a server.
+    fn make_socket(self, address: &SocketAddress) -> Result<OwnedSocket, NotAdded> {
+        // SAFETY: a complete address.
+        let (family, local) = unsafe {
+            let local = socket_address::is_loopback(address.as_ptr());
+            (c_int::from((*address.as_ptr()).sa_family), local)
+        };
+        let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        let socket = sockets::socket(family, kind, 0).map_err(|SystemError| NotAdded::NoSocket)?;
+        let socket = OwnedSocket(socket);
+        if let (Some(bound), false) = (self.options.bind_to.get(), local) {
+            // SAFETY: a complete address.
+            unsafe { sockets::bind(socket.0, bound.as_ptr(), bound.length()) }
+                .map_err(|SystemError| NotAdded::NotUsable)?;
+        }
+        let buffers = [
+            (
+                self.options.receive_buffer.get(),
+                libc::SO_RCVBUF,
+                NotAdded::ReceiveBuffer,
+            ),
+            (
+                self.options.send_buffer.get(),
+                libc::SO_SNDBUF,
+                NotAdded::SendBuffer,
+            ),
+        ];
+        for (size, option, error) in buffers {
+            if size != 0 {
+                sockets::set_option(socket.0, libc::SOL_SOCKET, option, size).map_err(|_| error)?;
+            }
+        }
+        Ok(socket)
+    }
+
+    /// Takes all servers out of the resolver, whose look-ups do not use them any more.
+    pub(super) fn take_servers(self) -> Array<ServerPtr> {
+        // SAFETY: the lock is held, and nothing here calls the program.
+        let servers = std::mem::take(unsafe { &mut *self.servers.get() });
+        servers.iter().for_each(|server| server.removed.set(true));
+        self.turn.set(0);
+        servers
+    }
+}
+
+/// Forgets all servers; what they were asked waits for others.
+///
+/// # Safety
+/// The resolver lives.
+pub unsafe fn clear_and_suspend(base: *mut EvdnsBase) {
+    // SAFETY: the caller guarantees the resolver.
+    let hold = unsafe { Hold::new(base) };
+    while let Some(request) = hold.any_in_flight() {
+        if request.probed().is_some() {
+            request.withdraw(*hold);
+            request.forget();
+        } else {
+            hold.suspend(request);
+        }
+    }
+    let servers = hold.take_servers();
+    drop(hold);
+    servers.iter().for_each(|server| server.destroy());
+}
+
+impl BasePtr {
+    /// Some question that is under way.
+    fn any_in_flight(self) -> Option<RequestPtr> {
+        let queues = [self.timeouts.queue.get(), self.probe_timeouts.queue.get()];
+        // SAFETY: look-ups in the queues are live.
+        let sent = queues
+            .into_iter()
+            .find_map(|queue| unsafe { RequestPtr::new(TailQueue::last(queue)) });
+        sent.or_else(|| (0..self.server_count()).find_map(|i| self.server(i)?.first_unsent()))
+    }
+}
+
+/// Whether two addresses are one server's.
+fn same(a: &SocketAddress, b: &SocketAddress) -> bool {
+    let scope = |address: &SocketAddress| match address {
+        SocketAddress::V4(_) => 0,
+        SocketAddress::V6(v6) => v6.sin6_scope_id,
+    };
+    // SAFETY: both are complete.
+    unsafe { socket_address::compare(a.as_ptr(), b.as_ptr(), true) == 0 && scope(a) == scope(b) }
+}
+
+/// Text for a message, cut where it is too long.
+struct ShownText(Text<64>);
+
+impl ShownText {
+    fn of(text: &[u8]) -> ShownText {
+        let text = std::str::from_utf8(text).unwrap_or("(not text)");
+        ShownText(Text::of(format_args!("{text}")))
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(self.0.as_bytes()).unwrap_or("(not text)")
+    }
+}
+
+impl ServerPtr {
+    /// # Safety
+    /// The server lives for as long as the pointer, or a copy of it, is used.
+    pub unsafe fn new(server: *mut NameServer) -> Option<ServerPtr> {
+        NonNull::new(server).map(ServerPtr)
+    }
+
+    /// The raw pointer.
+    pub fn as_ptr(self) -> *mut NameServer {
+        self.0.as_ptr()
+    }
+
+    /// The resolver.
+    ///
+    /// # Safety
+    /// It lives.
+    pub(super) unsafe fn base(self) -> BasePtr {
+        // SAFETY: the caller guarantees the resolver.
+        unsafe { BasePtr::of(self.base) }
+    }
+
+    /// Its bit in the set of servers that were asked.
+    pub(super) fn bit(self) -> u64 {
+        1 << (self.number % u64::BITS)
+    }
+
+    pub(super) fn socket(self) -> c_int {
+        self.socket
+    }
+
+    /// Its address and port.
+    pub(super) fn text(self) -> impl std::fmt::Display {
+        struct Shown(Text<64>);
+        impl std::fmt::Display for Shown {
+            fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str(std::str::from_utf8(self.0.as_bytes()).unwrap_or_default())
+            }
+        }
+        // SAFETY: a complete address.
+        Shown(unsafe { socket_address::format(self.address.as_ptr()) })
+    }
+
+    fn event(event: &UnsafeCell<Event>) -> EventPtr {
+        // SAFETY: part of a live object; the address of a field is not null.
+        unsafe { EventPtr::new(event.get()).unwrap_unchecked() }
+    }
+
+    fn read_event(self) -> EventPtr {
+        ServerPtr::event(&self.read_event)
+    }
+
+    fn write_event(self) -> EventPtr {
+        ServerPtr::event(&self.write_event)
+    }
+
+    pub(super) fn probe_timer(self) -> EventPtr {
+        ServerPtr::event(&self.probe_timer)
+    }
+
+    fn prepare_events(self, base: BasePtr) {
+        let wanted = kind::READ | kind::PERSIST;
+        self.prepare(
+            &self.read_event,
+            base,
+            wanted,
+            receive::replies_wait,
+            base.quiet,
+        );
+        self.prepare(&self.write_event, base, kind::WRITE, room_again, false);
+        self.prepare(&self.probe_timer, base, 0, health::probe_is_due, true);
+    }
+
+    /// Prepares an event that keeps the loop running, or does not (`quiet`).
+    fn prepare(
+        self,
+        event: &UnsafeCell<Event>,
+        base: BasePtr,
+        wanted: c_short,
+        callback: EventCallbackFn,
+        quiet: bool,
+    ) {
+        let fd = if wanted == 0 { -1 } else { self.socket };
+        let (event, argument) = (event.get(), self.as_ptr().cast());
+        // SAFETY: the event stays as long as the server, which ends it; the loop's base outlives
+        // both.
+        unsafe {
+            if quiet {
+                let made = assign::internal(event, base.event_base, fd, wanted, callback, argument);
+                made.entry()
+                    .set_priority(assign::middle_priority(base.event_base));
+            } else {
+                assign::private(event, base.event_base, fd, wanted, callback, argument);
+            }
+        }
+    }
+
+    /// Ends and frees a server that is in no resolver any more. The lock is not held: callbacks of its
+    /// events that are running in another thread end first.
+    pub(super) fn destroy(self) {
+        if let Some(stream) = self.stream.take() {
+            stream.destroy();
+        }
+        for event in [self.read_event(), self.write_event(), self.probe_timer()] {
+            // SAFETY: the loop's base outlives its resolvers. A refusal was logged; the event is
+            // out.
+            let _ = unsafe { Guard::lock(event.base()) }.delete(event, Blocking::Yes);
+            debug::note_teardown(event);
+        }
+        let _ = sockets::close(self.socket);
+        // SAFETY: the block came from the hooks, and nobody uses it any more.
+        unsafe { memory::free(self.as_ptr().cast()) };
+    }
+
+    /// Sends a datagram.
+    pub(super) fn send(self, packet: &[u8]) -> Sent {
+        loop {
+            // SAFETY: the packet and the address are complete.
+            let sent = unsafe {
+                system::sendto(
+                    self.socket,
+                    packet.as_ptr().cast(),
+                    packet.len(),
+                    0,
+                    self.address.as_ptr(),
+                    self.address.length(),
+                )
+            };
+            match errno() {
+                _ if sent >= 0 => return Sent::Sent,
+                libc::EINTR => {}
+                libc::EAGAIN => return Sent::NoRoom,
+                _ => return Sent::Failed,
+            }
+        }
+    }
+
+    /// The first of the questions that wait for room in the socket.
+    pub(super) fn first_unsent(self) -> Option<RequestPtr> {
+        // SAFETY: look-ups in the queue are live.
+        unsafe { RequestPtr::new(TailQueue::first(self.unsent.get())) }
+    }
+
+    /// Lets a question wait for room in the socket; whether that is possible.
+    pub(super) fn wait_for_room(self, request: RequestPtr) -> bool {
+        if self.first_unsent().is_none() && self.watch_for_room().is_err() {
+            return false;
+        }
+        request.place.set(Place::Unsent);
+        // SAFETY: the queue is initialised, and the look-up in none.
+        unsafe { TailQueue::push_back(self.unsent.get(), request.as_ptr()) };
+        true
+    }
+
+    fn watch_for_room(self) -> Result<(), Refused> {
+        // SAFETY: the loop's base outlives its resolvers.
+        unsafe { Guard::lock(self.write_event().base()) }.add(self.write_event(), None)
+    }
+
+    /// Sends the questions that wait, as far as there is room.
+    fn send_waiting(self, base: BasePtr) {
+        while let Some(request) = self.first_unsent() {
+            let sent = self.send(request.packet());
+            if sent == Sent::NoRoom && self.watch_for_room().is_ok() {
+                return;
+            }
+            base.stop_waiting(request);
+            flight::note_sent(base, request, self, sent);
+        }
+    }
+}
+
+/// Runs when the socket of a server has room again.
+unsafe extern "C-unwind" fn room_again(_: c_int, _: c_short, server: *mut c_void) {
+    // SAFETY: the memory of the server stays until this function has returned.
+    unsafe {
+        let Some(server) = ServerPtr::new(server.cast()) else {
+            return;
+        };
+        let Some(hold) = Hold::enter(server.base().as_ptr()) else {
+            return;
+        };
+        if !server.removed.get() {
+            server.send_waiting(*hold);
+        }
+    }
+}
+
+/// Copies the address of a server to `out`, if it has room for it; its length.
+///
+/// # Safety
+/// `out` has room for `room` bytes.
+pub unsafe fn copy_address(address: &SocketAddress, out: *mut sockaddr, room: usize) -> c_int {
+    let length = address.length();
+    if room >= length as usize {
+        // SAFETY: the caller guarantees the room.
+        unsafe { address.write(out.cast()) };
+    }
+    length as c_int
+}

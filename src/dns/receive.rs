@@ -1,0 +1,92 @@
+//! Replies that come as datagrams.
+
+use super::datagrams::{Inbox, MOST, Source};
+use super::flight;
+use super::health;
+use super::log;
+use super::name_server::ServerPtr;
+use super::reply;
+use super::resolver::{BasePtr, Hold};
+use crate::hooks::log::Severity;
+use crate::system::set_errno;
+use crate::util::socket_address;
+use crate::util::sockets;
+use std::ffi::{c_int, c_short, c_void};
+
+/// So many system calls, then others have their turn.
+const MOST_CALLS: usize = 8;
+
+/// Runs when replies wait in the socket of a server.
+///
+/// # Safety
+/// The argument is a server whose memory is there.
+pub unsafe extern "C-unwind" fn replies_wait(_: c_int, _: c_short, server: *mut c_void) {
+    // SAFETY: the memory of the server stays until this function has returned.
+    unsafe {
+        let Some(server) = ServerPtr::new(server.cast()) else {
+            return;
+        };
+        let Some(hold) = Hold::enter(server.base().as_ptr()) else {
+            return;
+        };
+        if !server.removed.get() {
+            read_replies(*hold, server);
+            flight::promote(*hold);
+        }
+    }
+}
+
+fn read_replies(base: BasePtr, server: ServerPtr) {
+    let mut inbox = Inbox::new();
+    for _ in 0..MOST_CALLS {
+        // No more than are expected, so that none is asked for in vain.
+        let wanted = server.in_flight.get().clamp(1, MOST);
+        let count = match inbox.receive(server.socket(), wanted) {
+            Ok(count) => count,
+            Err(error) if sockets::read_write_retriable(error) => return,
+            Err(error) => {
+                set_errno(error);
+                health::failed_by_system(base, server);
+                return;
+            }
+        };
+        for i in 0..count {
+            let (message, source) = inbox.datagram(i);
+            take_reply(base, server, message, source);
+            if server.removed.get() {
+                return;
+            }
+        }
+        if count < wanted || server.in_flight.get() == 0 {
+            return;
+        }
+    }
+}
+
+/// A datagram: is it the reply to a question that this server was asked?
+fn take_reply(base: BasePtr, server: ServerPtr, message: &[u8], source: &Source) {
+    if !comes_from(server, source) {
+        // SAFETY: the kernel has written the address.
+        let text = unsafe { socket_address::format(source.as_ptr()) };
+        let text = std::str::from_utf8(text.as_bytes()).unwrap_or_default();
+        log::tell(
+            Severity::Warning,
+            format_args!("Address mismatch on received DNS packet.  Apparent source was {text}"),
+        );
+        return;
+    }
+    server.silent.set(0);
+    let Some(request) = reply::reply_id(message).and_then(|id| base.asked(id)) else {
+        return;
+    };
+    if request.asked.get() & server.bit() != 0 && request.streamed.get() == 0 {
+        let verdict = reply::judge(message, request.question(base));
+        flight::answered(base, request, server, &verdict, message);
+    }
+}
+
+fn comes_from(server: ServerPtr, source: &Source) -> bool {
+    let (address, whole) = (&server.address, source.length() >= server.address.length());
+    // SAFETY: the kernel has written the address, as long as the family says.
+    whole && unsafe { socket_address::compare(address.as_ptr(), source.as_ptr(), true) == 0 }
+}

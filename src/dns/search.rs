@@ -1,0 +1,162 @@
+//! The domains that are put behind names, and in which order that is tried.
+
+use super::resolver::BasePtr;
+use crate::hooks::memory::{self, OutOfMemory};
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::mem::size_of;
+use std::ops::Deref;
+use std::ptr::{self, NonNull};
+
+/// A list of domains that never changes: look-ups that are under way keep the one that they started
+/// with. The domains stand behind it in the same block, each behind its length.
+pub struct SearchList {
+    references: Cell<usize>,
+    count: usize,
+    /// Bytes of the domains with their lengths.
+    size: usize,
+    longest: usize,
+}
+
+/// One reference on a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SearchPtr(NonNull<SearchList>);
+
+impl Deref for SearchPtr {
+    type Target = SearchList;
+    fn deref(&self) -> &SearchList {
+        // SAFETY: whoever has the pointer has a reference.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+/// Bytes of the length in front of a domain.
+const LENGTH: usize = size_of::<u16>();
+
+impl SearchPtr {
+    fn build<'a>(
+        domains: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> Result<SearchPtr, OutOfMemory> {
+        let size: usize = domains.clone().map(|domain| LENGTH + domain.len()).sum();
+        let block = memory::malloc(size_of::<SearchList>() + size);
+        let list = NonNull::new(block.cast::<SearchList>()).ok_or(OutOfMemory)?;
+        let longest = domains.clone().map(<[u8]>::len).max().unwrap_or(0);
+        // SAFETY: the block has room for the head and, behind it, the domains.
+        unsafe {
+            list.write(SearchList {
+                references: Cell::new(1),
+                count: domains.clone().count(),
+                size,
+                longest,
+            });
+            let mut place = list.as_ptr().add(1).cast::<u8>();
+            for domain in domains {
+                place.cast::<u16>().write_unaligned(domain.len() as u16);
+                ptr::copy_nonoverlapping(domain.as_ptr(), place.add(LENGTH), domain.len());
+                place = place.add(LENGTH + domain.len());
+            }
+        }
+        Ok(SearchPtr(list))
+    }
+
+    /// Another reference.
+    pub fn share(self) -> SearchPtr {
+        self.references.set(self.references.get() + 1);
+        self
+    }
+
+    /// Gives the reference up.
+    pub fn release(self) {
+        let left = self.references.get() - 1;
+        self.references.set(left);
+        if left == 0 {
+            // SAFETY: the block came from the hooks, and this was the last reference.
+            unsafe { memory::free(self.0.as_ptr().cast()) };
+        }
+    }
+
+    /// The longest domain.
+    pub fn longest(self) -> usize {
+        self.longest
+    }
+
+    /// How many there are.
+    pub fn count(self) -> usize {
+        self.count
+    }
+
+    /// The domains in the order in which they are tried.
+    fn domains<'a>(self) -> impl Iterator<Item = &'a [u8]> + Clone {
+        // SAFETY: the bytes behind the head live as long as the list, to which the caller keeps a
+        // reference meanwhile, and never change.
+        let mut rest: &'a [u8] =
+            unsafe { std::slice::from_raw_parts(self.0.as_ptr().add(1).cast::<u8>(), self.size) };
+        std::iter::from_fn(move || {
+            let (&length, after) = rest.split_first_chunk::<LENGTH>()?;
+            let (domain, after) = after.split_at_checked(u16::from_ne_bytes(length).into())?;
+            rest = after;
+            Some(domain)
+        })
+    }
+
+    /// One of the domains.
+    pub fn domain<'a>(self, index: usize) -> Option<&'a [u8]> {
+        self.domains().nth(index)
+    }
+}
+
+/// Longer domains make no name.
+const LONGEST_DOMAIN: usize = 255;
+
+impl BasePtr {
+    /// Puts a domain in front of the others (`first`) or behind them. One that is too long for any name,
+    /// or for which there is no memory, is left out.
+    pub fn add_search_domain(self, domain: &[u8], first: bool) -> Result<(), OutOfMemory> {
+        let dots = domain.iter().take_while(|&&byte| byte == b'.').count();
+        let domain = &domain[dots..];
+        if domain.len() > LONGEST_DOMAIN {
+            return Ok(());
+        }
+        let old = self.search.get();
+        let present = old.into_iter().flat_map(SearchPtr::domains);
+        let new = std::iter::once(domain);
+        let list = if first {
+            SearchPtr::build(new.chain(present))?
+        } else {
+            SearchPtr::build(present.chain(new))?
+        };
+        self.replace_search(Some(list));
+        Ok(())
+    }
+
+    /// Forgets all domains.
+    pub fn clear_search_domains(self) {
+        self.replace_search(None);
+    }
+
+    fn replace_search(self, list: Option<SearchPtr>) {
+        if let Some(old) = self.search.replace(list) {
+            old.release();
+        }
+    }
+
+    /// The number of dots from which on a name is tried as it is first.
+    pub fn set_ndots(self, ndots: c_int) {
+        self.options.ndots.set(ndots);
+    }
+
+    /// Uses the domain of this machine's name, if it has one.
+    pub fn search_own_domain(self) -> Result<(), OutOfMemory> {
+        self.clear_search_domains();
+        let mut name = [0u8; 256];
+        // SAFETY: the room has the size that is given, and one byte more for the terminator.
+        if unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) } != 0 {
+            return Ok(());
+        }
+        let end = name.iter().position(|&byte| byte == 0).unwrap_or(0);
+        match name[..end].iter().position(|&byte| byte == b'.') {
+            Some(dot) => self.add_search_domain(&name[dot + 1..end], true),
+            None => Ok(()),
+        }
+    }
+}
