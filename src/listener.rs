@@ -16,10 +16,11 @@ use crate::util::SystemError;
 use crate::util::sockets::{self, OwnedSocket};
 use crate::warning_with_errno;
 use libc::{sockaddr, sockaddr_storage, socklen_t, timeval};
+use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_short, c_uint, c_void};
 use std::mem::{MaybeUninit, forget, size_of};
-use std::ops::{Deref, DerefMut};
-use std::ptr::{NonNull, addr_of_mut};
+use std::ops::Deref;
+use std::ptr::NonNull;
 
 /// Takes over an accepted connection.
 pub type EvconnlistenerFn =
@@ -52,26 +53,29 @@ const FIRST_PAUSE: i64 = 10_000;
 const LONGEST_PAUSE: i64 = 100_000;
 
 /// `struct evconnlistener`.
+///
+/// What changes are cells: while one thread has a reference here, the loop's thread, with the lock
+/// of the base, writes the events.
 pub struct Evconnlistener {
     /// Waits for connections. Added while the listener is enabled, has a callback and does not
     /// pause.
-    connections: Event,
+    connections: UnsafeCell<Event>,
     /// Ends a pause.
-    pause_over: Event,
+    pause_over: UnsafeCell<Event>,
     lock: Lock,
     /// The loop is in the callback of one of the events.
-    running: bool,
+    running: Cell<bool>,
     /// The program has freed the listener, which is destroyed when the loop is not in a callback.
-    freed: bool,
+    freed: Cell<bool>,
     options: c_uint,
-    enabled: bool,
+    enabled: Cell<bool>,
     /// Accepting failed and is tried again when `pause_over` runs.
-    paused: bool,
+    paused: Cell<bool>,
     /// How long the last pause was; 0 while accepting works.
-    pause: i64,
-    callback: Option<EvconnlistenerFn>,
-    error_callback: Option<EvconnlistenerErrorFn>,
-    argument: *mut c_void,
+    pause: Cell<i64>,
+    callback: Cell<Option<EvconnlistenerFn>>,
+    error_callback: Cell<Option<EvconnlistenerErrorFn>>,
+    argument: Cell<*mut c_void>,
 }
 
 /// Why there is no listener.
@@ -136,13 +140,13 @@ pub unsafe fn new(
         let this = listener.as_ptr();
         (*this).lock = lock;
         (*this).options = options;
-        (*this).callback = receiver.callback;
-        (*this).argument = receiver.argument;
+        (*this).callback.set(receiver.callback);
+        (*this).argument.set(receiver.argument);
         let argument = this.cast();
         let wanted = kind::READ | kind::PERSIST;
-        let connections = addr_of_mut!((*this).connections);
+        let connections = (*this).connections.get();
         assign::private(connections, base, fd, wanted, connections_wait, argument);
-        let pause_over = addr_of_mut!((*this).pause_over);
+        let pause_over = (*this).pause_over.get();
         assign::private(pause_over, base, -1, 0, end_pause, argument);
         if options & option::DISABLED == 0 {
             // A refusal was logged; the program may enable the listener again.
@@ -216,8 +220,7 @@ fn close_on_exec(options: c_uint) -> c_int {
 /// A listener whose lock is held. It lives as long as this: the program does not free it while it
 /// uses it, and the loop destroys it only after its own callbacks.
 ///
-/// References to its fields end before [`Hold::unlocked`], the only place where functions of the
-/// program run: it takes the hold exclusively.
+/// Functions of the program run in [`Hold::unlocked`] only.
 pub struct Hold {
     listener: NonNull<Evconnlistener>,
     /// Whether this is the hold of a callback of the loop.
@@ -249,39 +252,32 @@ impl Hold {
     unsafe fn enter(listener: *mut Evconnlistener) -> Option<Hold> {
         // SAFETY: the memory is there, and what is not yet destroyed has a lock.
         let mut hold = unsafe { Hold::new(listener) };
-        if hold.freed {
+        if hold.freed.get() {
             hold.lock.release();
             forget(hold);
             return None;
         }
         hold.in_loop = true;
-        hold.running = true;
+        hold.running.set(true);
         Some(hold)
     }
 
     /// Runs `call` without the lock, which is taken again also when it unwinds.
-    fn unlocked(&mut self, call: impl FnOnce()) {
-        struct Relock(Lock);
-        impl Drop for Relock {
-            fn drop(&mut self) {
-                self.0.acquire();
-            }
-        }
-        let relock = Relock(self.lock);
-        relock.0.release();
-        call();
+    fn unlocked(&self, call: impl FnOnce()) {
+        let lock = self.lock;
+        lock.released(call);
     }
 
     /// The event that waits for connections.
     fn connections(&self) -> Option<EventPtr> {
         // SAFETY: the event lives as long as the hold.
-        unsafe { EventPtr::new(addr_of_mut!((*self.listener.as_ptr()).connections)) }
+        unsafe { EventPtr::new(self.connections.get()) }
     }
 
     /// The event that ends a pause.
     fn pause_over(&self) -> Option<EventPtr> {
         // SAFETY: the event lives as long as the hold.
-        unsafe { EventPtr::new(addr_of_mut!((*self.listener.as_ptr()).pause_over)) }
+        unsafe { EventPtr::new(self.pause_over.get()) }
     }
 
     fn base_guard(&self) -> Guard {
@@ -302,15 +298,15 @@ impl Hold {
     }
 
     /// Accepts connections from now on.
-    pub fn enable(&mut self) -> Result<(), Refused> {
-        self.enabled = true;
+    pub fn enable(&self) -> Result<(), Refused> {
+        self.enabled.set(true);
         self.wait_for_connections()
     }
 
     /// Leaves connections in the kernel's queue. A callback that is running in another thread has
     /// ended afterwards.
-    pub fn disable(mut self) -> Result<(), Refused> {
-        self.enabled = false;
+    pub fn disable(self) -> Result<(), Refused> {
+        self.enabled.set(false);
         let stopped = self.stop_waiting();
         let base = self.base();
         let events = [self.connections(), self.pause_over()];
@@ -324,9 +320,9 @@ impl Hold {
 
     /// Replaces the callback and the argument of both callbacks. Without a callback no connection
     /// is accepted.
-    pub fn set_receiver(&mut self, receiver: Receiver) {
-        self.callback = receiver.callback;
-        self.argument = receiver.argument;
+    pub fn set_receiver(&self, receiver: Receiver) {
+        self.callback.set(receiver.callback);
+        self.argument.set(receiver.argument);
         // A refusal was logged.
         let _ = if receiver.callback.is_some() {
             self.wait_for_connections()
@@ -336,52 +332,52 @@ impl Hold {
     }
 
     /// Replaces the error callback.
-    pub fn set_error_callback(&mut self, callback: Option<EvconnlistenerErrorFn>) {
-        self.error_callback = callback;
+    pub fn set_error_callback(&self, callback: Option<EvconnlistenerErrorFn>) {
+        self.error_callback.set(callback);
     }
 
     /// The program gives the listener up. No callback begins any more.
-    pub fn free(mut self) {
-        self.callback = None;
-        self.error_callback = None;
+    pub fn free(self) {
+        self.callback.set(None);
+        self.error_callback.set(None);
         // A refusal was logged.
         let _ = self.stop_waiting();
-        self.freed = true;
+        self.freed.set(true);
     }
 
     fn accepts(&self) -> bool {
-        self.enabled && self.callback.is_some()
+        self.enabled.get() && self.callback.get().is_some()
     }
 
-    fn wait_for_connections(&mut self) -> Result<(), Refused> {
-        if self.accepts() && !self.paused {
+    fn wait_for_connections(&self) -> Result<(), Refused> {
+        if self.accepts() && !self.paused.get() {
             self.add(self.connections(), None)
         } else {
             Ok(())
         }
     }
 
-    fn stop_waiting(&mut self) -> Result<(), Refused> {
-        self.paused = false;
-        self.pause = 0;
+    fn stop_waiting(&self) -> Result<(), Refused> {
+        self.paused.set(false);
+        self.pause.set(0);
         let stopped = self.delete(self.connections());
         self.delete(self.pause_over()).and(stopped)
     }
 
     /// Accepts what has come.
-    fn accept_all(&mut self) {
+    fn accept_all(&self) {
         while self.accepts() && self.accept_one() {}
     }
 
     /// Accepts a connection; whether there may be more.
-    fn accept_one(&mut self) -> bool {
+    fn accept_one(&self) -> bool {
         let mut address = MaybeUninit::<sockaddr_storage>::zeroed();
         let address: *mut sockaddr = address.as_mut_ptr().cast();
         let mut length = size_of::<sockaddr_storage>() as socklen_t;
         // SAFETY: the storage has the length that is given.
         match unsafe { sockets::accept(self.fd(), address, &mut length, self.accept_flags()) } {
             Ok(connection) => {
-                self.pause = 0;
+                self.pause.set(0);
                 self.hand_over(OwnedSocket(connection), address, length);
                 true
             }
@@ -402,11 +398,11 @@ impl Hold {
     }
 
     /// Gives a connection to the program. One whose peer has no address is gone already.
-    fn hand_over(&mut self, connection: OwnedSocket, address: *mut sockaddr, length: socklen_t) {
-        let (Some(callback), true) = (self.callback, length > 0) else {
+    fn hand_over(&self, connection: OwnedSocket, address: *mut sockaddr, length: socklen_t) {
+        let (Some(callback), true) = (self.callback.get(), length > 0) else {
             return;
         };
-        let (listener, argument) = (self.listener.as_ptr(), self.argument);
+        let (listener, argument) = (self.listener.as_ptr(), self.argument.get());
         let connection = connection.into_inner();
         let length = length.min(size_of::<sockaddr_storage>() as socklen_t) as c_int;
         // SAFETY: the callback is the program's; the address is complete.
@@ -414,12 +410,12 @@ impl Hold {
     }
 
     /// Stops for a while and tells the program, at every attempt when it asked for that.
-    fn accept_failed(&mut self, error: c_int) {
-        let first = self.pause == 0;
+    fn accept_failed(&self, error: c_int) {
+        let first = self.pause.get() == 0;
         self.pause_accepting();
         set_errno(error);
-        if let Some(callback) = self.error_callback {
-            let (listener, argument) = (self.listener.as_ptr(), self.argument);
+        if let Some(callback) = self.error_callback.get() {
+            let (listener, argument) = (self.listener.as_ptr(), self.argument.get());
             // SAFETY: the callback is the program's.
             self.unlocked(|| unsafe { callback(listener, argument) });
         } else if first {
@@ -428,19 +424,20 @@ impl Hold {
     }
 
     /// Where not even a timer can be had, the listener goes on without a pause.
-    fn pause_accepting(&mut self) {
-        self.pause = (2 * self.pause).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-        let duration = time::to_timeval(self.pause);
+    fn pause_accepting(&self) {
+        let pause = (2 * self.pause.get()).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.pause.set(pause);
+        let duration = time::to_timeval(pause);
         if self.add(self.pause_over(), Some(&duration)).is_ok() {
-            self.paused = true;
+            self.paused.set(true);
             // A refusal was logged; the event is out.
             let _ = self.delete(self.connections());
         }
     }
 
     /// Tries again; the event is added only after accepting has worked.
-    fn resume_accepting(&mut self) {
-        self.paused = false;
+    fn resume_accepting(&self) {
+        self.paused.set(false);
         self.accept_all();
         if self.wait_for_connections().is_err() {
             self.pause_accepting();
@@ -451,21 +448,23 @@ impl Hold {
 impl Evconnlistener {
     /// The base of its events.
     pub fn base(&self) -> *mut EventBase {
-        self.connections.ev_base
+        // SAFETY: a live listener; the base of its events never changes.
+        unsafe { (*self.connections.get()).ev_base }
     }
 
     /// The listening socket.
     pub fn fd(&self) -> c_int {
-        self.connections.ev_fd
+        // SAFETY: a live listener; the descriptor of its event never changes.
+        unsafe { (*self.connections.get()).ev_fd }
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
         if self.in_loop {
-            self.running = false;
+            self.running.set(false);
         }
-        let (over, lock) = (self.freed && !self.running, self.lock);
+        let (over, lock) = (self.freed.get() && !self.running.get(), self.lock);
         lock.release();
         if over {
             // SAFETY: the program has given it up, and the loop finds that out.
@@ -482,13 +481,6 @@ impl Deref for Hold {
     }
 }
 
-impl DerefMut for Hold {
-    fn deref_mut(&mut self) -> &mut Evconnlistener {
-        // SAFETY: as for `deref`.
-        unsafe { self.listener.as_mut() }
-    }
-}
-
 /// # Safety
 /// The listener is freed, the loop is not in a callback of it, and its lock is not held.
 unsafe fn destroy(listener: *mut Evconnlistener) {
@@ -496,10 +488,7 @@ unsafe fn destroy(listener: *mut Evconnlistener) {
     // are running in the loop's thread have returned when the events are deleted.
     unsafe {
         let base = (*listener).base();
-        for event in [
-            addr_of_mut!((*listener).connections),
-            addr_of_mut!((*listener).pause_over),
-        ] {
+        for event in [(*listener).connections.get(), (*listener).pause_over.get()] {
             if let Some(event) = EventPtr::new(event) {
                 // A refusal was logged; the event is out.
                 let _ = Guard::lock(base).delete(event, Blocking::Yes);
@@ -517,7 +506,7 @@ unsafe fn destroy(listener: *mut Evconnlistener) {
 /// Runs when connections wait.
 unsafe extern "C-unwind" fn connections_wait(_: c_int, _: c_short, listener: *mut c_void) {
     // SAFETY: the memory stays until this function has returned.
-    if let Some(mut hold) = unsafe { Hold::enter(listener.cast()) } {
+    if let Some(hold) = unsafe { Hold::enter(listener.cast()) } {
         hold.accept_all();
     }
 }
@@ -525,7 +514,7 @@ unsafe extern "C-unwind" fn connections_wait(_: c_int, _: c_short, listener: *mu
 /// Runs when a pause is over.
 unsafe extern "C-unwind" fn end_pause(_: c_int, _: c_short, listener: *mut c_void) {
     // SAFETY: the memory stays until this function has returned.
-    if let Some(mut hold) = unsafe { Hold::enter(listener.cast()) } {
+    if let Some(hold) = unsafe { Hold::enter(listener.cast()) } {
         hold.resume_accepting();
     }
 }

@@ -424,3 +424,41 @@ DIFFERENCE(refused_options_leave_no_lock, ONE_BACKEND | OWN_LOCKS,
 	CHECK_EQUAL(locks, 0);
 	finish();
 }
+
+/* The callback of a limit's timer waits for the lock of a bufferevent that its program moves to
+ * another base and frees there: the loop of that one would not know of it. */
+DIFFERENCE(moved_while_another_thread_is_on_its_way, ONE_BACKEND,
+	"A bufferevent may be moved to another base, and freed, while the loop's thread is about to use it.")
+{
+	struct timeval tick = {0, 20000};
+	struct ev_token_bucket_cfg *cfg = ev_token_bucket_cfg_new(3, 3, 3, 3, &tick);
+	struct event_base *other;
+	pthread_t thread;
+
+	make_threads();
+	other = event_base_new();
+	make_connection(0, ends);
+	bev = bufferevent_socket_new(base, ends[0], BEV_OPT_THREADSAFE | BEV_OPT_CLOSE_ON_FREE);
+	bufferevent_set_rate_limit(bev, cfg);
+	bufferevent_disable(bev, EV_READ | EV_WRITE);
+	bufferevent_decrement_read_limit(bev, 100);
+	thread = start(run_base, base);
+	bufferevent_lock(bev);
+	usleep(100000); /* the tick comes */
+	CHECK_EQUAL(bufferevent_base_set(other, bev), -1);
+	CHECK(bufferevent_get_base(bev) == base);
+	bufferevent_unlock(bev);
+	usleep(100000);
+	/* Now it is on its way no more. */
+	bufferevent_set_rate_limit(bev, NULL);
+	while (bufferevent_base_set(other, bev) == -1)
+		usleep(1000);
+	CHECK(bufferevent_get_base(bev) == other);
+	bufferevent_free(bev);
+	event_base_loop(other, EVLOOP_NONBLOCK);
+	stop_base(base, thread);
+	event_base_free(other);
+	close(ends[1]);
+	ev_token_bucket_cfg_free(cfg);
+	finish();
+}

@@ -304,4 +304,85 @@ DIFFERENCE(thrown_by_listener, EVERY_BACKEND,
 		close(client);
 }
 
+// Exceptions from the callbacks of buffers, in the middle of a read, a write or a transfer: the ends
+// that are the bufferevent's own are closed to the program again.
+static bool throwing;
+
+static void
+throw_on_change(evbuffer *, const evbuffer_cb_info *info, void *what)
+{
+	if (throwing && info->n_added + info->n_deleted > 0) {
+		throwing = false;
+		fail(static_cast<const char *>(what));
+	}
+}
+
+static bool
+frozen(bufferevent *bev)
+{
+	return evbuffer_add(bufferevent_get_input(bev), "x", 1) == -1 && evbuffer_prepend(bufferevent_get_output(bev), "x", 1) == -1;
+}
+
+#define STAYS_OPEN "An exception from a callback of a buffer leaves the ends of buffers that are a bufferevent's own open."
+
+DIFFERENCE(thrown_by_input_while_reading, EVERY_BACKEND, STAYS_OPEN)
+{
+	Base base(event_base_new());
+	Connection connection;
+	Stream stream(bufferevent_socket_new(base.get(), connection.ends[0], 0));
+	bufferevent_enable(stream.get(), EV_READ);
+	evbuffer_add_cb(bufferevent_get_input(stream.get()), throw_on_change, const_cast<char *>("input"));
+	throwing = true;
+	connection.send("hello");
+	CHECK_STRING(thrown_by(base.get()).c_str(), "input");
+	stream.put("something");
+	CHECK(frozen(stream.get()));
+	CHECK_STRING(stream.take().c_str(), "hello");
+	connection.send("again");
+	settle(base.get());
+	CHECK_STRING(stream.take().c_str(), "again");
+}
+
+DIFFERENCE(thrown_by_output_while_writing, EVERY_BACKEND, STAYS_OPEN)
+{
+	Base base(event_base_new());
+	Connection connection;
+	Stream stream(bufferevent_socket_new(base.get(), connection.ends[0], 0));
+	stream.put("hello");
+	evbuffer_add_cb(bufferevent_get_output(stream.get()), throw_on_change, const_cast<char *>("output"));
+	throwing = true;
+	CHECK_STRING(thrown_by(base.get()).c_str(), "output");
+	stream.put("again");
+	CHECK(frozen(stream.get()));
+	settle(base.get());
+	char text[20] = "";
+	CHECK(recv(connection.ends[1], text, sizeof text, 0) == 10);
+	CHECK_STRING(text, "helloagain");
+}
+
+DIFFERENCE(thrown_by_either_end_of_a_pair, ONE_BACKEND, STAYS_OPEN)
+{
+	for (int end = 0; end < 2; end++) {
+		Base base(event_base_new());
+		bufferevent *pair[2];
+		CHECK(bufferevent_pair_new(base.get(), 0, pair) == 0);
+		Stream one(pair[0]), other(pair[1]);
+		bufferevent_enable(pair[1], EV_READ);
+		evbuffer_add_cb(end ? bufferevent_get_input(pair[1]) : bufferevent_get_output(pair[0]), throw_on_change,
+		    const_cast<char *>("pair"));
+		throwing = true;
+		std::string what = "nothing";
+		try {
+			one.put("hello");
+		} catch (const std::runtime_error &error) {
+			what = error.what();
+		}
+		CHECK_STRING(what.c_str(), "pair");
+		CHECK(frozen(pair[0]) && frozen(pair[1]));
+		one.put("again");
+		settle(base.get());
+		CHECK_STRING(other.take().c_str(), "helloagain");
+	}
+}
+
 } // extern "C"

@@ -174,8 +174,9 @@ int bufferevent_socket_get_dns_error(struct bufferevent *bev);
 /**
  * Moves a bufferevent to another base.
  *
- * Returns -1, with nothing changed, for another kind than one on a descriptor, and while it waits
- * for something: before it is enabled, or after it was disabled, is the time.
+ * Returns -1, with nothing changed, for another kind than one on a descriptor, while it waits
+ * for something, and while the loop of its present base, in another thread, is calling one of its
+ * callbacks: before it is enabled, or after it was disabled, is the time.
  */
 EVENT2_EXPORT_SYMBOL
 int bufferevent_base_set(struct event_base *base, struct bufferevent *bufev);

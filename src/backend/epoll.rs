@@ -11,6 +11,7 @@ use crate::hooks::memory::Array;
 use crate::interest::{Interest, Slot};
 use crate::system::{self, errno, substitutes, uncancelled};
 use crate::timers::{Microseconds, time};
+use crate::util::file;
 use crate::{hooks::memory::OutOfMemory, warning_with_errno};
 use libc::epoll_event;
 use std::ffi::{c_int, c_short};
@@ -112,6 +113,8 @@ trait Known {
     fn set_told(&mut self, told: Registered);
     fn generation(&self) -> u32;
     fn renew(&mut self);
+    /// The kernel knows nothing of the descriptor, and is not about to.
+    fn is_news(&self) -> bool;
 }
 
 impl Known for Slot {
@@ -123,6 +126,11 @@ impl Known for Slot {
     #[inline]
     fn set_told(&mut self, told: Registered) {
         self.backend_bits = self.backend_bits & changelist::NOTED | told.0;
+    }
+
+    #[inline]
+    fn is_news(&self) -> bool {
+        self.told().kinds() == 0 && self.backend_bits & changelist::NOTED == 0
     }
 
     #[inline]
@@ -296,6 +304,10 @@ impl Epoll {
             return Ok(false);
         }
         match &mut self.changes {
+            // The kernel is asked at once, for one that it refuses would never be heard of.
+            Some(_) if slot.is_news() && file::is_file(fd) => {
+                self.tell(fd, slot, wanted)?;
+            }
             Some(changes) => changes.note(fd, slot)?,
             None => self.tell(fd, slot, wanted)?,
         }

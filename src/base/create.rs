@@ -58,7 +58,6 @@ pub fn new(config: &EventConfig) -> *mut EventBase {
         warning!("event_base_new_with_config: out of memory");
         return ptr::null_mut();
     };
-    live::enter(base);
     // SAFETY: the base was just made and nobody else knows it.
     unsafe {
         if let Err(problem) = finish(base, locked) {
@@ -149,8 +148,8 @@ impl Loop {
 unsafe fn finish(base: *mut EventBase, locked: bool) -> Result<(), &'static str> {
     // SAFETY: the caller owns the base.
     unsafe {
-        (*base)
-            .make_queues(1)
+        live::enter(base)
+            .and_then(|()| (*base).make_queues(1))
             .map_err(|OutOfMemory| "out of memory")?;
         if !locked {
             return Ok(());

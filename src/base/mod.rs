@@ -214,15 +214,7 @@ impl Guard {
     /// Runs `call` without the lock. The lock is taken again also when `call` unwinds.
     #[inline]
     pub fn unlocked<R>(&mut self, call: impl FnOnce() -> R) -> R {
-        struct Relock(Lock);
-        impl Drop for Relock {
-            fn drop(&mut self) {
-                self.0.acquire();
-            }
-        }
-        let relock = Relock(self.unlocks);
-        relock.0.release();
-        call()
+        self.unlocks.released(call)
     }
 }
 

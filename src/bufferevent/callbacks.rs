@@ -7,7 +7,6 @@ use super::lifetime::{DEFER_CALLBACKS, UNLOCK_CALLBACKS};
 use super::{BuffereventPtr, Direction, Guard, flag};
 use crate::base::deferred;
 use crate::event::EventCallback;
-use crate::hooks::threads::Lock;
 use crate::system::{errno, set_errno};
 use std::ffi::{c_int, c_short, c_void};
 
@@ -136,19 +135,10 @@ impl BuffereventPtr {
 
     /// Runs a function of the program. The lock is taken again also when it unwinds.
     fn call(self, during: During, function: impl FnOnce()) {
-        struct Relock(Lock);
-        impl Drop for Relock {
-            fn drop(&mut self) {
-                self.0.acquire();
-            }
+        match during {
+            During::Unlocked => self.lock().released(function),
+            During::Locked => function(),
         }
-        let relock = (during == During::Unlocked).then(|| {
-            let lock = self.lock();
-            lock.release();
-            Relock(lock)
-        });
-        function();
-        drop(relock);
     }
 
     /// What was put off, in fixed order. What has no callback at the moment stays pending.

@@ -7,7 +7,7 @@ use super::abi::{
     FlushModeValue,
 };
 use super::lifetime::{self, CLOSE_ON_FREE, DEFER_CALLBACKS};
-use super::operations::{Failed, Operations, Request, RequestData};
+use super::operations::{Operations, Request, RequestData};
 use super::{Bufferevent, BuffereventPtr, Direction, Guard, suspension};
 use crate::base::deferred;
 use crate::buffer::abi::{EVBUFFER_CB_ENABLED, EvbufferCallbackInfo};
@@ -16,6 +16,7 @@ use crate::buffer::{Evbuffer, Guard as BufferGuard};
 use crate::event::{EventCallback, kind, state};
 use crate::hooks::memory::OutOfMemory;
 use crate::hooks::threads::Lock;
+use crate::util::status;
 use crate::warning;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_short, c_uint, c_void};
@@ -425,13 +426,6 @@ unsafe extern "C-unwind" fn run_pass(_entry: *mut EventCallback, filter: *mut c_
 unsafe fn pointer(bufferevent: *mut Bufferevent) -> FilterPtr {
     // SAFETY: as the caller guarantees; a live object is not at null.
     FilterPtr(unsafe { BuffereventPtr::new(bufferevent).unwrap_unchecked() })
-}
-
-fn status(result: Result<(), Failed>) -> c_int {
-    match result {
-        Ok(()) => 0,
-        Err(Failed) => -1,
-    }
 }
 
 unsafe extern "C-unwind" fn enable(bufferevent: *mut Bufferevent, directions: c_short) -> c_int {

@@ -5,7 +5,7 @@ use super::group::Group;
 use super::timeouts;
 use super::{Bufferevent, BuffereventPtr, Direction, Guard, suspension};
 use crate::base::{self, EventBase, Guard as BaseGuard};
-use crate::event::{Event, EventPtr, assign, debug, kind, state};
+use crate::event::{Event, EventCallback, EventPtr, assign, debug, kind, state};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::list::{Adapter, TailLink};
 use crate::require;
@@ -259,6 +259,12 @@ impl BuffereventPtr {
         for direction in Direction::ALL {
             self.resume(direction, suspension::BANDWIDTH);
         }
+    }
+
+    /// The queue entry of the timer that waits for the next tick, if there ever was one.
+    pub(super) fn refill_entry(self) -> Option<*mut EventCallback> {
+        let event = self.limiter().and_then(Limiter::refill_event)?;
+        Some(event.entry().as_ptr())
     }
 
     /// Stops waiting for the next tick.

@@ -5,7 +5,7 @@
 
 use super::abi::{BEV_EVENT_EOF, BuffereventFlushMode, FlushModeValue};
 use super::lifetime::{self, DEFER_CALLBACKS};
-use super::operations::{Failed, Operations};
+use super::operations::Operations;
 use super::{Bufferevent, BuffereventPtr, Direction, Guard};
 use crate::base::EventBase;
 use crate::buffer::abi::{EVBUFFER_CB_ENABLED, EvbufferCallbackInfo};
@@ -13,6 +13,7 @@ use crate::buffer::callbacks::Function;
 use crate::buffer::{Evbuffer, Guard as BufferGuard};
 use crate::event::kind;
 use crate::hooks::memory::OutOfMemory;
+use crate::util::status;
 use std::cell::Cell;
 use std::ffi::{c_int, c_short, c_void};
 use std::ptr;
@@ -132,11 +133,12 @@ impl BuffereventPtr {
     /// Moves output to the input of the receiver. Code of the program may run; the caller has a
     /// guard of both.
     fn give(self, receiver: BuffereventPtr, force: Force) {
-        self.set_frozen(Direction::Write, false);
-        receiver.set_frozen(Direction::Read, false);
+        let opened = (
+            self.opened(Direction::Write),
+            receiver.opened(Direction::Read),
+        );
         self.move_output(receiver, force);
-        receiver.set_frozen(Direction::Read, true);
-        self.set_frozen(Direction::Write, true);
+        drop(opened);
         // Timers only fail without memory, and then run out later than they should.
         let _ = receiver.restart_timer(Direction::Read);
         let _ = self.restart_timer(Direction::Write);
@@ -215,13 +217,6 @@ unsafe extern "C-unwind" fn enable(bufferevent: *mut Bufferevent, directions: c_
         half.give(*partner, Force::No);
     }
     status(result)
-}
-
-fn status(result: Result<(), Failed>) -> c_int {
-    match result {
-        Ok(()) => 0,
-        Err(Failed) => -1,
-    }
 }
 
 unsafe extern "C-unwind" fn disable(bufferevent: *mut Bufferevent, directions: c_short) -> c_int {

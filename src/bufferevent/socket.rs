@@ -13,7 +13,7 @@ use super::connect::Progress;
 use super::operations::{Failed, Operations, Request, RequestData};
 use super::timeouts::{self, activate_before_wait, await_descriptor, remove_timeout};
 use super::{Bufferevent, BuffereventPtr, Direction, Guard, flag, lifetime, suspension};
-use crate::base::{EventBase, Guard as BaseGuard, deferred};
+use crate::base::{self, EventBase, Guard as BaseGuard, deferred};
 use crate::buffer::abi::{EVBUFFER_CB_ENABLED, EVBUFFER_FLAG_DRAINS_TO_FD, EvbufferCallbackInfo};
 use crate::buffer::callbacks::Function;
 use crate::buffer::read_room::ReadRoom;
@@ -22,7 +22,7 @@ use crate::buffer::{End, Evbuffer, Guard as BufferGuard, Refused};
 use crate::event::{EventCallbackFn, assign, kind, state};
 use crate::hooks::memory::OutOfMemory;
 use crate::system::{errno, set_errno};
-use crate::util::sockets;
+use crate::util::{sockets, status};
 use std::ffi::{c_int, c_short, c_uint, c_void};
 use std::ptr::NonNull;
 
@@ -88,6 +88,13 @@ impl BuffereventPtr {
     pub(super) fn set_frozen(self, direction: Direction, frozen: bool) {
         // SAFETY: the buffers live as long as the bufferevent, whose lock is held.
         unsafe { (*self.buffer(direction)).set_frozen(own_end(direction), frozen) };
+    }
+
+    /// Opens the end of a buffer that the bufferevent uses, until the result is dropped: also when a
+    /// callback of the buffer unwinds.
+    pub(super) fn opened(self, direction: Direction) -> Opened {
+        self.set_frozen(direction, false);
+        Opened(self, direction)
     }
 
     /// Makes the events, which are not pending, those of a descriptor.
@@ -169,14 +176,14 @@ impl BuffereventPtr {
         if self.suspended(Direction::Read) != 0 || limit == 0 || descriptor < 0 {
             return;
         }
-        self.set_frozen(Direction::Read, false);
+        let opened = self.opened(Direction::Read);
         // SAFETY: the buffer lives as long as the bufferevent, and the base longer; only reads keep
         // room there.
         let (result, error) = self.transfer(descriptor, |descriptor| unsafe {
             let room = ReadRoom::kept_in(EventBase::spare(self.event(Direction::Read).base()));
             BufferGuard::new(self.input.get()).read(descriptor, limit, room)
         });
-        self.set_frozen(Direction::Read, true);
+        drop(opened);
         if let Some(count) = self.accept_result(Direction::Read, result, error) {
             self.charge(Direction::Read, count as isize);
             self.trigger(Direction::Read, 0);
@@ -220,12 +227,12 @@ impl BuffereventPtr {
     /// One write of up to `limit` bytes; how many it took, unless it failed.
     fn write_output(self, limit: usize) -> Option<usize> {
         let descriptor = self.event(Direction::Write).fd();
-        self.set_frozen(Direction::Write, false);
+        let opened = self.opened(Direction::Write);
         // SAFETY: the buffer lives as long as the bufferevent.
         let (result, error) = self.transfer(descriptor, |descriptor| unsafe {
             BufferGuard::new(self.output.get()).write(descriptor, Some(limit))
         });
-        self.set_frozen(Direction::Write, true);
+        drop(opened);
         let count = self.accept_result(Direction::Write, result, error)?;
         self.charge(Direction::Write, count as isize);
         Some(count)
@@ -327,6 +334,15 @@ impl BuffereventPtr {
     }
 }
 
+/// See [`BuffereventPtr::opened`]. The caller has a guard.
+pub(super) struct Opened(BuffereventPtr, Direction);
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.set_frozen(self.1, true);
+    }
+}
+
 unsafe extern "C-unwind" fn readable(_: c_int, what: c_short, argument: *mut c_void) {
     // SAFETY: the event is part of the bufferevent that is its argument.
     let Some(guard) = (unsafe { Guard::if_alive(argument.cast()) }) else {
@@ -384,13 +400,6 @@ unsafe extern "C-unwind" fn output_changed(
 unsafe fn pointer(bufferevent: *mut Bufferevent) -> BuffereventPtr {
     // SAFETY: as the caller guarantees; a live object is not at null.
     unsafe { BuffereventPtr::new(bufferevent).unwrap_unchecked() }
-}
-
-fn status(result: Result<(), Failed>) -> c_int {
-    match result {
-        Ok(()) => 0,
-        Err(Failed) => -1,
-    }
 }
 
 unsafe extern "C-unwind" fn enable(bufferevent: *mut Bufferevent, directions: c_short) -> c_int {
@@ -474,6 +483,11 @@ impl BuffereventPtr {
         if !self.is_kind(&bufferevent_ops_socket) || !Direction::ALL.into_iter().all(idle) {
             return Err(Failed);
         }
+        // What another thread is about to run would outlive a bufferevent that is freed in its new
+        // base, whose loop does not know of it.
+        if self.is_running_elsewhere() {
+            return Err(Failed);
+        }
         // SAFETY: the caller guarantees the base.
         let priority = unsafe { assign::middle_priority(base) };
         for direction in Direction::ALL {
@@ -485,6 +499,18 @@ impl BuffereventPtr {
         self.requeue_callbacks(left, priority);
         self.move_refill();
         Ok(())
+    }
+
+    /// Whether the loop, in another thread, is in a callback of the bufferevent or on its way there.
+    fn is_running_elsewhere(self) -> bool {
+        let base = base::or_current(self.base.get());
+        let [read, write] = Direction::ALL.map(|direction| self.event(direction).entry().as_ptr());
+        let refill = self.refill_entry().unwrap_or(std::ptr::null_mut());
+        let own = [self.deferred.get(), read, write, refill];
+        // SAFETY: the base outlives its bufferevents.
+        let guard = unsafe { BaseGuard::lock(base) };
+        let running = guard.run.current.map(|entry| entry.as_ptr());
+        guard.loop_runs_elsewhere() && running.is_some_and(|entry| own.contains(&entry))
     }
 
     /// Puts callbacks that wait for the loop of the base that was left into the queue of a

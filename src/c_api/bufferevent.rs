@@ -96,8 +96,9 @@ pub unsafe extern "C-unwind" fn bufferevent_socket_get_dns_error(bev: *mut Buffe
 
 /// Moves a bufferevent to another base.
 ///
-/// Returns -1, with nothing changed, for another kind than one on a descriptor, and while it waits
-/// for something: before it is enabled, or after it was disabled, is the time.
+/// Returns -1, with nothing changed, for another kind than one on a descriptor, while it waits
+/// for something, and while the loop of its present base, in another thread, is calling one of its
+/// callbacks: before it is enabled, or after it was disabled, is the time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_base_set(
     base: *mut EventBase,

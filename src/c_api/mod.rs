@@ -37,6 +37,7 @@
 // What callers guarantee stands in the words of the C documentation.
 #![allow(clippy::missing_safety_doc)]
 
+use crate::util::status;
 use std::ffi::{CStr, c_char, c_int};
 
 /// A descriptor, as the C headers call it.
@@ -52,7 +53,6 @@ pub mod dns_compat;
 pub mod event;
 pub mod event_base;
 pub mod event_compat;
-pub mod event_struct;
 pub mod http;
 pub mod http_client;
 pub mod http_compat;
@@ -64,14 +64,6 @@ pub mod rpc;
 pub mod tag;
 pub mod thread;
 pub mod util;
-
-/// The C form of success and failure.
-fn status<T, E>(result: Result<T, E>) -> c_int {
-    match result {
-        Ok(_) => 0,
-        Err(_) => -1,
-    }
-}
 
 /// A string that the caller may have left out.
 ///

@@ -1,14 +1,15 @@
 //! `struct event`: its fields, and the pointer type that everything below the C boundary uses.
 
+pub mod abi;
 pub mod assign;
 pub mod debug;
 
 use crate::base::EventBase;
-pub use crate::c_api::event_struct::{
+use crate::list::{Adapter, ListLink, TailLink};
+pub use abi::{
     CallbackFunction, Event, EventCallback, EventCallbackFn, EventFinalizeFn, Registration,
     SelfCallbackFn,
 };
-use crate::list::{Adapter, ListLink, TailLink};
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::ffi::{c_int, c_short, c_void};
 use std::ptr::{NonNull, addr_of_mut};

@@ -223,6 +223,21 @@ impl Lock {
         }
     }
 
+    /// Runs `call` with the lock, which is held, given up. It is taken again also when `call` unwinds.
+    #[inline]
+    pub fn released<R>(self, call: impl FnOnce() -> R) -> R {
+        struct Retake(Lock);
+        impl Drop for Retake {
+            #[inline]
+            fn drop(&mut self) {
+                self.0.acquire();
+            }
+        }
+        self.release();
+        let _retake = Retake(self);
+        call()
+    }
+
     /// While lock debugging is on: a broken invariant, unless the calling thread holds the lock.
     pub fn require_held(self) {
         // SAFETY: a word that is set before other threads start.

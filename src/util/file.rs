@@ -48,14 +48,23 @@ fn read_descriptor(file: c_int) -> Option<(*mut c_char, usize)> {
     Some((block.cast(), length))
 }
 
-fn size_of_file(file: c_int) -> Option<usize> {
+/// Whether a descriptor is a file's, a directory's or a device's, rather than a connection's.
+pub fn is_file(descriptor: c_int) -> bool {
+    let kinds = [libc::S_IFREG, libc::S_IFDIR, libc::S_IFCHR, libc::S_IFBLK];
+    status_of(descriptor).is_some_and(|status| kinds.contains(&(status.st_mode & libc::S_IFMT)))
+}
+
+fn status_of(descriptor: c_int) -> Option<libc::stat> {
     let mut status = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: fstat fills the structure when it reports success.
-    let status = unsafe {
-        checked(system::fstat(file, status.as_mut_ptr())).ok()?;
-        status.assume_init()
-    };
-    usize::try_from(status.st_size).ok()
+    unsafe {
+        checked(system::fstat(descriptor, status.as_mut_ptr())).ok()?;
+        Some(status.assume_init())
+    }
+}
+
+fn size_of_file(file: c_int) -> Option<usize> {
+    usize::try_from(status_of(file)?.st_size).ok()
 }
 
 /// The number of bytes read: fewer than `size` when the file has become shorter.

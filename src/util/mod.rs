@@ -37,3 +37,11 @@ fn checked(result: std::ffi::c_int) -> Result<std::ffi::c_int, SystemError> {
         Ok(result)
     }
 }
+
+/// How most functions of the C interface report: 0, or -1 for a failure.
+pub fn status<T, E>(result: Result<T, E>) -> std::ffi::c_int {
+    match result {
+        Ok(_) => 0,
+        Err(_) => -1,
+    }
+}

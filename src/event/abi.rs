@@ -1,4 +1,4 @@
-//! event2/event_struct.h: the layout of `struct event`, which programs embed.
+//! The layout of `struct event`, which programs embed: event2/event_struct.h declares it to them.
 
 use crate::base::EventBase;
 use crate::list::{ListLink, TailLink};
