@@ -169,13 +169,24 @@ impl BuffereventPtr {
         if request.is_null() {
             return;
         }
+        self.cancelled_lookups.set(self.cancelled_lookups.get() + 1);
         // SAFETY: a request that is remembered has not been answered.
         unsafe { resolve_async::cancel(request) };
-        // Its answer, which may come late, does not end another look-up.
+    }
+
+    /// The answer of a look-up that was cancelled has come, perhaps after another look-up began or
+    /// even ended, with which it has nothing to do.
+    fn forget_lookup(self) {
+        self.cancelled_lookups.set(self.cancelled_lookups.get() - 1);
+        let waits = self.suspended(Direction::Write) & suspension::LOOKUP != 0;
+        if self.lookup.get().is_null() && waits {
+            self.end_lookup();
+            self.dns_error.set(resolve_errors::CANCELED);
+        }
+    }
+
+    fn end_lookup(self) {
         for direction in [Direction::Write, Direction::Read] {
-            if self.has(flag::FREED) {
-                continue;
-            }
             self.resume(direction, suspension::LOOKUP);
         }
     }
@@ -185,17 +196,13 @@ impl BuffereventPtr {
     /// # Safety
     /// `list` is what the look-up found: after success at least one address.
     unsafe fn finish_lookup(self, result: c_int, list: *const addrinfo) {
-        if result == resolve_errors::CANCELED {
-            if self.lookup.get().is_null() {
-                self.dns_error.set(result);
-            }
+        if result == resolve_errors::CANCELED && self.cancelled_lookups.get() > 0 {
+            self.forget_lookup();
             return;
         }
         self.lookup.set(ptr::null_mut());
-        for direction in [Direction::Write, Direction::Read] {
-            self.resume(direction, suspension::LOOKUP);
-        }
-        if self.has(flag::FREED) {
+        self.end_lookup();
+        if result == resolve_errors::CANCELED || self.has(flag::FREED) {
             self.dns_error.set(result);
             return;
         }

@@ -186,6 +186,8 @@ pub struct Bufferevent {
     peer: Cell<*mut PeerAddress>,
     /// The look-up under way, or null.
     lookup: Cell<*mut c_void>,
+    /// Look-ups that were cancelled and not yet answered.
+    cancelled_lookups: Cell<u32>,
 }
 
 const _: () = {
