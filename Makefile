@@ -40,9 +40,9 @@ PACKAGES := binutils gcc libc6-dev libssl-dev pkg-config python3
 REFERENCE := 'libevent-dev>=2.1.12-stable-8+deb12u1'
 TEST_PACKAGES := abigail-tools debhelper doxygen g++ groff-base lintian $(REFERENCE) strace
 # The stock programs that run on our library, their clients, and what they need around them.
-PROGRAM_PACKAGES := bind9-dnsutils curl fstrm-bin gearman-job-server gearman-tools iproute2 links2 lldpd \
-	lua-event lua5.4 memcached ocproxy openmpi-bin pgbouncer postgresql redis-server redsocks \
-	remctl-server scanssh tmux unbound webdis
+PROGRAM_PACKAGES := apache2-utils bind9-dnsutils curl fstrm-bin gearman-job-server gearman-tools iproute2 links2 lldpd \
+	lua-event lua5.4 memcached nginx-light ocproxy openmpi-bin pgbouncer postgresql redis-server redsocks \
+	remctl-server scanssh tmux unbound webdis wrk
 
 .PHONY: all shared libraries headers run check check-long with-address with-thread bench tables \
 	tree install uninstall docs deb clean FORCE

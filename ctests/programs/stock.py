@@ -76,6 +76,15 @@ def run(command, seconds=20, **options):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options).stdout
 
 
+def compiled(source, folder, *options):
+    """A program made from a C file of this folder, or of elsewhere, for the distribution's libevent."""
+    source = pathlib.Path(__file__).parent / source
+    program = pathlib.Path(folder, source.stem)
+    if not program.exists():
+        run(["gcc", "-w", "-O1", "-g", "-o", str(program), str(source), "-levent", *options], 60)
+    return str(program)
+
+
 def wait_until(condition, what, seconds=20):
     end = time.monotonic() + seconds
     while not condition():
