@@ -1,12 +1,9 @@
 /* A bufferevent that goes over to another base takes everything along: its rate limit's timer, the
  * callbacks that wait for the loop, and its place among the priorities. */
-#include "tools.h"
+#include "one.h"
 
 static struct traced side = {.name = "side", .drain = -1};
-static int ends[2];
-static struct bufferevent *bev;
 static struct event_base *old;
-static struct ev_token_bucket_cfg *cfg;
 
 /* A bufferevent on `old`, with nothing armed. */
 static void
@@ -20,16 +17,6 @@ begin(int options, int old_priorities, int new_priorities)
 	bev = bufferevent_socket_new(old, ends[0], options | BEV_OPT_CLOSE_ON_FREE);
 	trace(bev, &side);
 	bufferevent_disable(bev, EV_WRITE);
-}
-
-static void
-end(void)
-{
-	bufferevent_free(bev);
-	close(ends[1]);
-	finish();
-	if (cfg)
-		ev_token_bucket_cfg_free(cfg);
 }
 
 /* Reads three bytes and then waits for the next tick. */

@@ -1,11 +1,10 @@
 /* What programs do to a bufferevent in each of its callbacks, immediate and deferred. */
-#include "tools.h"
+#include "one.h"
 
 #include <event2/thread.h>
 
 static struct traced side = {.name = "side", .drain = -1}, second = {.name = "second", .drain = -1};
-static int ends[2], spare[2];
-static struct bufferevent *bev;
+static int spare[2];
 static const char *wanted;       /* the callback in which it is done */
 static void (*action)(void);
 
@@ -270,18 +269,8 @@ CASE(base_set_in_callback, ONE_BACKEND)
 static void
 begin(int options)
 {
-	make_base();
-	make_connection(0, ends);
+	connect_bufferevent(options);
 	side.drain = 0;
-	bev = make_bufferevent(ends[0], options | BEV_OPT_CLOSE_ON_FREE, &side);
-}
-
-static void
-end(void)
-{
-	bufferevent_free(bev);
-	close(ends[1]);
-	finish();
 }
 
 CASE(triggers, ONE_BACKEND)

@@ -1,28 +1,15 @@
 /* What programs may rely on, with however few system calls it is done. */
 #include "allocator.h"
-#include "tools.h"
+#include "one.h"
 
 #include <event2/bufferevent_struct.h>
 
 static struct traced side = {.name = "side", .drain = -1};
-static struct bufferevent *bev;
-static int ends[2];
-
 static void
 begin(int options)
 {
-	make_base();
-	bev = make_used_connection(ends, options, &side);
+	use_connection(options);
 	printf("--\n");
-}
-
-static void
-end(void)
-{
-	bufferevent_free(bev);
-	close(ends[0]);
-	close(ends[1]);
-	finish();
 }
 
 static void
@@ -132,7 +119,7 @@ CASE(writing_has_a_priority, EVERY_BACKEND)
 	settle();
 	for (i = 0; i < 2; i++)
 		event_free(events[i]);
-	end();
+	end_of_used_connection();
 }
 
 /* After everything is sent, nothing wakes the loop. */
@@ -149,7 +136,7 @@ CASE(idle_connections_wake_nobody, EVERY_BACKEND)
 		CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
 		CHECK_EQUAL(timers, i + 1);
 	}
-	end();
+	end_of_used_connection();
 }
 
 /* Other events of the same descriptor are told what they wait for, whatever the bufferevent does. */
@@ -184,7 +171,7 @@ share_descriptor(short trigger)
 	bufferevent_write(bev, "abc", 3);
 	settle();
 	printf("received %d\n", received(ends[1], sink, sizeof sink));
-	end();
+	end_of_used_connection();
 }
 
 CASE(shares_its_descriptor, EVERY_BACKEND)
@@ -240,7 +227,7 @@ CASE(deadline_after_a_read, EVERY_BACKEND)
 	CHECK(evutil_timercmp(&due, &before, >=) || due.tv_sec > before.tv_sec);
 	after.tv_sec++;
 	CHECK(evutil_timercmp(&due, &after, <=));
-	end();
+	end_of_used_connection();
 }
 
 /* The time for a write runs from the moment when there is something to write. */
@@ -260,7 +247,7 @@ CASE(write_timeout_runs_from_the_write, EVERY_BACKEND)
 	usleep(100000);
 	event_base_loop(base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
 	printf("events %d\n", side.events);
-	end();
+	end_of_used_connection();
 }
 
 /* What is late can be sent nevertheless. */
@@ -277,7 +264,7 @@ DIFFERENCE(late_writes_are_no_timeouts, EVERY_BACKEND,
 	settle();
 	CHECK_EQUAL(recv(ends[1], &byte, 1, MSG_DONTWAIT), 1);
 	printf("events %d, timer %d\n", side.events, !!event_pending(&bev->ev_write, EV_TIMEOUT, NULL));
-	end();
+	end_of_used_connection();
 }
 
 /* Also when it is set, changed or taken back after the write. */
@@ -298,7 +285,7 @@ CASE(write_timeout_changed_after_the_write, EVERY_BACKEND)
 	bufferevent_enable(bev, EV_WRITE);
 	settle();
 	printf("timer %d\n", !!event_pending(&bev->ev_write, EV_TIMEOUT, NULL));
-	end();
+	end_of_used_connection();
 }
 
 /* Where data passes from one buffer to another unchanged, it is not copied. */

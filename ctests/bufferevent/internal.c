@@ -1,13 +1,12 @@
 /* Functions that libevent exports without declaring them in a public header: what a kind of bufferevent
  * in another library stands on. Here they are used on the kinds that there are. */
 #include "internal.h"
+#include "one.h"
 
 #include <dlfcn.h>
 #include <event2/thread.h>
 
 static struct traced side = {.name = "side", .drain = -1};
-static int ends[2];
-static struct bufferevent *bev;
 
 _Static_assert(offsetof(struct private_part, read_suspended) == 404, "as kinds know it");
 _Static_assert(offsetof(struct private_part, options) == 456, "as kinds know it");
@@ -19,14 +18,6 @@ begin(int options)
 	make_base();
 	make_socketpair(ends);
 	bev = make_bufferevent(ends[0], options | BEV_OPT_CLOSE_ON_FREE, &side);
-}
-
-static void
-end(void)
-{
-	bufferevent_free(bev);
-	close(ends[1]);
-	finish();
 }
 
 /* The tables. */

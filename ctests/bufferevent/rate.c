@@ -1,5 +1,5 @@
 /* Rate limits: of one bufferevent, of groups, counted by hand. soak/rates.c tests how exact they are. */
-#include "tools.h"
+#include "one.h"
 
 #include <event2/event_struct.h>
 #include <limits.h>
@@ -7,9 +7,6 @@
 #include <time.h>
 
 static struct traced side = {.name = "side", .drain = -1};
-static int ends[2];
-static struct bufferevent *bev;
-static struct ev_token_bucket_cfg *cfg;
 static const struct timeval long_tick = {1000, 0}, tick = {0, 50000};
 static char data[2000000];
 
@@ -27,16 +24,6 @@ begin(short enabled)
 	bufferevent_enable(bev, enabled);
 	settle();
 	printf("--\n");
-}
-
-static void
-end(void)
-{
-	bufferevent_free(bev);
-	close(ends[1]);
-	finish();
-	if (cfg)
-		ev_token_bucket_cfg_free(cfg);
 }
 
 static int

@@ -1,30 +1,18 @@
 /* Timeouts of bufferevents. */
-#include "tools.h"
+#include "one.h"
 
 #include <event2/bufferevent_compat.h>
 #include <event2/bufferevent_struct.h>
 
 static struct traced side = {.name = "side", .drain = -1}, other = {.name = "other", .drain = -1};
-static int ends[2];
-static struct bufferevent *bev;
 static const struct timeval short_time = {0, 30000}, long_time = {100, 0};
 
 static void
 begin(short enabled)
 {
-	make_base();
-	make_connection(0, ends);
-	bev = make_bufferevent(ends[0], BEV_OPT_CLOSE_ON_FREE, &side);
+	connect_bufferevent(0);
 	bufferevent_disable(bev, EV_WRITE);
 	bufferevent_enable(bev, enabled);
-}
-
-static void
-end(void)
-{
-	bufferevent_free(bev);
-	close(ends[1]);
-	finish();
 }
 
 /* Deadlines are told in the time of day, which two clocks yield. */

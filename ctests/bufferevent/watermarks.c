@@ -1,30 +1,18 @@
 /* Watermarks of socket bufferevents, at their boundaries. */
-#include "tools.h"
+#include "one.h"
 
 #include <event2/bufferevent_struct.h>
 
 static struct traced side = {.name = "side"};
-static int ends[2];
-static struct bufferevent *bev;
 static char data[300000];
 
 static void
 begin(short enabled)
 {
-	make_base();
-	make_connection(0, ends);
-	bev = make_bufferevent(ends[0], BEV_OPT_CLOSE_ON_FREE, &side);
+	connect_bufferevent(0);
 	bufferevent_enable(bev, enabled);
 	settle();
 	printf("--\n");
-}
-
-static void
-end(void)
-{
-	bufferevent_free(bev);
-	close(ends[1]);
-	finish();
 }
 
 static int

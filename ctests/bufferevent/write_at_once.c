@@ -1,28 +1,15 @@
 /* Output leaves in the pass after the one that wrote it, whether or not the kernel was asked first:
  * what programs see of that. */
-#include "tools.h"
+#include "one.h"
 
 #include <event2/bufferevent_struct.h>
 #include <fcntl.h>
 
 static struct traced side = {.name = "side", .drain = -1};
-static struct bufferevent *bev;
-static int ends[2];
-
 static void
 begin(int options)
 {
-	make_base();
-	bev = make_used_connection(ends, options, &side);
-}
-
-static void
-end(void)
-{
-	bufferevent_free(bev);
-	close(ends[0]);
-	close(ends[1]);
-	finish();
+	use_connection(options);
 }
 
 /* Nothing more can be written until the other end reads. */
@@ -58,7 +45,7 @@ CASE(write_itself_sends_nothing, EVERY_BACKEND)
 	CHECK_EQUAL(recv(ends[1], data, sizeof data, MSG_DONTWAIT), 6);
 	CHECK_EQUAL(side.writes, 1);
 	CHECK(!event_pending(&bev->ev_write, EV_WRITE, NULL));
-	end();
+	end_of_used_connection();
 }
 
 CASE(freed_before_the_pass, EVERY_BACKEND)
@@ -88,7 +75,7 @@ CASE(disabled_before_the_pass, EVERY_BACKEND)
 	bufferevent_enable(bev, EV_WRITE);
 	settle();
 	CHECK_EQUAL(recv(ends[1], data, sizeof data, MSG_DONTWAIT), 3);
-	end();
+	end_of_used_connection();
 }
 
 /* A loop that waits for one event does not end because a write was refused. */
@@ -105,7 +92,7 @@ CASE(refused_write_ends_no_pass, EVERY_BACKEND)
 	CHECK_EQUAL(timers, 1);
 	CHECK_EQUAL(side.writes, 0);
 	CHECK(event_pending(&bev->ev_write, EV_WRITE, NULL));
-	end();
+	end_of_used_connection();
 }
 
 /* Output that cannot leave keeps the loop running, and its timeout runs. */
@@ -120,7 +107,7 @@ CASE(refused_write_times_out, EVERY_BACKEND)
 	bufferevent_write(bev, "abc", 3);
 	CHECK_EQUAL(event_base_dispatch(base), 1);
 	CHECK_EQUAL(side.last, BEV_EVENT_WRITING | BEV_EVENT_TIMEOUT);
-	end();
+	end_of_used_connection();
 }
 
 static int others;
@@ -174,7 +161,7 @@ CASE(refilling_starves_nobody, EVERY_BACKEND)
 	CHECK_EQUAL(others, 50);
 	bufferevent_free(writer);
 	bufferevent_free(sink);
-	end();
+	end_of_used_connection();
 }
 
 static void
@@ -200,7 +187,7 @@ CASE(write_callback_stops_the_loop, EVERY_BACKEND)
 		CHECK_EQUAL(event_base_got_break(base), by_break);
 		CHECK_EQUAL(event_base_got_exit(base), !by_break);
 	}
-	end();
+	end_of_used_connection();
 }
 
 /* A descriptor that blocks is written to only when the kernel says that it can be. */
@@ -222,5 +209,5 @@ CASE(blocking_descriptor, OWN_DEBUG_MODE)
 	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
 	CHECK_EQUAL(timers, 1);
 	CHECK_EQUAL(evbuffer_get_length(bufferevent_get_output(bev)), 3);
-	end();
+	end_of_used_connection();
 }
