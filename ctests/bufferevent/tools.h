@@ -125,18 +125,10 @@ settle(void)
 		CHECK(event_base_loop(base, EVLOOP_NONBLOCK) >= 0);
 }
 
-/* Runs the loop until *count is at least wanted, at most 10 seconds. */
 OBSERVE_ void
 run_until(const int *count, int wanted)
 {
-	long long end = milliseconds() + 10000;
-	struct timeval step = {0, 20000};
-
-	while (*count < wanted && milliseconds() < end) {
-		CHECK(event_base_loopexit(base, &step) == 0);
-		CHECK(event_base_loop(base, EVLOOP_ONCE) >= 0);
-	}
-	CHECK(*count >= wanted);
+	run_base_until(base, count, wanted);
 }
 
 /* Runs the loop for a time. */

@@ -9,6 +9,7 @@
 
 #include "harness.h"
 
+#include <dirent.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <string.h>
@@ -188,6 +189,40 @@ OBSERVE_ void
 in_child(int (*body)(void))
 {
 	report_child(start_child(body));
+}
+
+/* The epoll instance of the only base of the process. */
+OBSERVE_ int
+epoll_descriptor(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	struct dirent *entry;
+	char target[64];
+	int found = -1;
+	CHECK(directory);
+	while (found < 0 && (entry = readdir(directory))) {
+		ssize_t length = readlinkat(dirfd(directory), entry->d_name, target, sizeof target - 1);
+		target[length < 0 ? 0 : length] = 0;
+		if (!strcmp(target, "anon_inode:[eventpoll]"))
+			found = atoi(entry->d_name);
+	}
+	closedir(directory);
+	CHECK(found >= 0);
+	return found;
+}
+
+/* Runs the loop until *count is at least wanted, at most 10 seconds. */
+OBSERVE_ void
+run_base_until(struct event_base *base, const int *count, int wanted)
+{
+	long long end = milliseconds() + 10000;
+	struct timeval step = {0, 20000};
+
+	while (*count < wanted && milliseconds() < end) {
+		CHECK(event_base_loopexit(base, &step) == 0);
+		CHECK(event_base_loop(base, EVLOOP_ONCE) >= 0);
+	}
+	CHECK(*count >= wanted);
 }
 
 #endif

@@ -37,23 +37,27 @@ no_base(void)
 	return result;
 }
 
-CASE(base_creation, EVERY_BACKEND | OWN)
+/* Memory ends at each allocation; and each one alone fails. */
+static void
+try_bases(void)
 {
-	begin();
 	allocator.fail_on = 1;
 	CHECK(no_base());
 	allocator.fail_on = 0;
 	CHECK(no_base());
 }
 
+CASE(base_creation, EVERY_BACKEND | OWN)
+{
+	begin();
+	try_bases();
+}
+
 CASE(base_creation_with_locks, EVERY_BACKEND | OWN)
 {
 	begin();
 	CHECK(evthread_use_pthreads() == 0);
-	allocator.fail_on = 1;
-	CHECK(no_base());
-	allocator.fail_on = 0;
-	CHECK(no_base());
+	try_bases();
 	libevent_global_shutdown();
 	CHECK_EQUAL(allocator.alive, 0);
 }
@@ -63,10 +67,7 @@ CASE(base_creation_with_lock_debugging, EVERY_BACKEND | OWN)
 	begin();
 	evthread_enable_lock_debugging();
 	CHECK(evthread_use_pthreads() == 0);
-	allocator.fail_on = 1;
-	CHECK(no_base());
-	allocator.fail_on = 0;
-	CHECK(no_base());
+	try_bases();
 	libevent_global_shutdown();
 	CHECK_EQUAL(allocator.alive, 0);
 }

@@ -63,7 +63,7 @@ accepts_with(const char *what, int family, unsigned flags)
 	client = connect_to(fd);
 	if (flags & LEV_OPT_DEFERRED_ACCEPT)
 		CHECK(write(client, "x", 1) == 1);
-	run_until(base, &accepted, already + 1);
+	run_base_until(base, &accepted, already + 1);
 	close(client);
 	evconnlistener_free(listener);
 	printf("%s: open after free: %d\n", what, is_open(fd));
@@ -123,7 +123,7 @@ CASE(port_shared_by_two, ONE_BACKEND)
 	CHECK(second);
 	CHECK(!evconnlistener_new_bind(base, count_and_close, NULL, LEV_OPT_CLOSE_ON_FREE, 5, &address.any, length));
 	close(connect_to(evconnlistener_get_fd(first)));
-	run_until(base, &accepted, 1);
+	run_base_until(base, &accepted, 1);
 	evconnlistener_free(first);
 	evconnlistener_free(second);
 	event_base_free(base);
@@ -156,7 +156,7 @@ CASE(ipv6_only_leaves_the_port_to_ipv4, ONE_BACKEND)
 	}
 	CHECK(four);
 	close(connect_to(evconnlistener_get_fd(four)));
-	run_until(base, &accepted, 1);
+	run_base_until(base, &accepted, 1);
 	evconnlistener_free(six);
 	evconnlistener_free(four);
 	event_base_free(base);
@@ -181,7 +181,7 @@ CASE(mapped_addresses, ONE_BACKEND)
 	address.in.sin_port = length;
 	client = socket(AF_INET, SOCK_STREAM, 0);
 	CHECK(connect(client, &address.any, sizeof address.in) == 0);
-	run_until(base, &accepted, 1);
+	run_base_until(base, &accepted, 1);
 	close(client);
 	evconnlistener_free(listener);
 	event_base_free(base);
@@ -205,7 +205,7 @@ CASE(bound_unix_peer_and_path, ONE_BACKEND)
 	length = offsetof(struct sockaddr_un, sun_path) + strlen(peer.un.sun_path) + 1;
 	CHECK(bind(client, &peer.any, length) == 0);
 	CHECK(connect(client, &address.any, sizeof address.un) == 0);
-	run_until(base, &accepted, 1);
+	run_base_until(base, &accepted, 1);
 	close(client);
 	evconnlistener_free(listener);
 	printf("path is there after free: %d\n", access(address.un.sun_path, F_OK) == 0);
@@ -232,7 +232,7 @@ CASE(deferred_accept, ONE_BACKEND)
 	run_ready(base);
 	CHECK_EQUAL(accepted, 0);
 	CHECK(write(client, "x", 1) == 1);
-	run_until(base, &accepted, 1);
+	run_base_until(base, &accepted, 1);
 	close(client);
 	evconnlistener_free(listener);
 	event_base_free(base);
@@ -296,7 +296,7 @@ CASE(from_a_descriptor, EVERY_BACKEND)
 		CHECK(listener);
 		CHECK_EQUAL(evconnlistener_get_fd(listener), fd);
 		client = connect_to(fd);
-		run_until(base, &accepted, i + 1);
+		run_base_until(base, &accepted, i + 1);
 		close(client);
 		evconnlistener_free(listener);
 		CHECK(is_open(fd));
@@ -324,7 +324,7 @@ CASE(current_base, ONE_BACKEND)
 	CHECK(listener);
 	CHECK(evconnlistener_get_base(listener) == base);
 	close(connect_to(evconnlistener_get_fd(listener)));
-	run_until(base, &accepted, 1);
+	run_base_until(base, &accepted, 1);
 	evconnlistener_free(listener);
 	event_base_free(base);
 }
@@ -361,7 +361,7 @@ CASE(disabled, EVERY_BACKEND)
 	run_ready(base);
 	CHECK_EQUAL(accepted, 0);
 	CHECK_EQUAL(evconnlistener_enable(listener), 0);
-	run_until(base, &accepted, 3);
+	run_base_until(base, &accepted, 3);
 	CHECK_EQUAL(evconnlistener_disable(listener), 0);
 	close(connect_to(evconnlistener_get_fd(listener)));
 	run_ready(base);
@@ -386,7 +386,7 @@ CASE(without_callback, EVERY_BACKEND)
 	CHECK(!peer_is_gone(client));
 	evconnlistener_set_cb(listener, report, (void *)"set later");
 	CHECK_EQUAL(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 1);
-	run_until(base, &accepted, 1);
+	run_base_until(base, &accepted, 1);
 	close(client);
 	evconnlistener_free(listener);
 	event_base_free(base);
@@ -403,7 +403,7 @@ CASE(callback_for_a_disabled_listener, ONE_BACKEND)
 	evconnlistener_set_cb(listener, report, (void *)"set while disabled");
 	CHECK_EQUAL(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 0);
 	CHECK_EQUAL(evconnlistener_enable(listener), 0);
-	run_until(base, &accepted, 1);
+	run_base_until(base, &accepted, 1);
 	close(client);
 	evconnlistener_free(listener);
 	event_base_free(base);
@@ -422,7 +422,7 @@ DIFFERENCE(callback_taken_away, EVERY_BACKEND,
 	run_ready(base);
 	CHECK(!peer_is_gone(client));
 	evconnlistener_set_cb(listener, report, (void *)"set again");
-	run_until(base, &accepted, 1);
+	run_base_until(base, &accepted, 1);
 	close(client);
 	evconnlistener_free(listener);
 	event_base_free(base);

@@ -103,7 +103,7 @@ CASE(disable_and_enable_in_callback, EVERY_BACKEND)
 {
 	make_listener(LEV_OPT_CLOSE_ON_FREE, accept_and_restart);
 	connect_clients();
-	run_until(base, &accepted, 5);
+	run_base_until(base, &accepted, 5);
 	evconnlistener_free(listener);
 	event_base_free(base);
 }
@@ -127,7 +127,7 @@ CASE(replace_in_callback, EVERY_BACKEND)
 {
 	make_listener(LEV_OPT_CLOSE_ON_FREE, accept_and_replace);
 	connect_clients();
-	run_until(base, &accepted, 5);
+	run_base_until(base, &accepted, 5);
 	evconnlistener_free(listener);
 	event_base_free(base);
 }
@@ -148,7 +148,7 @@ DIFFERENCE(take_callback_in_callback, EVERY_BACKEND,
 	CHECK_EQUAL(accepted, 1);
 	CHECK_EQUAL(clients_gone(), 1);
 	evconnlistener_set_cb(listener, count_and_close, NULL);
-	run_until(base, &accepted, 5);
+	run_base_until(base, &accepted, 5);
 	evconnlistener_free(listener);
 	event_base_free(base);
 }
@@ -170,7 +170,7 @@ CASE(loop_in_callback, ONE_BACKEND)
 {
 	make_listener(LEV_OPT_CLOSE_ON_FREE, accept_and_loop);
 	connect_clients();
-	run_until(base, &accepted, 5);
+	run_base_until(base, &accepted, 5);
 	evconnlistener_free(listener);
 	event_base_free(base);
 }

@@ -45,7 +45,7 @@ burst(int family)
 			clients[i] = connect_to(fd);
 			CHECK(send(clients[i], &number, sizeof number, 0) == sizeof number);
 		}
-		run_until(base, &accepted, sent + BATCH);
+		run_base_until(base, &accepted, sent + BATCH);
 		CHECK_EQUAL(accepted, sent + BATCH);
 		for (i = 0; i < BATCH; i++) {
 			CHECK(recv(clients[i], &answer, sizeof answer, 0) == sizeof answer);
@@ -152,17 +152,17 @@ DIFFERENCE(recovers_from_lack_of_descriptors, EVERY_BACKEND,
 	printf("accepted %d\n", accepted);
 	/* One descriptor after the other becomes free. */
 	close(kept[0]);
-	run_until(base, &accepted, 3);
+	run_base_until(base, &accepted, 3);
 	close(kept[1]);
 	close(kept[2]);
-	run_until(base, &accepted, 4);
+	run_base_until(base, &accepted, 4);
 	printf("accepted %d\n", accepted);
 	close(waiting[0]);
 	/* All is well again: no pause is left. */
 	before = errors;
 	close(kept[3]);
 	waiting[0] = connect_to(evconnlistener_get_fd(listener));
-	run_until(base, &accepted, 5);
+	run_base_until(base, &accepted, 5);
 	CHECK_EQUAL(errors, before);
 	evconnlistener_free(listener);
 	event_base_free(base);
@@ -222,7 +222,7 @@ CASE(programs_that_pause_themselves, EVERY_BACKEND)
 	evconnlistener_set_error_cb(listener, disable_for_a_while);
 	connect_waiting();
 	use_up_descriptors(1);
-	run_until(base, &accepted, 4);
+	run_base_until(base, &accepted, 4);
 	printf("errors %d\n", errors);
 	event_free(enable_again);
 	evconnlistener_free(listener);

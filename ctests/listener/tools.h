@@ -104,20 +104,6 @@ run_ready(struct event_base *base)
 		CHECK(event_base_loop(base, EVLOOP_NONBLOCK) >= 0);
 }
 
-/* Runs the loop until *count is at least wanted, at most 10 seconds. */
-OBSERVE_ void
-run_until(struct event_base *base, const int *count, int wanted)
-{
-	long long end = milliseconds() + 10000;
-	struct timeval step = {0, 20000};
-
-	while (*count < wanted && milliseconds() < end) {
-		CHECK(event_base_loopexit(base, &step) == 0);
-		CHECK(event_base_loop(base, EVLOOP_ONCE) >= 0);
-	}
-	CHECK(*count >= wanted);
-}
-
 /* How often accepting is tried at most in so many milliseconds when it always fails: the pauses
  * grow from 10 milliseconds to 100. */
 OBSERVE_ int

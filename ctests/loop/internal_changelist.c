@@ -3,7 +3,6 @@
 #include "tables.h"
 #include "internal.h"
 
-#include <dirent.h>
 
 /* Exported, though in no header. */
 struct event_changelist {
@@ -67,26 +66,6 @@ place_of(int fd)
 	void *place = evmap_io_get_fdinfo_(table, fd);
 	CHECK(place);
 	return place;
-}
-
-/* The base's epoll instance is the only one of the process. */
-static int
-epoll_descriptor(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	struct dirent *entry;
-	char target[64];
-	int found = -1;
-	CHECK(directory);
-	while (found < 0 && (entry = readdir(directory))) {
-		ssize_t length = readlinkat(dirfd(directory), entry->d_name, target, sizeof target - 1);
-		target[length < 0 ? 0 : length] = 0;
-		if (!strcmp(target, "anon_inode:[eventpoll]"))
-			found = atoi(entry->d_name);
-	}
-	closedir(directory);
-	CHECK(found >= 0);
-	return found;
 }
 
 static void

@@ -1,6 +1,6 @@
 /* The rules about setting lock, condition and thread-id callbacks, and what the library does with
  * them before any object exists. */
-#include "harness.h"
+#include "locks.h"
 
 #include <event2/event.h>
 #include <event2/thread.h>
@@ -15,23 +15,6 @@ extern int evthread_lock_debugging_enabled_;
 struct evthread_lock_callbacks *evthread_get_lock_callbacks(void);
 struct evthread_condition_callbacks *evthread_get_condition_callbacks(void);
 void *evthread_setup_global_lock_(void *lock, unsigned locktype, int enable_locks);
-
-static int made, freed, refuse_at;
-
-static void *
-lock_alloc(unsigned type)
-{
-	printf("alloc %u\n", type);
-	return ++made == refuse_at ? NULL : malloc(1);
-}
-
-static void
-lock_free(void *lock, unsigned type)
-{
-	printf("free %u\n", type);
-	freed++;
-	free(lock);
-}
 
 static int
 lock_take(unsigned mode, void *lock)

@@ -1,6 +1,6 @@
 /* pthread_cancel of a thread that is somewhere in the library: it ends, and others go on with what
  * it used. */
-#include "observe.h"
+#include "loop.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -13,14 +13,6 @@
 
 static struct event_base *base;
 static volatile int seen;
-
-static void *
-run_loop(void *arg)
-{
-	(void)arg;
-	event_base_loop(base, EVLOOP_NO_EXIT_ON_EMPTY);
-	return NULL;
-}
 
 static void
 cancel_and_join(pthread_t thread)
@@ -95,7 +87,7 @@ CASE(a_waiting_loop_is_cancelled, EVERY_BACKEND)
 	pthread_t thread;
 
 	prepare();
-	CHECK(pthread_create(&thread, NULL, run_loop, NULL) == 0);
+	CHECK(pthread_create(&thread, NULL, run_without_end, base) == 0);
 	usleep(50000);
 	cancel_and_join(thread);
 	event_base_free(base);
@@ -110,7 +102,7 @@ DIFFERENCE(another_thread_runs_the_base_of_a_cancelled_one, EVERY_BACKEND,
 
 	prepare();
 	for (round = 0; round < 3; round++) {
-		CHECK(pthread_create(&thread, NULL, run_loop, NULL) == 0);
+		CHECK(pthread_create(&thread, NULL, run_without_end, base) == 0);
 		usleep(30000);
 		cancel_and_join(thread);
 		check_base_works();
@@ -134,7 +126,7 @@ DIFFERENCE(a_thread_is_cancelled_in_a_callback, EVERY_BACKEND,
 	prepare();
 	event = event_new(base, -1, 0, sleep_long, NULL);
 	event_active(event, EV_READ, 1);
-	CHECK(pthread_create(&thread, NULL, run_loop, NULL) == 0);
+	CHECK(pthread_create(&thread, NULL, run_without_end, base) == 0);
 	wait_until_seen(1);
 	cancel_and_join(thread);
 	CHECK(event_del(event) == 0); /* does not wait for the callback that is gone */
@@ -156,7 +148,7 @@ DIFFERENCE(a_busy_thread_is_cancelled, EVERY_BACKEND,
 	timer = event_new(base, -1, EV_PERSIST, note, NULL);
 	event_add(writer, NULL);
 	event_add(timer, &(struct timeval){0, 0});
-	CHECK(pthread_create(&thread, NULL, run_loop, NULL) == 0);
+	CHECK(pthread_create(&thread, NULL, run_without_end, base) == 0);
 	wait_until_seen(100);
 	cancel_and_join(thread);
 	event_free(writer);
@@ -193,7 +185,7 @@ DIFFERENCE(a_thread_is_cancelled_between_bufferevents, EVERY_BACKEND,
 		}
 		bufferevent_write(bev[0], "0123456789", 10);
 		seen = 0;
-		CHECK(pthread_create(&thread, NULL, run_loop, NULL) == 0);
+		CHECK(pthread_create(&thread, NULL, run_without_end, base) == 0);
 		wait_until_seen(100);
 		cancel_and_join(thread);
 		/* Nobody holds their locks: they go on, with all the bytes there are or a part. */

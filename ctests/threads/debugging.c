@@ -1,5 +1,6 @@
 /* Lock debugging: what the wrappers ask of the program's callbacks, and which errors they catch. */
 #include "allocator.h"
+#include "locks.h"
 
 #include <event2/event.h>
 #include <event2/thread.h>
@@ -18,22 +19,7 @@ void *evthread_debug_get_real_lock_(void *lock);
 void *evthread_setup_global_lock_(void *lock, unsigned locktype, int enable_locks);
 void evthreadimpl_disable_lock_debugging_(void);
 
-static int made, freed, refuse_at, lock_result;
-
-static void *
-lock_alloc(unsigned type)
-{
-	printf("alloc %u\n", type);
-	return ++made == refuse_at ? NULL : malloc(1);
-}
-
-static void
-lock_free(void *lock, unsigned type)
-{
-	printf("free %u\n", type);
-	freed++;
-	free(lock);
-}
+static int lock_result;
 
 static int
 lock_take(unsigned mode, void *lock)

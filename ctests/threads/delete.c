@@ -1,5 +1,5 @@
 /* Deleting, freeing and finalizing an event while its callback runs in another thread. */
-#include "observe.h"
+#include "loop.h"
 
 #include <event2/event_struct.h>
 #include <event2/thread.h>
@@ -52,14 +52,6 @@ finalizer(struct event *ev, void *arg)
 	printf("finalizer, after the callback %d\n", returned);
 }
 
-static void *
-run_loop(void *arg)
-{
-	(void)arg;
-	event_base_loop(base, EVLOOP_NO_EXIT_ON_EMPTY);
-	return NULL;
-}
-
 /* Starts the loop with an event whose callback is running when this returns. */
 static void
 start(short flags, int caller_does_not_wait)
@@ -73,7 +65,7 @@ start(short flags, int caller_does_not_wait)
 	running = event_new(base, flags & EV_SIGNAL ? SIGUSR1 : -1, flags, long_callback, NULL);
 	other = event_new(base, -1, 0, never, NULL);
 	event_active(running, flags & EV_SIGNAL ? EV_SIGNAL : EV_READ, 1);
-	CHECK(pthread_create(&loop_thread, NULL, run_loop, NULL) == 0);
+	CHECK(pthread_create(&loop_thread, NULL, run_without_end, base) == 0);
 	sem_wait(&inside);
 }
 

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "trace.h"
 
-#include <dirent.h>
 #include <event2/thread.h>
 #include <pthread.h>
 
@@ -59,26 +58,6 @@ give_lock(unsigned mode, void *mutex)
 {
 	(void)mode;
 	return pthread_mutex_unlock(mutex);
-}
-
-/* The base's epoll instance is the only one of the process; its number in the list of descriptors. */
-static int
-epoll_descriptor(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	struct dirent *entry;
-	char target[64];
-	int found = -1;
-
-	CHECK(directory);
-	while (found < 0 && (entry = readdir(directory))) {
-		ssize_t length = readlinkat(dirfd(directory), entry->d_name, target, sizeof target - 1);
-		target[length < 0 ? 0 : length] = 0;
-		if (!strcmp(target, "anon_inode:[eventpoll]"))
-			found = atoi(entry->d_name);
-	}
-	closedir(directory);
-	return found;
 }
 
 static void
