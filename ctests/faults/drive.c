@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { SECONDS = 10, MOST_CALLS = 60000, HEARTBEATS = 30, SLOW_HEARTBEATS = 200 };
+enum { SECONDS = 10, MOST_CALLS = 60000, HEARTBEATS = 30, SLOW_HEARTBEATS = 400 };
 
 static struct scenario *scenarios;
 /* How long a run may take that does not end: longer when every byte is a call of its own. */

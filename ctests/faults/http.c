@@ -4,7 +4,7 @@
 
 #include <event2/http.h>
 
-enum { REQUESTS = 3, BODY = 60000 };
+enum { REQUESTS = 3, BODY = 20000 };
 
 struct exchange {
 	struct evhttp_connection *client;

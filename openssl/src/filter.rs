@@ -27,8 +27,10 @@ impl TlsPtr {
             bufferevent_setwatermark(below, kind::READ, 0, 0);
             // Before it is enabled: reading rests until there is a use for it.
             let _ = self.update_interest();
-            // A refusal was logged.
-            bufferevent_enable(below, kind::READ | kind::WRITE);
+            if bufferevent_enable(below, kind::READ | kind::WRITE) < 0 {
+                // Nobody can be told here: it is heard of from the loop, like a failed transfer.
+                bufferevent_trigger_event(below, told::ERROR, option::DEFER_CALLBACKS);
+            }
         }
     }
 

@@ -252,6 +252,7 @@ unsafe extern "C-unwind" {
     pub fn bufferevent_decref(bufev: *mut Bufferevent) -> c_int;
     pub fn bufferevent_free(bufev: *mut Bufferevent);
     pub fn bufferevent_enable(bufev: *mut Bufferevent, events: c_short) -> c_int;
+    pub fn bufferevent_trigger_event(bufev: *mut Bufferevent, what: c_short, options: c_int);
     pub fn bufferevent_setcb(
         bufev: *mut Bufferevent,
         read: Option<DataFn>,

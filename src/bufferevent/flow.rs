@@ -28,6 +28,13 @@ impl BuffereventPtr {
         self.start(effective)
     }
 
+    /// [`BuffereventPtr::enable`] for a layer above: a refusal reaches it like a failed transfer.
+    pub fn enable_or_give_up(self, direction: Direction) {
+        if self.enable(direction.kind()).is_err() {
+            self.give_up(direction);
+        }
+    }
+
     /// The program does not want these directions any more.
     pub fn disable(self, directions: c_short) -> Result<(), Failed> {
         self.enabled.set(self.enabled.get() & !directions);

@@ -11,6 +11,7 @@ use super::parser::{Fault, Progress, method_name};
 use super::reading::After;
 use super::reply::has_word;
 use super::request::RequestPtr;
+use crate::bufferevent::Direction;
 use crate::bufferevent::abi::{BEV_EVENT_CONNECTED, BEV_EVENT_EOF, BEV_EVENT_READING};
 use crate::bufferevent::abi::{BEV_EVENT_ERROR, BEV_EVENT_TIMEOUT};
 use crate::event::Event;
@@ -219,8 +220,7 @@ pub(super) fn write_request(connection: ConnectionPtr) -> Result<(), OutOfMemory
     written?;
     connection.state.set(State::Writing);
     if let Some(bufferevent) = connection.bufferevent() {
-        // A refusal was logged.
-        let _ = bufferevent.enable(crate::event::kind::WRITE);
+        bufferevent.enable_or_give_up(Direction::Write);
     }
     Ok(())
 }

@@ -8,8 +8,8 @@ use super::server::{CON_LINGERING_CLOSE, bound_socket};
 use crate::base::pending::Blocking;
 use crate::base::{self, EventBase, Guard as BaseGuard};
 use crate::bufferevent::abi::{BEV_EVENT_CONNECTED, BEV_EVENT_ERROR, BEV_EVENT_TIMEOUT};
-use crate::bufferevent::{Bufferevent, Guard};
-use crate::event::{EventPtr, assign, debug, kind};
+use crate::bufferevent::{Bufferevent, Direction, Guard};
+use crate::event::{EventPtr, assign, debug};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::system::{errno, set_errno};
 use crate::timers::time;
@@ -260,8 +260,7 @@ pub(super) fn connect(connection: ConnectionPtr) -> Result<(), NotMade> {
     );
     connection.state.set(State::Connecting);
     connection.insert(bit::BUSY);
-    // A refusal was logged.
-    let _ = bufferevent.enable(kind::WRITE);
+    bufferevent.enable_or_give_up(Direction::Write);
     let started = start(connection, client, &bufferevent);
     connection.remove(bit::BUSY);
     if started.is_err() {

@@ -396,8 +396,7 @@ impl ConnectionPtr {
     /// Lets input come in.
     pub(super) fn start_reading(self) {
         if let Some(bufferevent) = self.bufferevent() {
-            // A refusal was logged.
-            let _ = bufferevent.enable(kind::READ);
+            bufferevent.enable_or_give_up(Direction::Read);
         }
     }
 
@@ -406,8 +405,7 @@ impl ConnectionPtr {
         if let Some(bufferevent) = self.bufferevent() {
             let runs = bufferevent.is_enabled(Direction::Read);
             if !runs || bufferevent.timeout(Direction::Read).is_some() {
-                // A refusal was logged.
-                let _ = bufferevent.enable(kind::READ);
+                bufferevent.enable_or_give_up(Direction::Read);
             }
         }
     }
@@ -499,8 +497,7 @@ impl ConnectionPtr {
         self.take_callbacks();
         self.state.set(State::Writing);
         if let Some(bufferevent) = self.bufferevent() {
-            // A refusal was logged.
-            let _ = bufferevent.enable(kind::WRITE);
+            bufferevent.enable_or_give_up(Direction::Write);
         }
     }
 
