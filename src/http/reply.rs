@@ -381,7 +381,6 @@ pub(super) fn send_error_page(
     };
     busily(connection, || {
         let body = request.output();
-        let _ = body.drain(body.length());
         request.set_response(code, reason)?;
         match page {
             ErrorPage::Plain => write_plain_page(request, &body)?,
