@@ -152,6 +152,9 @@ fn read_answer(
         }
         if record.kind == kind && answer.take(message, &record)? {
             ttl = Some(ttl.unwrap_or(u32::MAX).min(seconds(record.ttl)));
+            if answer.count == MOST_ADDRESSES {
+                break;
+            }
         } else if record.kind == record::CNAME && answer.canonical.is_none() {
             Reader::at(message, record.start).labels(|_| {})?;
             answer.canonical = u16::try_from(record.start).ok();

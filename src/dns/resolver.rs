@@ -243,7 +243,8 @@ impl BasePtr {
             parts |= part::NO_DEFAULT_SERVER;
         }
         match self.parse_resolv_conf(parts, Some(SYSTEM_FILE)) {
-            Err(Failure::NoServers) => Ok(()),
+            // Unless not even that of this machine could be added.
+            Err(Failure::NoServers) if self.server_count() > 0 => Ok(()),
             result => result,
         }
     }

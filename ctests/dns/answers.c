@@ -1,0 +1,274 @@
+/* What answers mean: addresses, names, their absence, errors, and what no answer is. */
+#include "tools.h"
+
+/* What the server answers, chosen by the first label of the name. */
+static void
+answer_by_name(struct server *from, const struct query *query)
+{
+	static struct message message;
+	char label[64];
+
+	snprintf(label, sizeof label, "%.*s", (int)strcspn(query->name, "."), query->name);
+	if (!strcmp(label, "one")) {
+		answer_address(from, query);
+		return;
+	}
+	if (!strcmp(label, "several")) {
+		begin_answer(&message, query, 0, 3, 0);
+		put_a(&message, 300, "192.0.2.3");
+		put_a(&message, 20, "192.0.2.1");
+		put_a(&message, 100, "192.0.2.2");
+	} else if (!strcmp(label, "joined")) {
+		begin_answer(&message, query, 0, 1, 0);
+		put_record(&message, TYPE_A, 9, "\1\2\3\4\5\6\7\10", 8);
+	} else if (!strcmp(label, "odd")) {
+		begin_answer(&message, query, 0, 2, 0);
+		put_a(&message, 9, "192.0.2.1");
+		put_record(&message, TYPE_A, 9, "\1\2\3", 3);
+	} else if (!strcmp(label, "nothing")) {
+		begin_answer(&message, query, 0, 1, 0);
+		put_record(&message, TYPE_A, 9, "", 0);
+	} else if (!strcmp(label, "forty")) {
+		begin_answer(&message, query, 0, 40, 0);
+		for (int i = 0; i < 40; i++) {
+			char address[20];
+
+			snprintf(address, sizeof address, "192.0.2.%d", i);
+			put_a(&message, 60, address);
+		}
+	} else if (!strcmp(label, "alias")) {
+		begin_answer(&message, query, 0, 2, 0);
+		put_name_record(&message, TYPE_CNAME, 1, "real.example.com");
+		put_a(&message, 60, "192.0.2.9");
+	} else if (!strcmp(label, "wrong")) {
+		/* The address of the other family. */
+		begin_answer(&message, query, 0, 1, 0);
+		if (query->type == TYPE_A)
+			put_aaaa(&message, 60, "2001:db8::1");
+		else
+			put_a(&message, 60, "192.0.2.9");
+	} else if (!strcmp(label, "none")) {
+		begin_answer(&message, query, 0, 0, 0);
+	} else if (!strcmp(label, "none-soa")) {
+		begin_answer(&message, query, 0, 0, 1);
+		put_soa(&message, 42, 3600);
+	} else if (!strcmp(label, "minimum")) {
+		begin_answer(&message, query, 3, 0, 1);
+		put_soa(&message, 3600, 42);
+	} else if (!strcmp(label, "absent")) {
+		begin_answer(&message, query, 3, 0, 0);
+	} else if (!strcmp(label, "absent-alias")) {
+		begin_answer(&message, query, 3, 1, 0);
+		put_a(&message, 77, "192.0.2.9");
+	} else if (!strncmp(label, "code-", 5)) {
+		begin_answer(&message, query, atoi(label + 5), 0, 0);
+	} else if (!strcmp(label, "host")) {
+		begin_answer(&message, query, 0, 2, 0);
+		put_name_record(&message, TYPE_PTR, 70, "first.example.com");
+		put_name_record(&message, TYPE_PTR, 60, "second.example.com");
+	} else if (query->type == TYPE_PTR) {
+		begin_answer(&message, query, 0, 1, 0);
+		put_name_record(&message, TYPE_PTR, 70, "host.Example.COM");
+	} else if (!strcmp(label, "lower")) {
+		begin_answer(&message, query, 0, 1, 0);
+		for (size_t i = 12; i < message.length; i++)
+			if (message.bytes[i] >= 'A' && message.bytes[i] <= 'Z')
+				message.bytes[i] += 32;
+		put_a(&message, 60, "192.0.2.7");
+	} else if (!strcmp(label, "unasked")) {
+		/* No question in it. */
+		begin_answer(&message, query, 0, 1, 0);
+		message.length = 12;
+		message.bytes[5] = 0;
+		put_name(&message, query->name);
+		put16(&message, TYPE_A);
+		put16(&message, 1);
+		put32(&message, 60);
+		put16(&message, 4);
+		put(&message, "\1\2\3\4", 4);
+	} else if (!strcmp(label, "cut")) {
+		begin_answer(&message, query, 0, 2, 0);
+		put_a(&message, 60, "192.0.2.7");
+	} else {
+		harness_fail(__FILE__, __LINE__, query->name);
+	}
+	send_message(from, query, &message);
+}
+
+CASE(addresses, ONE_BACKEND)
+{
+	begin(answer_by_name);
+	resolve_ipv4("one.example.com", 0);
+	resolve_ipv6("one.example.com", 0);
+	resolve_ipv4("several.example.com", 0);
+	resolve_ipv4("joined.example.com", 0);
+	resolve_ipv4("nothing.example.com", 0);
+	resolve_ipv4("forty.example.com", 0);
+	resolve_ipv4("alias.example.com", 0);
+	resolve_ipv4("lower.example.com", 0);
+	end();
+}
+
+CASE(absence, ONE_BACKEND)
+{
+	begin(answer_by_name);
+	resolve_ipv4("wrong.example.com", 0);
+	resolve_ipv6("wrong.example.com", 0);
+	resolve_ipv4("none.example.com", 0);
+	resolve_ipv4("none-soa.example.com", 0);
+	resolve_ipv4("absent.example.com", 0);
+	resolve_ipv4("minimum.example.com", 0);
+	resolve_ipv4("absent-alias.example.com", 0);
+	end();
+}
+
+CASE(errors, ONE_BACKEND)
+{
+	begin(answer_by_name);
+	resolve_ipv4("code-1.example.com", 0);
+	resolve_ipv4("code-4.example.com", 0);
+	resolve_ipv4("code-5.example.com", 0);
+	resolve_ipv4("code-6.example.com", 0);
+	resolve_ipv4("code-11.example.com", 0);
+	/* Asked three times at once, then it counts as silent. */
+	resolve_ipv4("code-2.example.com", 0);
+	resolve_ipv4("odd.example.com", 0);
+	resolve_ipv4("cut.example.com", 0);
+	resolve_ipv4("unasked.example.com", 0);
+	end();
+}
+
+CASE(case_counts_without_random_case, ONE_BACKEND)
+{
+	begin(answer_by_name);
+	set("randomize-case", "0");
+	resolve_ipv4("LOWER.example.com", 0);
+	resolve_ipv4("lower.example.com", 0);
+	end();
+}
+
+CASE(names_of_addresses, ONE_BACKEND)
+{
+	struct in_addr v4;
+	struct in6_addr v6;
+
+	begin(answer_by_name);
+	inet_pton(AF_INET, "192.0.2.130", &v4);
+	inet_pton(AF_INET6, "2001:db8::12:ab", &v6);
+	CHECK(evdns_base_resolve_reverse(dns, &v4, 0, on_result, "v4"));
+	wait_for(&told, 1);
+	CHECK(evdns_base_resolve_reverse_ipv6(dns, &v6, 0, on_result, "v6"));
+	wait_for(&told, 1);
+	end();
+}
+
+/* Names that are asked as they are, and those that cannot be asked. */
+CASE(names, ONE_BACKEND)
+{
+	char label[70], name[400];
+
+	begin(answer_address);
+	memset(label, 'x', sizeof label);
+	resolve_ipv4("", 0);
+	resolve_ipv4("a", 0);
+	resolve_ipv4("abs.example.com.", 0);
+	resolve_ipv4("with space.\344", 0);
+	snprintf(name, sizeof name, "%.63s.example.com", label);
+	resolve_ipv4(name, 0);
+	snprintf(name, sizeof name, "%.64s.example.com", label);
+	CHECK(!evdns_base_resolve_ipv4(dns, name, 0, on_result, name));
+	snprintf(name, sizeof name, "%.63s.%.63s.%.63s.%.61s", label, label, label, label);
+	resolve_ipv4(name, 0);
+	snprintf(name, sizeof name, "%.63s.%.63s.%.63s.%.63s.x", label, label, label, label);
+	CHECK(!evdns_base_resolve_ipv4(dns, name, 0, on_result, name));
+	CHECK_EQUAL(server.queries, 6);
+	end();
+}
+
+DIFFERENCE(names_that_are_none, ONE_BACKEND, "names with empty labels, or too long for a message, are sent as malformed questions")
+{
+	char label[70], name[400];
+
+	begin(NULL);
+	memset(label, 'x', sizeof label);
+	CHECK(!evdns_base_resolve_ipv4(dns, "a..b", 0, on_result, ""));
+	CHECK(!evdns_base_resolve_ipv4(dns, ".a", 0, on_result, ""));
+	snprintf(name, sizeof name, "%.63s.%.63s.%.63s.%.62s", label, label, label, label);
+	CHECK(!evdns_base_resolve_ipv4(dns, name, 0, on_result, ""));
+	poll_once(base);
+	CHECK_EQUAL(server.queries, 0);
+	end();
+}
+
+static int calls;
+
+static void
+check_long_name(int result, char type, int count, int ttl, void *addresses, void *wanted)
+{
+	(void)ttl;
+	calls++;
+	CHECK_EQUAL(result, DNS_ERR_NONE);
+	CHECK_EQUAL(type, DNS_PTR);
+	CHECK_EQUAL(count, 1);
+	CHECK_STRING(*(char **)addresses, wanted);
+}
+
+static char long_name[250];
+
+static void
+answer_long_name(struct server *from, const struct query *query)
+{
+	static struct message message;
+
+	begin_answer(&message, query, 0, 1, 0);
+	put_name_record(&message, TYPE_PTR, 60, long_name);
+	send_message(from, query, &message);
+}
+
+DIFFERENCE(long_host_names, ONE_BACKEND, "a host name of more than 63 characters makes the answer to a look-up of an address unreadable")
+{
+	struct in_addr in = {htonl(INADDR_LOOPBACK)};
+
+	memset(long_name, 'x', sizeof long_name - 1);
+	for (size_t i = 50; i < sizeof long_name; i += 50)
+		long_name[i] = '.';
+	begin(answer_long_name);
+	CHECK(evdns_base_resolve_reverse(dns, &in, 0, check_long_name, long_name));
+	wait_for(&calls, 1);
+	end();
+}
+
+static void
+check_ttl(int result, char type, int count, int ttl, void *addresses, void *arg)
+{
+	(void)type, (void)count, (void)addresses, (void)arg;
+	calls++;
+	CHECK_EQUAL(result, DNS_ERR_NONE);
+	CHECK(ttl >= 0);
+}
+
+static void
+answer_huge_ttl(struct server *from, const struct query *query)
+{
+	static struct message message;
+
+	begin_answer(&message, query, 0, 1, 0);
+	put_a(&message, 0x80000001, "192.0.2.1");
+	send_message(from, query, &message);
+}
+
+DIFFERENCE(ttl_is_not_negative, ONE_BACKEND, "a TTL of more than 2^31 seconds is told as a negative number")
+{
+	begin(answer_huge_ttl);
+	CHECK(evdns_base_resolve_ipv4(dns, "example.com", 0, check_ttl, NULL));
+	wait_for(&calls, 1);
+	end();
+}
+
+CASE(texts_of_errors, ONE_BACKEND)
+{
+	for (int code = -1; code < 80; code++)
+		if (strcmp(evdns_err_to_string(code), "[Unknown error code]"))
+			printf("%d: %s\n", code, evdns_err_to_string(code));
+	printf("%s\n", evdns_err_to_string(1000));
+}

@@ -1,0 +1,188 @@
+/* How look-ups end that get no answer: cancelled, shut down, forgotten; and those that wait. */
+#include "tools.h"
+
+static struct evdns_request *request, *other;
+
+static void
+cancel_other(int result, char type, int count, int ttl, void *addresses, void *name)
+{
+	on_result(result, type, count, ttl, addresses, name);
+	evdns_cancel_request(dns, request);
+	if (other)
+		evdns_cancel_request(dns, other);
+}
+
+CASE(cancelled_at_once, ONE_BACKEND)
+{
+	begin(answer_address);
+	request = evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test");
+	evdns_cancel_request(dns, request);
+	CHECK_EQUAL(told, 0);
+	evdns_cancel_request(dns, request);
+	wait_for(&told, 1);
+	run_for(base, 20);
+	CHECK_EQUAL(told, 1);
+	end();
+}
+
+CASE(cancelled_in_its_callback, ONE_BACKEND)
+{
+	begin(answer_address);
+	request = evdns_base_resolve_ipv4(dns, "a.test", 0, cancel_other, "a.test");
+	wait_for(&told, 1);
+	end();
+}
+
+CASE(cancelled_while_waiting, ONE_BACKEND)
+{
+	begin(answer_address);
+	set("max-inflight", "1");
+	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test"));
+	request = evdns_base_resolve_ipv4(dns, "b.test", 0, on_result, "b.test");
+	CHECK(evdns_base_resolve_ipv4(dns, "c.test", 0, on_result, "c.test"));
+	evdns_cancel_request(NULL, request);
+	wait_for(&told, 3);
+	end();
+}
+
+static void
+start_ten(void)
+{
+	static char names[10][10];
+
+	for (int i = 0; i < 10; i++) {
+		snprintf(names[i], sizeof names[i], "n%d.test", i);
+		CHECK(evdns_base_resolve_ipv4(dns, names[i], 0, on_result, "ten"));
+	}
+}
+
+CASE(freed_and_told, ONE_BACKEND)
+{
+	begin(NULL);
+	set("max-inflight", "4");
+	start_ten();
+	evdns_base_free(dns, 1);
+	dns = NULL;
+	CHECK_EQUAL(told, 0);
+	poll_once(base);
+	CHECK_EQUAL(told, 10);
+	end();
+}
+
+CASE(freed_and_forgotten, ONE_BACKEND)
+{
+	begin(NULL);
+	set("max-inflight", "4");
+	start_ten();
+	evdns_base_free(dns, 0);
+	dns = NULL;
+	run_for(base, 20);
+	CHECK_EQUAL(told, 0);
+	end();
+}
+
+CASE(freed_with_results_queued, ONE_BACKEND)
+{
+	begin(NULL);
+	request = evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test");
+	evdns_cancel_request(dns, request);
+	evdns_base_free(dns, 0);
+	dns = NULL;
+	poll_once(base);
+	CHECK_EQUAL(told, 1);
+	end();
+}
+
+static void
+free_resolver(int result, char type, int count, int ttl, void *addresses, void *name)
+{
+	on_result(result, type, count, ttl, addresses, name);
+	evdns_base_free(dns, 1);
+	dns = NULL;
+}
+
+CASE(freed_in_a_callback, ONE_BACKEND)
+{
+	begin(answer_address);
+	set("max-inflight", "2");
+	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, free_resolver, "a.test"));
+	CHECK(evdns_base_resolve_ipv6(dns, "b.test", 0, on_result, "b.test"));
+	CHECK(evdns_base_resolve_ipv4(dns, "c.test", 0, on_result, "c.test"));
+	wait_for(&told, 3);
+	end();
+}
+
+static void
+ask_more(int result, char type, int count, int ttl, void *addresses, void *name)
+{
+	on_result(result, type, count, ttl, addresses, name);
+	CHECK(evdns_base_resolve_ipv4(dns, "more.test", 0, on_result, "more.test"));
+}
+
+CASE(started_in_a_callback, ONE_BACKEND)
+{
+	begin(answer_address);
+	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, ask_more, "a.test"));
+	wait_for(&told, 2);
+	end();
+}
+
+CASE(without_servers_it_waits, ONE_BACKEND)
+{
+	begin(answer_address);
+	CHECK_EQUAL(evdns_base_clear_nameservers_and_suspend(dns), 0);
+	CHECK_EQUAL(evdns_base_count_nameservers(dns), 0);
+	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test"));
+	CHECK_EQUAL(evdns_base_resume(dns), 0);
+	run_for(base, 20);
+	CHECK_EQUAL(told, 0);
+	CHECK_EQUAL(add_server(dns, &server), 0);
+	run_for(base, 20);
+	CHECK_EQUAL(told, 0);
+	CHECK_EQUAL(evdns_base_resume(dns), 0);
+	wait_for(&told, 1);
+	end();
+}
+
+/* What was under way waits, and is asked anew of the servers that come. */
+CASE(suspended_and_resumed, ONE_BACKEND)
+{
+	begin(NULL);
+	start_server(&second, "second", answer_address);
+	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test"));
+	poll_once(base);
+	CHECK_EQUAL(server.queries, 1);
+	CHECK_EQUAL(evdns_base_clear_nameservers_and_suspend(dns), 0);
+	CHECK_EQUAL(evdns_base_clear_nameservers_and_suspend(dns), 0);
+	CHECK_EQUAL(add_server(dns, &second), 0);
+	CHECK_EQUAL(evdns_base_resume(dns), 0);
+	wait_for(&told, 1);
+	end();
+}
+
+CASE(most_in_flight, ONE_BACKEND)
+{
+	begin(NULL);
+	set("max-inflight", "4");
+	start_ten();
+	run_for(base, 20);
+	CHECK_EQUAL(server.queries, 4);
+	/* Those that wait are asked when one ends, or when told so. */
+	set("max-inflight", "6");
+	run_for(base, 20);
+	CHECK_EQUAL(server.queries, 4);
+	CHECK_EQUAL(evdns_base_resume(dns), 0);
+	run_for(base, 20);
+	CHECK_EQUAL(server.queries, 6);
+	end();
+}
+
+CASE(late_answers_are_ignored, ONE_BACKEND)
+{
+	begin(answer_address);
+	request = evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test");
+	evdns_cancel_request(dns, request);
+	run_for(base, 20);
+	resolve_ipv4("b.test", 0);
+	end();
+}

@@ -1,0 +1,298 @@
+/* evdns_getaddrinfo(): both families, in time, with names from hosts files and without a server. */
+#include "tools.h"
+
+#include <netdb.h>
+
+static int delay_kind; /* which family the server leaves out: a type, or 0 */
+static int refused_type;
+static int inside;
+
+static void
+print_list(const char *name, int result, struct evutil_addrinfo *list)
+{
+	printf("%s: %d%s\n", name, result, list ? "" : ", no list");
+	for (struct evutil_addrinfo *one = list; one; one = one->ai_next) {
+		char text[INET6_ADDRSTRLEN];
+		const void *address = one->ai_family == AF_INET ? (void *)&((struct sockaddr_in *)one->ai_addr)->sin_addr
+								: (void *)&((struct sockaddr_in6 *)one->ai_addr)->sin6_addr;
+
+		printf("  %s port %d, type %d, protocol %d%s%s\n", inet_ntop(one->ai_family, address, text, sizeof text),
+		       ntohs(((struct sockaddr_in *)one->ai_addr)->sin_port), one->ai_socktype, one->ai_protocol,
+		       one->ai_canonname ? ", name " : "", one->ai_canonname ? one->ai_canonname : "");
+	}
+}
+
+static void
+on_list(int result, struct evutil_addrinfo *list, void *name)
+{
+	told++;
+	CHECK(!inside || !list || result == 0);
+	print_list(name, result, list);
+	if (list)
+		evutil_freeaddrinfo(list);
+}
+
+/* Starts a look-up and says whether it was answered at once. */
+static struct evdns_getaddrinfo_request *
+start(const char *name, const char *service, int family, int type, int flags)
+{
+	struct evutil_addrinfo hints = {.ai_family = family, .ai_socktype = type, .ai_flags = flags};
+	struct evdns_getaddrinfo_request *request = evdns_getaddrinfo(dns, name, service, &hints, on_list, (void *)(name ? name : "(none)"));
+
+	printf("%s: %s\n", name ? name : "(none)", request ? "started" : "answered at once");
+	return request;
+}
+
+static void
+look_up(const char *name, const char *service, int family, int type, int flags)
+{
+	int before = told;
+
+	if (start(name, service, family, type, flags))
+		wait_for(&told, 1);
+	CHECK_EQUAL(told, before + 1);
+}
+
+static void
+answer_some(struct server *from, const struct query *query)
+{
+	static struct message message;
+
+	if (query->type == delay_kind)
+		return;
+	if (query->type == refused_type || !strcmp(query->name, "absent.test")) {
+		answer_empty(from, query, 3);
+		return;
+	}
+	if (!strcmp(query->name, "empty.test")) {
+		answer_empty(from, query, 0);
+		return;
+	}
+	begin_answer(&message, query, 0, 3, 0);
+	put_name_record(&message, TYPE_CNAME, 60, "real.test");
+	if (query->type == TYPE_A) {
+		put_a(&message, 60, "192.0.2.2");
+		put_a(&message, 60, "192.0.2.1");
+	} else {
+		put_aaaa(&message, 60, "2001:db8::2");
+		put_aaaa(&message, 60, "2001:db8::1");
+	}
+	send_message(from, query, &message);
+}
+
+CASE(families, ONE_BACKEND)
+{
+	begin(answer_some);
+	look_up("both.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	look_up("v4.test", "http", PF_INET, SOCK_STREAM, 0);
+	look_up("v6.test", NULL, PF_INET6, SOCK_DGRAM, 0);
+	look_up("any.test", "443", PF_UNSPEC, 0, 0);
+	look_up("name.test", "443", PF_UNSPEC, SOCK_STREAM, EVUTIL_AI_CANONNAME);
+	look_up("absent.test", "443", PF_UNSPEC, SOCK_STREAM, 0);
+	look_up("empty.test", "443", PF_UNSPEC, SOCK_STREAM, 0);
+	end();
+}
+
+CASE(without_a_server, ONE_BACKEND)
+{
+	base = new_base();
+	dns = evdns_base_new(base, 0);
+	look_up("192.0.2.1", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	look_up("2001:db8::1", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	look_up("::1", "80", PF_INET6, SOCK_STREAM, EVUTIL_AI_NUMERICHOST);
+	look_up("a.name", "80", PF_UNSPEC, SOCK_STREAM, EVUTIL_AI_NUMERICHOST);
+	look_up(NULL, "80", PF_UNSPEC, SOCK_STREAM, 0);
+	look_up(NULL, "80", PF_UNSPEC, SOCK_STREAM, EVUTIL_AI_PASSIVE);
+	look_up(NULL, NULL, PF_UNSPEC, SOCK_STREAM, 0);
+	look_up("a.name", "no-such-service", PF_UNSPEC, SOCK_STREAM, 0);
+	look_up("a.name", "http", PF_UNSPEC, SOCK_STREAM, EVUTIL_AI_NUMERICSERV);
+	look_up("a.name", "65536", PF_UNSPEC, SOCK_STREAM, 0);
+	look_up("a.name", "80", PF_UNIX, SOCK_STREAM, 0);
+	look_up("a..name.with.a.label.that.is.much.too.long.for.any.server.to.be.asked.so.that.nothing.is.sent.to.any"
+		".aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		"80", PF_UNSPEC, SOCK_STREAM, 0);
+	end();
+}
+
+CASE(without_a_resolver, ONE_BACKEND)
+{
+	base = new_base();
+	look_up("a.name", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	end();
+}
+
+CASE(slower_family, ONE_BACKEND)
+{
+	begin(answer_some);
+	set("getaddrinfo-allow-skew", "0.1");
+	delay_kind = TYPE_AAAA;
+	look_up("only-v4.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	delay_kind = TYPE_A;
+	look_up("only-v6.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	refused_type = TYPE_AAAA;
+	look_up("none.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	delay_kind = 0;
+	look_up("refused-v6.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	refused_type = TYPE_A;
+	look_up("refused-v4.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	end();
+}
+
+CASE(silence, ONE_BACKEND)
+{
+	begin(NULL);
+	set("timeout", "0.05");
+	set("attempts", "1");
+	look_up("silent.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	end();
+}
+
+CASE(cancelled, ONE_BACKEND)
+{
+	struct evdns_getaddrinfo_request *request;
+
+	begin(answer_some);
+	request = start("a.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	evdns_getaddrinfo_cancel(request);
+	evdns_getaddrinfo_cancel(request);
+	CHECK_EQUAL(told, 0);
+	wait_for(&told, 1);
+	/* Also when one family was answered. */
+	delay_kind = TYPE_AAAA;
+	request = start("b.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	run_for(base, 20);
+	evdns_getaddrinfo_cancel(request);
+	CHECK_EQUAL(told, 1);
+	wait_for(&told, 1);
+	run_for(base, 20);
+	CHECK_EQUAL(told, 2);
+	end();
+}
+
+CASE(freed_and_told, ONE_BACKEND)
+{
+	begin(answer_some);
+	delay_kind = TYPE_AAAA;
+	start("half.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	run_for(base, 20);
+	delay_kind = 0;
+	server.answer = NULL;
+	start("none.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	evdns_base_free(dns, 1);
+	dns = NULL;
+	wait_for(&told, 2);
+	end();
+}
+
+DIFFERENCE(cancelled_and_freed, ONE_BACKEND, "a look-up that is cancelled before the resolver is freed uses the freed resolver")
+{
+	struct evdns_getaddrinfo_request *request;
+
+	begin(NULL);
+	request = start("a.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	evdns_getaddrinfo_cancel(request);
+	evdns_base_free(dns, 0);
+	dns = NULL;
+	/* What was the resolver is something else now. */
+	void *blocks[64];
+
+	for (int i = 0; i < 64; i++)
+		memset(blocks[i] = malloc(16 * (size_t)i + 200), 0xff, 16 * (size_t)i + 200);
+	wait_for(&told, 1);
+	for (int i = 0; i < 64; i++)
+		free(blocks[i]);
+	end();
+}
+
+DIFFERENCE(freed_with_a_family_answered, ONE_BACKEND, "the timer for the slower family runs although the resolver was freed")
+{
+	begin(answer_some);
+	set("getaddrinfo-allow-skew", "0.05");
+	delay_kind = TYPE_AAAA;
+	start("a.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	run_for(base, 20);
+	evdns_base_free(dns, 0);
+	dns = NULL;
+	run_for(base, 100);
+	CHECK_EQUAL(told, 0);
+	/* Nothing of it is left. */
+	CHECK_EQUAL(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 2);
+	end();
+}
+
+static const char *
+file_of(const char *text)
+{
+	static char path[] = "/tmp/ctests-dns-XXXXXX";
+	int fd = mkstemp(path);
+
+	CHECK(fd >= 0);
+	CHECK_EQUAL(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	return path;
+}
+
+static const char hosts_text[] = "# comment\n127.0.0.1 localhost\n192.0.2.1 name Alias # name2\n\n2001:db8::1\tname\n"
+				 "192.0.2.3:80 ported\nnonsense name3\n  192.0.2.4 indented\n192.0.2.5 name\nfe80::1%1 scoped\n"
+				 "192.0.2.6 glued#name4 name5\n[2001:db8::7] bracketed";
+
+CASE(hosts, ONE_BACKEND)
+{
+	static const char *const names[] = {"name", "NAME", "alias", "localhost", "indented", "scoped", "bracketed", "glued"};
+	const char *path = file_of(hosts_text);
+
+	begin(answer_some);
+	CHECK_EQUAL(evdns_base_load_hosts(dns, path), 0);
+	unlink(path);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		look_up(names[i], "80", PF_UNSPEC, SOCK_STREAM, 0);
+	look_up("name", "80", PF_INET, SOCK_STREAM, 0);
+	look_up("name", "80", PF_INET6, SOCK_STREAM, 0);
+	/* Not in the file, or not as asked. */
+	look_up("ported", "80", PF_INET, SOCK_STREAM, 0);
+	look_up("name.", "80", PF_INET, SOCK_STREAM, 0);
+	look_up("name2", "80", PF_INET, SOCK_STREAM, 0);
+	look_up("name4", "80", PF_INET, SOCK_STREAM, 0);
+	look_up("name5", "80", PF_INET, SOCK_STREAM, 0);
+	evdns_base_clear_host_addresses(dns);
+	look_up("name", "80", PF_INET, SOCK_STREAM, 0);
+	/* Names of this machine only. */
+	CHECK_EQUAL(evdns_base_load_hosts(dns, "/nonexistent/hosts"), -1);
+	CHECK_EQUAL(evdns_base_load_hosts(dns, NULL), 0);
+	look_up("localhost", "80", PF_UNSPEC, SOCK_STREAM, 0);
+	end();
+}
+
+DIFFERENCE(hosts_of_the_other_family, ONE_BACKEND, "a name that hosts files know with the other family only is found, without an address")
+{
+	const char *path = file_of("192.0.2.1 name\r\n");
+
+	begin(NULL);
+	CHECK_EQUAL(evdns_base_load_hosts(dns, path), 0);
+	unlink(path);
+	look_up("name", "80", PF_INET, SOCK_STREAM, 0);
+	look_up("name", "80", PF_INET6, SOCK_STREAM, 0);
+	CHECK_EQUAL(server.queries, 0);
+	end();
+}
+
+static void
+check_ports(int result, struct evutil_addrinfo *list, void *arg)
+{
+	(void)arg;
+	told++;
+	CHECK_EQUAL(result, 0);
+	for (struct evutil_addrinfo *one = list; one; one = one->ai_next)
+		CHECK_EQUAL(ntohs(((struct sockaddr_in *)one->ai_addr)->sin_port), 80);
+	evutil_freeaddrinfo(list);
+}
+
+DIFFERENCE(hosts_for_both_protocols, ONE_BACKEND, "an address from a hosts file has no port for UDP")
+{
+	base = new_base();
+	dns = evdns_base_new(base, 0);
+	CHECK_EQUAL(evdns_base_load_hosts(dns, NULL), 0);
+	CHECK(!evdns_getaddrinfo(dns, "localhost", "80", NULL, check_ports, NULL));
+	CHECK_EQUAL(told, 1);
+	end();
+}

@@ -1,0 +1,253 @@
+/* Servers that do not answer, or do not want to: asking again, elsewhere, and whether they are back. */
+#include "tools.h"
+
+static int dropped; /* how many questions are not answered yet */
+
+static void
+answer_after_drops(struct server *from, const struct query *query)
+{
+	if (dropped-- > 0)
+		return;
+	answer_address(from, query);
+}
+
+static void
+print_log(int warning, const char *message)
+{
+	static const char *const known[] = {"Nameserver ", "All nameservers have failed", "Address mismatch on received"};
+
+	for (size_t i = 0; i < 3; i++)
+		if (!strncmp(message, known[i], strlen(known[i]))) {
+			const char *after = strstr(message, " has failed"), *back = strstr(message, " is back");
+
+			printf("[%d] %.12s%s\n", warning, message, after ? after : back ? back : "");
+		}
+}
+
+CASE(asked_again, ONE_BACKEND)
+{
+	begin(answer_after_drops);
+	set("timeout", "0.1");
+	dropped = 2;
+	resolve_ipv4("a.test", 0);
+	dropped = 3;
+	resolve_ipv4("b.test", 0);
+	CHECK_EQUAL(server.queries, 6);
+	end();
+}
+
+CASE(attempts, ONE_BACKEND)
+{
+	begin(NULL);
+	set("timeout", "0.05");
+	set("attempts", "1");
+	resolve_ipv4("one.test", 0);
+	set("attempts", "0");
+	resolve_ipv4("none.test", 0);
+	set("attempts", "5");
+	resolve_ipv4("five.test", 0);
+	CHECK_EQUAL(server.queries, 7);
+	end();
+}
+
+/* The same packet, and never the id 0xffff. */
+static uint8_t first[512];
+
+static void
+compare_packets(struct server *from, const struct query *query)
+{
+	CHECK(query->raw[0] != 0xff || query->raw[1] != 0xff);
+	CHECK_EQUAL(query->raw[2] << 8 | query->raw[3], 0x0100);
+	CHECK_EQUAL(query->raw[5], 1);
+	CHECK_EQUAL(query->length, query->question_end);
+	if (from->queries == 1)
+		memcpy(first, query->raw, query->length);
+	CHECK(!memcmp(first, query->raw, query->length));
+	if (from->queries == 3)
+		answer_address(from, query);
+}
+
+CASE(packet_is_repeated, ONE_BACKEND)
+{
+	begin(compare_packets);
+	set("timeout", "0.05");
+	resolve_ipv4("host.example.com", 0);
+	end();
+}
+
+CASE(failure_and_recovery, ONE_BACKEND)
+{
+	evdns_set_log_fn(print_log);
+	begin(answer_after_drops);
+	set("timeout", "0.1");
+	set("initial-probe-timeout", "0.1");
+	dropped = 4;
+	resolve_ipv4("a.test", 0);
+	/* The probe is lost once, then it gets through. */
+	while (dropped >= 0)
+		event_base_loop(base, EVLOOP_ONCE);
+	run_for(base, 20);
+	CHECK_EQUAL(server.queries, 5);
+	resolve_ipv4("b.test", 0);
+	end();
+	evdns_set_log_fn(NULL);
+}
+
+/* A server that is down answers a question: it is up. */
+CASE(answer_of_a_server_that_is_down, ONE_BACKEND)
+{
+	evdns_set_log_fn(print_log);
+	begin(answer_after_drops);
+	set("timeout", "0.05");
+	dropped = 3;
+	resolve_ipv4("a.test", 0);
+	resolve_ipv4("b.test", 0);
+	end();
+	evdns_set_log_fn(NULL);
+}
+
+static void
+refuse(struct server *from, const struct query *query)
+{
+	answer_empty(from, query, 5);
+}
+
+static void
+not_implemented(struct server *from, const struct query *query)
+{
+	answer_empty(from, query, 4);
+}
+
+CASE(one_unwilling_server, ONE_BACKEND)
+{
+	evdns_set_log_fn(print_log);
+	begin(refuse);
+	resolve_ipv4("a.test", 0);
+	CHECK_EQUAL(server.queries, 1);
+	end();
+	evdns_set_log_fn(NULL);
+}
+
+static void
+two_servers(void (*first_answer)(struct server *, const struct query *), void (*second_answer)(struct server *, const struct query *))
+{
+	begin(first_answer);
+	start_server(&second, "second", second_answer);
+	CHECK_EQUAL(add_server(dns, &second), 0);
+}
+
+CASE(in_turn, ONE_BACKEND)
+{
+	two_servers(answer_address, answer_address);
+	for (int i = 0; i < 4; i++)
+		resolve_ipv4("a.test", 0);
+	CHECK_EQUAL(server.queries, 2);
+	CHECK_EQUAL(second.queries, 2);
+	end();
+}
+
+DIFFERENCE(unwilling_server_is_passed_over_at_once, ONE_BACKEND,
+    "after a server has refused, the other one is asked only when the time-out of the first question is over")
+{
+	long long began;
+
+	two_servers(not_implemented, answer_address);
+	set("timeout", "2");
+	began = milliseconds();
+	resolve_ipv4("a.test", 0);
+	CHECK(milliseconds() - began < 1000);
+	CHECK_EQUAL(server.queries, 1);
+	CHECK_EQUAL(second.queries, 1);
+	end();
+}
+
+DIFFERENCE(silent_server_is_found_out, ONE_BACKEND,
+    "a server's time-outs are charged to the next server, so that a dead one is asked again and again")
+{
+	two_servers(NULL, answer_address);
+	server.quiet = second.quiet = 1;
+	set("timeout", "0.05");
+	for (int i = 0; i < 20; i++)
+		resolve_ipv4("a.test", 0);
+	/* max-timeouts is 3: the fourth in succession is the last. */
+	CHECK_EQUAL(server.queries, 4);
+	CHECK_EQUAL(second.queries, 20);
+	end();
+}
+
+static struct event *keeper;
+
+static void
+stop(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+	event_base_loopbreak(base);
+}
+
+/* Probes go on although nothing is asked, and do not keep the loop running. */
+CASE(probes_under_disable_when_inactive, ONE_BACKEND)
+{
+	struct timeval second_later = {1, 0};
+
+	base = new_base();
+	start_server(&server, "server", NULL);
+	dns = evdns_base_new(base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	CHECK_EQUAL(add_server(dns, &server), 0);
+	set("timeout", "0.05");
+	set("attempts", "1");
+	set("initial-probe-timeout", "0.05");
+	resolve_ipv4("a.test", 0);
+	CHECK_EQUAL(server.queries, 1);
+	keeper = evtimer_new(base, stop, NULL);
+	evtimer_add(keeper, &second_later);
+	while (server.queries < 2)
+		event_base_loop(base, EVLOOP_ONCE);
+	event_free(keeper);
+	end();
+}
+
+DIFFERENCE(loop_ends_while_a_server_is_down, ONE_BACKEND,
+    "with EVDNS_BASE_DISABLE_WHEN_INACTIVE a server that has failed keeps the loop running for ever")
+{
+	base = new_base();
+	start_server(&server, "server", NULL);
+	dns = evdns_base_new(base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	CHECK_EQUAL(add_server(dns, &server), 0);
+	set("timeout", "0.05");
+	set("attempts", "1");
+	set("initial-probe-timeout", "0.05");
+	resolve_ipv4("a.test", 0);
+	stop_server(&server);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	end();
+}
+
+CASE(loop_ends_when_inactive, ONE_BACKEND)
+{
+	base = new_base();
+	start_server(&server, "server", answer_address);
+	dns = evdns_base_new(base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	CHECK_EQUAL(add_server(dns, &server), 0);
+	set("max-inflight", "3");
+	for (int i = 0; i < 20; i++)
+		CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test"));
+	wait_for(&told, 20);
+	stop_server(&server);
+	printf("%d\n", event_base_dispatch(base));
+	printf("%d events\n", event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED));
+	end();
+}
+
+/* Without the flag the servers do. */
+CASE(servers_keep_the_loop_running, ONE_BACKEND)
+{
+	struct timeval soon = {0, 20000};
+
+	base = new_base();
+	dns = evdns_base_new(base, 0);
+	printf("without servers: %d\n", event_base_dispatch(base));
+	CHECK_EQUAL(evdns_base_nameserver_ip_add(dns, "127.0.0.1:9"), 0);
+	event_base_loopexit(base, &soon);
+	printf("with one: %d\n", event_base_dispatch(base));
+	end();
+}

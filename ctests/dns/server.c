@@ -1,0 +1,406 @@
+/* A DNS server made with the library: what it is asked, and the bytes that it answers. */
+#include "tools.h"
+
+#include <fcntl.h>
+
+static struct evdns_server_port *port;
+static int client;
+static struct sockaddr_in place;
+static struct evdns_server_request *kept[20];
+static int requests;
+static void (*then)(struct evdns_server_request *);
+
+static void
+on_request(struct evdns_server_request *request, void *data)
+{
+	CHECK_STRING(data, "data");
+	printf("request: flags %#x, %d questions:", request->flags, request->nquestions);
+	for (int i = 0; i < request->nquestions; i++)
+		printf(" %s type %d class %d", request->questions[i]->name, request->questions[i]->type, request->questions[i]->dns_question_class);
+	printf("\n");
+	if (requests < 20)
+		kept[requests] = request;
+	requests++;
+	if (then)
+		then(request);
+}
+
+static void
+begin_port(void (*answer)(struct evdns_server_request *))
+{
+	int fd, number = 0;
+
+	base = new_base();
+	then = answer;
+	fd = bound_socket(SOCK_DGRAM, &number);
+	place = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)number)};
+	CHECK(!evdns_add_server_port_with_base(base, fd, 1, on_request, NULL));
+	port = evdns_add_server_port_with_base(base, fd, 0, on_request, "data");
+	CHECK(port);
+	client = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	CHECK_EQUAL(connect(client, (struct sockaddr *)&place, sizeof place), 0);
+}
+
+static void
+end_port(void)
+{
+	if (port)
+		evdns_close_server_port(port);
+	close(client);
+	event_base_free(base);
+}
+
+static void
+ask(const void *bytes, size_t length)
+{
+	CHECK_EQUAL(send(client, bytes, length, 0), length);
+	poll_once(base);
+}
+
+/* A question with the id 0x1234. */
+static void
+ask_for(const char *name, int type, int flags)
+{
+	struct message *message = malloc(sizeof *message);
+
+	message->length = 0;
+	put16(message, 0x1234);
+	put16(message, (unsigned)flags);
+	put16(message, 1);
+	put(message, "\0\0\0\0\0\0", 6);
+	put_name(message, name);
+	put16(message, (unsigned)type);
+	put16(message, 1);
+	ask(message->bytes, message->length);
+	free(message);
+}
+
+static ssize_t
+take_answer(uint8_t bytes[2000])
+{
+	return recv(client, bytes, 2000, 0);
+}
+
+static void
+print_answer(void)
+{
+	uint8_t bytes[2000];
+	ssize_t length = take_answer(bytes);
+
+	printf("answer: %d bytes", (int)length);
+	for (ssize_t i = 0; i < length; i++)
+		printf("%s%02x", i % 16 ? " " : "\n  ", bytes[i]);
+	printf("\n");
+}
+
+static void
+respond(struct evdns_server_request *request)
+{
+	printf("respond: %d\n", evdns_server_request_respond(request, 0));
+}
+
+CASE(questions, ONE_BACKEND)
+{
+	static const char two[] = "\x12\x34\1\x30\0\2\0\0\0\0\0\0\3one\4test\0\0\1\0\1\3Two\xc0\x10\0\x1c\0\3trailing";
+	static const char response[] = "\x12\x34\x81\0\0\1\0\0\0\0\0\0\3one\4test\0\0\1\0\1";
+	static const char cut[] = "\x12\x34\1\0\0\2\0\0\0\0\0\0\3one\4test\0\0\1\0\1\3two";
+	static const char none[] = "\x12\x34\1\0\0\0\0\0\0\0\0\0";
+
+	begin_port(respond);
+	ask_for("Some.Name.test", TYPE_A, 0x0100);
+	print_answer();
+	ask_for("", 2, 0);
+	print_answer();
+	ask(two, sizeof two - 1);
+	print_answer();
+	ask(response, sizeof response - 1);
+	ask(cut, sizeof cut - 1);
+	ask(none, sizeof none - 1);
+	print_answer();
+	CHECK_EQUAL(requests, 3);
+	end_port();
+}
+
+static void
+answer_everything(struct evdns_server_request *request)
+{
+	const char *name = request->questions[0]->name;
+	struct in_addr in = {htonl(0x01020304)};
+
+	CHECK_EQUAL(evdns_server_request_add_a_reply(request, name, 1, "\1\2\3\4", 60), 0);
+	CHECK_EQUAL(evdns_server_request_add_aaaa_reply(request, name, 1, "0123456789abcdef", -1), 0);
+	CHECK_EQUAL(evdns_server_request_add_cname_reply(request, "alias.test", name, 70000), 0);
+	CHECK_EQUAL(evdns_server_request_add_ptr_reply(request, &in, NULL, "HOST.test", 5), 0);
+	CHECK_EQUAL(evdns_server_request_add_ptr_reply(request, NULL, "4.3.2.1.in-addr.arpa", "deep.host.test", 5), 0);
+	CHECK_EQUAL(evdns_server_request_add_ptr_reply(request, &in, "x", "y", 5), -1);
+	CHECK_EQUAL(evdns_server_request_add_ptr_reply(request, NULL, NULL, "y", 5), -1);
+	CHECK_EQUAL(evdns_server_request_add_reply(request, EVDNS_ADDITIONAL_SECTION, "more.test", EVDNS_TYPE_TXT, 1, 1, 6, 0, "\5text."), 0);
+	CHECK_EQUAL(evdns_server_request_add_reply(request, EVDNS_AUTHORITY_SECTION, "test", EVDNS_TYPE_NS, 1, 1, 0, 1, "ns.test"), 0);
+	CHECK_EQUAL(evdns_server_request_add_reply(request, EVDNS_ANSWER_SECTION, "test", 99, 3, 1, 5, 0, NULL), 0);
+	CHECK_EQUAL(evdns_server_request_add_reply(request, 3, "test", 1, 1, 1, 4, 0, "abcd"), -1);
+	CHECK_EQUAL(evdns_server_request_add_reply(request, -1, "test", 1, 1, 1, 4, 0, "abcd"), -1);
+	evdns_server_request_set_flags(request, EVDNS_FLAGS_AA | EVDNS_FLAGS_RD);
+	CHECK_EQUAL(evdns_server_request_respond(request, 16), -1);
+	CHECK_EQUAL(evdns_server_request_respond(request, -1), -1);
+	respond(request);
+}
+
+CASE(answers, ONE_BACKEND)
+{
+	begin_port(answer_everything);
+	ask_for("host.test", TYPE_A, 0x0110);
+	print_answer();
+	end_port();
+}
+
+static void
+answer_flags(struct evdns_server_request *request)
+{
+	evdns_server_request_set_flags(request, EVDNS_FLAGS_AA);
+	if (requests == 2)
+		evdns_server_request_set_flags(request, 0);
+	printf("respond: %d\n", evdns_server_request_respond(request, requests));
+}
+
+CASE(flags_and_codes, ONE_BACKEND)
+{
+	begin_port(answer_flags);
+	for (int i = 1; i < 16; i++) {
+		ask_for("a.test", TYPE_A, 0x0100);
+		print_answer();
+	}
+	end_port();
+}
+
+static void
+change_case(struct evdns_server_request *request)
+{
+	char *name = request->questions[0]->name;
+
+	CHECK_EQUAL(evdns_server_request_add_cname_reply(request, name, "target.test", 1), 0);
+	name[0] = 'X';
+	respond(request);
+}
+
+CASE(question_changed_in_place, ONE_BACKEND)
+{
+	begin_port(change_case);
+	ask_for("host.test", TYPE_A, 0x0100);
+	print_answer();
+	end_port();
+}
+
+static void
+keep(struct evdns_server_request *request)
+{
+	struct sockaddr_in address;
+	socklen_t length = sizeof address;
+	struct sockaddr_storage storage;
+
+	CHECK_EQUAL(getsockname(client, (struct sockaddr *)&address, &length), 0);
+	CHECK_EQUAL(evdns_server_request_get_requesting_addr(request, (struct sockaddr *)&storage, 3), -1);
+	CHECK_EQUAL(evdns_server_request_get_requesting_addr(request, (struct sockaddr *)&storage, sizeof storage), sizeof address);
+	CHECK_EQUAL(((struct sockaddr_in *)&storage)->sin_port, address.sin_port);
+}
+
+CASE(answered_later, ONE_BACKEND)
+{
+	begin_port(keep);
+	ask_for("a.test", TYPE_A, 0x0100);
+	ask_for("b.test", TYPE_A, 0x0100);
+	ask_for("c.test", TYPE_A, 0x0100);
+	print_answer();
+	respond(kept[1]);
+	print_answer();
+	printf("drop: %d\n", evdns_server_request_drop(kept[0]));
+	print_answer();
+	respond(kept[2]);
+	print_answer();
+	end_port();
+}
+
+CASE(dropped, ONE_BACKEND)
+{
+	begin_port(NULL);
+	ask_for("a.test", TYPE_A, 0x0100);
+	printf("drop: %d\n", evdns_server_request_drop(kept[0]));
+	print_answer();
+	/* Nothing keeps the loop running after this. */
+	evdns_close_server_port(port);
+	port = NULL;
+	printf("%d\n", event_base_dispatch(base));
+	end_port();
+}
+
+static void
+answer_twenty(struct evdns_server_request *request)
+{
+	for (int i = 0; i < 20; i++) {
+		char name[40];
+
+		snprintf(name, sizeof name, "n%d.a.domain.test", i);
+		CHECK_EQUAL(evdns_server_request_add_a_reply(request, name, 1, "\1\2\3\4", 1), 0);
+	}
+	respond(request);
+}
+
+/* Names share their ends. */
+CASE(compression, ONE_BACKEND)
+{
+	begin_port(answer_twenty);
+	ask_for("domain.test", TYPE_A, 0x0100);
+	print_answer();
+	end_port();
+}
+
+/* Walks over the records of an answer; the end of the last one. */
+static size_t
+walk(const uint8_t *bytes, size_t length, int *truncated)
+{
+	size_t at = 12;
+	int questions = bytes[4] << 8 | bytes[5];
+	int records = (bytes[6] << 8 | bytes[7]) + (bytes[8] << 8 | bytes[9]) + (bytes[10] << 8 | bytes[11]);
+
+	*truncated = bytes[2] & 2;
+	for (int i = 0; i < questions + records; i++) {
+		while (bytes[at] && bytes[at] < 0xc0)
+			at += 1 + bytes[at];
+		at += bytes[at] ? 2 : 1;
+		at += 4;
+		if (i >= questions)
+			at += 6 + (size_t)(bytes[at + 4] << 8 | bytes[at + 5]);
+		CHECK(at <= length);
+	}
+	return at;
+}
+
+static void
+answer_too_much(struct evdns_server_request *request)
+{
+	for (int i = 0; i < 100; i++)
+		CHECK_EQUAL(evdns_server_request_add_a_reply(request, request->questions[0]->name, 1, "\1\2\3\4", 1), 0);
+	respond(request);
+}
+
+DIFFERENCE(cut_answers_hold_whole_records, ONE_BACKEND, "an answer that has no room is cut inside a record, and says that all are there")
+{
+	uint8_t bytes[2000];
+	int truncated;
+	ssize_t length;
+
+	begin_port(answer_too_much);
+	ask_for("domain.test", TYPE_A, 0x0100);
+	length = take_answer(bytes);
+	CHECK(length <= 512 && length > 400);
+	CHECK_EQUAL(walk(bytes, (size_t)length, &truncated), length);
+	CHECK(truncated);
+	end_port();
+}
+
+static void
+answer_long_label(struct evdns_server_request *request)
+{
+	char name[400];
+
+	memset(name, 'a', 300);
+	name[300] = 0;
+	CHECK_EQUAL(evdns_server_request_add_a_reply(request, request->questions[0]->name, 1, "\1\2\3\4", 1), 0);
+	evdns_server_request_add_cname_reply(request, request->questions[0]->name, name, 1);
+	evdns_server_request_respond(request, 0);
+}
+
+DIFFERENCE(only_written_bytes_are_sent, ONE_BACKEND, "an answer that cannot be written is sent as 512 bytes with whatever was on the stack")
+{
+	uint8_t bytes[2000];
+	int truncated;
+	ssize_t length;
+
+	begin_port(answer_long_label);
+	ask_for("domain.test", TYPE_A, 0x0100);
+	length = take_answer(bytes);
+	CHECK(length > 0 && length < 100);
+	CHECK_EQUAL(walk(bytes, (size_t)length, &truncated), length);
+	CHECK(truncated);
+	end_port();
+}
+
+static void
+answer_three(struct evdns_server_request *request)
+{
+	CHECK_EQUAL(evdns_server_request_add_a_reply(request, request->questions[0]->name, 3, "\1\2\3\4\5\6\7\10abcd", 1), 0);
+	respond(request);
+}
+
+DIFFERENCE(a_record_for_each_address, ONE_BACKEND, "several addresses are put into one record, which other resolvers do not understand")
+{
+	uint8_t bytes[2000];
+
+	begin_port(answer_three);
+	ask_for("domain.test", TYPE_A, 0x0100);
+	CHECK(take_answer(bytes) > 0);
+	CHECK_EQUAL(bytes[7], 3);
+	end_port();
+}
+
+DIFFERENCE(short_datagrams, ONE_BACKEND, "a datagram of less than 12 bytes crashes a server")
+{
+	begin_port(respond);
+	for (size_t length = 0; length < 12; length++)
+		ask("\x12\x34\1\0\0\1\0\0\0\0\0", length);
+	ask_for("a.test", TYPE_A, 0x0100);
+	CHECK_EQUAL(requests, 1);
+	print_answer();
+	end_port();
+}
+
+DIFFERENCE(other_operations, ONE_BACKEND, "a message that is no query, as an update, is given to the program as a query")
+{
+	uint8_t bytes[2000];
+
+	begin_port(respond);
+	ask_for("a.test", TYPE_A, 0x2800);
+	CHECK_EQUAL(requests, 0);
+	CHECK_EQUAL(take_answer(bytes), 12);
+	CHECK_EQUAL(bytes[2] << 8 | bytes[3], 0xa804);
+	end_port();
+}
+
+static void
+close_port(struct evdns_server_request *request)
+{
+	(void)request;
+	if (port)
+		evdns_close_server_port(port);
+	port = NULL;
+}
+
+DIFFERENCE(closed_in_a_callback, ONE_BACKEND, "a server that is closed in its callback still reads, and uses freed memory after the last answer")
+{
+	begin_port(close_port);
+	CHECK_EQUAL(send(client, "\x12\x34\1\0\0\1\0\0\0\0\0\0\1a\0\0\1\0\1", 19, 0), 19);
+	CHECK_EQUAL(send(client, "\x12\x35\1\0\0\1\0\0\0\0\0\0\1b\0\0\1\0\1", 19, 0), 19);
+	run_for(base, 10);
+	CHECK_EQUAL(requests, 1);
+	respond(kept[0]);
+	print_answer();
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	end_port();
+}
+
+DIFFERENCE(blocking_socket, ONE_BACKEND, "with a blocking socket the loop hangs after the first question")
+{
+	int fd, number = 0;
+
+	base = new_base();
+	then = respond;
+	fd = bound_socket(SOCK_DGRAM, &number);
+	place = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)number)};
+	CHECK_EQUAL(fcntl(fd, F_SETFL, 0), 0);
+	alarm(5);
+	port = evdns_add_server_port_with_base(base, fd, 0, on_request, "data");
+	client = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	CHECK_EQUAL(connect(client, (struct sockaddr *)&place, sizeof place), 0);
+	ask_for("a.test", TYPE_A, 0x0100);
+	print_answer();
+	end_port();
+}

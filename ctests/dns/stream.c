@@ -1,0 +1,160 @@
+/* Answers that have no room in a datagram: asked for again over TCP. */
+#include "tools.h"
+
+static int addresses; /* how many the answer over TCP has */
+static int closed;    /* how many connections are closed without an answer */
+
+static void
+cut_datagrams(struct server *from, const struct query *query)
+{
+	static struct message message;
+
+	if (query->stream < 0) {
+		answer_empty(from, query, FLAG_TC);
+		return;
+	}
+	if (closed-- > 0) {
+		shutdown(query->stream, SHUT_RDWR);
+		return;
+	}
+	begin_answer(&message, query, 0, addresses, 0);
+	for (int i = 0; i < addresses; i++) {
+		char address[20];
+
+		snprintf(address, sizeof address, "192.0.%d.%d", i / 200, i % 200);
+		put_a(&message, 60, address);
+	}
+	send_message(from, query, &message);
+}
+
+DIFFERENCE(cut_answers_are_fetched_over_tcp, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+{
+	begin(cut_datagrams);
+	addresses = 3;
+	resolve_ipv4("a.test", 0);
+	addresses = 500;
+	resolve_ipv4("b.test", 0);
+	CHECK_EQUAL(server.streamed, 2);
+	end();
+}
+
+DIFFERENCE(many_at_once_over_tcp, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+{
+	begin(cut_datagrams);
+	server.quiet = 1;
+	addresses = 1;
+	for (int i = 0; i < 50; i++)
+		CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test"));
+	wait_for(&told, 50);
+	CHECK_EQUAL(server.streamed, 50);
+	end();
+}
+
+DIFFERENCE(connection_that_ends_is_made_again, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+{
+	begin(cut_datagrams);
+	addresses = 1;
+	closed = 1;
+	resolve_ipv4("a.test", 0);
+	CHECK_EQUAL(server.streamed, 2);
+	end();
+}
+
+static int result_seen;
+
+static void
+take_code(int result, char type, int count, int ttl, void *data, void *arg)
+{
+	(void)type, (void)count, (void)ttl, (void)data, (void)arg;
+	result_seen = result;
+	told++;
+}
+
+/* Where TCP is of no use the program is told what happened. */
+CASE(truncated_where_there_is_no_tcp, ONE_BACKEND)
+{
+	begin(cut_datagrams);
+	event_free(server.accept_event);
+	close(server.listener);
+	server.listener = -1;
+	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, take_code, NULL));
+	wait_for(&told, 1);
+	printf("%s\n", evdns_err_to_string(result_seen));
+	server.accept_event = event_new(base, -1, 0, ignore_event, NULL);
+	end();
+}
+
+DIFFERENCE(silence_over_tcp, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+{
+	begin(cut_datagrams);
+	set("timeout", "0.1");
+	closed = 1000;
+	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, take_code, NULL));
+	wait_for(&told, 1);
+	CHECK_EQUAL(result_seen, DNS_ERR_TRUNCATED);
+	CHECK_EQUAL(server.streamed, 2);
+	end();
+}
+
+static struct message trickled;
+static size_t trickled_length;
+static int trickle_fd;
+static struct event *trickle_event;
+
+static void
+trickle(evutil_socket_t fd, short what, void *arg)
+{
+	struct timeval soon = {0, 100};
+
+	(void)fd, (void)what, (void)arg;
+	if (send(trickle_fd, trickled.bytes + trickled_length, 1, MSG_NOSIGNAL) != 1)
+		return;
+	if (++trickled_length < trickled.length)
+		event_add(trickle_event, &soon);
+}
+
+static void
+answer_byte_by_byte(struct server *from, const struct query *query)
+{
+	static struct message message;
+
+	if (query->stream < 0) {
+		answer_empty(from, query, FLAG_TC);
+		return;
+	}
+	begin_answer(&message, query, 0, 2, 0);
+	put_a(&message, 60, "192.0.2.1");
+	put_a(&message, 60, "192.0.2.2");
+	trickled.length = 0;
+	put16(&trickled, (unsigned)message.length);
+	put(&trickled, message.bytes, message.length);
+	trickle_fd = query->stream;
+	trickle(-1, 0, NULL);
+}
+
+DIFFERENCE(byte_by_byte, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+{
+	begin(answer_byte_by_byte);
+	trickle_event = evtimer_new(base, trickle, NULL);
+	resolve_ipv4("a.test", 0);
+	CHECK_EQUAL(server.streamed, 1);
+	event_free(trickle_event);
+	end();
+}
+
+/* Freed or suspended while a connection is there. */
+DIFFERENCE(freed_with_a_connection, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+{
+	begin(cut_datagrams);
+	closed = 0;
+	addresses = 1;
+	resolve_ipv4("a.test", 0);
+	CHECK(evdns_base_resolve_ipv4(dns, "b.test", 0, on_result, "b.test"));
+	poll_once(base);
+	CHECK_EQUAL(evdns_base_clear_nameservers_and_suspend(dns), 0);
+	CHECK_EQUAL(add_server(dns, &server), 0);
+	CHECK_EQUAL(evdns_base_resume(dns), 0);
+	wait_for(&told, 1);
+	CHECK_EQUAL(server.streamed >= 2, 1);
+	end();
+}

@@ -1,0 +1,148 @@
+/* Resolvers that several threads use. */
+#include "tools.h"
+
+#include <event2/thread.h>
+#include <pthread.h>
+
+enum { THREADS = 4, LOOK_UPS = 500 };
+
+static int ended; /* counted by the loop's thread alone */
+static struct evdns_base *shared;
+
+static void
+count_result(int result, char type, int count, int ttl, void *addresses, void *arg)
+{
+	(void)type, (void)count, (void)ttl, (void)addresses, (void)arg;
+	CHECK_EQUAL(result, DNS_ERR_NONE);
+	if (++ended == THREADS * LOOK_UPS)
+		event_base_loopexit(base, NULL);
+}
+
+static void
+count_list(int result, struct evutil_addrinfo *list, void *arg)
+{
+	(void)arg;
+	CHECK_EQUAL(result, 0);
+	CHECK(list);
+	evutil_freeaddrinfo(list);
+	if (++ended == THREADS * LOOK_UPS)
+		event_base_loopexit(base, NULL);
+}
+
+static void *
+look_up(void *arg)
+{
+	int kind = *(int *)arg;
+
+	for (int i = 0; i < LOOK_UPS; i++)
+		if (kind & 1)
+			CHECK(evdns_getaddrinfo(shared, "a.test", "80", NULL, count_list, NULL));
+		else
+			CHECK(evdns_base_resolve_ipv4(shared, "b.test", 0, count_result, NULL));
+	return NULL;
+}
+
+static void
+answer_quietly(struct evdns_server_request *request, void *arg)
+{
+	struct evdns_server_question *question = request->questions[0];
+
+	(void)arg;
+	if (question->type == EVDNS_TYPE_A)
+		evdns_server_request_add_a_reply(request, question->name, 1, "\1\2\3\4", 60);
+	CHECK_EQUAL(evdns_server_request_respond(request, 0), 0);
+}
+
+static struct event_base *served;
+
+static void *
+serve(void *arg)
+{
+	(void)arg;
+	event_base_loop(served, EVLOOP_NO_EXIT_ON_EMPTY);
+	return NULL;
+}
+
+CASE(started_in_other_threads, ONE_BACKEND | OWN_LOCKS | SLOW)
+{
+	pthread_t threads[THREADS], server_thread;
+	struct evdns_server_port *port;
+	struct server fake = {0};
+	int numbers[THREADS], fd;
+
+	CHECK_EQUAL(evthread_use_pthreads(), 0);
+	served = event_base_new();
+	fd = bound_socket(SOCK_DGRAM, &fake.port);
+	port = evdns_add_server_port_with_base(served, fd, 0, answer_quietly, NULL);
+	CHECK(port);
+	base = new_base();
+	shared = evdns_base_new(base, 0);
+	CHECK_EQUAL(add_server(shared, &fake), 0);
+	CHECK_EQUAL(pthread_create(&server_thread, NULL, serve, NULL), 0);
+	for (int i = 0; i < THREADS; i++) {
+		numbers[i] = i;
+		CHECK_EQUAL(pthread_create(&threads[i], NULL, look_up, &numbers[i]), 0);
+	}
+	CHECK_EQUAL(event_base_dispatch(base), 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	CHECK_EQUAL(ended, THREADS * LOOK_UPS);
+	evdns_base_free(shared, 0);
+	event_base_free(base);
+	event_base_loopbreak(served);
+	pthread_join(server_thread, NULL);
+	evdns_close_server_port(port);
+	event_base_free(served);
+}
+
+static void
+ignore_result(int result, char type, int count, int ttl, void *addresses, void *arg)
+{
+	(void)result, (void)type, (void)count, (void)ttl, (void)addresses, (void)arg;
+	ended++;
+}
+
+static void
+ignore_list(int result, struct evutil_addrinfo *list, void *arg)
+{
+	(void)result, (void)arg;
+	ended++;
+	if (list)
+		evutil_freeaddrinfo(list);
+}
+
+/* Resolvers are made, used and freed while the loop runs in another thread. */
+DIFFERENCE(freed_in_another_thread, ONE_BACKEND | OWN_LOCKS | SLOW,
+    "a resolver that another thread frees while the loop runs leaves look-ups behind that use it")
+{
+	pthread_t server_thread;
+	struct evdns_server_port *port;
+	struct server fake = {0};
+	int fd;
+
+	CHECK_EQUAL(evthread_use_pthreads(), 0);
+	served = event_base_new();
+	fd = bound_socket(SOCK_DGRAM, &fake.port);
+	port = evdns_add_server_port_with_base(served, fd, 0, answer_quietly, NULL);
+	CHECK(port);
+	CHECK_EQUAL(pthread_create(&server_thread, NULL, serve, NULL), 0);
+	for (int i = 0; i < 300; i++) {
+		shared = evdns_base_new(served, i % 2 ? EVDNS_BASE_DISABLE_WHEN_INACTIVE : 0);
+		evdns_base_set_option(shared, "timeout", "0.001");
+		evdns_base_set_option(shared, "getaddrinfo-allow-skew", "0.001");
+		CHECK_EQUAL(add_server(shared, &fake), 0);
+		for (int k = 0; k < 10; k++) {
+			CHECK(evdns_base_resolve_ipv4(shared, "b.test", 0, ignore_result, NULL));
+			CHECK(evdns_getaddrinfo(shared, "a.test", "80", NULL, ignore_list, NULL));
+		}
+		if (i % 3 == 0)
+			CHECK_EQUAL(evdns_base_clear_nameservers_and_suspend(shared), 0);
+		if (i % 5 == 0)
+			usleep(1000);
+		evdns_base_free(shared, i % 4 == 0);
+	}
+	event_base_loopbreak(served);
+	pthread_join(server_thread, NULL);
+	evdns_close_server_port(port);
+	event_base_free(served);
+}
