@@ -82,8 +82,10 @@ struct evhttp_request {
     struct evbuffer *input_buffer;
     /** Bytes of it that are to come; -1 when that is not known. */
     ev_int64_t ntoread;
-    /** The body comes, or goes, in chunks; the program has replied. */
-    unsigned chunked : 1, userdone : 1;
+    /** The body comes, or goes, in chunks. */
+    unsigned chunked : 1;
+    /** The program has replied. */
+    unsigned userdone : 1;
 
     /** The body to go out. */
     struct evbuffer *output_buffer;
