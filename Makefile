@@ -169,7 +169,12 @@ bench: libraries
 
 $(BUILD)/bench/%: bench/%.c $(wildcard bench/*.h)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O2 -Wall -Wextra $< -o $@ -levent -levent_pthreads -lpthread
+	$(CC) -std=gnu11 -O2 -Wall -Wextra -I$(@D) $< -o $@ -levent -levent_pthreads -lpthread
+
+$(BUILD)/bench/rpc: $(BUILD)/bench/rpc.gen.c
+$(BUILD)/bench/%.gen.c: bench/%.rpc rpcgen/event_rpcgen.py
+	@mkdir -p $(@D)
+	rpcgen/event_rpcgen.py --quiet $< $@
 
 $(BUILD)/bench/tls_streams: bench/tls_streams.c $(wildcard bench/*.h bench/tls/*.h)
 	@mkdir -p $(@D)

@@ -10,6 +10,7 @@
 #include <event2/http.h>
 #include <event2/http_compat.h>
 #include <event2/http_struct.h>
+#include <event2/listener.h>
 #include <event2/rpc.h>
 #include <event2/rpc_struct.h>
 #include <netinet/in.h>

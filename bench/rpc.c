@@ -1,0 +1,231 @@
+/* Remote calls, and the messages that they carry.
+ *
+ * Calls are measured as the processor's time of the process that makes them, and of the one that
+ * handles them, in nanoseconds a call: most of it is the kernel's. Messages: nanoseconds for one of
+ * thirty entries into a buffer and out of it. */
+#include "bench.h"
+
+#include <arpa/inet.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/rpc.h>
+#include <event2/rpc_struct.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rpc.gen.c"
+
+EVRPC_HEADER(Call, thirty, inside)
+EVRPC_GENERATE(Call, thirty, inside)
+
+static struct thirty *
+new_message(void)
+{
+	static const char *text = "a text of thirty-two characters.";
+	struct thirty *msg = thirty_new();
+	const ev_uint8_t *bytes = (const ev_uint8_t *)text;
+	struct inside *inside = NULL;
+
+	thirty_a0_assign(msg, 0);
+	thirty_a1_assign(msg, 1);
+	thirty_a2_assign(msg, 200);
+	thirty_a3_assign(msg, 3000);
+	thirty_a4_assign(msg, 40000);
+	thirty_a5_assign(msg, 500000);
+	thirty_a6_assign(msg, 60000000);
+	thirty_a7_assign(msg, 0xffffffff);
+	thirty_b0_assign(msg, 0);
+	thirty_b1_assign(msg, 100);
+	thirty_b2_assign(msg, 20000);
+	thirty_b3_assign(msg, 3000000);
+	thirty_b4_assign(msg, 400000000000ull);
+	thirty_b5_assign(msg, ~0ull);
+	thirty_c0_assign(msg, "");
+	thirty_c1_assign(msg, text + 24);
+	thirty_c2_assign(msg, text + 16);
+	thirty_c3_assign(msg, text);
+	thirty_c4_assign(msg, text);
+	thirty_c5_assign(msg, text);
+	thirty_d0_assign(msg, bytes, 8);
+	thirty_d1_assign(msg, bytes, 32);
+	thirty_e0_assign(msg, bytes);
+	thirty_e1_assign(msg, bytes);
+	thirty_f0_assign(msg, 5);
+	thirty_f1_assign(msg, 6);
+	thirty_f2_assign(msg, "optional");
+	thirty_g0_add(msg, 1);
+	thirty_g1_add(msg, "element");
+	thirty_h_get(msg, &inside);
+	inside_x_assign(inside, 7);
+	inside_y_assign(inside, "inside");
+	BENCH_CHECK(thirty_complete(msg) == 0);
+	return msg;
+}
+
+static struct thirty *message, *again;
+static struct evbuffer *buffer;
+
+static void
+prepare_message(void)
+{
+	message = new_message();
+	again = thirty_new();
+	buffer = evbuffer_new();
+}
+
+static void
+encode(long count)
+{
+	while (count-- > 0) {
+		thirty_marshal(buffer, message);
+		evbuffer_drain(buffer, evbuffer_get_length(buffer));
+	}
+}
+
+static void
+encode_and_decode(long count)
+{
+	while (count-- > 0) {
+		thirty_marshal(buffer, message);
+		BENCH_CHECK(thirty_unmarshal(again, buffer) == 0);
+		thirty_clear(again);
+	}
+}
+
+/* The server: a process of its own, which ends when its standard input does. */
+
+static void
+handle(EVRPC_STRUCT(Call) *rpc, void *arg)
+{
+	(void)arg;
+	inside_x_assign(rpc->reply, rpc->request->a0_data);
+	inside_y_assign(rpc->reply, "reply");
+	EVRPC_REQUEST_DONE(rpc);
+}
+
+static void
+end_loop(evutil_socket_t fd, short what, void *base)
+{
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(base);
+}
+
+static void
+serve(int control)
+{
+	struct event_base *base = event_base_new();
+	struct evhttp *http = evhttp_new(base);
+	struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(http, "127.0.0.1", 0);
+	struct evrpc_base *rpc = evrpc_init(http);
+	struct event *end = event_new(base, control, EV_READ, end_loop, base);
+	struct sockaddr_in address;
+	socklen_t length = sizeof address;
+
+	EVRPC_REGISTER(rpc, Call, thirty, inside, handle, NULL);
+	getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length);
+	event_add(end, NULL);
+	BENCH_CHECK(write(control, &address.sin_port, 2) == 2);
+	event_base_dispatch(base);
+	_exit(0);
+}
+
+static struct event_base *base;
+static struct evrpc_pool *pool;
+static struct inside *reply;
+static long left;
+
+static void
+next_call(struct evrpc_status *status, struct thirty *request, struct inside *answer, void *arg)
+{
+	(void)arg;
+	BENCH_CHECK(status->error == EVRPC_STATUS_ERR_NONE && answer->y_set);
+	inside_clear(answer);
+	if (--left > 0)
+		EVRPC_MAKE_REQUEST(Call, pool, request, answer, next_call, NULL);
+	else
+		event_base_loopbreak(base);
+}
+
+static void
+make_calls(long count)
+{
+	left = count;
+	EVRPC_MAKE_REQUEST(Call, pool, message, reply, next_call, NULL);
+	event_base_dispatch(base);
+}
+
+static double
+processor_time(int who)
+{
+	struct rusage usage;
+
+	getrusage(who, &usage);
+	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e9 +
+	    (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e3;
+}
+
+enum { CALLS = 20000 };
+
+/* The time of the client and, as that of a child that has ended, of the server. */
+static double
+calls(int who)
+{
+	int control[2];
+	unsigned short port;
+	double before;
+	pid_t server;
+
+	BENCH_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, control) == 0);
+	server = fork();
+	if (server == 0) {
+		close(control[1]);
+		serve(control[0]);
+	}
+	close(control[0]);
+	BENCH_CHECK(read(control[1], &port, 2) == 2);
+	message = new_message();
+	reply = inside_new();
+	base = event_base_new();
+	pool = evrpc_pool_new(base);
+	evrpc_pool_add_connection(pool, evhttp_connection_base_bufferevent_new(NULL, NULL,
+	    bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE), "127.0.0.1", ntohs(port)));
+	make_calls(100);
+	before = processor_time(RUSAGE_SELF);
+	make_calls(CALLS);
+	before = processor_time(RUSAGE_SELF) - before;
+	close(control[1]);
+	waitpid(server, NULL, 0);
+	return (who == RUSAGE_SELF ? before : processor_time(who)) / CALLS;
+}
+
+static double
+client(void)
+{
+	return calls(RUSAGE_SELF);
+}
+
+static double
+server(void)
+{
+	return calls(RUSAGE_CHILDREN);
+}
+
+static const struct benchmark benchmarks[] = {
+	{"message of 30 entries, encoded", .work = encode, .prepare = prepare_message},
+	{"message of 30 entries, encoded and decoded", .work = encode_and_decode, .prepare = prepare_message},
+	{"call, processor time of the client", .measure = client},
+	{"call, processor time of the server", .measure = server},
+};
+
+int
+main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	return bench_main(argc, argv, benchmarks, sizeof benchmarks / sizeof benchmarks[0]);
+}
