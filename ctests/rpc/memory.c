@@ -53,7 +53,7 @@ call_with_failure(long failing, int on)
 	struct one_call *call = new_call("hello");
 	struct timeval limit = {2, 0};
 	struct event *timer;
-	int late = 0, made = 0;
+	int late = 0, asked = 0, whole;
 
 	side.done = 0;
 	side.base = event_base_new();
@@ -74,15 +74,15 @@ call_with_failure(long failing, int on)
 		evrpc_add_hook(side.pool, EVRPC_INPUT, remember, NULL);
 		evrpc_add_hook(side.pool, EVRPC_OUTPUT, remember, NULL);
 		EVRPC_MAKE_REQUEST(Ask, side.pool, call->question, call->answer, on_any_answer, call);
-		made = 1;
+		asked = 1;
 		for (int i = 0; i < 20 && !side.done && !late; i++)
 			event_base_loop(side.base, EVLOOP_ONCE);
 	}
-	made = allocator.failed == 0;
+	whole = allocator.failed == 0;
 	allocator.fail_on = 0;
 	allocator_fail_at(0);
 	/* Whatever failed, the call ends, at the latest by its timeout. */
-	while (!side.done && !late && side.handled + made > 0)
+	while (asked && !side.done)
 		event_base_loop(side.base, EVLOOP_ONCE);
 	event_free(timer);
 	evrpc_pool_free(side.pool);
@@ -91,7 +91,8 @@ call_with_failure(long failing, int on)
 	event_base_free(side.base);
 	free_call(call);
 	CHECK_EQUAL(allocator.alive, 0);
-	return made;
+	CHECK(!late);
+	return whole;
 }
 
 DIFFERENCE(every_allocation_of_a_call_fails, ONE_BACKEND | SLOW | OWN_DEBUG_MODE,

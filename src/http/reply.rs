@@ -222,6 +222,8 @@ pub unsafe fn send(
         return;
     }
     busily(connection, || {
+        // Also when it fails: the program has done its part, and the request goes.
+        request.set_user_done(true);
         if !body.is_null() && body != request.output_buffer.get() {
             // SAFETY: the caller guarantees the buffer, which is another one.
             unsafe { move_all(body, request.output_buffer.get()) }?;
@@ -245,7 +247,6 @@ fn send_whole(
     reason: Option<&[u8]>,
 ) -> Result<(), OutOfMemory> {
     begin(request, connection, code, reason)?;
-    request.set_user_done(true);
     let length = request.output().length();
     write_head(request, connection, Some(length))
 }
@@ -380,6 +381,8 @@ pub(super) fn send_error_page(
         return;
     };
     busily(connection, || {
+        // As for whole replies.
+        request.set_user_done(true);
         let body = request.output();
         request.set_response(code, reason)?;
         match page {
