@@ -42,18 +42,23 @@ struct evrpc_status {
 
 /** What handles the calls of one name. */
 struct evrpc {
+    /** The library does not use it. */
     TAILQ_ENTRY(evrpc) next;
     /** The name of the call. */
     const char *uri;
     /** Makes a message for the request, or returns NULL. */
     void *(*request_new)(void *);
+    /** Its argument. */
     void *request_new_arg;
+    /** Frees it. */
     void (*request_free)(void *);
     /** Reads the request; -1 means that it is none. */
     int (*request_unmarshal)(void *, struct evbuffer *);
     /** Makes a message for the reply, or returns NULL. */
     void *(*reply_new)(void *);
+    /** Its argument. */
     void *reply_new_arg;
+    /** Frees it. */
     void (*reply_free)(void *);
     /** -1 when something is missing in the reply. */
     int (*reply_complete)(void *);
@@ -61,6 +66,7 @@ struct evrpc {
     void (*reply_marshal)(struct evbuffer *, void *);
     /** Handles a call. */
     void (*cb)(struct evrpc_req_generic *, void *);
+    /** Its argument. */
     void *cb_arg;
     /** Where it is registered. */
     struct evrpc_base *base;
