@@ -5,10 +5,12 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 static struct event_base *base;
 static pthread_t loop_thread;
+static volatile int loop_task;
 static int loop_flags;
 static sem_t loop_entered, loop_ended;
 static int loop_result;
@@ -36,6 +38,7 @@ post_entered(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	loop_thread = pthread_self();
+	loop_task = (int)syscall(SYS_gettid);
 	sem_post(&loop_entered);
 }
 
@@ -61,12 +64,37 @@ wait_for(sem_t *semaphore, const char *what)
 	}
 }
 
-/* Starts the loop in a thread of its own and returns when it has run a callback and, after a
- * moment, should be asleep. */
+/* Returns when the loop's thread waits in the kernel for descriptors or time. */
+static void
+wait_until_asleep(void)
+{
+	static const long waits[] = {SYS_epoll_wait, SYS_epoll_pwait, SYS_poll, SYS_ppoll, SYS_select, SYS_pselect6};
+	struct timespec moment = {0, 2000000};
+	char name[60], line[40];
+	long long end = milliseconds() + 5000;
+
+	snprintf(name, sizeof name, "/proc/self/task/%d/syscall", loop_task);
+	while (milliseconds() < end) {
+		FILE *file = fopen(name, "r");
+		size_t i;
+
+		line[0] = 0;
+		if (!file || !fgets(line, sizeof line, file))
+			strcpy(line, "unknown");
+		if (file)
+			fclose(file);
+		for (i = 0; i < sizeof waits / sizeof waits[0]; i++) {
+			if (line[0] >= '0' && line[0] <= '9' && atol(line) == waits[i])
+				return;
+		}
+		nanosleep(&moment, NULL);
+	}
+}
+
+/* Starts the loop in a thread of its own and returns when it has run a callback and is asleep. */
 static void
 start_loop(void)
 {
-	struct timespec moment = {0, 20000000};
 	pthread_t thread;
 
 	sem_init(&loop_entered, 0, 0);
@@ -75,7 +103,7 @@ start_loop(void)
 	CHECK(pthread_create(&thread, NULL, run_loop, NULL) == 0);
 	pthread_detach(thread);
 	wait_for(&loop_entered, "the loop begins");
-	nanosleep(&moment, NULL);
+	wait_until_asleep();
 }
 
 static void
@@ -383,7 +411,7 @@ CASE(many_wakeups_in_a_row, EVERY_BACKEND)
 CASE(base_without_lock_is_not_woken, EVERY_BACKEND | RACES)
 {
 	struct event_config *config;
-	struct timeval soon = {0, 400000};
+	struct timeval soon = {1, 0};
 	struct event *timer;
 
 	CHECK(evthread_use_pthreads() == 0);
