@@ -151,6 +151,8 @@ def check_control_mode(report, session):
     """A client that speaks the protocol of control mode on its standard input and output."""
     with stock.Server([*session.tmux, "-C", "attach-session", "-t", "work"], session.swap,
                       stdin=subprocess.PIPE) as client:
+        # tmux may read commands before it has attached the client, which then sees no output of theirs.
+        client.wait_for_output("%session-changed")
         for number in range(200):
             client.process.stdin.write(b"display-message -p answer-%d\n" % number)
         client.process.stdin.write(b"send-keys -t work:0.0 'echo out-$((5 * 5))' Enter\n")
