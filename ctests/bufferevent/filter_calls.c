@@ -321,3 +321,56 @@ DIFFERENCE(room_made_by_the_read_callback, ONE_BACKEND,
 	CHECK_EQUAL(script.calls, 4);
 	end();
 }
+
+/* A function that asks for more although it took something, and what comes while reading is off. */
+static int asked;
+
+static enum bufferevent_filter_result
+take_five(struct evbuffer *source, struct evbuffer *target, ev_ssize_t limit, enum bufferevent_flush_mode mode, void *arg)
+{
+	size_t there = evbuffer_get_length(source);
+
+	(void)limit;
+	(void)mode;
+	(void)arg;
+	asked++;
+	if (there == 0 || there == 4)
+		return BEV_NEED_MORE;
+	evbuffer_remove_buffer(source, target, there < 5 ? there : 5);
+	return BEV_OK;
+}
+
+DIFFERENCE(input_that_came_while_reading_was_off, EVERY_BACKEND,
+	"What has come through a filter while its reading was off waits there when reading is on again.")
+{
+	struct evbuffer *input;
+
+	make_base();
+	make_connection(0, ends);
+	bottom = bufferevent_socket_new(base, ends[0], BEV_OPT_CLOSE_ON_FREE);
+	filter = bufferevent_filter_new(bottom, take_five, NULL, BEV_OPT_CLOSE_ON_FREE, NULL, NULL);
+	input = bufferevent_get_input(filter);
+	bufferevent_enable(filter, EV_READ);
+	send_all(ends[1], "0123", 4);
+	settle();
+	CHECK_EQUAL(evbuffer_get_length(input), 0);
+	CHECK(asked > 0);
+	send_all(ends[1], "4", 1);
+	settle();
+	CHECK_EQUAL(evbuffer_get_length(input), 5);
+	/* Bytes that are below already when reading goes off. */
+	evbuffer_drain(input, 5);
+	bufferevent_disable(filter, EV_READ);
+	bufferevent_enable(bottom, EV_READ);
+	bufferevent_setwatermark(bottom, EV_READ, 0, 0);
+	CHECK_EQUAL(evbuffer_unfreeze(bufferevent_get_input(bottom), 0), 0);
+	CHECK_EQUAL(evbuffer_add(bufferevent_get_input(bottom), "567", 3), 0);
+	settle();
+	CHECK_EQUAL(evbuffer_get_length(input), 0);
+	bufferevent_enable(filter, EV_READ);
+	settle();
+	CHECK_EQUAL(evbuffer_get_length(input), 3);
+	bufferevent_free(filter);
+	close(ends[1]);
+	finish();
+}

@@ -156,6 +156,34 @@ CASE(connecting_by_name, ONE_BACKEND | OWN_DEBUG_MODE)
 	with_each_failure(connect_by_name);
 }
 
+/* A connection that could not be begun leaves no descriptor behind. */
+static int
+connect_socket(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_port = htons(1)};
+	struct timeval minute = {60, 0};
+	/* A new one, which has no memory for descriptors and deadlines yet. */
+	struct event_base *own = event_base_new();
+	struct bufferevent *bev = own ? bufferevent_socket_new(own, -1, BEV_OPT_CLOSE_ON_FREE) : NULL;
+	int success = 0;
+
+	if (bev) {
+		bufferevent_set_timeouts(bev, &minute, &minute);
+		bufferevent_enable(bev, EV_READ | EV_WRITE);
+		success = !bufferevent_socket_connect(bev, (struct sockaddr *)&address, sizeof address);
+		CHECK(success == (bufferevent_getfd(bev) >= 0));
+		bufferevent_free(bev);
+	}
+	if (own)
+		event_base_free(own);
+	return success;
+}
+
+CASE(connecting, ONE_BACKEND | OWN_DEBUG_MODE)
+{
+	with_each_failure(connect_socket);
+}
+
 /* A write that fails leaves the output as it was. */
 CASE(writing, ONE_BACKEND | OWN_DEBUG_MODE)
 {

@@ -462,3 +462,73 @@ DIFFERENCE(moved_while_another_thread_is_on_its_way, ONE_BACKEND,
 	ev_token_bucket_cfg_free(cfg);
 	finish();
 }
+
+/* A member that another thread holds when its group has bytes again is resumed later. */
+static struct bufferevent *members[2];
+static volatile int holding_ends;
+
+static void *
+hold_a_member(void *arg)
+{
+	struct timespec two_ticks = {0, 50000000}, moment = {0, 1000000};
+
+	(void)arg;
+	while (!holding_ends) {
+		bufferevent_lock(members[0]);
+		nanosleep(&two_ticks, NULL);
+		bufferevent_unlock(members[0]);
+		nanosleep(&moment, NULL);
+	}
+	return NULL;
+}
+
+static size_t arrived[2];
+
+static void
+count_arrived(struct bufferevent *member, void *count)
+{
+	struct evbuffer *input = bufferevent_get_input(member);
+
+	*(size_t *)count += evbuffer_get_length(input);
+	evbuffer_drain(input, evbuffer_get_length(input));
+	if (arrived[0] + arrived[1] == 2 * 3000)
+		event_base_loopbreak(base);
+}
+
+CASE(member_held_over_ticks_of_its_group, ONE_BACKEND)
+{
+	struct timeval tick = {0, 20000}, long_time = {10, 0};
+	struct ev_token_bucket_cfg *cfg = ev_token_bucket_cfg_new(1000, 1000, 1000, 1000, &tick);
+	struct bufferevent_rate_limit_group *group;
+	static char block[3000];
+	int sockets[2][2], i;
+	pthread_t holder;
+
+	make_threads();
+	group = bufferevent_rate_limit_group_new(base, cfg);
+	for (i = 0; i < 2; i++) {
+		make_socketpair(sockets[i]);
+		members[i] = bufferevent_socket_new(base, sockets[i][0], BEV_OPT_THREADSAFE | BEV_OPT_CLOSE_ON_FREE);
+		bufferevent_setcb(members[i], count_arrived, NULL, NULL, &arrived[i]);
+		bufferevent_add_to_rate_limit_group(members[i], group);
+		send_all(sockets[i][1], block, sizeof block);
+	}
+	holder = start(hold_a_member, NULL);
+	usleep(10000);
+	for (i = 1; i >= 0; i--)
+		bufferevent_enable(members[i], EV_READ);
+	event_base_loopexit(base, &long_time);
+	event_base_dispatch(base);
+	holding_ends = 1;
+	pthread_join(holder, NULL);
+	CHECK_EQUAL(arrived[0], 3000);
+	CHECK_EQUAL(arrived[1], 3000);
+	for (i = 0; i < 2; i++) {
+		bufferevent_remove_from_rate_limit_group(members[i]);
+		bufferevent_free(members[i]);
+		close(sockets[i][1]);
+	}
+	bufferevent_rate_limit_group_free(group);
+	ev_token_bucket_cfg_free(cfg);
+	finish();
+}

@@ -95,6 +95,35 @@ CASE(refused_write_ends_no_pass, EVERY_BACKEND)
 	end_of_used_connection();
 }
 
+static void
+count_byte(evutil_socket_t fd, short what, void *count)
+{
+	(void)what;
+	take_byte(fd);
+	++*(int *)count;
+}
+
+/* Nor does it go on, because of that, after what is behind the write in the queue. */
+CASE(reader_behind_a_refused_write_ends_the_pass, EVERY_BACKEND)
+{
+	struct timeval late = {1, 500000};
+	int timers = 0, bytes = 0, pipes[2];
+
+	begin(0);
+	make_pipe(pipes);
+	fill_socket();
+	bufferevent_write(bev, "abc", 3);
+	put_byte(pipes[1]);
+	CHECK_EQUAL(event_base_once(base, pipes[0], EV_READ, count_byte, &bytes, NULL), 0);
+	event_base_once(base, -1, EV_TIMEOUT, count_timer, &timers, &late);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
+	CHECK_EQUAL(bytes, 1);
+	CHECK_EQUAL(timers, 0);
+	close(pipes[0]);
+	close(pipes[1]);
+	end();
+}
+
 /* Output that cannot leave keeps the loop running, and its timeout runs. */
 CASE(refused_write_times_out, EVERY_BACKEND)
 {

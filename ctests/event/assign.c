@@ -252,3 +252,35 @@ CASE(a_failed_add_changes_nothing, EPOLL_ONLY)
 	event_free(ev);
 	event_base_free(base);
 }
+
+/* What was in the memory before does not matter. */
+CASE(memory_with_any_content, EVERY_BACKEND | OWN_DEBUG_MODE)
+{
+	struct event_base *base = new_base();
+	struct timeval soon = {0, 5000};
+	int ends[2], fill, kinds;
+
+	make_pipe(ends);
+	ends[0] = renumber(ends[0], 100);
+	put_byte(ends[1]);
+	for (fill = 0; fill < 3; fill++) {
+		for (kinds = 0; kinds < 4; kinds++) {
+			static const short interests[] = {0, EV_PERSIST, EV_READ, EV_READ | EV_PERSIST};
+			struct event ev;
+
+			memset(&ev, fill == 0 ? 0xff : fill == 1 ? 0x5a : 0x80, sizeof ev);
+			CHECK_EQUAL(event_assign(&ev, base, interests[kinds] & EV_READ ? ends[0] : -1, interests[kinds], print_call,
+					    "filled"), 0);
+			print_event(&ev);
+			CHECK_EQUAL(event_pending(&ev, 0xff, NULL), 0);
+			CHECK_EQUAL(event_del(&ev), 0);
+			CHECK_EQUAL(event_add(&ev, &soon), 0);
+			CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
+			CHECK_EQUAL(event_del(&ev), 0);
+			CHECK_EQUAL(event_base_dispatch(base), 1);
+		}
+	}
+	event_base_free(base);
+	close(ends[0]);
+	close(ends[1]);
+}

@@ -559,3 +559,39 @@ DIFFERENCE(free_in_a_child_without_reinit_spares_the_wakeup, EPOLL_ONLY,
 	alarm(0);
 	end();
 }
+
+static int reinitialised, fired_after;
+
+static void
+reinit_once(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	CHECK_EQUAL(event_reinit(base), 0);
+	reinitialised++;
+}
+
+/* The descriptor of exact timers is made anew with the rest, although it was armed before. */
+CASE(reinit_after_an_exact_wait, EVERY_BACKEND)
+{
+	struct event_config *config = event_config_new();
+	struct event *timers[4];
+	int i;
+
+	event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+	base = event_base_new_with_config(config);
+	event_config_free(config);
+	for (i = 0; i < 4; i++) {
+		struct timeval time = {0, 3000 + 7000 * i};
+
+		timers[i] = evtimer_new(base, i % 2 ? count_signal : reinit_once, &fired_after);
+		event_add(timers[i], &time);
+	}
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	CHECK_EQUAL(reinitialised, 2);
+	CHECK_EQUAL(fired_after, 2);
+	for (i = 0; i < 4; i++)
+		event_free(timers[i]);
+	event_base_free(base);
+}

@@ -343,3 +343,40 @@ DIFFERENCE(spurious_wakeup_does_not_end_the_wait, ONE_BACKEND | OWN_LOCKS,
 	CHECK_EQUAL(event_del(running), 0);
 	finish();
 }
+
+/* A callback that activates its own event again each time: whoever deletes it waits for one call. */
+static void
+activate_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct timespec moment = {0, 10000000};
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	__atomic_add_fetch(&runs, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&runs, __ATOMIC_SEQ_CST) < 300)
+		event_active(running, EV_READ, 1);
+	sem_post(&inside);
+	nanosleep(&moment, NULL);
+}
+
+CASE(event_del_waits_for_one_call_only, EVERY_BACKEND)
+{
+	int before;
+
+	CHECK(evthread_use_pthreads() == 0);
+	sem_init(&inside, 0, 0);
+	base = event_base_new();
+	running = event_new(base, -1, EV_PERSIST, activate_again, NULL);
+	event_active(running, EV_READ, 1);
+	CHECK(pthread_create(&loop_thread, NULL, run_without_end, base) == 0);
+	sem_wait(&inside);
+	before = __atomic_load_n(&runs, __ATOMIC_SEQ_CST);
+	CHECK_EQUAL(event_del(running), 0);
+	/* The call that was running when the event was deleted, and perhaps one that began just before. */
+	CHECK(__atomic_load_n(&runs, __ATOMIC_SEQ_CST) <= before + 2);
+	event_base_loopexit(base, NULL);
+	pthread_join(loop_thread, NULL);
+	event_free(running);
+	event_base_free(base);
+}

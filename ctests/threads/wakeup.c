@@ -485,3 +485,34 @@ DIFFERENCE(failed_wakeup_does_not_prevent_the_next, ONE_BACKEND,
 	end_of_loop();
 	done();
 }
+
+/* A writer that joins a reader on the same descriptor while the loop sleeps on it. */
+CASE(add_of_a_writer_beside_a_reader_is_noticed, EVERY_BACKEND)
+{
+	struct event *reader, *writer;
+	int sockets[2];
+
+	CHECK(evthread_use_pthreads() == 0);
+	make_socketpair(sockets);
+	base = event_base_new();
+	reader = event_new(base, sockets[0], EV_READ | EV_PERSIST, print_event, "reader");
+	writer = event_new(base, sockets[0], EV_WRITE, print_and_break, "writer");
+	event_add(reader, NULL);
+	keep_alive = evtimer_new(base, ignore_event, NULL);
+	event_add(keep_alive, &(struct timeval){3600, 0});
+	start_loop();
+	CHECK(event_add(writer, NULL) == 0);
+	end_of_loop();
+	event_free(writer);
+	/* And the reader is still watched. */
+	writer = event_new(base, sockets[0], EV_READ, print_and_break, "other reader");
+	start_loop();
+	event_add(writer, NULL);
+	put_byte(sockets[1]);
+	end_of_loop();
+	event_free(reader);
+	event_free(writer);
+	close(sockets[0]);
+	close(sockets[1]);
+	done();
+}

@@ -160,3 +160,31 @@ impl RawCondition {
         wake(&self.signals, if all { i32::MAX } else { 1 });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_that_comes_with_the_unlocking_is_not_missed() {
+        for all in [false, true] {
+            let condition = RawCondition::new();
+            let late = deadline(timeval {
+                tv_sec: 60,
+                tv_usec: 0,
+            });
+            assert!(!condition.wait(|| condition.signal(all), Some(&late)));
+        }
+    }
+
+    #[test]
+    fn a_signal_before_the_wait_is_none() {
+        let condition = RawCondition::new();
+        condition.signal(true);
+        let soon = deadline(timeval {
+            tv_sec: 0,
+            tv_usec: 1000,
+        });
+        assert!(condition.wait(|| (), Some(&soon)));
+    }
+}
