@@ -130,4 +130,4 @@ request(int port, int connections, long requests)
 	pause();
 }
 
-const struct server server = {REFERENCE | FILES | UPLOADS | CHUNKED | HEAP | CLIENT, serve, request};
+const struct server server = {REFERENCE | FILES | UPLOADS | CHUNKED | HEAP | CLIENT | MANY, serve, request};

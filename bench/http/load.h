@@ -23,7 +23,8 @@ enum {
 	UPLOADS = 4,   /* POST /upload: takes a body, replies as to /small */
 	CHUNKED = 8,   /* POST /chunked: takes a body of chunks, and replies with CHUNKS chunks */
 	HEAP = 16,     /* GET /heap: replies with the bytes of heap in use, as a number */
-	CLIENT = 32    /* there is a client, too */
+	CLIENT = 32,   /* there is a client, too */
+	MANY = 64      /* a thousand connections at a time */
 };
 
 struct server {

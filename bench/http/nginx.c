@@ -31,4 +31,4 @@ serve(void)
 	_exit(1);
 }
 
-const struct server server = {FILES, serve, NULL};
+const struct server server = {FILES | MANY, serve, NULL};
