@@ -228,9 +228,9 @@ open_connections(int count)
 static void
 close_connections(int count)
 {
+	end_process();
 	for (int i = 0; i < count; i++)
 		close(connections[i]);
-	end_process();
 }
 
 /* CPU for each request, of `depth` at once on each of so many connections. */
