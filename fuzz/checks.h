@@ -5,6 +5,16 @@
 #include "harness.h"
 
 #include <string.h>
+#include <time.h>
+
+long long
+milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 void
 harness_register(struct test_case *test)
