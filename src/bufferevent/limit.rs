@@ -16,7 +16,7 @@ use std::ffi::{c_int, c_short, c_void};
 use std::ptr::{self, addr_of_mut};
 
 /// Most bytes of one read or write that the program has not chosen.
-const DEFAULT_SINGLE: usize = 16384;
+pub const DEFAULT_SINGLE: usize = 16384;
 
 /// Whether a bufferevent that leaves its group goes on at once.
 #[derive(Clone, Copy, PartialEq, Eq)]

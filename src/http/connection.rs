@@ -14,6 +14,7 @@ use super::{client, connect, incoming};
 use crate::base::{self, EventBase, deferred};
 use crate::buffer::{End, Evbuffer, Guard as BufferGuard};
 use crate::bufferevent::abi::BuffereventOptions;
+use crate::bufferevent::limit::DEFAULT_SINGLE;
 use crate::bufferevent::{self, Bufferevent, Direction, Guard};
 use crate::event::{EventCallback, assign, kind};
 use crate::hooks::memory::{self, OutOfMemory};
@@ -89,6 +90,9 @@ pub mod bit {
 /// While requests are not read, nothing is taken in any more once there is more than this; what the
 /// last read brings and the blocks that hold it fit into 64 KiB, too.
 pub const MOST_UNREAD: usize = 32768;
+
+/// How much of a large body is read or written at once.
+pub const LARGE_PIECE: usize = 262_144;
 
 /// `struct evhttp_connection`.
 pub struct Connection {
@@ -336,6 +340,21 @@ impl ConnectionPtr {
     /// What is to go out.
     pub(super) fn output(self) -> Option<BufferGuard> {
         self.buffer(Direction::Write)
+    }
+
+    /// Reads in large pieces while that much of a body is missing at least, so that what is read is
+    /// the body. Sizes that the program has chosen stay.
+    pub(super) fn read_in_pieces_for(self, missing: i64) {
+        let Some(bufferevent) = self.bufferevent() else {
+            return;
+        };
+        let large = missing >= LARGE_PIECE as i64;
+        let present = bufferevent.max_single(Direction::Read);
+        if large && present == DEFAULT_SINGLE {
+            bufferevent.set_max_single(Direction::Read, LARGE_PIECE);
+        } else if !large && present == LARGE_PIECE {
+            bufferevent.set_max_single(Direction::Read, DEFAULT_SINGLE);
+        }
     }
 
     /// How many bytes came in that were not read.

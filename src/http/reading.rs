@@ -114,6 +114,10 @@ impl ConnectionPtr {
         let taken = take_body(request, input, wanted)?;
         let missing = wanted - taken;
         request.ntoread.set(missing);
+        // A client may have a callback for each piece, which shall not be larger than it was.
+        if self.is_incoming() {
+            self.read_in_pieces_for(missing);
+        }
         if taken > 0 {
             self.deliver(request)?;
         }

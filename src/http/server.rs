@@ -1,12 +1,12 @@
 //! Servers: what they are told, where they listen, whom they accept.
 
 use super::abi::{BuffereventMakerFn, method};
-use super::connection::{ConnectionPtr, ConnectionQueue, limit};
+use super::connection::{ConnectionPtr, ConnectionQueue, LARGE_PIECE, limit};
 use super::date::DateCache;
 use super::dispatch::fits;
 use super::paths::{Handler, NotAdded, PathTable};
 use crate::base::EventBase;
-use crate::bufferevent::{self, Bufferevent, BuffereventPtr, Guard};
+use crate::bufferevent::{self, Bufferevent, BuffereventPtr, Direction, Guard};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::list::{Adapter, TailLink, TailQueue};
 use crate::listener::{self, Evconnlistener, Hold, NoListener, Receiver, option};
@@ -573,8 +573,12 @@ impl ServerPtr {
             NonNull::new(unsafe { maker(base, self.bufferevent_argument.get()) })
         });
         let Some(made) = made else {
-            // SAFETY: the base outlives the server.
-            return unsafe { bufferevent::socket::create(base, descriptor, 0) };
+            // SAFETY: the base outlives the server. The bufferevent is new.
+            return unsafe {
+                let made = bufferevent::socket::create(base, descriptor, 0)?;
+                Guard::new(made.as_ptr()).set_max_single(Direction::Write, LARGE_PIECE);
+                Some(made)
+            };
         };
         // SAFETY: the program handed it over.
         let bufferevent = unsafe { Guard::new(made.as_ptr()) };
