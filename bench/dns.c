@@ -1,0 +1,326 @@
+/* What looking names up costs: processor time of the resolver's process, in nanoseconds for each
+ * look-up, with a server of plain sockets in another process; bytes of heap for each look-up under way;
+ * and processor time of a server made with the library, for each answer. */
+#define _GNU_SOURCE
+#include "bench.h"
+
+#include <arpa/inet.h>
+#include <event2/dns.h>
+#include <event2/dns_struct.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { BATCH = 64, SIZE = 512, BUFFER = 64 << 20 };
+
+static struct event_base *base;
+static struct evdns_base *dns;
+static long started, ended, wanted;
+
+static double
+processor_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static int
+bound_socket(struct sockaddr_in *address)
+{
+	socklen_t length = sizeof *address;
+	int size = BUFFER, fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	*address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	BENCH_CHECK(fd >= 0 && bind(fd, (struct sockaddr *)address, length) == 0);
+	BENCH_CHECK(getsockname(fd, (struct sockaddr *)address, &length) == 0);
+	/* Without the right to do so, many questions at a time get lost. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
+	return fd;
+}
+
+static struct mmsghdr messages[BATCH];
+static uint8_t packets[BATCH][SIZE];
+
+static int
+receive(int fd, int flags)
+{
+	static struct iovec parts[BATCH];
+	static struct sockaddr_in peers[BATCH];
+
+	for (int i = 0; i < BATCH; i++) {
+		parts[i] = (struct iovec){packets[i], SIZE};
+		messages[i].msg_hdr = (struct msghdr){
+		    .msg_name = &peers[i], .msg_namelen = sizeof peers[i], .msg_iov = &parts[i], .msg_iovlen = 1};
+	}
+	return recvmmsg(fd, messages, BATCH, flags, NULL);
+}
+
+/* Answers every question with one address. */
+static void
+serve(int fd)
+{
+	static const uint8_t record[16] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1};
+
+	for (;;) {
+		int count = receive(fd, MSG_WAITFORONE);
+
+		for (int i = 0; i < count; i++) {
+			size_t length = messages[i].msg_len;
+
+			packets[i][2] = 0x81;
+			packets[i][3] = 0x80;
+			packets[i][7] = 1;
+			memcpy(packets[i] + length, record, sizeof record);
+			messages[i].msg_hdr.msg_iov->iov_len = length + sizeof record;
+		}
+		for (int sent = 0; sent < count;) {
+			int now = sendmmsg(fd, messages + sent, (unsigned)(count - sent), 0);
+
+			if (now <= 0)
+				_exit(1);
+			sent += now;
+		}
+	}
+}
+
+static pid_t
+start_child(void (*body)(int), int fd)
+{
+	pid_t child = fork();
+
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		body(fd);
+		_exit(0);
+	}
+	return child;
+}
+
+static void look_up(void);
+
+static void
+on_result(int result, char type, int count, int ttl, void *addresses, void *arg)
+{
+	(void)type, (void)count, (void)ttl, (void)addresses, (void)arg;
+	BENCH_CHECK(result == DNS_ERR_NONE);
+	if (++ended == wanted)
+		event_base_loopbreak(base);
+	else if (started < wanted)
+		look_up();
+}
+
+static void
+look_up(void)
+{
+	static char name[40];
+
+	snprintf(name, sizeof name, "host%ld.example.com", started++);
+	BENCH_CHECK(evdns_base_resolve_ipv4(dns, name, 0, on_result, NULL));
+}
+
+/* A resolver that asks `address`, whose socket has room for many answers. */
+static void
+make_resolver(const struct sockaddr_in *address)
+{
+	int size = BUFFER, fd;
+
+	base = event_base_new();
+	dns = evdns_base_new(base, 0);
+	BENCH_CHECK(base && dns && evdns_base_set_option(dns, "max-inflight", "60000") == 0);
+	/* The next descriptor is the lowest one that is free. */
+	fd = dup(0);
+	close(fd);
+	BENCH_CHECK(evdns_base_nameserver_sockaddr_add(dns, (const struct sockaddr *)address, sizeof *address, 0) == 0);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
+}
+
+static double
+look_ups(long in_flight, long count)
+{
+	struct sockaddr_in address;
+	int fd = bound_socket(&address);
+	pid_t child = start_child(serve, fd);
+	double begun;
+
+	make_resolver(&address);
+	wanted = 2 * in_flight;
+	for (int round = 0; round < 2; round++) {
+		started = ended = 0;
+		begun = processor_time();
+		for (long i = 0; i < in_flight; i++)
+			look_up();
+		event_base_dispatch(base);
+		BENCH_CHECK(ended == wanted);
+		begun = (processor_time() - begun) / (double)wanted;
+		wanted = count;
+	}
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	return begun;
+}
+
+static double
+one_at_a_time(void)
+{
+	return look_ups(1, 20000);
+}
+
+static double
+hundred_in_flight(void)
+{
+	return look_ups(100, 50000);
+}
+
+static double
+thousand_in_flight(void)
+{
+	return look_ups(1000, 50000);
+}
+
+static double
+ten_thousand_in_flight(void)
+{
+	return look_ups(10000, 50000);
+}
+
+/* --- Heap ------------------------------------------------------------------------------------------ */
+
+static size_t in_use;
+
+union header {
+	size_t size;
+	max_align_t alignment;
+};
+
+/* What glibc takes from the heap for a block. */
+static size_t
+taken(size_t size)
+{
+	return size + 8 <= 32 ? 32 : (size + 8 + 15) / 16 * 16;
+}
+
+static void *
+counting_realloc(void *block, size_t size)
+{
+	union header *old = block ? (union header *)block - 1 : NULL;
+	size_t before = old ? taken(old->size) : 0;
+	union header *new = realloc(old, sizeof *new + size);
+
+	if (!new)
+		return NULL;
+	new->size = size;
+	in_use += taken(size) - before;
+	return new + 1;
+}
+
+static void *
+counting_malloc(size_t size)
+{
+	return counting_realloc(NULL, size);
+}
+
+static void
+counting_free(void *block)
+{
+	union header *header = block ? (union header *)block - 1 : NULL;
+
+	if (header)
+		in_use -= taken(header->size);
+	free(header);
+}
+
+static double
+heap_in_flight(void)
+{
+	struct sockaddr_in address;
+	size_t before;
+	long count = 1000;
+
+	bound_socket(&address);
+	event_set_mem_functions(counting_malloc, counting_realloc, counting_free);
+	make_resolver(&address);
+	before = in_use;
+	wanted = count;
+	while (started < count)
+		look_up();
+	return (double)(in_use - before) / (double)count;
+}
+
+/* --- The server ------------------------------------------------------------------------------------ */
+
+static long answered;
+
+static void
+answer(struct evdns_server_request *request, void *arg)
+{
+	(void)arg;
+	evdns_server_request_add_a_reply(request, request->questions[0]->name, 1, "\300\0\2\1", 60);
+	BENCH_CHECK(evdns_server_request_respond(request, 0) == 0);
+	if (++answered == wanted)
+		event_base_loopbreak(base);
+}
+
+/* Keeps 64 questions under way. */
+static void
+ask_on_and_on(int fd)
+{
+	static const uint8_t question[] = "\0\0\1\0\0\1\0\0\0\0\0\0\4host\7example\3com\0\0\1\0\1";
+
+	for (int i = 0; i < BATCH; i++)
+		(void)!send(fd, question, sizeof question - 1, 0);
+	for (;;) {
+		int count = receive(fd, MSG_WAITFORONE);
+
+		for (int i = 0; i < count; i++)
+			(void)!send(fd, question, sizeof question - 1, 0);
+	}
+}
+
+static double
+answers(void)
+{
+	struct sockaddr_in address;
+	int fd = bound_socket(&address), client = socket(AF_INET, SOCK_DGRAM, 0), size = BUFFER;
+	pid_t child;
+	double begun;
+
+	BENCH_CHECK(evutil_make_socket_nonblocking(fd) == 0);
+	(void)setsockopt(client, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
+	BENCH_CHECK(connect(client, (struct sockaddr *)&address, sizeof address) == 0);
+	base = event_base_new();
+	BENCH_CHECK(evdns_add_server_port_with_base(base, fd, 0, answer, NULL));
+	child = start_child(ask_on_and_on, client);
+	wanted = 2000;
+	event_base_dispatch(base);
+	wanted = 50000;
+	answered = 0;
+	begun = processor_time();
+	event_base_dispatch(base);
+	begun = (processor_time() - begun) / (double)wanted;
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	return begun;
+}
+
+static const struct benchmark benchmarks[] = {
+	{"look-ups one at a time", .measure = one_at_a_time},
+	{"look-ups, 100 in flight", .measure = hundred_in_flight},
+	{"look-ups, 1,000 in flight", .measure = thousand_in_flight},
+	{"look-ups, 10,000 in flight", .measure = ten_thousand_in_flight},
+	{"heap bytes a look-up in flight", .measure = heap_in_flight},
+	{"answers of a server", .measure = answers},
+};
+
+int
+main(int argc, char **argv)
+{
+	return bench_main(argc, argv, benchmarks, sizeof benchmarks / sizeof benchmarks[0]);
+}
