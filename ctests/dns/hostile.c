@@ -87,6 +87,32 @@ DIFFERENCE(another_question_is_no_answer, ONE_BACKEND, "an answer that repeats a
 	end();
 }
 
+static int ports[65536], different_ports;
+
+static void
+count_ports(struct server *from, const struct query *query)
+{
+	int port = ntohs(((const struct sockaddr_in *)&query->from)->sin_port);
+
+	different_ports += !ports[port]++;
+	answer_address(from, query);
+}
+
+DIFFERENCE(ports_change, ONE_BACKEND, "all questions to a server come from one port for ever, which a forger has time to find out")
+{
+	int descriptors;
+
+	begin(count_ports);
+	descriptors = open_descriptors();
+	check_look_ups(20);
+	for (int i = 0; i < 2000; i++)
+		check_look_ups(1);
+	CHECK(different_ports > 10 && different_ports < 40);
+	/* No socket is left over. */
+	CHECK_EQUAL(open_descriptors(), descriptors);
+	end();
+}
+
 static void
 wrong_class(struct server *from, const struct query *query)
 {

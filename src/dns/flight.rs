@@ -93,8 +93,7 @@ impl RequestPtr {
     /// Takes a look-up out of everything.
     pub(super) fn withdraw(self, base: BasePtr) {
         base.stop_waiting(self);
-        if let Some(server) = self.server.take() {
-            server.in_flight.set(server.in_flight.get() - 1);
+        if self.unassign() {
             // SAFETY: the lock is held, and nothing here calls the program.
             unsafe { (*base.table.get()).remove(self.id.get()) };
         }
@@ -124,24 +123,14 @@ pub(super) fn launch_at(base: BasePtr, request: RequestPtr, server: ServerPtr) {
         request.set_id(table.new_id());
         table.insert(request);
     }
-    request.server.set(Some(server));
-    server.in_flight.set(server.in_flight.get() + 1);
-    transmit(base, request);
+    transmit(base, request, server);
 }
 
-/// Makes another server responsible for a question that is in no queue.
-fn move_to(request: RequestPtr, server: ServerPtr) {
-    if let Some(old) = request.server.replace(Some(server)) {
-        old.in_flight.set(old.in_flight.get() - 1);
-    }
-    server.in_flight.set(server.in_flight.get() + 1);
-}
-
-/// Sends a question to its server and lets it wait, for the answer or for room in the socket.
-pub(super) fn transmit(base: BasePtr, request: RequestPtr) {
-    let Some(server) = request.server.get() else {
-        return;
-    };
+/// Sends a question, which is in no queue, to a server and lets it wait, for the answer or for room in
+/// the socket.
+fn transmit(base: BasePtr, request: RequestPtr, server: ServerPtr) {
+    server.renew_socket(base);
+    request.assign_to(server);
     let sent = if server.first_unsent().is_some() {
         Sent::NoRoom
     } else {
@@ -176,8 +165,7 @@ pub(super) fn move_unsent(base: BasePtr, server: ServerPtr) {
             return;
         };
         base.stop_waiting(request);
-        move_to(request, other);
-        transmit(base, request);
+        transmit(base, request, other);
     }
 }
 
@@ -208,12 +196,9 @@ fn may_ask_again(base: BasePtr, request: RequestPtr) -> bool {
 
 /// Sends a question, which is in no queue, to the server whose turn it is; a probe to its own.
 fn ask_again(base: BasePtr, request: RequestPtr) {
-    if request.probed().is_none() {
-        if let Some(next) = base.pick_server() {
-            move_to(request, next);
-        }
+    if let Some(server) = request.probed().or_else(|| base.pick_server()) {
+        transmit(base, request, server);
     }
-    transmit(base, request);
 }
 
 /// A question was asked often enough without an answer.
@@ -276,8 +261,7 @@ fn unwilling(base: BasePtr, request: RequestPtr, server: ServerPtr, result: c_in
     health::failed(base, server, format_args!("Bad response {result} ({text})"));
     match base.pick_server().filter(|&other| other != server) {
         Some(other) => {
-            move_to(request, other);
-            transmit(base, request);
+            transmit(base, request, other);
         }
         None => end(base, request, &Answer::of(result), &[]),
     }
@@ -302,7 +286,7 @@ fn end(base: BasePtr, request: RequestPtr, answer: &Answer, message: &[u8]) {
 /// The answer has no room in a datagram.
 pub(super) fn ask_over_stream(base: BasePtr, request: RequestPtr, server: ServerPtr) {
     base.stop_waiting(request);
-    move_to(request, server);
+    request.assign_to(server);
     if request.streamed.get() == MOST_STREAMED || !server.send_over_stream(base, request) {
         end(base, request, &Answer::of(code::TRUNCATED), &[]);
         return;

@@ -5,13 +5,14 @@
 //! - [`request`]: one look-up of the program's; [`flight`]: how its questions are sent, again and
 //!   elsewhere; [`timeouts`]: when that is; [`reply`]: what answers mean; [`receive`]: how they come,
 //!   several `datagrams` at a time.
-//! - [`name_server`]: the servers that are asked; [`health`]: which of them answer; [`stream`]: asking
-//!   over TCP what a datagram has no room for.
+//! - [`name_server`]: the servers that are asked; [`channel`]: their sockets; [`health`]: which of
+//!   them answer; [`stream`]: asking over TCP what a datagram has no room for.
 //! - [`search`], [`hosts`], [`options`], [`resolv_conf`]: what the program or the system configures.
 //! - [`lookup`]: `evdns_getaddrinfo`, both families at once; [`reverse`]: the names of addresses.
 //! - [`port`], [`question`], [`response`]: the server.
 //! - [`global`]: the one resolver of the 1.4 interface; [`log`]: messages.
 
+pub mod channel;
 mod datagrams;
 pub mod flight;
 pub mod global;

@@ -1,16 +1,16 @@
 //! The servers that a resolver asks.
 
+use super::channel::Channel;
 use super::flight;
 use super::health;
 use super::log;
-use super::receive;
 use super::request::{Place, RequestLinks, RequestPtr};
 use super::resolver::{BasePtr, EvdnsBase, Hold};
 use super::stream::StreamPtr;
 use crate::backend::Refused;
 use crate::base::Guard;
 use crate::base::pending::Blocking;
-use crate::event::{Event, EventCallbackFn, EventPtr, assign, debug, kind};
+use crate::event::{Event, EventPtr, assign, debug, kind};
 use crate::hooks::log::Severity;
 use crate::hooks::memory::{self, Array};
 use crate::list::TailQueue;
@@ -46,10 +46,13 @@ pub struct NameServer {
     base: *mut EvdnsBase,
     /// Where it is.
     pub(super) address: SocketAddress,
-    socket: c_int,
+    pub(super) channels: [Channel; 2],
+    /// Which of them is in use.
+    pub(super) current: Cell<u8>,
+    /// For how many questions more its socket serves.
+    pub(super) questions_left: Cell<u16>,
     /// Tells it apart from the others in [`super::request::EvdnsRequest::asked`].
     number: u32,
-    read_event: UnsafeCell<Event>,
     write_event: UnsafeCell<Event>,
     probe_timer: UnsafeCell<Event>,
     /// It is not part of its resolver any more.
@@ -60,8 +63,6 @@ pub struct NameServer {
     pub(super) failed_probes: Cell<c_uint>,
     /// The probe under way.
     pub(super) probe: Cell<Option<RequestPtr>>,
-    /// How many questions it is responsible for.
-    pub(super) in_flight: Cell<usize>,
     /// Questions that wait until the socket has room.
     pub(super) unsent: UnsafeCell<TailQueue<RequestLinks>>,
     /// The connection to it, once there was need of one.
@@ -202,9 +203,10 @@ impl BasePtr {
             server.0.write(NameServer {
                 base: self.as_ptr(),
                 address,
-                socket: socket.0,
+                channels: [Channel::new(), Channel::new()],
+                current: Cell::new(0),
+                questions_left: Cell::new(0),
                 number,
-                read_event: UnsafeCell::new(std::mem::zeroed()),
                 write_event: UnsafeCell::new(std::mem::zeroed()),
                 probe_timer: UnsafeCell::new(std::mem::zeroed()),
                 removed: Cell::new(false),
@@ -212,17 +214,13 @@ impl BasePtr {
                 silent: Cell::new(0),
                 failed_probes: Cell::new(0),
                 probe: Cell::new(None),
-                in_flight: Cell::new(0),
                 unsent: UnsafeCell::new(std::mem::zeroed()),
                 stream: Cell::new(None),
             });
             TailQueue::initialise(server.unsent.get());
         }
         server.prepare_events(self);
-        // SAFETY: the loop's base outlives the resolver.
-        let watched = unsafe { Guard::lock(self.event_base) }.add(server.read_event(), None);
-        socket.into_inner();
-        if watched.is_err() {
+        if server.open(self, socket).is_err() {
             server.destroy();
             return Err(NotAdded::NotUsable);
         }
@@ -240,7 +238,7 @@ impl BasePtr {
     }
 
     /// A socket for questions to a server.
-    fn make_socket(self, address: &SocketAddress) -> Result<OwnedSocket, NotAdded> {
+    pub(super) fn make_socket(self, address: &SocketAddress) -> Result<OwnedSocket, NotAdded> {
         // SAFETY: a complete address.
         let (family, local) = unsafe {
             let local = socket_address::is_loopback(address.as_ptr());
@@ -366,10 +364,6 @@ impl ServerPtr {
         1 << (self.number % u64::BITS)
     }
 
-    pub(super) fn socket(self) -> c_int {
-        self.socket
-    }
-
     /// Its address and port.
     pub(super) fn text(self) -> impl std::fmt::Display {
         struct Shown(Text<64>);
@@ -387,10 +381,6 @@ impl ServerPtr {
         unsafe { EventPtr::new(event.get()).unwrap_unchecked() }
     }
 
-    fn read_event(self) -> EventPtr {
-        ServerPtr::event(&self.read_event)
-    }
-
     fn write_event(self) -> EventPtr {
         ServerPtr::event(&self.write_event)
     }
@@ -400,39 +390,27 @@ impl ServerPtr {
     }
 
     fn prepare_events(self, base: BasePtr) {
-        let wanted = kind::READ | kind::PERSIST;
-        self.prepare(
-            &self.read_event,
-            base,
-            wanted,
-            receive::replies_wait,
-            base.quiet,
-        );
-        self.prepare(&self.write_event, base, kind::WRITE, room_again, false);
-        self.prepare(&self.probe_timer, base, 0, health::probe_is_due, true);
-    }
-
-    /// Prepares an event that keeps the loop running, or does not (`quiet`).
-    fn prepare(
-        self,
-        event: &UnsafeCell<Event>,
-        base: BasePtr,
-        wanted: c_short,
-        callback: EventCallbackFn,
-        quiet: bool,
-    ) {
-        let fd = if wanted == 0 { -1 } else { self.socket };
-        let (event, argument) = (event.get(), self.as_ptr().cast());
-        // SAFETY: the event stays as long as the server, which ends it; the loop's base outlives
+        let (timer, argument) = (self.probe_timer.get(), self.as_ptr().cast());
+        // SAFETY: the events stay as long as the server, which ends them; the loop's base outlives
         // both.
         unsafe {
-            if quiet {
-                let made = assign::internal(event, base.event_base, fd, wanted, callback, argument);
-                made.entry()
-                    .set_priority(assign::middle_priority(base.event_base));
-            } else {
-                assign::private(event, base.event_base, fd, wanted, callback, argument);
-            }
+            assign::internal(
+                timer,
+                base.event_base,
+                -1,
+                0,
+                health::probe_is_due,
+                argument,
+            );
+            let write = self.write_event.get();
+            assign::private(
+                write,
+                base.event_base,
+                -1,
+                kind::WRITE,
+                room_again,
+                argument,
+            );
         }
     }
 
@@ -442,13 +420,15 @@ impl ServerPtr {
         if let Some(stream) = self.stream.take() {
             stream.destroy();
         }
-        for event in [self.read_event(), self.write_event(), self.probe_timer()] {
+        for channel in &self.channels {
+            channel.close(Blocking::Yes);
+        }
+        for event in [self.write_event(), self.probe_timer()] {
             // SAFETY: the loop's base outlives its resolvers. A refusal was logged; the event is
             // out.
             let _ = unsafe { Guard::lock(event.base()) }.delete(event, Blocking::Yes);
             debug::note_teardown(event);
         }
-        let _ = sockets::close(self.socket);
         // SAFETY: the block came from the hooks, and nobody uses it any more.
         unsafe { memory::free(self.as_ptr().cast()) };
     }
@@ -459,7 +439,7 @@ impl ServerPtr {
             // SAFETY: the packet and the address are complete.
             let sent = unsafe {
                 system::sendto(
-                    self.socket,
+                    self.channel().socket(),
                     packet.as_ptr().cast(),
                     packet.len(),
                     0,
@@ -494,8 +474,11 @@ impl ServerPtr {
     }
 
     fn watch_for_room(self) -> Result<(), Refused> {
+        let event = self.write_event();
+        // The socket may be another one than the last time; it stays while questions wait.
+        event.set_fd(self.channel().socket());
         // SAFETY: the loop's base outlives its resolvers.
-        unsafe { Guard::lock(self.write_event().base()) }.add(self.write_event(), None)
+        unsafe { Guard::lock(event.base()) }.add(event, None)
     }
 
     /// Sends the questions that wait, as far as there is room.

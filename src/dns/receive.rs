@@ -1,5 +1,6 @@
 //! Replies that come as datagrams.
 
+use super::channel::Channel;
 use super::datagrams::{Inbox, MOST, Source};
 use super::flight;
 use super::health;
@@ -16,32 +17,37 @@ use std::ffi::{c_int, c_short, c_void};
 /// So many system calls, then others have their turn.
 const MOST_CALLS: usize = 8;
 
-/// Runs when replies wait in the socket of a server.
+/// Runs when replies wait in the socket of a channel.
 ///
 /// # Safety
-/// The argument is a server whose memory is there.
-pub unsafe extern "C-unwind" fn replies_wait(_: c_int, _: c_short, server: *mut c_void) {
+/// The argument is a channel of a server whose memory is there.
+pub unsafe extern "C-unwind" fn replies_wait(_: c_int, _: c_short, channel: *mut c_void) {
     // SAFETY: the memory of the server stays until this function has returned.
     unsafe {
-        let Some(server) = ServerPtr::new(server.cast()) else {
+        let channel: *const Channel = channel.cast();
+        let Some(server) = ServerPtr::new((*channel).server.get()) else {
             return;
         };
         let Some(hold) = Hold::enter(server.base().as_ptr()) else {
             return;
         };
         if !server.removed.get() {
-            read_replies(*hold, server);
+            read_replies(*hold, server, &*channel);
             flight::promote(*hold);
         }
     }
 }
 
-fn read_replies(base: BasePtr, server: ServerPtr) {
+/// Reads until the socket is empty or closed.
+fn read_replies(base: BasePtr, server: ServerPtr, channel: &Channel) {
     let mut inbox = Inbox::new();
     for _ in 0..MOST_CALLS {
+        if channel.socket() < 0 {
+            return;
+        }
         // No more than are expected, so that none is asked for in vain.
-        let wanted = server.in_flight.get().clamp(1, MOST);
-        let count = match inbox.receive(server.socket(), wanted) {
+        let wanted = channel.in_flight.get().clamp(1, MOST);
+        let count = match inbox.receive(channel.socket(), wanted) {
             Ok(count) => count,
             Err(error) if sockets::read_write_retriable(error) => return,
             Err(error) => {
@@ -57,7 +63,7 @@ fn read_replies(base: BasePtr, server: ServerPtr) {
                 return;
             }
         }
-        if count < wanted || server.in_flight.get() == 0 {
+        if count < wanted || channel.in_flight.get() == 0 {
             return;
         }
     }

@@ -72,6 +72,8 @@ pub struct EvdnsRequest {
     receiver: Receiver,
     /// The server that the question was sent to last.
     pub(super) server: Cell<Option<ServerPtr>>,
+    /// The one of its channels that it was sent through.
+    pub(super) channel: Cell<u8>,
     /// The servers that it was ever sent to, a bit each.
     pub(super) asked: Cell<u64>,
     pub(super) deadline: Cell<Microseconds>,
@@ -181,6 +183,7 @@ impl RequestPtr {
             event_base: base.event_base,
             receiver: wanted.receiver,
             server: Cell::new(None),
+            channel: Cell::new(0),
             asked: Cell::new(0),
             deadline: Cell::new(0),
             search: Cell::new(wanted.search.map(SearchPtr::share)),
