@@ -107,7 +107,8 @@ read_answer(struct client *client, const char *request, int length)
 static int
 connect_client(struct client *client)
 {
-	struct timeval limit = {20, 0};
+	/* Datagrams may be dropped, and are asked for again as a resolver does. */
+	struct timeval limit = {is("dns") ? 1 : 20, 0};
 	client->fd = socket(AF_INET, is("dns") ? SOCK_DGRAM : SOCK_STREAM, 0);
 	setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
 	if (connect(client->fd, (struct sockaddr *)&server, sizeof server))
@@ -117,6 +118,18 @@ connect_client(struct client *client)
 	client->ssl = SSL_new(context);
 	SSL_set_fd(client->ssl, client->fd);
 	return SSL_connect(client->ssl) == 1;
+}
+
+/* Whether a request is answered rightly. */
+static int
+transact(struct client *client, const char *request, int length)
+{
+	int tries;
+	for (tries = 0; tries < (is("dns") ? 10 : 1); tries++) {
+		if (put(client, request, length) == length && read_answer(client, request, length))
+			return 1;
+	}
+	return 0;
 }
 
 static void *
@@ -134,7 +147,7 @@ run_client(void *arg)
 	while (!stopped && client->count < MOST_SAMPLES) {
 		length = make_request(request, number++);
 		start = now();
-		if (put(client, request, length) != length || !read_answer(client, request, length)) {
+		if (!transact(client, request, length)) {
 			client->failed++;
 			break;
 		}
