@@ -53,14 +53,38 @@ impl Cursor {
         self.settle()
     }
 
+    /// The cursor so many bytes further.
+    #[inline]
+    fn moved(mut self, count: usize) -> Option<Cursor> {
+        self.advance(count).map(|()| self)
+    }
+
+    /// Moves behind the `count` bytes that [`Cursor::bytes`] gave; none when the data ends there.
+    #[inline]
+    fn pass(&mut self, count: usize) -> Option<()> {
+        self.left -= count;
+        self.offset += count;
+        if self.left == 0 {
+            return None;
+        }
+        self.offset_in_chain = 0;
+        self.chain = self.chain.next.get()?;
+        while self.chain.length.get() == 0 {
+            self.chain = self.chain.next.get()?;
+        }
+        Some(())
+    }
+
     /// The bytes from here to the end of the chain or of the data; none when they cannot be
     /// brought into memory.
     #[inline]
     pub fn bytes<'a>(&self) -> Option<&'a [u8]> {
         file::load(self.chain).ok()?;
-        // SAFETY: the data is in memory now, and is not kept beyond the guarded search.
-        let bytes = unsafe { self.chain.bytes() }.get(self.offset_in_chain..)?;
-        Some(&bytes[..bytes.len().min(self.left)])
+        let ahead = self.chain.length.get().checked_sub(self.offset_in_chain)?;
+        let start = self.chain.start().wrapping_add(self.offset_in_chain);
+        // SAFETY: the data is in memory now, so many bytes from there to its end, and is not kept
+        // beyond the guarded search.
+        Some(unsafe { std::slice::from_raw_parts(start, ahead.min(self.left)) })
     }
 
     /// Where this is, for the program.
@@ -120,35 +144,40 @@ impl Scratch {
     }
 }
 
-/// Moves the cursor to the first occurrence of the string at or after it, if there is one.
-fn find(what: &[u8], cursor: &mut Cursor) -> Option<()> {
+/// The first occurrence of the string at or after the cursor.
+fn find(what: &[u8], mut cursor: Cursor) -> Option<Cursor> {
     let length = what.len();
     let mut substring = Substring::new(what);
     let mut scratch = None;
     while cursor.left >= length {
         let bytes = cursor.bytes()?;
-        let mut begin = 0;
-        if bytes.len() >= length {
-            if let Some(index) = substring.find_in(bytes) {
-                return cursor.advance(index);
-            }
-            begin = bytes.len() - (length - 1);
-        }
-        // The last bytes may begin an occurrence that ends further on. Mostly they do not.
-        let Some(index) = first_of_few(what[0], &bytes[begin..]) else {
-            cursor.advance(bytes.len())?;
+        // Mostly nothing begins in the whole of a short chain.
+        let Some(mut begin) = find_byte(what[0], bytes) else {
+            cursor.pass(bytes.len())?;
             continue;
         };
-        cursor.advance(begin + index)?;
+        if bytes.len() - begin >= length {
+            if let Some(index) = substring.find_in(&bytes[begin..]) {
+                return cursor.moved(begin + index);
+            }
+            // The last bytes may begin an occurrence that ends further on. Mostly they do not.
+            begin = bytes.len() - (length - 1);
+            let Some(index) = first_of_few(what[0], &bytes[begin..]) else {
+                cursor.pass(bytes.len())?;
+                continue;
+            };
+            begin += index;
+        }
+        cursor.advance(begin)?;
         if cursor.left < length {
             break;
         }
         let scratch = scratch.get_or_insert_with(Scratch::new);
-        let Some(collected) = scratch.collect(*cursor, length) else {
+        let Some(collected) = scratch.collect(cursor, length) else {
             return find_in_place(what, cursor);
         };
         if let Some(index) = substring.find_in(collected) {
-            return cursor.advance(index);
+            return cursor.moved(index);
         }
         cursor.advance(collected.len() - (length - 1))?;
     }
@@ -166,11 +195,11 @@ fn first_of_few(byte: u8, bytes: &[u8]) -> Option<usize> {
 
 /// [`find`] without memory for scratch: slower, for when there is none.
 #[cold]
-fn find_in_place(what: &[u8], cursor: &mut Cursor) -> Option<()> {
-    while !starts_with(*cursor, what)? {
+fn find_in_place(what: &[u8], mut cursor: Cursor) -> Option<Cursor> {
+    while !starts_with(cursor, what)? {
         cursor.advance(1)?;
     }
-    Some(())
+    Some(cursor)
 }
 
 /// Whether the bytes at the cursor are these.
@@ -218,13 +247,10 @@ impl Guard {
             Some(end) => end.offset().unwrap_or(0).min(self.length.get()),
             None => self.length.get(),
         };
-        let Some(mut cursor) = self.cursor(start, limit) else {
-            return Position::NOT_FOUND;
-        };
-        match find(what, &mut cursor) {
-            Some(()) => cursor.position(),
-            None => Position::NOT_FOUND,
-        }
+        let found = self
+            .cursor(start, limit)
+            .and_then(|cursor| find(what, cursor));
+        found.map_or(Position::NOT_FOUND, |cursor| cursor.position())
     }
 
     /// Finds `what` and makes everything up to its end contiguous; the address of the match.
