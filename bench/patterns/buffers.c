@@ -112,7 +112,7 @@ PATTERN(lines, 2000)
 	for (long i = 0; i < n; i++)
 		evbuffer_add(buffer, "a line of a protocol\r\n", 22);
 	while (n--)
-		free(evbuffer_readln(buffer, NULL, EVBUFFER_EOL_CRLF));
+		pattern_free(evbuffer_readln(buffer, NULL, EVBUFFER_EOL_CRLF));
 	evbuffer_free(buffer);
 }
 

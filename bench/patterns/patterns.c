@@ -63,6 +63,14 @@ counting_free(void *block)
 	free(header);
 }
 
+static void (*free_memory)(void *memory) = free;
+
+void
+pattern_free(void *memory)
+{
+	free_memory(memory);
+}
+
 void
 pattern_load_is_over(void)
 {
@@ -98,8 +106,10 @@ main(int argc, char **argv)
 
 	allow_descriptors();
 	memset(pattern_bytes, 'x', sizeof pattern_bytes);
-	if (argc > 3)
+	if (argc > 3) {
+		free_memory = counting_free;
 		event_set_mem_functions(counting_malloc, counting_realloc, counting_free);
+	}
 	for (struct pattern *pattern = patterns; pattern; pattern = pattern->next) {
 		if (listing)
 			printf("%s %ld\n", pattern->name, pattern->count);

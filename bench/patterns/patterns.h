@@ -48,6 +48,9 @@ void pattern_register(struct pattern *pattern);
 /* The load is over: what the library holds now counts as left. */
 void pattern_load_is_over(void);
 
+/* Frees memory that the library hands to the program. */
+void pattern_free(void *memory);
+
 /* Ends the program when a result that a pattern relies on is wrong. */
 #define REQUIRE(condition)                                                                         \
 	do {                                                                                       \

@@ -105,7 +105,7 @@ PATTERN(timers_due_at_the_same_time, 3000)
 	expire(n, 1);
 }
 
-PATTERN(persistent_timer, 500)
+PATTERN(persistent_timer, 50)
 {
 	struct event_base *base = event_base_new();
 	struct timeval short_time = {0, 1};
