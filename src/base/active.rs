@@ -4,7 +4,7 @@ use super::{EventBase, Guard};
 use crate::backend::Report;
 use crate::debug_message;
 use crate::event::{ActiveLinks, CallbackPtr, Closure, EventPtr, kind, state};
-use crate::hooks::threads;
+use crate::hooks::{log, threads};
 use crate::interest;
 use crate::list::TailQueue;
 use std::ffi::{c_int, c_short};
@@ -77,6 +77,19 @@ impl EventBase {
         }
     }
 
+    /// Takes out an entry that stands in that queue.
+    #[inline]
+    pub(super) fn dequeue_from(&mut self, queue: *mut TailQueue<ActiveLinks>, entry: CallbackPtr) {
+        let flags = entry.flags();
+        // SAFETY: the caller found the entry in that queue.
+        unsafe { TailQueue::remove(queue, entry.as_ptr()) };
+        entry.set_flags(flags & !(state::QUEUED | state::BEFORE_WAIT));
+        self.run.active.down();
+        if flags & state::INTERNAL == 0 {
+            self.run.pending.down();
+        }
+    }
+
     /// Takes an entry out of the queue it is in.
     #[inline]
     pub(crate) fn dequeue(&mut self, entry: CallbackPtr) {
@@ -88,14 +101,9 @@ impl EventBase {
         } else {
             self.later_queue()
         };
-        // SAFETY: the state bits say that the entry is in that queue; its priority does not change
-        // while it is active.
-        unsafe { TailQueue::remove(queue, entry.as_ptr()) };
-        entry.set_flags(flags & !(state::QUEUED | state::BEFORE_WAIT));
-        self.run.active.down();
-        if flags & state::INTERNAL == 0 {
-            self.run.pending.down();
-        }
+        // The state bits say that the entry is in that queue; its priority does not change while it
+        // is active.
+        self.dequeue_from(queue, entry);
     }
 
     /// Queues an entry for this pass; whether it was in no queue before.
@@ -172,14 +180,22 @@ impl EventBase {
         self.wake_if_elsewhere();
     }
 
-    /// Makes the events active that a report concerns.
+    /// Makes the events active that a report concerns. Runs in the loop between its callbacks: nobody
+    /// needs to be woken, and no pass to end early.
+    #[inline]
     pub(crate) fn activate_reported(&mut self, report: Report) {
         let mut walk = report.first;
         while let Some(event) = walk {
             walk = interest::next(event);
             let ready = report.ready_for(event);
-            if ready != 0 {
+            if ready == 0 {
+                continue;
+            }
+            if event.has(state::FINALIZING | state::QUEUED) || log::debug_enabled() {
                 self.activate_event(event, ready, 1);
+            } else {
+                event.set_result(ready);
+                self.enqueue(event.entry());
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::{EventBase, Guard};
 use crate::backend::{Refused, Timeout};
 use crate::debug_message;
-use crate::event::{CallbackPtr, Closure, EventPtr, kind, state};
+use crate::event::{ActiveLinks, CallbackPtr, Closure, EventPtr, kind, prefetch, state};
 use crate::hooks::threads;
 use crate::list::TailQueue;
 use crate::timers::Microseconds;
@@ -160,12 +160,16 @@ impl Guard {
     /// limit is reached, or the pass is to end.
     fn run_queue(&mut self, priority: u8, most: c_int, end: Option<Microseconds>) -> Progress {
         let mut progress = Progress::default();
-        // SAFETY: the queue is live and its entries are.
-        while let Some(entry) = unsafe { CallbackPtr::new(TailQueue::first(self.queue(priority))) }
-        {
+        loop {
+            // A callback may have given the base other queues, while these were empty.
+            let queue = self.queue(priority);
+            // SAFETY: the queue is live and its entries are.
+            let Some(entry) = (unsafe { CallbackPtr::new(TailQueue::first(queue)) }) else {
+                break;
+            };
             let internal = entry.has(state::INTERNAL);
             self.run.discounted = false;
-            self.run_entry(entry);
+            self.run_entry(queue, entry);
             progress.callbacks += c_int::from(!internal && !self.run.discounted);
             if self.run.break_requested {
                 progress.broken = true;
@@ -186,13 +190,15 @@ impl Guard {
 
     /// Runs the callback at the head of a queue.
     #[inline]
-    fn run_entry(&mut self, entry: CallbackPtr) {
+    fn run_entry(&mut self, queue: *mut TailQueue<ActiveLinks>, entry: CallbackPtr) {
+        // SAFETY: the entry is in the queue; nothing is read of the one behind it, if there is one.
+        prefetch(unsafe { TailQueue::<ActiveLinks>::next(entry.as_ptr()) });
         let Some(event) = entry.event() else {
-            self.dequeue(entry);
+            self.dequeue_from(queue, entry);
             return self.run_other(entry);
         };
         if event.wants(kind::PERSIST) || entry.has(state::FINALIZING) {
-            self.dequeue(entry);
+            self.dequeue_from(queue, entry);
         } else {
             // Before the callback, which may close the descriptor. A refusal was logged.
             let _ = self.remove_event(event);

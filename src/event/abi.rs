@@ -35,23 +35,14 @@ pub struct EventCallback {
     pub evcb_arg: *mut c_void,
 }
 
-/// Place in the timer heap: the position (all ones, -1 in C: none) and, where C sees padding, a number
-/// that grows from insertion to insertion.
-#[repr(C)]
-#[derive(Clone, Copy)]
-#[allow(missing_docs)]
-pub struct HeapPlace {
-    pub min_heap_idx: u32,
-    pub order: u32,
-}
-
-/// Place among the timers: links of a common-timeout list, or a place in the heap.
+/// Place among the timers: links of a common-timeout list, or a position in the heap (all ones, -1 in
+/// C: none).
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(missing_docs)]
 pub union TimeoutPosition {
     pub ev_next_with_common_timeout: TailLink<Event>,
-    pub in_heap: HeapPlace,
+    pub min_heap_idx: u32,
 }
 
 /// What an event on a descriptor keeps: its place in the descriptor's list, its repeat interval.
@@ -119,7 +110,7 @@ const _: () = {
     assert!(size_of::<Event>() == 128);
     assert!(offset_of!(Event, ev_evcallback) == 0);
     assert!(offset_of!(Event, ev_timeout_pos.ev_next_with_common_timeout) == 40);
-    assert!(offset_of!(Event, ev_timeout_pos.in_heap.min_heap_idx) == 40);
+    assert!(offset_of!(Event, ev_timeout_pos.min_heap_idx) == 40);
     assert!(offset_of!(Event, ev_fd) == 56);
     assert!(offset_of!(Event, ev_base) == 64);
     assert!(offset_of!(Event, ev_.ev_io.ev_io_next) == 72);

@@ -322,14 +322,14 @@ impl EventPtr {
     #[inline]
     pub fn heap_position(self) -> u32 {
         // SAFETY: as for `interval`.
-        unsafe { (*self.as_ptr()).ev_timeout_pos.in_heap.min_heap_idx }
+        unsafe { (*self.as_ptr()).ev_timeout_pos.min_heap_idx }
     }
 
     /// Stores the position in the timer heap.
     #[inline]
     pub fn set_heap_position(self, position: u32) {
         // SAFETY: as for `interval`.
-        unsafe { (*self.as_ptr()).ev_timeout_pos.in_heap.min_heap_idx = position }
+        unsafe { (*self.as_ptr()).ev_timeout_pos.min_heap_idx = position }
     }
 
     /// The event is not in the timer heap.
@@ -338,28 +338,21 @@ impl EventPtr {
         self.set_heap_position(u32::MAX);
     }
 
-    /// When it was put into the timer heap: a number that grows from one to the next.
-    #[inline]
-    pub fn heap_order(self) -> u32 {
-        // SAFETY: as for `interval`.
-        unsafe { (*self.as_ptr()).ev_timeout_pos.in_heap.order }
-    }
-
-    /// Stores that number.
-    #[inline]
-    pub fn set_heap_order(self, order: u32) {
-        // SAFETY: as for `interval`.
-        unsafe { (*self.as_ptr()).ev_timeout_pos.in_heap.order = order }
-    }
-
-    /// Has the processor fetch the event's memory, because it will be used soon.
+    /// See [`prefetch`].
     #[inline]
     pub fn prefetch(self) {
-        let start = self.as_ptr().cast::<i8>();
-        for offset in [0, 64, size_of::<Event>() - 1] {
-            // SAFETY: fetching reads nothing, whatever the address.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(offset)) };
-        }
+        prefetch(self.as_ptr().cast());
+    }
+}
+
+/// Has the processor fetch the memory of an event, or another entry, that will be used soon; null, or
+/// one that is gone by then, does no harm.
+#[inline]
+pub fn prefetch(entry: *mut EventCallback) {
+    let start = entry.cast::<i8>();
+    for offset in [0, 64] {
+        // SAFETY: fetching reads nothing, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(offset)) };
     }
 }
 

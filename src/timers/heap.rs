@@ -1,6 +1,5 @@
-//! The timer heap: eight children a node, the deadlines in the array itself, so that moving through
-//! it reads no event. Events with equal deadlines come out in the order they went in, which they
-//! know themselves: it is only asked for when deadlines are equal.
+//! The timer heap: eight children a node, all that is compared in the array itself, so that moving
+//! through it reads no event. Events with equal deadlines come out in the order they went in.
 //!
 //! An event knows where its node is. Where many are due at once, they are not taken out one by one:
 //! they are parted from the others and sorted.
@@ -8,26 +7,61 @@
 use super::Microseconds;
 use crate::event::EventPtr;
 use crate::hooks::memory::{Array, OutOfMemory};
+use crate::require;
 
-/// An element of the heap. Compared by deadline, then by the order of insertion.
+/// An element of the heap: deadline, order of insertion, event. The first two are compared, with one
+/// comparison of 128 bits, which has no branch to predict.
 #[derive(Clone, Copy)]
 struct Node {
-    deadline: Microseconds,
-    event: EventPtr,
+    // The deadline above, the upper part of the order below.
+    deadline_and_order: i64,
+    // The lower part of the order above, the address of the event below.
+    order_and_event: u64,
 }
+
+/// The order takes what neither deadlines, which are years apart at most, nor addresses need.
+const ORDER_BITS: u32 = 64 - DEADLINE_BITS + 64 - ADDRESS_BITS;
+const DEADLINE_BITS: u32 = 56;
+const ADDRESS_BITS: u32 = 48;
+const LATEST: Microseconds = (1 << (DEADLINE_BITS - 1)) - 1;
 
 impl Node {
     #[inline]
-    fn before(self, other: Node) -> bool {
-        if self.deadline == other.deadline {
-            return self.went_in_before(other);
+    fn new(deadline: Microseconds, order: u32, event: EventPtr) -> Node {
+        let address = event.as_ptr().expose_provenance() as u64;
+        require!(
+            address >> ADDRESS_BITS == 0,
+            "an event lies at an address that the kernel does not give out"
+        );
+        let deadline = deadline.clamp(-LATEST, LATEST);
+        Node {
+            deadline_and_order: deadline << (64 - DEADLINE_BITS)
+                | i64::from(order >> (64 - ADDRESS_BITS)),
+            order_and_event: u64::from(order) << ADDRESS_BITS | address,
         }
-        self.deadline < other.deadline
     }
 
-    #[cold]
-    fn went_in_before(self, other: Node) -> bool {
-        self.event.heap_order() < other.event.heap_order()
+    #[inline]
+    fn deadline(self) -> Microseconds {
+        self.deadline_and_order >> (64 - DEADLINE_BITS)
+    }
+
+    #[inline]
+    fn event(self) -> EventPtr {
+        let address = (self.order_and_event & ((1 << ADDRESS_BITS) - 1)) as usize;
+        let event = std::ptr::with_exposed_provenance_mut(address);
+        // SAFETY: the address is that of an event, which lives as long as it is in the heap.
+        unsafe { EventPtr::new(event).unwrap_unchecked() }
+    }
+
+    #[inline]
+    fn key(self) -> i128 {
+        i128::from(self.deadline_and_order) << 64 | i128::from(self.order_and_event)
+    }
+
+    #[inline]
+    fn before(self, other: Node) -> bool {
+        self.key() < other.key()
     }
 }
 
@@ -70,24 +104,24 @@ impl Heap {
 
     /// The events in the order of the array, which is not sorted.
     pub fn get(&self, index: usize) -> Option<EventPtr> {
-        self.nodes.get(index).map(|node| node.event)
+        self.nodes.get(index).map(|node| node.event())
     }
 
     /// The event that is due first, and its deadline.
     #[inline]
     pub fn first(&self) -> Option<(Microseconds, EventPtr)> {
         let root = self.nodes.first()?;
-        Some((root.deadline, root.event))
+        Some((root.deadline(), root.event()))
     }
 
     /// The event that is cheapest to take out.
     pub fn last(&self) -> Option<EventPtr> {
-        self.nodes.last().map(|node| node.event)
+        self.nodes.last().map(|node| node.event())
     }
 
     /// Whether an event in the heap is due first.
     pub fn is_first(&self, event: EventPtr) -> bool {
-        self.nodes.first().is_some_and(|root| root.event == event)
+        self.nodes.first().is_some_and(|root| root.event() == event)
     }
 
     /// Makes room for one insertion.
@@ -127,15 +161,14 @@ impl Heap {
 
     #[inline]
     fn next_order(&mut self) -> u32 {
-        self.order = self.order.wrapping_add(1);
+        self.order = (self.order + 1) % (1 << ORDER_BITS);
         self.order
     }
 
     /// Adds an event that is not in the heap, for which room was made; whether it is due first.
     #[inline]
     pub fn insert(&mut self, event: EventPtr, deadline: Microseconds) -> bool {
-        event.set_heap_order(self.next_order());
-        let node = Node { deadline, event };
+        let node = Node::new(deadline, self.next_order(), event);
         self.nodes.push_reserved(node);
         self.sift_up(self.nodes.len() - 1, node) == 0
     }
@@ -146,8 +179,8 @@ impl Heap {
     pub fn change(&mut self, event: EventPtr, deadline: Microseconds) -> bool {
         let position = event.heap_position() as usize;
         assert!(position < self.nodes.len());
-        event.set_heap_order(self.next_order());
-        self.settle(position, Node { deadline, event }) == 0
+        let node = Node::new(deadline, self.next_order(), event);
+        self.settle(position, node) == 0
     }
 
     /// Takes an event out; whether it was due first.
@@ -170,13 +203,7 @@ impl Heap {
         let due = self.count_due(now);
         if due > 1 && due >= self.nodes.len() / CHILDREN {
             let others = self.move_due_behind(now);
-            self.nodes[others..].sort_unstable_by(|one, other| {
-                if one.before(*other) {
-                    std::cmp::Ordering::Greater
-                } else {
-                    std::cmp::Ordering::Less
-                }
-            });
+            self.nodes[others..].sort_unstable_by_key(|node| std::cmp::Reverse(node.key()));
             self.due = self.nodes.len() - others;
             self.restore(others);
         }
@@ -188,7 +215,7 @@ impl Heap {
         let (mut due, mut start, mut width) = (0, 0, 1);
         while let Some(rest) = self.nodes.get(start..) {
             let level = &rest[..rest.len().min(width)];
-            let here = level.iter().filter(|node| node.deadline <= now).count();
+            let here = level.iter().filter(|node| node.deadline() <= now).count();
             due += here;
             start += level.len();
             if here == 0 {
@@ -206,7 +233,7 @@ impl Heap {
     fn move_due_behind(&mut self, now: Microseconds) -> usize {
         let mut others = 0;
         for position in 0..self.nodes.len() {
-            if self.nodes[position].deadline > now {
+            if self.nodes[position].deadline() > now {
                 self.nodes.swap(position, others);
                 others += 1;
             }
@@ -229,7 +256,7 @@ impl Heap {
             self.nodes[place] = node;
         }
         for (position, node) in self.nodes[..count].iter().enumerate() {
-            node.event.set_heap_position(position as u32);
+            node.event().set_heap_position(position as u32);
         }
     }
 
@@ -237,13 +264,13 @@ impl Heap {
     #[inline]
     pub fn pop_due(&mut self) -> Option<EventPtr> {
         self.due = self.due.checked_sub(1)?;
-        let event = self.nodes.pop()?.event;
+        let event = self.nodes.pop()?.event();
         event.clear_heap_position();
         match self.due {
             0 => self.shrink(),
             left => {
                 let ahead = &self.nodes[self.nodes.len() - left.min(AHEAD)];
-                ahead.event.prefetch();
+                ahead.event().prefetch();
             }
         }
         Some(event)
@@ -308,7 +335,7 @@ impl Heap {
     unsafe fn place(&mut self, position: usize, node: Node) {
         // SAFETY: the caller guarantees the position.
         unsafe { *self.nodes.get_unchecked_mut(position) = node };
-        node.event.set_heap_position(position as u32);
+        node.event().set_heap_position(position as u32);
     }
 
     /// Whether the invariants hold.
@@ -317,7 +344,7 @@ impl Heap {
             && (0..self.nodes.len()).all(|position| {
                 let node = self.nodes[position];
                 let in_order = position == 0 || !node.before(self.nodes[(position - 1) / CHILDREN]);
-                in_order && node.event.heap_position() as usize == position
+                in_order && node.event().heap_position() as usize == position
             })
     }
 }
@@ -375,6 +402,21 @@ mod tests {
             assert!(heap.first() == Some((7, *event)));
             heap.remove(*event);
         }
+    }
+
+    #[test]
+    fn endless_and_past_deadlines_are_in_order() {
+        let events = events(4);
+        let mut heap = Heap::new();
+        let deadlines = [i64::MAX, 5, i64::MIN, -7];
+        for (event, deadline) in events.iter().zip(deadlines) {
+            heap.try_reserve().unwrap();
+            heap.insert(*event, deadline);
+        }
+        assert!(heap.first() == Some((-LATEST, events[2])));
+        let order = pop_all_due(&mut heap, 1 << 50);
+        assert!(order == [events[2], events[3], events[1]]);
+        assert!(heap.first() == Some((LATEST, events[0])) && LATEST > 1 << 54);
     }
 
     fn pop_all_due(heap: &mut Heap, now: Microseconds) -> Vec<EventPtr> {
@@ -482,7 +524,7 @@ mod tests {
     fn deadlines_are_kept_when_the_count_of_insertions_wraps() {
         let events = events(30);
         let mut heap = Heap::new();
-        heap.order = u32::MAX - 200;
+        heap.order = (1 << ORDER_BITS) - 200;
         let mut deadlines = vec![None; events.len()];
         for step in 0..400usize {
             let which = step * 7 % events.len();
