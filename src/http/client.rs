@@ -313,8 +313,13 @@ fn interrupted(connection: ConnectionPtr, what: c_short) {
         }
         return;
     }
+    let early = reading && connection.unread() > 0;
     let wanted = connection.flags.get() & CON_READ_ON_WRITE_ERROR != 0;
-    if !wanted || reading && connection.unread() == 0 {
+    if !wanted && early && what & BEV_EVENT_EOF != 0 {
+        // A reply that came early. The server may well read the rest of the request.
+        return connection.insert(bit::PEER_ENDED);
+    }
+    if !wanted || reading && !early {
         return fail(connection, error_of(what));
     }
     discard_output(connection);

@@ -484,8 +484,6 @@ impl ServerPtr {
 
     /// Accepts connections on a socket that listens already.
     pub fn accept_on(self, descriptor: c_int) -> Result<NonNull<BoundSocket>, Refused> {
-        // A refusal was logged.
-        let _ = sockets::make_close_on_exec(descriptor);
         self.listen(descriptor, 0)
     }
 

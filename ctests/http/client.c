@@ -1,0 +1,725 @@
+/* What a client does with its requests and connections. The servers are ours to play, or evhttp. */
+#include "client_tools.h"
+
+#include <event2/dns.h>
+
+static struct evhttp_connection *connection;
+static int closes;
+
+static void
+note_close(struct evhttp_connection *evcon, void *arg)
+{
+	CHECK(evcon == connection && arg == &closes);
+	/* The address stays valid until here. */
+	CHECK(evhttp_connection_get_addr(evcon) != NULL);
+	see("closed; ");
+	closes++;
+}
+
+static void
+new_connection(int port)
+{
+	seen[0] = 0;
+	connection = evhttp_connection_base_new(base, NULL, "127.0.0.1", (ev_uint16_t)port);
+	CHECK(connection != NULL);
+	evhttp_connection_set_closecb(connection, note_close, &closes);
+}
+
+static struct evhttp_request *
+request(enum evhttp_cmd_type method, const char *uri)
+{
+	struct evhttp_request *req = evhttp_request_new(note_reply, NULL);
+
+	evhttp_request_set_error_cb(req, note_error);
+	CHECK_EQUAL(evhttp_make_request(connection, req, method, uri), 0);
+	return req;
+}
+
+static void
+answer_with(int fd, const char *text)
+{
+	CHECK_EQUAL(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/* What goes out. */
+CASE(requests_on_the_wire, ONE_BACKEND)
+{
+	static const enum evhttp_cmd_type methods[] = {
+		EVHTTP_REQ_GET, EVHTTP_REQ_HEAD, EVHTTP_REQ_POST, EVHTTP_REQ_PUT, EVHTTP_REQ_DELETE,
+		EVHTTP_REQ_OPTIONS, EVHTTP_REQ_TRACE, EVHTTP_REQ_PATCH, 1 << 12};
+	size_t i;
+	int fd;
+
+	start_peer();
+	new_connection(peer_port);
+	for (i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+		struct evhttp_request *req = request(methods[i], "/a b?c");
+
+		CHECK(evhttp_request_get_connection(req) == connection);
+		evhttp_add_header(evhttp_request_get_output_headers(req), "X", "1");
+	}
+	fd = accept_client();
+	for (i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+		printf("%s\n", read_until(fd, "\r\n\r\n"));
+		answer_with(fd, methods[i] == EVHTTP_REQ_HEAD ? "HTTP/1.1 200 OK\r\n\r\n" : ok);
+	}
+	TURN_UNTIL(requests_done == 9);
+	printf("%s\n", seen);
+	evhttp_connection_free(connection);
+	CHECK_EQUAL(closes, 1);
+	close(fd);
+	stop_peer();
+}
+
+CASE(bodies_of_requests, ONE_BACKEND)
+{
+	struct evhttp_request *req;
+	int fd;
+
+	start_peer();
+	new_connection(peer_port);
+	req = evhttp_request_new(note_reply, NULL);
+	evbuffer_add_printf(evhttp_request_get_output_buffer(req), "body");
+	CHECK_EQUAL(evhttp_make_request(connection, req, EVHTTP_REQ_POST, "/"), 0);
+	req = evhttp_request_new(note_reply, NULL);
+	req->major = 1;
+	req->minor = 0;
+	evhttp_add_header(evhttp_request_get_output_headers(req), "Content-Length", "4");
+	evbuffer_add_printf(evhttp_request_get_output_buffer(req), "body");
+	CHECK_EQUAL(evhttp_make_request(connection, req, EVHTTP_REQ_PUT, "/"), 0);
+	fd = accept_client();
+	printf("%s\n", read_until(fd, "body"));
+	answer_with(fd, ok);
+	printf("%s\n", read_until(fd, "body"));
+	answer_with(fd, ok);
+	TURN_UNTIL(requests_done == 2);
+	evhttp_connection_free(connection);
+	close(fd);
+	stop_peer();
+}
+
+DIFFERENCE(length_of_any_body, ONE_BACKEND, "a body of DELETE or PATCH is sent without its length")
+{
+	struct evhttp_request *req;
+	int fd;
+
+	start_peer();
+	new_connection(peer_port);
+	req = evhttp_request_new(note_reply, NULL);
+	evbuffer_add_printf(evhttp_request_get_output_buffer(req), "body");
+	CHECK_EQUAL(evhttp_make_request(connection, req, EVHTTP_REQ_PATCH, "/"), 0);
+	fd = accept_client();
+	CHECK(strstr(read_until(fd, "body"), "Content-Length: 4\r\n") != NULL);
+	evhttp_connection_free(connection);
+	close(fd);
+	stop_peer();
+}
+
+/* Which connections are used again, and in what order the program is told. */
+CASE(connections_kept_and_ended, ONE_BACKEND)
+{
+	static const char *const replies[] = {
+		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 204 No Content\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"};
+	size_t i;
+	int fd = -1;
+
+	start_peer();
+	new_connection(peer_port);
+	for (i = 0; i < 5; i++) {
+		request(EVHTTP_REQ_GET, "/");
+		if (fd < 0)
+			fd = accept_client();
+		read_until(fd, "\r\n\r\n");
+		answer_with(fd, replies[i]);
+		TURN_UNTIL(requests_done == (int)i + 1);
+		if (i == 1) {
+			TURN_UNTIL((receive(fd), answer.ended));
+			close(fd);
+			fd = -1;
+		}
+	}
+	/* The server ends the connection while nothing is asked. */
+	close(fd);
+	TURN_UNTIL(closes == 2);
+	request(EVHTTP_REQ_GET, "/");
+	fd = accept_client();
+	answer_with(fd, ok);
+	TURN_UNTIL(requests_done == 6);
+	/* Or says something that nobody asked for. */
+	answer_with(fd, ok);
+	TURN_UNTIL(closes == 3);
+	printf("%s\n", seen);
+	evhttp_connection_free(connection);
+	close(fd);
+	stop_peer();
+}
+
+DIFFERENCE(queue_goes_on_after_a_reply_until_close, ONE_BACKEND,
+	   "the request behind one whose reply ends with the connection is sent over the dead connection")
+{
+	int fd;
+
+	start_peer();
+	new_connection(peer_port);
+	request(EVHTTP_REQ_GET, "/1");
+	request(EVHTTP_REQ_GET, "/2");
+	request(EVHTTP_REQ_GET, "/3");
+	fd = accept_client();
+	read_until(fd, "\r\n\r\n");
+	answer_with(fd, "HTTP/1.1 200 OK\r\n\r\none");
+	close(fd);
+	fd = accept_client();
+	read_until(fd, "\r\n\r\n");
+	answer_with(fd, "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\ntwo");
+	TURN_UNTIL(requests_done == 2);
+	close(fd);
+	fd = accept_client();
+	CHECK(strstr(read_until(fd, "\r\n\r\n"), "GET /3 ") != NULL);
+	answer_with(fd, ok);
+	TURN_UNTIL(requests_done == 3);
+	CHECK_STRING(seen, "200 [OK] [one]; closed; closed; 200 [OK] [two]; 200 [OK] [ok]; ");
+	evhttp_connection_free(connection);
+	close(fd);
+	stop_peer();
+}
+
+/* Failures of the request whose turn it is; the others go on. */
+CASE(failures, ONE_BACKEND)
+{
+	static const char *const replies[] = {"", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "rubbish\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: -100\r\n\r\n", "HTTP/1.1 200 OK\r\nno colon\r\n\r\n"};
+	size_t i;
+	int fd;
+
+	start_peer();
+	new_connection(peer_port);
+	for (i = 0; i < 5; i++)
+		request(EVHTTP_REQ_GET, "/");
+	for (i = 0; i < 5; i++) {
+		fd = accept_client();
+		read_until(fd, "\r\n\r\n");
+		answer_with(fd, replies[i]);
+		close(fd);
+		TURN_UNTIL(requests_done == (int)i + 1);
+	}
+	printf("%s\n", seen);
+	evhttp_connection_free(connection);
+	stop_peer();
+}
+
+CASE(timeouts, ONE_BACKEND)
+{
+	struct timeval short_time = {0, 50000};
+	int fd;
+
+	start_peer();
+	new_connection(peer_port);
+	evhttp_connection_set_timeout_tv(connection, &short_time);
+	request(EVHTTP_REQ_GET, "/");
+	fd = accept_client();
+	TURN_UNTIL(requests_done == 1);
+	CHECK_STRING(seen, "closed; error 0; no reply; ");
+	close(fd);
+	/* While nothing is asked, too. */
+	request(EVHTTP_REQ_GET, "/");
+	fd = accept_client();
+	answer_with(fd, ok);
+	TURN_UNTIL(closes == 2);
+	printf("%s\n", seen);
+	evhttp_connection_free(connection);
+	close(fd);
+	stop_peer();
+}
+
+static int
+unused_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof address;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	CHECK(bind(fd, (struct sockaddr *)&address, length) == 0);
+	CHECK(getsockname(fd, (struct sockaddr *)&address, &length) == 0);
+	close(fd);
+	return ntohs(address.sin_port);
+}
+
+/* A refused connection: every request is told, from the loop, and has no reply but lists of headers. */
+static void
+not_connected(struct evhttp_request *req, void *arg)
+{
+	(void)arg;
+	CHECK(req != NULL);
+	CHECK_EQUAL(evhttp_request_get_response_code(req), 0);
+	CHECK_EQUAL(evbuffer_get_length(evhttp_request_get_input_buffer(req)), 0);
+	CHECK(evhttp_find_header(evhttp_request_get_input_headers(req), "Content-Type") == NULL);
+	CHECK(evhttp_request_get_connection(req) == NULL);
+	requests_done++;
+	see("not connected %s; ", evhttp_request_get_uri(req));
+}
+
+static struct evhttp_request *
+refused_request(const char *uri)
+{
+	struct evhttp_request *req = evhttp_request_new(not_connected, NULL);
+
+	evhttp_request_set_error_cb(req, note_error);
+	CHECK_EQUAL(evhttp_make_request(connection, req, EVHTTP_REQ_GET, uri), 0);
+	return req;
+}
+
+CASE(refused, ONE_BACKEND)
+{
+	struct evhttp_request *owned;
+
+	start_peer();
+	new_connection(unused_port());
+	refused_request("/1");
+	owned = refused_request("/2");
+	evhttp_request_own(owned);
+	CHECK_EQUAL(evhttp_request_is_owned(owned), 1);
+	refused_request("/3");
+	CHECK_EQUAL(requests_done, 0);
+	TURN_UNTIL(requests_done == 3);
+	printf("%s\n", seen);
+	evhttp_connection_free(connection);
+	CHECK_EQUAL(closes, 0);
+	evhttp_request_free(owned);
+	stop_peer();
+}
+
+/* Attempts and pauses. */
+static int
+is_between(long long began, int from, int to)
+{
+	long long took = milliseconds() - began;
+
+	return took >= from && took < to;
+}
+
+CASE(retries, ONE_BACKEND)
+{
+	struct timeval pause = {0, 100000};
+	long long began = milliseconds();
+
+	start_peer();
+	new_connection(unused_port());
+	evhttp_connection_set_retries(connection, 2);
+	evhttp_connection_set_initial_retry_tv(connection, &pause);
+	refused_request("/");
+	TURN_UNTIL(requests_done == 1);
+	CHECK(is_between(began, 300, 5000));
+	evhttp_connection_free(connection);
+	stop_peer();
+}
+
+DIFFERENCE(requests_after_retries, ONE_BACKEND, "after its attempts to connect have failed, a connection never tries again")
+{
+	struct timeval pause = {0, 10000};
+
+	start_peer();
+	new_connection(unused_port());
+	evhttp_connection_set_retries(connection, 1);
+	evhttp_connection_set_initial_retry_tv(connection, &pause);
+	refused_request("/1");
+	TURN_UNTIL(requests_done == 1);
+	refused_request("/2");
+	TURN_UNTIL(requests_done == 2);
+	evhttp_connection_free(connection);
+	stop_peer();
+}
+
+CASE(server_that_comes_up, ONE_BACKEND)
+{
+	struct timeval pause = {0, 20000};
+	long long until;
+	int fd, port;
+
+	start_peer();
+	port = peer_port;
+	close(peer_listener);
+	new_connection(port);
+	evhttp_connection_set_retries(connection, -1);
+	evhttp_connection_set_initial_retry_tv(connection, &pause);
+	request(EVHTTP_REQ_GET, "/1");
+	request(EVHTTP_REQ_GET, "/2");
+	until = milliseconds() + 50;
+	TURN_UNTIL(milliseconds() > until);
+	peer_listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	CHECK(bind(peer_listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(peer_listener, 5) == 0);
+	fd = accept_client();
+	answer_with(fd, ok);
+	TURN_UNTIL(requests_done == 1);
+	answer_with(fd, ok);
+	TURN_UNTIL(requests_done == 2);
+	printf("%s\n", seen);
+	evhttp_connection_free(connection);
+	close(fd);
+	stop_peer();
+}
+
+/* A name that is not found. */
+CASE(unknown_name, ONE_BACKEND)
+{
+	start_peer();
+	seen[0] = 0;
+	connection = evhttp_connection_base_new(base, NULL, "no.such.name.invalid.", 80);
+	request(EVHTTP_REQ_GET, "/");
+	TURN_UNTIL(requests_done == 1);
+	CHECK_STRING(seen, "error 1; no reply; ");
+	evhttp_connection_free(connection);
+	stop_peer();
+}
+
+/* Cancelling. */
+CASE(cancelled, ONE_BACKEND)
+{
+	struct evhttp_request *first, *second;
+	int fd;
+
+	start_peer();
+	new_connection(peer_port);
+	/* While it connects. */
+	first = request(EVHTTP_REQ_GET, "/1");
+	evhttp_cancel_request(first);
+	CHECK_STRING(seen, "error 4; ");
+	/* While it waits for its reply; the next one goes on. One that waits for its turn goes silently. */
+	first = request(EVHTTP_REQ_GET, "/2");
+	request(EVHTTP_REQ_GET, "/3");
+	second = request(EVHTTP_REQ_GET, "/4");
+	fd = accept_client();
+	while (read_until(fd, "\r\n\r\n")[0] == 0) {
+		close(fd);
+		fd = accept_client();
+	}
+	evhttp_cancel_request(second);
+	CHECK_STRING(seen, "error 4; ");
+	evhttp_cancel_request(first);
+	CHECK_STRING(seen, "error 4; closed; error 4; ");
+	close(fd);
+	fd = accept_client();
+	CHECK(strncmp(read_until(fd, "\r\n\r\n"), "GET /3 ", 7) == 0);
+	answer_with(fd, ok);
+	TURN_UNTIL(requests_done == 1);
+	printf("%s\n", seen);
+	evhttp_connection_free(connection);
+	close(fd);
+	stop_peer();
+}
+
+static void
+cancel_piece(struct evhttp_request *req, void *arg)
+{
+	(void)arg;
+	see("piece; ");
+	evhttp_cancel_request(req);
+}
+
+static void
+free_at_piece(struct evhttp_request *req, void *arg)
+{
+	(void)arg;
+	see("piece; ");
+	evhttp_connection_free(evhttp_request_get_connection(req));
+	connection = NULL;
+}
+
+static void
+take_piece(struct evhttp_request *req, void *arg)
+{
+	struct evbuffer *body = evhttp_request_get_input_buffer(req);
+
+	see("piece [%.*s]; ", (int)evbuffer_get_length(body), (char *)evbuffer_pullup(body, -1));
+	if (arg)
+		evbuffer_drain(body, 1);
+}
+
+static int
+see_headers(struct evhttp_request *req, void *arg)
+{
+	const char *header = evhttp_find_header(evhttp_request_get_input_headers(req), "X");
+
+	see("headers %d %s; ", evhttp_request_get_response_code(req), header ? header : "-");
+	return arg ? -1 : 0;
+}
+
+static int
+ask_with(void (*piece)(struct evhttp_request *, void *), int (*headers)(struct evhttp_request *, void *), void *arg)
+{
+	struct evhttp_request *req = evhttp_request_new(note_reply, arg);
+
+	evhttp_request_set_chunked_cb(req, piece);
+	evhttp_request_set_header_cb(req, headers);
+	evhttp_request_set_error_cb(req, note_error);
+	CHECK_EQUAL(evhttp_make_request(connection, req, EVHTTP_REQ_GET, "/"), 0);
+	return accept_client();
+}
+
+static const char chunks[] = "HTTP/1.1 200 OK\r\nX: yes\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+
+CASE(replies_in_pieces, ONE_BACKEND)
+{
+	int fd;
+
+	start_peer();
+	new_connection(peer_port);
+	fd = ask_with(take_piece, see_headers, NULL);
+	answer_with(fd, chunks);
+	TURN_UNTIL(requests_done == 1);
+	printf("%s\n", seen);
+	evhttp_connection_free(connection);
+	close(fd);
+
+	new_connection(peer_port);
+	fd = ask_with(cancel_piece, NULL, NULL);
+	answer_with(fd, chunks);
+	TURN_UNTIL(strstr(seen, "error") != NULL);
+	turn();
+	printf("%s\n", seen);
+	evhttp_connection_free(connection);
+	close(fd);
+
+	new_connection(peer_port);
+	fd = ask_with(free_at_piece, NULL, NULL);
+	answer_with(fd, chunks);
+	TURN_UNTIL(connection == NULL);
+	turn();
+	close(fd);
+
+	new_connection(peer_port);
+	fd = ask_with(NULL, see_headers, base);
+	answer_with(fd, chunks);
+	TURN_UNTIL(requests_done == 2);
+	printf("%s\n", seen);
+	evhttp_connection_free(connection);
+	close(fd);
+	stop_peer();
+}
+
+/* Interim replies. */
+CASE(continued, ONE_BACKEND)
+{
+	struct evhttp_request *req;
+	int fd;
+
+	start_peer();
+	new_connection(peer_port);
+	req = evhttp_request_new(note_reply, NULL);
+	evhttp_add_header(evhttp_request_get_output_headers(req), "Expect", "100-continue");
+	evbuffer_add_printf(evhttp_request_get_output_buffer(req), "body");
+	CHECK_EQUAL(evhttp_make_request(connection, req, EVHTTP_REQ_POST, "/"), 0);
+	fd = accept_client();
+	read_until(fd, "\r\n\r\n");
+	turn();
+	receive(fd);
+	CHECK(strstr(answer.text, "body") == NULL);
+	CHECK(strstr(answer.text, "Content-Length: 4\r\n") != NULL);
+	answer_with(fd, "HTTP/1.1 100 Continue\r\n\r\n");
+	read_until(fd, "body");
+	answer_with(fd, ok);
+	TURN_UNTIL(requests_done == 1);
+	printf("%s\n", seen);
+	evhttp_connection_free(connection);
+	close(fd);
+	stop_peer();
+}
+
+/* Freed when it is of no use any more. */
+CASE(freed_on_completion, ONE_BACKEND)
+{
+	int fd;
+
+	start_peer();
+	new_connection(peer_port);
+	request(EVHTTP_REQ_GET, "/");
+	evhttp_connection_free_on_completion(connection);
+	fd = accept_client();
+	answer_with(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+	TURN_UNTIL(requests_done == 1);
+	close(fd);
+
+	new_connection(peer_port);
+	request(EVHTTP_REQ_GET, "/");
+	evhttp_connection_free_on_completion(connection);
+	fd = accept_client();
+	answer_with(fd, ok);
+	TURN_UNTIL(requests_done == 2);
+	close(fd);
+	TURN_UNTIL(closes == 2);
+
+	new_connection(peer_port);
+	request(EVHTTP_REQ_GET, "/");
+	evhttp_connection_free_on_completion(connection);
+	fd = accept_client();
+	close(fd);
+	TURN_UNTIL(requests_done == 3);
+	printf("%s\n", seen);
+	stop_peer();
+}
+
+/* An upload that the server answers early: it reads the rest nevertheless, or not. */
+enum { READS_ON, CLOSES };
+
+static void
+upload(int flags, int then)
+{
+	static char bytes[8 << 20];
+	struct evhttp_request *req = evhttp_request_new(note_reply, NULL);
+	int fd, done = requests_done;
+
+	CHECK_EQUAL(evhttp_connection_set_flags(connection, flags), 0);
+	evhttp_request_set_error_cb(req, note_error);
+	evbuffer_add(evhttp_request_get_output_buffer(req), bytes, sizeof bytes);
+	CHECK_EQUAL(evhttp_make_request(connection, req, EVHTTP_REQ_POST, "/"), 0);
+	fd = accept_client();
+	memset(&answer, 0, sizeof answer);
+	TURN_UNTIL((receive(fd), answer.length > 100000));
+	answer_with(fd, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno");
+	turn();
+	CHECK_EQUAL(requests_done, done);
+	if (then == READS_ON)
+		shutdown(fd, SHUT_WR);
+	else
+		close(fd);
+	TURN_UNTIL((then == CLOSES || (receive(fd), 1)) && requests_done > done);
+	if (then == READS_ON)
+		close(fd);
+}
+
+CASE(upload_answered_early, ONE_BACKEND)
+{
+	start_peer();
+	new_connection(peer_port);
+	CHECK_EQUAL(evhttp_connection_set_flags(connection, EVHTTP_CON_LINGERING_CLOSE), 1);
+	CHECK_EQUAL(evhttp_connection_set_flags(connection, ~0), 1);
+	upload(0, CLOSES);
+	CHECK(strstr(seen, "no reply") != NULL);
+	upload(EVHTTP_CON_READ_ON_WRITE_ERROR, CLOSES);
+	CHECK(strstr(strstr(seen, "no reply"), "413") != NULL);
+	evhttp_connection_free(connection);
+	stop_peer();
+}
+
+DIFFERENCE(upload_answered_early_and_read, ONE_BACKEND,
+	   "the reply of a server that ends its side early is lost, although the server reads the rest of the request")
+{
+	start_peer();
+	new_connection(peer_port);
+	upload(0, READS_ON);
+	CHECK_STRING(seen, "closed; 413 [Too Large] [no]; ");
+	evhttp_connection_free(connection);
+	stop_peer();
+}
+
+CASE(requests_that_cannot_be_made, ONE_BACKEND)
+{
+	start_peer();
+	new_connection(peer_port);
+	/* An address that is not this machine's. */
+	evhttp_connection_set_local_address(connection, "192.0.2.1");
+	struct evhttp_request *req = evhttp_request_new(note_reply, NULL);
+	evhttp_request_own(req);
+	CHECK_EQUAL(evhttp_make_request(connection, req, EVHTTP_REQ_GET, "/"), -1);
+	evhttp_request_free(req);
+	turn();
+	CHECK_STRING(seen, "");
+	evhttp_connection_free(connection);
+	stop_peer();
+}
+
+CASE(local_address, ONE_BACKEND)
+{
+	struct sockaddr_in address;
+	socklen_t length = sizeof address;
+	int fd;
+
+	start_peer();
+	new_connection(peer_port);
+	evhttp_connection_set_local_address(connection, "127.0.0.2");
+	request(EVHTTP_REQ_GET, "/");
+	fd = accept_client();
+	CHECK(getpeername(fd, (struct sockaddr *)&address, &length) == 0);
+	CHECK(address.sin_addr.s_addr == htonl(0x7f000002));
+	answer_with(fd, ok);
+	TURN_UNTIL(requests_done == 1);
+	printf("%s\n", seen);
+	CHECK_EQUAL(evhttp_connection_get_addr(connection)->sa_family, AF_INET);
+	evhttp_connection_free(connection);
+	close(fd);
+	stop_peer();
+}
+
+/* A program that makes the next request in the callback of the last one. */
+static int left = 2000;
+
+static void
+ask_again(struct evhttp_request *req, void *arg)
+{
+	CHECK(req && evhttp_request_get_response_code(req) == 200);
+	CHECK(evhttp_request_get_connection(req) == NULL);
+	requests_done++;
+	if (--left) {
+		struct evhttp_request *next = evhttp_request_new(ask_again, arg);
+
+		CHECK_EQUAL(evhttp_make_request(connection, next, EVHTTP_REQ_GET, "/"), 0);
+	}
+}
+
+static void
+reply_empty(struct evhttp_request *req, void *arg)
+{
+	(void)arg;
+	CHECK(evhttp_connection_get_server(evhttp_request_get_connection(req)) == http);
+	evhttp_send_reply(req, 200, NULL, NULL);
+}
+
+CASE(one_request_after_the_other, ONE_BACKEND)
+{
+	struct evhttp_bound_socket *bound;
+	struct sockaddr_in address;
+	socklen_t length = sizeof address;
+	struct evhttp_request *req;
+
+	base = event_base_new();
+	http = evhttp_new(base);
+	evhttp_set_gencb(http, reply_empty, NULL);
+	bound = evhttp_bind_socket_with_handle(http, "127.0.0.1", 0);
+	CHECK(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length) == 0);
+	new_connection(ntohs(address.sin_port));
+	req = evhttp_request_new(ask_again, NULL);
+	CHECK_EQUAL(evhttp_make_request(connection, req, EVHTTP_REQ_GET, "/"), 0);
+	TURN_UNTIL(left == 0);
+	CHECK_EQUAL(requests_done, 2000);
+	evhttp_connection_free(connection);
+	evhttp_free(http);
+	event_base_free(base);
+}
+
+/* A queue is made in one go, without the stack growing with it. */
+CASE(long_queue, ONE_BACKEND)
+{
+	struct evhttp_bound_socket *bound;
+	struct sockaddr_in address;
+	socklen_t length = sizeof address;
+	int i;
+
+	base = event_base_new();
+	http = evhttp_new(base);
+	evhttp_set_gencb(http, reply_empty, NULL);
+	bound = evhttp_bind_socket_with_handle(http, "127.0.0.1", 0);
+	CHECK(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length) == 0);
+	new_connection(ntohs(address.sin_port));
+	for (i = 0; i < 1000; i++)
+		request(EVHTTP_REQ_GET, "/");
+	TURN_UNTIL(requests_done == 1000);
+	evhttp_connection_free(connection);
+	evhttp_free(http);
+	event_base_free(base);
+}
