@@ -67,7 +67,7 @@ pub struct Evconnlistener {
     running: Cell<bool>,
     /// The program has freed the listener, which is destroyed when the loop is not in a callback.
     freed: Cell<bool>,
-    options: c_uint,
+    options: Cell<c_uint>,
     enabled: Cell<bool>,
     /// Accepting failed and is tried again when `pause_over` runs.
     paused: Cell<bool>,
@@ -139,7 +139,7 @@ pub unsafe fn new(
     unsafe {
         let this = listener.as_ptr();
         (*this).lock = lock;
-        (*this).options = options;
+        (*this).options.set(options);
         (*this).callback.set(receiver.callback);
         (*this).argument.set(receiver.argument);
         let argument = this.cast();
@@ -320,15 +320,20 @@ impl Hold {
 
     /// Replaces the callback and the argument of both callbacks. Without a callback no connection
     /// is accepted.
-    pub fn set_receiver(&self, receiver: Receiver) {
+    pub fn set_receiver(&self, receiver: Receiver) -> Result<(), Refused> {
         self.callback.set(receiver.callback);
         self.argument.set(receiver.argument);
-        // A refusal was logged.
-        let _ = if receiver.callback.is_some() {
+        if receiver.callback.is_some() {
             self.wait_for_connections()
         } else {
             self.stop_waiting()
-        };
+        }
+    }
+
+    /// Freeing the listener does not close its socket.
+    pub fn leave_socket(&self) {
+        self.options
+            .set(self.options.get() & !option::CLOSE_ON_FREE);
     }
 
     /// Replaces the error callback.
@@ -392,9 +397,9 @@ impl Hold {
     }
 
     fn accept_flags(&self) -> c_int {
-        let blocking = self.options & option::LEAVE_SOCKETS_BLOCKING != 0;
+        let blocking = self.options.get() & option::LEAVE_SOCKETS_BLOCKING != 0;
         let nonblocking = if blocking { 0 } else { libc::SOCK_NONBLOCK };
-        nonblocking | close_on_exec(self.options)
+        nonblocking | close_on_exec(self.options.get())
     }
 
     /// Gives a connection to the program. One whose peer has no address is gone already.
@@ -495,7 +500,7 @@ unsafe fn destroy(listener: *mut Evconnlistener) {
                 debug::note_teardown(event);
             }
         }
-        if (*listener).options & option::CLOSE_ON_FREE != 0 {
+        if (*listener).options.get() & option::CLOSE_ON_FREE != 0 {
             let _ = sockets::close((*listener).fd());
         }
         (*listener).lock.free(RECURSIVE);

@@ -155,11 +155,12 @@ pub unsafe extern "C-unwind" fn evconnlistener_set_cb(
     cb: Option<EvconnlistenerFn>,
     arg: *mut c_void,
 ) {
-    // SAFETY: the caller guarantees the listener.
-    unsafe { Hold::new(listener) }.set_receiver(Receiver {
+    let receiver = Receiver {
         callback: cb,
         argument: arg,
-    });
+    };
+    // SAFETY: the caller guarantees the listener. A refusal was logged.
+    let _ = unsafe { Hold::new(listener) }.set_receiver(receiver);
 }
 
 /// Sets what is called, with errno set, when accepting fails for another reason than that there

@@ -9,7 +9,7 @@ use crate::base::EventBase;
 use crate::bufferevent::{self, Bufferevent, BuffereventPtr, Direction, Guard};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::list::{Adapter, TailLink, TailQueue};
-use crate::listener::{self, Evconnlistener, Hold, NoListener, Receiver, option};
+use crate::listener::{self, Evconnlistener, Hold, Receiver, option};
 use crate::util::socket_address::SocketAddress;
 use crate::util::text::Text;
 use crate::util::{address, resolve, sockets};
@@ -116,6 +116,12 @@ impl BoundSocket {
         self.listener
     }
 }
+
+/// No function takes connections over.
+const NOBODY: Receiver = Receiver {
+    callback: None,
+    argument: ptr::null_mut(),
+};
 
 /// Why something was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -490,23 +496,22 @@ impl ServerPtr {
     fn listen(self, descriptor: c_int, backlog: c_int) -> Result<NonNull<BoundSocket>, Refused> {
         const OPTIONS: c_uint = option::CLOSE_ON_EXEC | option::CLOSE_ON_FREE;
         let socket = memory::allocate_zeroed::<BoundSocket>()?;
-        let receiver = Receiver {
-            callback: None,
-            argument: ptr::null_mut(),
-        };
         // SAFETY: the base outlives the server.
         let listener =
-            unsafe { listener::new(self.base.get(), receiver, OPTIONS, backlog, descriptor) };
-        match listener {
-            // SAFETY: both are new.
-            Ok(listener) => unsafe { self.add_socket(socket, listener.as_ptr()) },
-            Err(NoListener) => {
-                // SAFETY: nobody knows the block.
-                unsafe { memory::free(socket.as_ptr().cast()) };
-                return Err(Refused);
-            }
+            unsafe { listener::new(self.base.get(), NOBODY, OPTIONS, backlog, descriptor) };
+        let Ok(listener) = listener else {
+            // SAFETY: nobody knows the block.
+            unsafe { memory::free(socket.as_ptr().cast()) };
+            return Err(Refused);
+        };
+        // SAFETY: both are new.
+        unsafe {
+            self.add_socket(socket, listener.as_ptr()).inspect_err(|_| {
+                let listener = Hold::new(listener.as_ptr());
+                listener.leave_socket();
+                listener.free();
+            })
         }
-        Ok(socket)
     }
 
     /// Accepts connections of a listener, which becomes the server's.
@@ -519,22 +524,34 @@ impl ServerPtr {
     ) -> Result<NonNull<BoundSocket>, Refused> {
         let socket = memory::allocate_zeroed::<BoundSocket>()?;
         // SAFETY: the block is new; the caller guarantees the listener.
-        unsafe { self.add_socket(socket, listener) };
-        Ok(socket)
+        unsafe { self.add_socket(socket, listener) }
     }
 
+    /// Without success nothing has changed but the listener's callback.
+    ///
     /// # Safety
-    /// The listener is live, and the socket in no list.
-    unsafe fn add_socket(self, socket: NonNull<BoundSocket>, listener: *mut Evconnlistener) {
+    /// The listener is live, and the socket new.
+    unsafe fn add_socket(
+        self,
+        socket: NonNull<BoundSocket>,
+        listener: *mut Evconnlistener,
+    ) -> Result<NonNull<BoundSocket>, Refused> {
+        let receiver = Receiver {
+            callback: Some(accepted),
+            argument: self.as_ptr().cast(),
+        };
         // SAFETY: the caller guarantees both.
         unsafe {
+            let hold = Hold::new(listener);
+            if hold.set_receiver(receiver).is_err() {
+                let _ = hold.set_receiver(NOBODY);
+                memory::free(socket.as_ptr().cast());
+                return Err(Refused);
+            }
             (*socket.as_ptr()).listener = listener;
             TailQueue::push_back(self.sockets.get(), socket.as_ptr());
-            Hold::new(listener).set_receiver(Receiver {
-                callback: Some(accepted),
-                argument: self.as_ptr().cast(),
-            });
         }
+        Ok(socket)
     }
 
     /// Stops listening.
