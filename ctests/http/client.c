@@ -224,7 +224,7 @@ CASE(timeouts, ONE_BACKEND)
 	request(EVHTTP_REQ_GET, "/");
 	fd = accept_client();
 	TURN_UNTIL(requests_done == 1);
-	CHECK_STRING(seen, "closed; error 0; no reply; ");
+	CHECK_STRING(seen, "closed; timeout; no reply; ");
 	close(fd);
 	/* While nothing is asked, too. */
 	request(EVHTTP_REQ_GET, "/");
@@ -373,7 +373,7 @@ CASE(unknown_name, ONE_BACKEND)
 	connection = evhttp_connection_base_new(base, NULL, "no.such.name.invalid.", 80);
 	request(EVHTTP_REQ_GET, "/");
 	TURN_UNTIL(requests_done == 1);
-	CHECK_STRING(seen, "error 1; no reply; ");
+	CHECK_STRING(seen, "eof; no reply; ");
 	evhttp_connection_free(connection);
 	stop_peer();
 }
@@ -389,7 +389,7 @@ CASE(cancelled, ONE_BACKEND)
 	/* While it connects. */
 	first = request(EVHTTP_REQ_GET, "/1");
 	evhttp_cancel_request(first);
-	CHECK_STRING(seen, "error 4; ");
+	CHECK_STRING(seen, "cancelled; ");
 	/* While it waits for its reply; the next one goes on. One that waits for its turn goes silently. */
 	first = request(EVHTTP_REQ_GET, "/2");
 	request(EVHTTP_REQ_GET, "/3");
@@ -400,9 +400,9 @@ CASE(cancelled, ONE_BACKEND)
 		fd = accept_client();
 	}
 	evhttp_cancel_request(second);
-	CHECK_STRING(seen, "error 4; ");
+	CHECK_STRING(seen, "cancelled; ");
 	evhttp_cancel_request(first);
-	CHECK_STRING(seen, "error 4; closed; error 4; ");
+	CHECK_STRING(seen, "cancelled; closed; cancelled; ");
 	close(fd);
 	fd = accept_client();
 	CHECK(strncmp(read_until(fd, "\r\n\r\n"), "GET /3 ", 7) == 0);
@@ -480,7 +480,7 @@ CASE(replies_in_pieces, ONE_BACKEND)
 	new_connection(peer_port);
 	fd = ask_with(cancel_piece, NULL, NULL);
 	answer_with(fd, chunks);
-	TURN_UNTIL(strstr(seen, "error") != NULL);
+	TURN_UNTIL(strstr(seen, "cancelled") != NULL);
 	turn();
 	printf("%s\n", seen);
 	evhttp_connection_free(connection);

@@ -156,7 +156,7 @@ quiet(int severity, const char *message)
 	(void)message;
 }
 
-DIFFERENCE(each_allocation_fails, ONE_BACKEND | SLOW, "without memory, HTTP servers and clients crash, or lose memory")
+DIFFERENCE(each_allocation_fails, ONE_BACKEND | SLOW | OWN_DEBUG_MODE, "without memory, HTTP servers and clients crash, or lose memory")
 {
 	long number;
 
@@ -168,7 +168,7 @@ DIFFERENCE(each_allocation_fails, ONE_BACKEND | SLOW, "without memory, HTTP serv
 	printf("%d\n", number > 100);
 }
 
-DIFFERENCE(all_allocations_fail_from_one_on, ONE_BACKEND | SLOW, "without memory, HTTP servers and clients crash, or lose memory")
+DIFFERENCE(all_allocations_fail_from_one_on, ONE_BACKEND | SLOW | OWN_DEBUG_MODE, "without memory, HTTP servers and clients crash, or lose memory")
 {
 	long number;
 

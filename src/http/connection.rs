@@ -103,6 +103,8 @@ pub struct Connection {
     /// The part that only those of clients have; null for those of servers.
     pub(super) client: Cell<*mut Client>,
     requests: UnsafeCell<RequestQueue>,
+    /// Requests whose replies are complete, but not written whole yet, while the next one is read.
+    replied: UnsafeCell<RequestQueue>,
     pins: Cell<u32>,
     pub(super) bits: Cell<u16>,
     pub(super) state: Cell<State>,
@@ -220,6 +222,7 @@ impl ConnectionPtr {
             addr_of_mut!((*fields).chunk_part).write(Cell::new(ChunkPart::Size));
             addr_of_mut!((*fields).head).write(Cell::new(HeadState::default()));
             RequestQueue::initialise((*fields).requests.get());
+            RequestQueue::initialise((*fields).replied.get());
             ConnectionPtr(block)
         };
         connection.base.set(base);
@@ -392,6 +395,25 @@ impl ConnectionPtr {
     pub(super) fn unqueue(self, request: RequestPtr) {
         // SAFETY: the request is in the queue.
         unsafe { RequestQueue::remove(self.requests.get(), request.as_ptr()) };
+    }
+
+    /// Puts the current request, to which there is nothing to add, aside until its reply is written.
+    pub(super) fn put_aside(self, request: RequestPtr) {
+        self.unqueue(request);
+        // SAFETY: the request is live and in no queue.
+        unsafe { RequestQueue::push_back(self.replied.get(), request.as_ptr()) };
+    }
+
+    /// Frees the requests that were put aside.
+    pub(super) fn free_replied(self) {
+        let queue = self.replied.get();
+        // SAFETY: requests in the queue are live.
+        unsafe {
+            while let Some(request) = RequestPtr::new(RequestQueue::first(queue)) {
+                RequestQueue::remove(queue, request.as_ptr());
+                request.free();
+            }
+        }
     }
 
     /// Moves all requests to the end of another queue.
@@ -586,6 +608,7 @@ impl ConnectionPtr {
         pin.tell_closed();
         incoming::stop_watching(self);
         incoming::leave_server(self);
+        self.free_replied();
         while let Some(request) = self.current() {
             self.detach(request);
             request.free_unless_owned();

@@ -203,6 +203,37 @@ pub unsafe fn append(
     Ok(pair)
 }
 
+/// [`append`] for a pair of the library's own, which is one block with its strings. The program may
+/// look at them.
+///
+/// # Safety
+/// `list` is initialised.
+pub unsafe fn append_packed(
+    list: *mut Evkeyvalq,
+    name: &[u8],
+    value: &[u8],
+) -> Result<(), OutOfMemory> {
+    let size = size_of::<Evkeyval>() + name.len() + value.len() + 2;
+    let pair = memory::malloc(size).cast::<Evkeyval>();
+    if pair.is_null() {
+        return Err(OutOfMemory);
+    }
+    // SAFETY: the block has room for the pair and, behind it, both strings with their ends. The
+    // caller guarantees the list.
+    unsafe {
+        let key = pair.add(1).cast::<c_char>();
+        let text = key.add(name.len() + 1);
+        for (place, bytes) in [(key, name), (text, value)] {
+            ptr::copy_nonoverlapping(bytes.as_ptr().cast(), place, bytes.len());
+            place.add(bytes.len()).write(0);
+        }
+        (*pair).key = key;
+        (*pair).value = text;
+        Evkeyvalq::push_back(list, pair);
+    }
+    Ok(())
+}
+
 /// Frees a pair that did not come to be.
 ///
 /// # Safety
@@ -216,12 +247,16 @@ unsafe fn undone(pair: *mut Evkeyval, refused: OutOfMemory) -> OutOfMemory {
 /// Frees a pair that is in no list.
 ///
 /// # Safety
-/// `pair` and its strings are blocks of [`memory`]; a string may be missing.
+/// `pair` and its strings are blocks of [`memory`]; a string may be missing, or be part of the
+/// pair's block.
 unsafe fn free_pair(pair: *mut Evkeyval) {
     // SAFETY: the caller guarantees the pair.
     unsafe {
-        for text in [(*pair).key, (*pair).value] {
-            if !text.is_null() {
+        let (key, value) = ((*pair).key, (*pair).value);
+        let packed = key == pair.add(1).cast();
+        let value_is_packed = packed && value == key.add(libc::strlen(key) + 1);
+        for (text, is_packed) in [(key, packed), (value, value_is_packed)] {
+            if !text.is_null() && !is_packed {
                 memory::free(text.cast());
             }
         }

@@ -12,6 +12,7 @@ use super::reading::After;
 use super::reply::{self, ErrorPage};
 use super::request::RequestPtr;
 use super::server::{CON_LINGERING_CLOSE, Server};
+use crate::base::{self, Guard as BaseGuard};
 use crate::buffer::abi::{EVBUFFER_CB_ENABLED, EvbufferCallbackInfo};
 use crate::buffer::callbacks::Function;
 use crate::buffer::{Evbuffer, Guard as BufferGuard};
@@ -35,6 +36,12 @@ pub(super) fn readable(connection: ConnectionPtr) {
 
 /// The output has run low.
 pub(super) fn written(connection: ConnectionPtr) {
+    if connection.unwritten() == 0 {
+        connection.free_replied();
+        if connection.is_reading() && connection.has(bit::PEER_ENDED) {
+            return drop_connection(connection);
+        }
+    }
     if connection.state.get() != State::Writing || connection.has(bit::HELD) {
         return;
     }
@@ -70,7 +77,8 @@ pub(super) fn happened(connection: ConnectionPtr, what: c_short) {
         let current = connection.current();
         current.is_some_and(|request| request.is_user_done())
     };
-    if replying && what & BEV_EVENT_EOF != 0 && complete() {
+    let ended = what & BEV_EVENT_EOF != 0;
+    if ended && (replying && complete() || connection.is_reading() && connection.unwritten() > 0) {
         connection.insert(bit::PEER_ENDED);
     } else if replying
         && what == BEV_EVENT_TIMEOUT | BEV_EVENT_READING
@@ -119,12 +127,15 @@ pub(super) fn leave_server(connection: ConnectionPtr) {
 
 /// Reads requests, and handles each that is whole, for as long as there are any.
 fn read_requests(connection: ConnectionPtr) {
-    while connection.is_reading() && !connection.is_freed() {
-        if connection.unread() == 0 {
-            if connection.has(bit::PEER_ENDED) {
-                drop_connection(connection);
-            }
+    let mut ahead = 0;
+    while !connection.is_freed() {
+        if ahead < MOST_AHEAD && can_read_ahead(connection) {
+            ahead += 1;
+        } else if !connection.is_reading() {
             return;
+        }
+        if connection.unread() == 0 {
+            return end_with_peer(connection);
         }
         let request = match connection.current() {
             Some(request) => request,
@@ -135,13 +146,50 @@ fn read_requests(connection: ConnectionPtr) {
         };
         match connection.read_message(request) {
             Ok(Progress::Done) => handle(connection, request),
-            Ok(Progress::More) if connection.has(bit::PEER_ENDED) => {
-                return drop_connection(connection);
-            }
-            Ok(Progress::More) => return,
+            Ok(Progress::More) => return end_with_peer(connection),
             Err(fault) => return refuse(connection, request, fault),
         }
     }
+}
+
+/// Nothing more comes in when the peer has ended: then the connection does once all is written.
+fn end_with_peer(connection: ConnectionPtr) {
+    if connection.has(bit::PEER_ENDED) && connection.unwritten() == 0 {
+        drop_connection(connection);
+    }
+}
+
+/// So many replies to pipelined requests are written together.
+const MOST_AHEAD: usize = 16;
+/// But no more than about so many bytes.
+const MOST_UNWRITTEN: usize = 16384;
+
+/// Goes on to the next request that is there already while the reply to the present one waits to be
+/// written, unless it matters to somebody when that is.
+fn can_read_ahead(connection: ConnectionPtr) -> bool {
+    if connection.state.get() != State::Writing
+        || connection.has(bit::HELD)
+        || connection.unread() == 0
+        || connection.unwritten() > MOST_UNWRITTEN
+        || connection.written_callback.get().is_some()
+    {
+        return false;
+    }
+    let Some(request) = connection.current() else {
+        return false;
+    };
+    if !request.is_user_done() || request.on_complete_cb.get().is_some() || reply::closes(request) {
+        return false;
+    }
+    // SAFETY: the base of a connection is live.
+    let base = unsafe { BaseGuard::lock(base::or_current(connection.base())) };
+    if base.run.break_requested {
+        return false;
+    }
+    drop(base);
+    connection.put_aside(request);
+    connection.begin_message();
+    true
 }
 
 /// A request for what begins to come in.

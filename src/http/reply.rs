@@ -4,7 +4,7 @@ use super::abi::{ConnectionFn, EvhttpRequest, flag, method, request_kind};
 use super::connection::{ConnectionPtr, State, bit};
 use super::date::{self, DateCache};
 use super::encoding;
-use super::head::{Head, append};
+use super::head::{DIGITS, Head, append, decimal};
 use super::parser::{Fault, trim};
 use super::request::RequestPtr;
 use super::{incoming, status};
@@ -93,8 +93,9 @@ fn complete_headers(
             length.filter(|length| body || *length > 0 && request.method.get() == method::HEAD);
         if let (Some(length), false) = (told, framed) {
             if request.minor.get() >= 1 || asks_to_keep(request) {
-                let digits = Text::<24>::of(format_args!("{length}"));
-                request.add_output_header(b"Content-Length", digits.as_bytes())?;
+                let mut room = [0; DIGITS];
+                let digits = decimal(length as i64, &mut room);
+                request.add_output_header(b"Content-Length", digits)?;
             }
         }
     }
@@ -130,12 +131,11 @@ fn write_head(
     }
     let mut head = Head::empty();
     head.add(b"HTTP/")?;
-    for (number, end) in [(request.major.get(), b"."), (request.minor.get(), b" ")] {
-        head.add(Text::<4>::of(format_args!("{number}")).as_bytes())?;
-        head.add(end)?;
-    }
-    let code = request.response_code.get();
-    head.add(Text::<12>::of(format_args!("{code}")).as_bytes())?;
+    head.add_number(request.major.get().into())?;
+    head.add(b".")?;
+    head.add_number(request.minor.get().into())?;
+    head.add(b" ")?;
+    head.add_number(request.response_code.get().into())?;
     head.add(b" ")?;
     head.add_in_line(request.reason())?;
     head.add(b"\r\n")?;

@@ -248,7 +248,7 @@ impl RequestPtr {
     /// Adds a header to go out.
     pub fn add_output_header(self, name: &[u8], value: &[u8]) -> Result<(), OutOfMemory> {
         // SAFETY: the list is the request's.
-        unsafe { headers::append(self.output_headers.get(), name, value) }.map(drop)
+        unsafe { headers::append_packed(self.output_headers.get(), name, value) }
     }
 
     /// Removes the first header of that name that was to go out.
