@@ -106,6 +106,24 @@ def free_port():
             return port
 
 
+def certificate(folder):
+    """A key and a certificate for localhost, signed with it, and both together in a third file."""
+    key, cert, both = (pathlib.Path(folder, name) for name in ("key.pem", "cert.pem", "both.pem"))
+    run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(cert), "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+    both.write_text(key.read_text() + cert.read_text())
+    for file in key, cert, both:
+        file.chmod(0o644)
+    return key, cert, both
+
+
+def compiled(program, sources, *options):
+    """Compiles C files for our library; what it links with comes last."""
+    run(["gcc", "-O1", "-g", "-w", "-o", str(program), f"-I{PROJECT / 'include'}", f"-L{LIBRARIES}", *map(str, sources), *options],
+        seconds=60)
+    return str(program)
+
+
 def mapped(process_id):
     """The libevent files in the memory of a process."""
     lines = pathlib.Path(f"/proc/{process_id}/maps").read_text().splitlines()
