@@ -194,12 +194,29 @@ impl Guard {
 
     /// Copies bytes from the front, as many as there are and find room, and returns them. A frozen
     /// front may be looked at.
+    #[inline(never)]
     pub fn look<'a>(&self, room: &'a mut [u8]) -> Result<&'a [u8], Refused> {
         let count = room.len().min(self.length.get());
         self.load(self.first.get(), count)?;
         // SAFETY: the bytes are there and in memory, and the room is not part of the buffer.
         unsafe { Evbuffer::copy_from(self.first.get(), 0, room.as_mut_ptr(), count) };
         Ok(&room[..count])
+    }
+
+    /// [`Guard::look`], which only copies what does not lie in one piece.
+    ///
+    /// # Safety
+    /// The buffer does not change while the result is used.
+    #[inline]
+    pub unsafe fn look_in_place<'a>(&'a self, room: &'a mut [u8]) -> Result<&'a [u8], Refused> {
+        let count = room.len().min(self.length.get());
+        match self.first.get() {
+            Some(first) if first.length.get() >= count && !first.is(flag::SENDFILE) => {
+                // SAFETY: the bytes are in memory; the caller guarantees that they stay there.
+                Ok(unsafe { &first.bytes()[..count] })
+            }
+            _ => self.look(room),
+        }
     }
 
     /// Copies up to `count` bytes from a position on. Returns how many.

@@ -305,7 +305,10 @@ impl HookedPtr {
         };
         // SAFETY: the chain is initialised.
         let mut hook = unsafe { Chain::first(self.chain(way)) };
-        if !hook.is_null() && known(context).is_err() {
+        if hook.is_null() {
+            return Verdict::Continue;
+        }
+        if known(context).is_err() {
             return Verdict::Terminate;
         }
         self.walks.set(self.walks.get() + 1);

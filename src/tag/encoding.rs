@@ -87,7 +87,16 @@ impl Encoded {
 
 /// The tag that the bytes begin with, and how many of them it takes. `None` when it is cut short
 /// or longer than 32 bits.
+#[inline]
 pub fn decode_tag(bytes: &[u8]) -> Option<(u32, usize)> {
+    match bytes.first() {
+        // Most tags are as short as this.
+        Some(&byte) if byte & MORE == 0 => Some((byte.into(), 1)),
+        _ => decode_long_tag(bytes),
+    }
+}
+
+fn decode_long_tag(bytes: &[u8]) -> Option<(u32, usize)> {
     let mut tag = 0;
     for (index, &byte) in bytes.iter().take(LONGEST_TAG).enumerate() {
         tag |= u32::from(byte & !MORE) << (TAG_BITS * index);
@@ -107,14 +116,22 @@ pub fn decode_integer(bytes: &[u8], width: Width) -> Option<(u64, usize)> {
         return None;
     }
     let bytes = bytes.get(..integer_size(nibbles))?;
-    let nibble = |index: usize| match bytes[index / 2] {
-        byte if index % 2 == 0 => byte >> 4,
-        byte => byte & 0xf,
-    };
     // The first nibble is the count.
-    let value = (1..=nibbles)
-        .rev()
-        .fold(0, |value, index| value << 4 | u64::from(nibble(index)));
+    let mut value = u64::from(bytes[0] & 0xf);
+    let mut shift = 4;
+    for &byte in &bytes[1..] {
+        value |= u64::from(byte >> 4) << shift;
+        // Of the longest integers this is the padding.
+        if shift + 4 < u64::BITS {
+            value |= u64::from(byte & 0xf) << (shift + 4);
+        }
+        shift += 8;
+    }
+    // An even number of nibbles is followed by one of padding.
+    let bits = 4 * nibbles as u32;
+    if bits < u64::BITS {
+        value &= (1 << bits) - 1;
+    }
     Some((value, bytes.len()))
 }
 

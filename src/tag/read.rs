@@ -46,10 +46,12 @@ struct Header {
 }
 
 impl<'a> Front<'a> {
-    /// Copies as many bytes as find room.
-    fn of(buffer: &Guard, room: &'a mut [u8]) -> Result<Self, Unreadable> {
+    /// As many bytes as find room.
+    #[inline]
+    fn of(buffer: &'a Guard, room: &'a mut [u8]) -> Result<Self, Unreadable> {
         Ok(Front {
-            bytes: buffer.look(room)?,
+            // SAFETY: here, the buffer only changes after the last look at its front.
+            bytes: unsafe { buffer.look_in_place(room) }?,
             total: buffer.length(),
         })
     }

@@ -42,8 +42,28 @@ fn header(tag: u32, length: u32) -> Encoded {
     Encoded::EMPTY.tag(tag).integer(length.into())
 }
 
+/// Items up to this size are put together first: one copy more is less work than room for pieces.
+const SMALL: usize = 64;
+
 /// Appends the pieces as one change.
+#[inline]
 fn append<const N: usize>(buffer: &Guard, pieces: &[&[u8]; N]) -> Result<usize, Refused> {
+    let total: usize = pieces.iter().map(|piece| piece.len()).sum();
+    if total > SMALL {
+        return append_pieces(buffer, pieces);
+    }
+    let mut item = [0; SMALL];
+    let mut end = 0;
+    for piece in pieces {
+        item[end..end + piece.len()].copy_from_slice(piece);
+        end += piece.len();
+    }
+    // SAFETY: so many bytes of the item are filled.
+    unsafe { buffer.append(item.as_ptr(), total) }?;
+    Ok(total)
+}
+
+fn append_pieces<const N: usize>(buffer: &Guard, pieces: &[&[u8]; N]) -> Result<usize, Refused> {
     let vectors = pieces.map(|piece| iovec {
         iov_base: piece.as_ptr().cast_mut().cast(),
         iov_len: piece.len(),
