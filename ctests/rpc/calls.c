@@ -384,3 +384,48 @@ CASE(several_sides_of_a_server, ONE_BACKEND)
 	raw_ask("other, freed", "POST", "/.rpc.Tell", "\x01\x02hi", 4);
 	end_both();
 }
+
+/* A port that nobody listens on, now and later. */
+static int
+closed_port(void)
+{
+	struct evhttp *http = evhttp_new(side.base);
+	int port = bound_port(http);
+
+	evhttp_free(http);
+	return port;
+}
+
+CASE(a_connection_that_is_tried_again, ONE_BACKEND | SLOW)
+{
+	struct evhttp_connection *evcon;
+	struct timeval pause = {0, 300000};
+
+	start_both(0);
+	evcon = new_connection(closed_port());
+	evhttp_connection_set_retries(evcon, 1);
+	evhttp_connection_set_initial_retry_tv(evcon, &pause);
+	evrpc_pool_add_connection(side.pool, evcon);
+	call_and_print("tried twice", "x");
+	end_both();
+}
+
+/* The next attempt waits for a timer when the time of the call is over. */
+CASE(a_call_times_out_between_two_attempts, ONE_BACKEND | SLOW)
+{
+	struct evhttp_connection *evcon;
+	struct timeval pause = {5, 0};
+	long long start;
+
+	start_both(0);
+	evcon = new_connection(closed_port());
+	evhttp_connection_set_retries(evcon, 3);
+	evhttp_connection_set_initial_retry_tv(evcon, &pause);
+	evrpc_pool_add_connection(side.pool, evcon);
+	evrpc_pool_set_timeout(side.pool, 1);
+	start = milliseconds();
+	call_and_print("refused", "x");
+	CHECK_EQUAL(side.status, EVRPC_STATUS_ERR_TIMEOUT);
+	CHECK(milliseconds() - start < 4000);
+	end_both();
+}
