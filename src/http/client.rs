@@ -464,16 +464,7 @@ fn complete(connection: ConnectionPtr, request: RequestPtr, ending: Ending) {
         connection.reset();
         go_on(connection);
     }
-    if let Some(callback) = request.cb.get() {
-        let argument = request.cb_arg.get();
-        // SAFETY: the program set this function for the request.
-        let ((), alive) = request.call(|request| unsafe { callback(request, argument) });
-        if let Some(request) = alive {
-            request.free_unless_owned();
-        }
-    } else {
-        request.free_unless_owned();
-    }
+    request.call_last();
     if ending == Ending::Closed && !connection.is_freed() {
         connection.reset();
         go_on(connection);

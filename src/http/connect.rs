@@ -461,16 +461,7 @@ fn tell_unconnected(connection: ConnectionPtr) {
             return;
         };
         forget_unconnected(connection, request);
-        if let Some(callback) = request.cb.get() {
-            let argument = request.cb_arg.get();
-            set_errno(cause);
-            // SAFETY: the program set this function for the request.
-            let ((), alive) = request.call(|request| unsafe { callback(request, argument) });
-            if let Some(request) = alive {
-                request.free_unless_owned();
-            }
-        } else {
-            request.free_unless_owned();
-        }
+        set_errno(cause);
+        request.call_last();
     }
 }

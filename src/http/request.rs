@@ -215,6 +215,38 @@ impl RequestPtr {
         (result, alive.then_some(self))
     }
 
+    /// Tells the program that the request is done, and frees it unless it belongs to the program:
+    /// also when the function throws.
+    pub fn call_last(self) {
+        struct Last {
+            request: RequestPtr,
+            outermost: bool,
+        }
+        impl Drop for Last {
+            fn drop(&mut self) {
+                if self.outermost {
+                    self.request.remove(flag::DEFER_FREE);
+                }
+                if self.request.has(flag::NEEDS_FREE) {
+                    self.request.free();
+                } else {
+                    self.request.free_unless_owned();
+                }
+            }
+        }
+        let last = Last {
+            request: self,
+            outermost: !self.has(flag::DEFER_FREE),
+        };
+        self.insert(flag::DEFER_FREE);
+        let argument = self.cb_arg.get();
+        if let Some(callback) = self.cb.get() {
+            // SAFETY: the program set this function for the request, which is not freed meanwhile.
+            unsafe { callback(self.as_ptr(), argument) };
+        }
+        drop(last);
+    }
+
     /// The connection, unless there is none (any more).
     pub fn connection(self) -> Option<ConnectionPtr> {
         // SAFETY: a connection that goes takes itself out of its requests.
