@@ -6,6 +6,7 @@
 # make install    PREFIX=/usr/local LIBDIR=PREFIX/lib DESTDIR=
 # make docs       the reference of the headers into build/docs/html
 # make deb        Debian packages into build/deb
+# make sbom       what is in the libraries from elsewhere, as build/libevent-rs.spdx.json
 # make uninstall, make clean
 
 PREFIX ?= /usr/local
@@ -45,7 +46,7 @@ PROGRAM_PACKAGES := apache2-utils bind9-dnsutils coturn curl fstrm-bin gearman-j
 	lua-event lua5.4 memcached nginx-light ocproxy openmpi-bin openssl pgbouncer postgresql \
 	redis-server redsocks remctl-server scanssh socat sslsplit tmux unbound ustreamer webdis wrk
 
-.PHONY: all shared libraries headers run check check-long with-address with-thread bench tables \
+.PHONY: all shared libraries headers run check check-long with-address with-thread bench sbom tables \
 	tree install uninstall docs deb clean FORCE
 all: libraries headers
 shared: $(addprefix $(LIB)/,$(SONAMES))
@@ -211,6 +212,12 @@ bench-instructions: $(BUILD)/bench/loop_events $(BUILD)/bench/timers
 	bench/instructions $^
 bench-syscalls: $(BUILD)/bench/bufferevent_streams
 	bench/syscalls $<
+
+# What is in the libraries from elsewhere, in SPDX form.
+sbom:
+	@command -v cargo-sbom >/dev/null || { echo "Installing from the registry: cargo-sbom"; cargo install --locked cargo-sbom; }
+	@mkdir -p $(BUILD)
+	cargo sbom --output-format spdx_json_2_3 > $(BUILD)/libevent-rs.spdx.json
 
 # MATRIX.md, docs/differences.md and the parts of README.md that say what is implemented and tested.
 tables: libraries
