@@ -2,7 +2,8 @@
 # make run        a stock memcached on our library
 # make check      every test; FILTER=http runs a folder of C tests, FILTER=http/limits a program
 # make check-long the C tests under valgrind and the sanitizers, a soak, and fuzzing
-# make bench      the reference, ours and other libraries against each other; BENCH=name runs a part
+# make bench      the reference, ours and other libraries against each other, and README's table of it;
+#                 BENCH=name runs a part, as patterns
 # make install    PREFIX=/usr/local LIBDIR=PREFIX/lib DESTDIR=
 # make docs       the reference of the headers into build/docs/html
 # make deb        Debian packages into build/deb
@@ -161,13 +162,14 @@ with-address with-thread: with-%:
 
 # Each program against the reference; loops: one work on libevent, libev, libuv and bare epoll; and
 # what is exact on a busy machine: instructions and system calls.
-BENCHES := $(filter-out $(if $(TLS),,tls_%),$(basename $(notdir $(wildcard bench/*.c)))) loops http instructions syscalls
+BENCHES := $(filter-out $(if $(TLS),,tls_%),$(basename $(notdir $(wildcard bench/*.c)))) loops http instructions syscalls patterns programs
 LOOPS := $(addprefix $(BUILD)/bench/loops/,libevent libev libuv epoll)
 HTTP_SERVERS := $(addprefix $(BUILD)/bench/http/,evhttp microhttpd nginx)
 bench: libraries
 	scripts/install-packages gcc $(REFERENCE) libev-dev libmicrohttpd-dev libssl-dev libuv1-dev nginx-light python3 \
 	  strace valgrind
 	@$(MAKE) --no-print-directory -j1 $(addprefix bench-,$(or $(BENCH),$(BENCHES)))
+	bench/report $(if $(BENCH),,--readme)
 
 $(BUILD)/bench/%: bench/%.c $(wildcard bench/*.h)
 	@mkdir -p $(@D)
@@ -208,6 +210,14 @@ bench-loops: $(LOOPS)
 	bench/run --rounds 9 $(patsubst %,--against %,$(filter-out %/libevent,$^)) $(BUILD)/bench/loops/libevent
 bench-http: $(HTTP_SERVERS)
 	bench/run --rounds 5 $(patsubst %,--against %,$(filter-out %/evhttp,$^)) $(BUILD)/bench/http/evhttp
+$(BUILD)/bench/patterns: $(wildcard bench/patterns/*.c bench/patterns/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -Wall -Wextra $(filter %.c,$^) -o $@ -levent -levent_pthreads -lpthread
+bench-patterns: $(BUILD)/bench/patterns
+	bench/patterns/run $<
+bench-programs:
+	scripts/install-packages memcached pgbouncer postgresql tmux unbound || true
+	bench/programs
 bench-instructions: $(BUILD)/bench/loop_events $(BUILD)/bench/timers
 	bench/instructions $^
 bench-syscalls: $(BUILD)/bench/bufferevent_streams
