@@ -353,11 +353,16 @@ unregister_in_handler(EVRPC_STRUCT(Ask) *rpc)
 DIFFERENCE(a_handler_ends_its_registration, COUNTS_MEMORY,
     "a handler that takes its registration back and then answers uses memory that is freed")
 {
+	int left = 0;
+
 	watch_memory();
 	start_both(1);
 	side.handle = unregister_in_handler;
+	/* The hooks see the reply all the same. */
+	CHECK(evrpc_add_hook(side.rpc, EVRPC_OUTPUT, end_first_call, &left));
 	call_and_print("last", "x");
 	CHECK_EQUAL(side.status, EVRPC_STATUS_ERR_NONE);
+	CHECK_EQUAL(left, -1);
 	CHECK_EQUAL(EVRPC_UNREGISTER(side.rpc, Ask), -1);
 	evrpc_free(side.rpc);
 	side.rpc = NULL;

@@ -394,3 +394,26 @@ CASE(a_hook_removes_another, ONE_BACKEND)
 	CHECK_EQUAL(removed_one.runs, 0);
 	end_both();
 }
+
+/* Exported, but in no header: frees a call and leaves its HTTP request to the caller. */
+void evrpc_reqstate_free_(struct evrpc_req_generic *);
+
+static void
+free_state(EVRPC_STRUCT(Ask) *rpc)
+{
+	struct evhttp_request *request = rpc->http_req;
+
+	evrpc_reqstate_free_((struct evrpc_req_generic *)rpc);
+	evhttp_send_error(request, 500, "By hand");
+}
+
+CASE(the_state_of_a_call_is_freed, ONE_BACKEND)
+{
+	start_both(1);
+	side.handle = free_state;
+	evrpc_add_hook(side.rpc, EVRPC_INPUT, remember, "a");
+	call_and_print("by hand", "hello");
+	side.handle = NULL;
+	call_and_print("the next call", "hello");
+	end_both();
+}

@@ -29,8 +29,10 @@ pub struct Registration {
     link: TailLink<Registration>,
     pub(super) rpc: *mut Evrpc,
     path: *mut c_char,
-    /// Null when it is not registered any more.
+    /// Null when it is gone.
     server: Cell<*mut Server>,
+    /// New requests come in.
+    is_open: Cell<bool>,
     requests: Cell<usize>,
 }
 
@@ -151,6 +153,7 @@ impl ServerPtr {
             }
             (*rpc).base = self.as_ptr();
             (*registration).server.set(self.as_ptr());
+            (*registration).is_open.set(true);
             RegistrationList::push_back(self.registrations.get(), registration);
         }
         Ok(())
@@ -163,8 +166,9 @@ impl ServerPtr {
             let mut registration = RegistrationList::first(self.registrations.get());
             while !registration.is_null() {
                 let uri = (*(*registration).rpc).uri;
-                if CStr::from_ptr(uri).to_bytes() == name {
-                    self.end(registration);
+                if (*registration).is_open.get() && CStr::from_ptr(uri).to_bytes() == name {
+                    self.close(registration);
+                    Registration::free_if_unused(registration);
                     return true;
                 }
                 registration = RegistrationList::next(registration);
@@ -178,17 +182,17 @@ impl ServerPtr {
         unsafe { HttpServerPtr::new(self.http.get()) }
     }
 
+    /// No new requests come in to a registration.
+    ///
     /// # Safety
     /// The registration is one of this server's.
-    unsafe fn end(self, registration: *mut Registration) {
-        // SAFETY: the caller guarantees the registration; it is live until `release`.
+    unsafe fn close(self, registration: *mut Registration) {
+        // SAFETY: the caller guarantees the registration.
         unsafe {
-            RegistrationList::remove(self.registrations.get(), registration);
-            (*registration).server.set(ptr::null_mut());
-            if let Some(server) = self.http() {
+            let was_open = (*registration).is_open.replace(false);
+            if let Some(server) = self.http().filter(|_| was_open) {
                 server.remove_path(CStr::from_ptr((*registration).path).to_bytes());
             }
-            Registration::free_if_unused(registration);
         }
     }
 
@@ -202,7 +206,10 @@ impl ServerPtr {
                 if registration.is_null() {
                     break;
                 }
-                self.end(registration);
+                self.close(registration);
+                RegistrationList::remove(self.registrations.get(), registration);
+                (*registration).server.set(ptr::null_mut());
+                Registration::free_if_unused(registration);
             }
             while let Some(context) = self.hooked().take_paused() {
                 request::fail(context.cast::<Request>());
@@ -236,7 +243,7 @@ impl Registration {
         }
     }
 
-    /// The server's side, unless it has gone on without this registration.
+    /// The server's side, unless it is gone.
     ///
     /// # Safety
     /// The registration is live.
@@ -248,12 +255,16 @@ impl Registration {
     unsafe fn free_if_unused(registration: *mut Registration) {
         // SAFETY: when nobody has the registration, its blocks are only known here.
         unsafe {
-            if (*registration).requests.get() == 0 && (*registration).server.get().is_null() {
-                let rpc = (*registration).rpc;
-                memory::free((*rpc).uri.cast_mut().cast::<c_void>());
-                memory::free(rpc.cast());
-                Registration::free(registration);
+            if (*registration).requests.get() > 0 || (*registration).is_open.get() {
+                return;
             }
+            if let Some(server) = Registration::server(registration) {
+                RegistrationList::remove(server.registrations.get(), registration);
+            }
+            let rpc = (*registration).rpc;
+            memory::free((*rpc).uri.cast_mut().cast::<c_void>());
+            memory::free(rpc.cast());
+            Registration::free(registration);
         }
     }
 
