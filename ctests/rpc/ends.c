@@ -554,3 +554,62 @@ DIFFERENCE(hooks_and_data_without_memory, COUNTS_MEMORY, "without memory for a h
 	end_both();
 	check_memory();
 }
+
+DIFFERENCE(a_pool_is_freed_with_paused_calls, COUNTS_MEMORY, "calls that a hook has paused are lost when their pool is freed")
+{
+	struct one_call *call = new_call("x");
+
+	watch_memory();
+	for (int type = EVRPC_INPUT; type <= EVRPC_OUTPUT; type++) {
+		void *paused = NULL;
+		side.pool = NULL;
+		start_both(1);
+		evrpc_add_hook(side.pool, type, pause_first_call, &paused);
+		evrpc_pool_set_timeout(side.pool, 5);
+		EVRPC_MAKE_REQUEST(Ask, side.pool, call->question, call->answer, on_answer, call);
+		while (!paused)
+			event_base_loop(side.base, EVLOOP_ONCE);
+		run_a_little();
+		end_both();
+		CHECK_EQUAL(side.done, 0);
+	}
+	check_memory();
+	free_call(call);
+}
+
+static int
+resume_another(void *ctx, struct evhttp_request *request, struct evbuffer *buffer, void *arg)
+{
+	void **paused = arg;
+	int first = !*paused;
+
+	(void)request;
+	(void)buffer;
+	if (first) {
+		*paused = ctx;
+		return EVRPC_PAUSE;
+	}
+	CHECK_EQUAL(evrpc_resume_request(side.pool, *paused, EVRPC_CONTINUE), 0);
+	CHECK_EQUAL(evrpc_resume_request(side.pool, *paused, EVRPC_CONTINUE), -1);
+	return EVRPC_CONTINUE;
+}
+
+/* A hook of one call goes on with another. */
+CASE(a_hook_resumes_another_call, ONE_BACKEND)
+{
+	struct one_call *calls[2];
+	void *paused = NULL;
+
+	start_both(2);
+	evrpc_add_hook(side.pool, EVRPC_OUTPUT, resume_another, &paused);
+	for (int i = 0; i < 2; i++) {
+		calls[i] = new_call(i ? "second" : "first");
+		EVRPC_MAKE_REQUEST(Ask, side.pool, calls[i]->question, calls[i]->answer, on_answer, calls[i]);
+	}
+	run_until(&side.done, 2);
+	for (int i = 0; i < 2; i++) {
+		print_ended("resumed", calls[i]);
+		free_call(calls[i]);
+	}
+	end_both();
+}
