@@ -330,6 +330,11 @@ impl Hold {
         }
     }
 
+    /// Whether the sockets of connections are made non-blocking.
+    pub fn makes_nonblocking(&self) -> bool {
+        self.options.get() & option::LEAVE_SOCKETS_BLOCKING == 0
+    }
+
     /// Freeing the listener does not close its socket.
     pub fn leave_socket(&self) {
         self.options

@@ -146,6 +146,11 @@ impl BuffereventPtr {
         self.has(flag::NONBLOCKING)
     }
 
+    /// The descriptor is known not to block.
+    pub fn mark_nonblocking(self) {
+        self.set_flags(flag::BLOCKING_KNOWN | flag::NONBLOCKING);
+    }
+
     /// Has the output written when that is possible; see the top of this file.
     fn arm_write(self) -> Result<(), Failed> {
         let event = self.event(Direction::Write);

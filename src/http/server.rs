@@ -581,7 +581,11 @@ impl ServerPtr {
     }
 
     /// A bufferevent for an accepted descriptor.
-    fn make_bufferevent(self, descriptor: c_int) -> Option<NonNull<Bufferevent>> {
+    fn make_bufferevent(
+        self,
+        descriptor: c_int,
+        nonblocking: bool,
+    ) -> Option<NonNull<Bufferevent>> {
         let base = self.base.get();
         let made = self.bufferevent_maker.get().and_then(|maker| {
             // SAFETY: the program's function; the caller has a pin.
@@ -591,7 +595,11 @@ impl ServerPtr {
             // SAFETY: the base outlives the server. The bufferevent is new.
             return unsafe {
                 let made = bufferevent::socket::create(base, descriptor, 0)?;
-                Guard::new(made.as_ptr()).set_max_single(Direction::Write, LARGE_PIECE);
+                let bufferevent = Guard::new(made.as_ptr());
+                bufferevent.set_max_single(Direction::Write, LARGE_PIECE);
+                if nonblocking {
+                    bufferevent.mark_nonblocking();
+                }
                 Some(made)
             };
         };
@@ -619,8 +627,10 @@ impl ServerPtr {
         descriptor: c_int,
         address: *const sockaddr,
         length: usize,
+        nonblocking: bool,
     ) -> Result<(), Refused> {
-        let bufferevent = self.make_bufferevent(descriptor).ok_or(Refused)?;
+        let made = self.make_bufferevent(descriptor, nonblocking);
+        let bufferevent = made.ok_or(Refused)?;
         if self.freed.get() {
             return Err(discarded(bufferevent));
         }
@@ -721,7 +731,7 @@ unsafe fn numeric_name(address: *const sockaddr) -> Option<Text<64>> {
 
 /// A listener of a server has accepted a connection.
 unsafe extern "C-unwind" fn accepted(
-    _: *mut Evconnlistener,
+    listener: *mut Evconnlistener,
     descriptor: c_int,
     address: *mut sockaddr,
     length: c_int,
@@ -735,7 +745,8 @@ unsafe extern "C-unwind" fn accepted(
             return;
         };
         let _pin = server.pin();
-        match server.accept(descriptor, address, length as usize) {
+        let nonblocking = Hold::new(listener).makes_nonblocking();
+        match server.accept(descriptor, address, length as usize, nonblocking) {
             Ok(()) => {
                 socket.into_inner();
             }
