@@ -15,7 +15,7 @@ use crate::base::{self, EventBase, deferred};
 use crate::buffer::{End, Evbuffer, Guard as BufferGuard};
 use crate::bufferevent::abi::BuffereventOptions;
 use crate::bufferevent::limit::DEFAULT_SINGLE;
-use crate::bufferevent::{self, Bufferevent, Direction, Guard};
+use crate::bufferevent::{self, Bufferevent, BuffereventPtr, Direction, Guard};
 use crate::event::{EventCallback, assign, kind};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::list::{Adapter, TailLink, TailQueue};
@@ -579,18 +579,14 @@ impl ConnectionPtr {
             return;
         }
         if let Some(bufferevent) = self.bufferevent() {
-            let descriptor = bufferevent.descriptor();
-            if descriptor >= 0 {
-                shut_down(descriptor);
-                let _ = sockets::close(descriptor);
-            }
-            let _ = bufferevent.set_descriptor(-1);
+            close_descriptor(*bufferevent);
             for direction in Direction::ALL {
                 empty(bufferevent.buffer(direction));
             }
         }
+        incoming::stop_watching(self);
         self.written_callback.set(None);
-        self.remove(bit::PEER_ENDED | bit::HELD | bit::WRITING_FAILED | bit::FLUSHING);
+        self.remove(bit::PEER_ENDED | bit::HELD | bit::WRITING_FAILED);
         self.state.set(State::Disconnected);
     }
 
@@ -668,22 +664,35 @@ fn empty(buffer: *mut Evbuffer) {
     }
 }
 
-/// Closes the descriptor of a bufferevent and frees it.
-fn end(bufferevent: Guard) {
-    const CLOSE_ON_FREE: c_int = BuffereventOptions::BEV_OPT_CLOSE_ON_FREE as c_int;
+/// Ends a connection and closes its descriptor, which no bufferevent, also of those below, has any
+/// more then: the number may soon be another file's.
+fn close_descriptor(bufferevent: BuffereventPtr) {
     let descriptor = bufferevent.descriptor();
     if descriptor >= 0 {
         shut_down(descriptor);
-        if bufferevent.options() & CLOSE_ON_FREE == 0 {
-            // Refusals were logged. The kernel forgets the descriptor before it is closed.
-            let _ = bufferevent.disable_hard(kind::READ | kind::WRITE);
-            if bufferevent.is_kind(&bufferevent::socket::bufferevent_ops_socket) {
-                let _ = bufferevent.set_descriptor(-1);
-            }
-            let _ = sockets::close(descriptor);
-        }
     }
-    bufferevent::BuffereventPtr::free(bufferevent);
+    let mut lowest = bufferevent;
+    while let Some(below) = lowest.underlying() {
+        lowest = below;
+    }
+    // The kernel forgets the descriptor before it is closed.
+    let _ = lowest.set_descriptor(-1);
+    if descriptor >= 0 {
+        let _ = sockets::close(descriptor);
+    }
+}
+
+/// Closes the descriptor of a bufferevent and frees it.
+fn end(bufferevent: Guard) {
+    const CLOSE_ON_FREE: c_int = BuffereventOptions::BEV_OPT_CLOSE_ON_FREE as c_int;
+    if bufferevent.options() & CLOSE_ON_FREE == 0 {
+        // A refusal was logged.
+        let _ = bufferevent.disable_hard(kind::READ | kind::WRITE);
+        close_descriptor(*bufferevent);
+    } else if let descriptor @ 0.. = bufferevent.descriptor() {
+        shut_down(descriptor);
+    }
+    BuffereventPtr::free(bufferevent);
 }
 
 /// The connection that a callback of this layer is for.

@@ -1,0 +1,136 @@
+/* compile: -Wl,--no-as-needed -levent_openssl -lssl -lcrypto */
+/* HTTP over TLS: both sides on bufferevents of either transport, connections that are made again. */
+#include "tls/tools.h"
+
+#include <arpa/inet.h>
+#include <event2/http.h>
+#include <netinet/in.h>
+#include <signal.h>
+
+static int filters_of_server, options_of_both;
+static size_t body_length;
+static int requests_done, last_code;
+static size_t last_length;
+
+static struct bufferevent *
+make_tls(int filter, int state, int options)
+{
+	struct bufferevent *bev;
+	SSL *ssl = SSL_new(context);
+
+	if (filter)
+		bev = bufferevent_openssl_filter_new(base, bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE), ssl,
+						     state, options | BEV_OPT_CLOSE_ON_FREE);
+	else
+		bev = bufferevent_openssl_socket_new(base, -1, ssl, state, options);
+	CHECK(bev != NULL);
+	bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+	return bev;
+}
+
+static struct bufferevent *
+accepting(struct event_base *its_base, void *arg)
+{
+	(void)arg;
+	CHECK(its_base == base);
+	return make_tls(filters_of_server, BUFFEREVENT_SSL_ACCEPTING, options_of_both | BEV_OPT_CLOSE_ON_FREE);
+}
+
+static void
+serve(struct evhttp_request *req, void *arg)
+{
+	static char bytes[300000];
+	struct evbuffer *body = evbuffer_new();
+
+	(void)arg;
+	evbuffer_add(body, bytes, body_length);
+	evhttp_send_reply(req, 200, NULL, body);
+	evbuffer_free(body);
+}
+
+static void
+answered(struct evhttp_request *req, void *arg)
+{
+	(void)arg;
+	requests_done++;
+	last_code = req ? evhttp_request_get_response_code(req) : -1;
+	last_length = req ? evbuffer_get_length(evhttp_request_get_input_buffer(req)) : 0;
+}
+
+static void
+ask(struct evhttp_connection *evcon, int close_after)
+{
+	struct evhttp_request *req = evhttp_request_new(answered, NULL);
+	int done = requests_done;
+	long long end = milliseconds() + 10000;
+
+	if (close_after)
+		evhttp_add_header(evhttp_request_get_output_headers(req), "Connection", "close");
+	CHECK_EQUAL(evhttp_make_request(evcon, req, EVHTTP_REQ_GET, "/"), 0);
+	while (requests_done == done) {
+		CHECK(milliseconds() < end);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	CHECK_EQUAL(last_code, 200);
+	CHECK_EQUAL(last_length, body_length);
+}
+
+static void
+exchange(int filter_of_client)
+{
+	struct evhttp *http = evhttp_new(base);
+	struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(http, "127.0.0.1", 0);
+	struct evhttp_connection *evcon;
+	struct sockaddr_in address;
+	socklen_t length = sizeof address;
+	int i;
+
+	CHECK(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length) == 0);
+	evhttp_set_bevcb(http, accepting, NULL);
+	evhttp_set_gencb(http, serve, NULL);
+	evcon = evhttp_connection_base_bufferevent_new(base, NULL,
+		make_tls(filter_of_client, BUFFEREVENT_SSL_CONNECTING, options_of_both), "127.0.0.1",
+		ntohs(address.sin_port));
+	CHECK(evcon != NULL);
+	for (i = 0; i < 4; i++) {
+		body_length = i < 2 ? 5 : 300000;
+		ask(evcon, i != 1);
+	}
+	evhttp_connection_free(evcon);
+	evhttp_free(http);
+}
+
+static void
+all_options(int filter_of_client, int filter_of_server)
+{
+	static const int options[] = {0, BEV_OPT_CLOSE_ON_FREE, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS};
+	size_t i;
+
+	signal(SIGPIPE, SIG_IGN);
+	base = event_base_new();
+	make_context(0);
+	filters_of_server = filter_of_server;
+	for (i = 0; i < 3; i++) {
+		options_of_both = options[i];
+		exchange(filter_of_client);
+	}
+	event_base_free(base);
+	SSL_CTX_free(context);
+}
+
+CASE(connections_on_sockets, ONE_BACKEND)
+{
+	all_options(0, 0);
+}
+
+DIFFERENCE(clients_on_filters, ONE_BACKEND,
+	   "a client of HTTPS on a filter cannot connect a second time, and uses a closed descriptor")
+{
+	all_options(1, 0);
+}
+
+DIFFERENCE(servers_on_filters, ONE_BACKEND,
+	   "the end of a long reply of an HTTPS server on filters is lost when the connection ends with it")
+{
+	all_options(0, 1);
+}
