@@ -527,3 +527,29 @@ CASE(freed_in_a_handler, ONE_BACKEND)
 	CHECK(http == NULL);
 	event_base_free(base);
 }
+
+/* A client that takes a long reply slowly, and has nothing to say meanwhile. */
+DIFFERENCE(slow_client, ONE_BACKEND, "a long reply is cut when the client says nothing for as long as the server's timeout")
+{
+	struct timeval timeout = {0, 100000};
+	long long next = milliseconds();
+	static char bytes[1 << 18];
+	size_t length = 0;
+	ssize_t count;
+	int fd;
+
+	start_server();
+	evhttp_set_timeout_tv(http, &timeout);
+	evhttp_set_gencb(http, large, NULL);
+	fd = connect_raw();
+	send_bytes(fd, "GET / HTTP/1.1\r\n\r\n", 18);
+	while ((count = recv(fd, bytes, sizeof bytes, 0)) != 0) {
+		if (count > 0)
+			length += (size_t)count;
+		for (next += 10; milliseconds() < next;)
+			event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	CHECK(length > 8 << 20);
+	close(fd);
+	stop_server();
+}
