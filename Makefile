@@ -221,8 +221,8 @@ bench-programs:
 	bench/programs
 bench-instructions: $(BUILD)/bench/loop_events $(BUILD)/bench/timers
 	bench/instructions $^
-bench-syscalls: $(BUILD)/bench/bufferevent_streams
-	bench/syscalls $<
+bench-syscalls: $(BUILD)/bench/bufferevent_streams $(BUILD)/bench/http/evhttp
+	bench/syscalls $^
 
 # What is in the libraries from elsewhere, in SPDX form.
 sbom:
