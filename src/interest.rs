@@ -1,10 +1,11 @@
 //! Who waits for what: a table of slots, one per descriptor, with the events on it. Beside them a
 //! slot has room for what the kernel mechanism of the base keeps of the descriptor.
 
-use crate::backend::{Backend, Refused};
+use crate::backend::Backend;
 use crate::event::{EventPtr, Registration, SourceLinks, debug, kind, state};
 use crate::hooks::memory;
 use crate::list::List;
+use crate::util::SystemError;
 use crate::warning;
 use std::ffi::{c_int, c_short};
 use std::mem::size_of;
@@ -160,18 +161,18 @@ impl Slot {
     }
 
     /// Whether an event with these bits can be counted too and may join the newest one, `other`.
-    fn accept(&mut self, fd: c_int, other: EventPtr, events: c_short) -> Result<(), Refused> {
+    fn accept(&mut self, fd: c_int, other: EventPtr, events: c_short) -> Result<(), SystemError> {
         if self
             .counts()
             .iter()
             .any(|(count, kind)| events & kind != 0 && **count == u16::MAX)
         {
             warning!("Too many events reading or writing on fd {fd}");
-            return Err(Refused);
+            return Err(SystemError);
         }
         if debug::enabled() && (other.events() ^ events) & kind::EDGE_TRIGGERED != 0 {
             warning!("Tried to mix edge-triggered and non-edge-triggered events on fd {fd}");
-            return Err(Refused);
+            return Err(SystemError);
         }
         Ok(())
     }
@@ -271,7 +272,7 @@ impl Interest {
 
     /// The slot of a descriptor, made if it is missing; on an error nothing has changed.
     #[inline]
-    fn reach(&mut self, fd: c_int) -> Result<&mut Slot, Refused> {
+    fn reach(&mut self, fd: c_int) -> Result<&mut Slot, SystemError> {
         if self.get(fd).is_none() {
             self.add_page(fd)?;
         }
@@ -279,7 +280,7 @@ impl Interest {
     }
 
     #[cold]
-    fn add_page(&mut self, fd: c_int) -> Result<(), Refused> {
+    fn add_page(&mut self, fd: c_int) -> Result<(), SystemError> {
         if fd >= self.count {
             self.grow(fd)?;
         }
@@ -290,7 +291,7 @@ impl Interest {
         Ok(())
     }
 
-    fn grow(&mut self, fd: c_int) -> Result<(), Refused> {
+    fn grow(&mut self, fd: c_int) -> Result<(), SystemError> {
         // Descriptors are below 2^27, so neither the doubling nor the size in bytes overflows.
         let mut count = (self.count as usize).max(PAGE);
         while count <= fd as usize {
@@ -315,14 +316,14 @@ impl Interest {
     /// Registers an event for its descriptor; whether the backend had to change anything. On an
     /// error nothing has changed. An event without a descriptor is accepted and never ready.
     #[inline(always)]
-    pub fn add(&mut self, backend: &mut Backend, event: EventPtr) -> Result<bool, Refused> {
+    pub fn add(&mut self, backend: &mut Backend, event: EventPtr) -> Result<bool, SystemError> {
         let (fd, events) = (event.fd(), event.events());
         if fd < 0 {
             event.set_registration(Registration::NOTHING);
             return Ok(false);
         }
         if fd >= Registration::FD_LIMIT {
-            return Err(Refused);
+            return Err(SystemError);
         }
         let slot = self.reach(fd)?;
         match slot.first() {
@@ -348,7 +349,7 @@ impl Interest {
 
     /// Takes an event out, by what was registered for it. It is out even when the kernel refuses.
     #[inline(always)]
-    pub fn remove(&mut self, backend: &mut Backend, event: EventPtr) -> Result<bool, Refused> {
+    pub fn remove(&mut self, backend: &mut Backend, event: EventPtr) -> Result<bool, SystemError> {
         let registration = event.registration();
         if registration == Registration::NOTHING {
             return Ok(false);

@@ -4,7 +4,6 @@
 //! it, so that they may wait for other threads that use the listener. Once a listener is disabled
 //! or freed, none is called that was not on its way already; disabling waits for that one.
 
-use crate::backend::Refused;
 use crate::base::pending::Blocking;
 use crate::base::{self, EventBase, Guard};
 use crate::event::{Event, EventPtr, assign, debug, kind};
@@ -285,27 +284,29 @@ impl Hold {
         unsafe { Guard::lock(self.base()) }
     }
 
-    fn add(&self, event: Option<EventPtr>, timeout: Option<&timeval>) -> Result<(), Refused> {
-        event.map_or(Err(Refused), |event| self.base_guard().add(event, timeout))
+    fn add(&self, event: Option<EventPtr>, timeout: Option<&timeval>) -> Result<(), SystemError> {
+        event.map_or(Err(SystemError), |event| {
+            self.base_guard().add(event, timeout)
+        })
     }
 
     /// Without waiting: a callback of the event that is about to run finds that it has nothing to
     /// do.
-    fn delete(&self, event: Option<EventPtr>) -> Result<(), Refused> {
-        event.map_or(Err(Refused), |event| {
+    fn delete(&self, event: Option<EventPtr>) -> Result<(), SystemError> {
+        event.map_or(Err(SystemError), |event| {
             self.base_guard().delete(event, Blocking::No)
         })
     }
 
     /// Accepts connections from now on.
-    pub fn enable(&self) -> Result<(), Refused> {
+    pub fn enable(&self) -> Result<(), SystemError> {
         self.enabled.set(true);
         self.wait_for_connections()
     }
 
     /// Leaves connections in the kernel's queue. A callback that is running in another thread has
     /// ended afterwards.
-    pub fn disable(self) -> Result<(), Refused> {
+    pub fn disable(self) -> Result<(), SystemError> {
         self.enabled.set(false);
         let stopped = self.stop_waiting();
         let base = self.base();
@@ -320,7 +321,7 @@ impl Hold {
 
     /// Replaces the callback and the argument of both callbacks. Without a callback no connection
     /// is accepted.
-    pub fn set_receiver(&self, receiver: Receiver) -> Result<(), Refused> {
+    pub fn set_receiver(&self, receiver: Receiver) -> Result<(), SystemError> {
         self.callback.set(receiver.callback);
         self.argument.set(receiver.argument);
         if receiver.callback.is_some() {
@@ -359,7 +360,7 @@ impl Hold {
         self.enabled.get() && self.callback.get().is_some()
     }
 
-    fn wait_for_connections(&self) -> Result<(), Refused> {
+    fn wait_for_connections(&self) -> Result<(), SystemError> {
         if self.accepts() && !self.paused.get() {
             self.add(self.connections(), None)
         } else {
@@ -367,7 +368,7 @@ impl Hold {
         }
     }
 
-    fn stop_waiting(&self) -> Result<(), Refused> {
+    fn stop_waiting(&self) -> Result<(), SystemError> {
         self.paused.set(false);
         self.pause.set(0);
         let stopped = self.delete(self.connections());

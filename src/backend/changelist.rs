@@ -1,9 +1,9 @@
 //! Descriptors whose registration changed since the last wait, for the mode that tells epoll about
 //! all of them at once.
 
-use super::Refused;
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::interest::{Interest, Slot};
+use crate::util::SystemError;
 use std::ffi::c_int;
 use std::mem::size_of;
 use std::ptr;
@@ -33,7 +33,7 @@ impl Changelist {
     }
 
     /// Notes that `fd` is to be told about before the next wait.
-    pub fn note(&mut self, fd: c_int, slot: &mut Slot) -> Result<(), Refused> {
+    pub fn note(&mut self, fd: c_int, slot: &mut Slot) -> Result<(), SystemError> {
         if slot.backend_bits & NOTED != 0 {
             return Ok(());
         }

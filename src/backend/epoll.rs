@@ -5,12 +5,13 @@
 //! them again one call: a change of the silent entry, which fails for a new file of that number.
 
 use super::changelist::{self, Changelist};
-use super::{Options, Refused, Report, Timeout, waited};
+use super::{Options, Report, Timeout, waited};
 use crate::event::{EventPtr, kind};
 use crate::hooks::memory::Array;
 use crate::interest::{Interest, Slot};
 use crate::system::{self, errno, substitutes, uncancelled};
 use crate::timers::{Microseconds, time};
+use crate::util::SystemError;
 use crate::util::file;
 use crate::{hooks::memory::OutOfMemory, warning_with_errno};
 use libc::epoll_event;
@@ -216,13 +217,13 @@ pub struct Wait {
 
 const EMPTY: epoll_event = epoll_event { events: 0, u64: 0 };
 
-fn create() -> Result<c_int, Refused> {
+fn create() -> Result<c_int, SystemError> {
     let fd = substitutes::epoll_create();
     if fd < 0 {
         if errno() != libc::ENOSYS {
             warning_with_errno!("epoll_create");
         }
-        return Err(Refused);
+        return Err(SystemError);
     }
     Ok(fd)
 }
@@ -262,7 +263,7 @@ fn create_timer(epoll: c_int) -> c_int {
 
 impl Epoll {
     /// A new instance.
-    pub fn new(options: Options) -> Result<Epoll, Refused> {
+    pub fn new(options: Options) -> Result<Epoll, SystemError> {
         let mut results = Array::new();
         results.try_extend_to(FIRST_BATCH, EMPTY)?;
         let fd = create()?;
@@ -295,7 +296,7 @@ impl Epoll {
 
     /// See [`super::Backend::update`].
     #[inline(always)]
-    pub fn update(&mut self, fd: c_int, slot: &mut Slot) -> Result<bool, Refused> {
+    pub fn update(&mut self, fd: c_int, slot: &mut Slot) -> Result<bool, SystemError> {
         let wanted = Registered::wanted_by(slot);
         if wanted.kinds() != 0 && slot.is_empty() {
             slot.renew();
@@ -327,7 +328,7 @@ impl Epoll {
     }
 
     #[inline(always)]
-    fn tell(&self, fd: c_int, slot: &mut Slot, wanted: Registered) -> Result<(), Refused> {
+    fn tell(&self, fd: c_int, slot: &mut Slot, wanted: Registered) -> Result<(), SystemError> {
         if wanted.kinds() == 0 {
             self.forget(fd, slot)
         } else {
@@ -336,7 +337,7 @@ impl Epoll {
     }
 
     #[inline(never)]
-    fn register(&self, fd: c_int, slot: &mut Slot, wanted: Registered) -> Result<(), Refused> {
+    fn register(&self, fd: c_int, slot: &mut Slot, wanted: Registered) -> Result<(), SystemError> {
         let mut event = epoll_event {
             events: kernel_events(wanted),
             u64: u64::from(slot.generation()) << 32 | fd as u64,
@@ -365,7 +366,7 @@ impl Epoll {
     }
 
     #[inline(never)]
-    fn forget(&self, fd: c_int, slot: &mut Slot) -> Result<(), Refused> {
+    fn forget(&self, fd: c_int, slot: &mut Slot) -> Result<(), SystemError> {
         if !slot.told().has(Registered::PRESENT) {
             return Ok(());
         }
@@ -499,7 +500,7 @@ impl Epoll {
     }
 
     /// Takes the results of a wait back.
-    pub fn finish(&mut self, ready: Result<usize, Refused>) -> Result<usize, Refused> {
+    pub fn finish(&mut self, ready: Result<usize, SystemError>) -> Result<usize, SystemError> {
         self.ready = ready.unwrap_or(0);
         ready
     }
@@ -535,7 +536,7 @@ impl Epoll {
     }
 
     /// Replaces the instance by a new one and registers everything again.
-    pub fn rebuild(&mut self, interest: &mut Interest) -> Result<(), Refused> {
+    pub fn rebuild(&mut self, interest: &mut Interest) -> Result<(), SystemError> {
         let fd = create()?;
         self.abandon();
         self.fd = fd;
@@ -573,7 +574,7 @@ impl Drop for Epoll {
 impl Wait {
     /// Blocks until something is ready.
     #[inline]
-    pub fn run(self) -> Result<usize, Refused> {
+    pub fn run(self) -> Result<usize, SystemError> {
         // SAFETY: there is that much room for results, which nobody else touches during a wait.
         let count =
             unsafe { system::epoll_wait(self.fd, self.results, self.room, self.milliseconds) };
@@ -583,7 +584,7 @@ impl Wait {
 
 /// Logs what the kernel did not do.
 #[cold]
-fn refused(name: &str, fd: c_int, told: Registered, wanted: Registered) -> Result<(), Refused> {
+fn refused(name: &str, fd: c_int, told: Registered, wanted: Registered) -> Result<(), SystemError> {
     let events = kernel_events(wanted.without(Registered::ONCE));
     let (old, new) = (told.kinds(), wanted.kinds());
     warning_with_errno!(
@@ -593,7 +594,7 @@ fn refused(name: &str, fd: c_int, told: Registered, wanted: Registered) -> Resul
         change(old, new, kind::WRITE),
         change(old, new, kind::CLOSED)
     );
-    Err(Refused)
+    Err(SystemError)
 }
 
 /// How a message tells what was to change.

@@ -12,9 +12,8 @@ pub mod poll;
 pub mod select;
 
 use crate::event::{EventPtr, kind};
-use crate::hooks::memory::OutOfMemory;
 use crate::interest::Interest;
-use crate::system::{errno, set_errno};
+use crate::system::errno;
 use crate::timers::Microseconds;
 use crate::util::SystemError;
 use std::ffi::{c_int, c_short};
@@ -108,23 +107,6 @@ impl Timeout {
     }
 }
 
-/// The system refused; errno tells why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused;
-
-impl From<OutOfMemory> for Refused {
-    fn from(_: OutOfMemory) -> Refused {
-        set_errno(libc::ENOMEM);
-        Refused
-    }
-}
-
-impl From<SystemError> for Refused {
-    fn from(_: SystemError) -> Refused {
-        Refused
-    }
-}
-
 /// One descriptor that is ready.
 pub struct Report {
     /// The newest event on the descriptor.
@@ -181,7 +163,7 @@ pub enum Wait {
 
 impl Backend {
     /// Sets the mechanism up; warns when the system refuses.
-    pub fn new(mechanism: Mechanism, options: Options) -> Result<Backend, Refused> {
+    pub fn new(mechanism: Mechanism, options: Options) -> Result<Backend, SystemError> {
         match mechanism {
             Mechanism::Epoll => epoll::Epoll::new(options).map(Backend::Epoll),
             Mechanism::Poll => Ok(Backend::Poll(poll::Poll::new(options))),
@@ -210,7 +192,7 @@ impl Backend {
     /// Brings what the kernel was told about `fd` in line with what its events want. Whether
     /// anything had to change; on an error the kernel keeps what it was told before.
     #[inline(always)]
-    pub fn update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
+    pub fn update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, SystemError> {
         if let Backend::Epoll(epoll) = self {
             epoll.update(fd, interest.slot(fd))
         } else {
@@ -220,7 +202,7 @@ impl Backend {
 
     /// [`Backend::update`] for the mechanisms that other systems have too.
     #[inline(never)]
-    fn update_portably(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
+    fn update_portably(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, SystemError> {
         match self {
             Backend::Poll(poll) => poll.update(fd, interest),
             Backend::Select(select) => select.update(fd, interest.slot(fd)),
@@ -263,7 +245,7 @@ impl Backend {
 
     /// Tells a new kernel object everything again. Every descriptor is tried; an error means that
     /// one of them was refused, or the object itself.
-    pub fn reinitialise(&mut self, interest: &mut Interest) -> Result<(), Refused> {
+    pub fn reinitialise(&mut self, interest: &mut Interest) -> Result<(), SystemError> {
         if let Backend::Epoll(epoll) = self {
             return epoll.rebuild(interest);
         }
@@ -279,23 +261,27 @@ impl Backend {
 
     /// The last steps before a wait.
     #[inline]
-    pub fn prepare(&mut self, interest: &mut Interest, timeout: Timeout) -> Result<Wait, Refused> {
+    pub fn prepare(
+        &mut self,
+        interest: &mut Interest,
+        timeout: Timeout,
+    ) -> Result<Wait, SystemError> {
         match self {
             Backend::Epoll(epoll) => Ok(Wait::Epoll(epoll.prepare(interest, timeout))),
             Backend::Poll(poll) => poll.prepare(timeout).map(Wait::Poll),
             Backend::Select(select) => select.prepare(timeout).map(Wait::Select),
-            Backend::Closed => Err(Refused),
+            Backend::Closed => Err(SystemError),
         }
     }
 
     /// Takes the results of a wait back; an interrupted wait has none.
     #[inline]
-    pub fn finish(&mut self, ready: Result<usize, Refused>) -> Result<usize, Refused> {
+    pub fn finish(&mut self, ready: Result<usize, SystemError>) -> Result<usize, SystemError> {
         match self {
             Backend::Epoll(epoll) => epoll.finish(ready),
             Backend::Poll(poll) => poll.finish(ready),
             Backend::Select(select) => select.finish(ready),
-            Backend::Closed => Err(Refused),
+            Backend::Closed => Err(SystemError),
         }
     }
 
@@ -322,7 +308,7 @@ impl Backend {
 impl Wait {
     /// Blocks. Runs without the base's lock.
     #[inline]
-    pub fn run(self) -> Result<usize, Refused> {
+    pub fn run(self) -> Result<usize, SystemError> {
         match self {
             Wait::Epoll(wait) => wait.run(),
             Wait::Poll(wait) => wait.run(),
@@ -344,7 +330,7 @@ impl Rotation {
 }
 
 /// The result of a waiting system call: an interruption is an empty result, other errors are told.
-fn waited(result: c_int, call: &str) -> Result<usize, Refused> {
+fn waited(result: c_int, call: &str) -> Result<usize, SystemError> {
     if result >= 0 {
         return Ok(result as usize);
     }
@@ -352,7 +338,7 @@ fn waited(result: c_int, call: &str) -> Result<usize, Refused> {
         return Ok(0);
     }
     crate::warning_with_errno!("{call}");
-    Err(Refused)
+    Err(SystemError)
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! poll: an array of descriptors, given to the kernel at every wait.
 
-use super::{Options, Refused, Report, Rotation, Timeout, waited};
+use super::{Options, Report, Rotation, Timeout, waited};
 use crate::event::{EventPtr, kind};
 use crate::hooks::memory::Array;
 use crate::interest::Interest;
 use crate::system;
+use crate::util::SystemError;
 use libc::pollfd;
 use std::ffi::{c_int, c_short};
 
@@ -43,7 +44,7 @@ impl Poll {
     }
 
     /// See [`super::Backend::update`].
-    pub fn update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, Refused> {
+    pub fn update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, SystemError> {
         let slot = interest.slot(fd);
         let position = slot.backend_number as usize;
         let entry = pollfd {
@@ -80,7 +81,7 @@ impl Poll {
     }
 
     /// See [`super::Backend::prepare`].
-    pub fn prepare(&mut self, timeout: Timeout) -> Result<Wait, Refused> {
+    pub fn prepare(&mut self, timeout: Timeout) -> Result<Wait, SystemError> {
         if self.shared && self.changed {
             self.copy.truncate(0);
             let empty = pollfd {
@@ -106,7 +107,7 @@ impl Poll {
     }
 
     /// Takes the results of a wait back.
-    pub fn finish(&mut self, ready: Result<usize, Refused>) -> Result<usize, Refused> {
+    pub fn finish(&mut self, ready: Result<usize, SystemError>) -> Result<usize, SystemError> {
         let polled = if self.shared {
             &self.copy
         } else {
@@ -135,7 +136,7 @@ impl Poll {
 
 impl Wait {
     /// Blocks until something is ready.
-    pub fn run(self) -> Result<usize, Refused> {
+    pub fn run(self) -> Result<usize, SystemError> {
         // SAFETY: `fds` are `count` entries that nobody else touches during a wait.
         let count =
             unsafe { system::poll(self.fds, self.count as libc::nfds_t, self.milliseconds) };

@@ -1,12 +1,13 @@
 //! select: sets of descriptors as bits, given to the kernel at every wait. The sets grow with the
 //! highest descriptor, beyond the size that the C type has.
 
-use super::{Options, Refused, Report, Rotation, Timeout, waited};
+use super::{Options, Report, Rotation, Timeout, waited};
 use crate::event::kind;
 use crate::hooks::memory::{Array, OutOfMemory};
 use crate::interest::{Interest, Slot};
 use crate::system::{self, errno, set_errno};
 use crate::timers::time;
+use crate::util::SystemError;
 use crate::util::sockets;
 use crate::warning_with_errno;
 use std::ffi::{c_int, c_short};
@@ -71,7 +72,7 @@ impl Select {
     }
 
     /// See [`super::Backend::update`]. The closing of a connection cannot be watched for.
-    pub fn update(&mut self, fd: c_int, slot: &Slot) -> Result<bool, Refused> {
+    pub fn update(&mut self, fd: c_int, slot: &Slot) -> Result<bool, SystemError> {
         let kinds = slot.kinds() & (kind::READ | kind::WRITE);
         let (word, bit) = (fd as usize / BITS, 1 << (fd as usize % BITS));
         if self.watched.kinds(word, bit) == kinds {
@@ -92,7 +93,7 @@ impl Select {
     }
 
     /// See [`super::Backend::prepare`].
-    pub fn prepare(&mut self, timeout: Timeout) -> Result<Wait, Refused> {
+    pub fn prepare(&mut self, timeout: Timeout) -> Result<Wait, SystemError> {
         let words = self.watched.readers.len();
         self.results.try_reach(words)?;
         self.results.readers.copy_from_slice(&self.watched.readers);
@@ -107,7 +108,7 @@ impl Select {
     }
 
     /// Takes the results of a wait back.
-    pub fn finish(&mut self, ready: Result<usize, Refused>) -> Result<usize, Refused> {
+    pub fn finish(&mut self, ready: Result<usize, SystemError>) -> Result<usize, SystemError> {
         self.next = self.rotation.next(self.results.readers.len());
         if ready == Ok(BAD_DESCRIPTOR) {
             return self.bad_descriptor();
@@ -124,7 +125,7 @@ impl Select {
     /// What a wait comes to that found a descriptor closed. Another thread may have withdrawn it
     /// since the wait was prepared, as it should before it closes it.
     #[cold]
-    fn bad_descriptor(&self) -> Result<usize, Refused> {
+    fn bad_descriptor(&self) -> Result<usize, SystemError> {
         let Sets { readers, writers } = &self.watched;
         let mut words = readers.iter().zip(writers.iter()).enumerate();
         let still_watched = words.any(|(word, (readers, writers))| {
@@ -137,7 +138,7 @@ impl Select {
         }
         set_errno(libc::EBADF);
         warning_with_errno!("select");
-        Err(Refused)
+        Err(SystemError)
     }
 
     /// The next result.
@@ -166,7 +167,7 @@ impl Select {
 
 impl Wait {
     /// Blocks until something is ready.
-    pub fn run(self) -> Result<usize, Refused> {
+    pub fn run(self) -> Result<usize, SystemError> {
         let mut limit;
         let limit = match self.timeout {
             Timeout::Forever => std::ptr::null_mut(),

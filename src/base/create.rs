@@ -3,9 +3,10 @@
 use super::active::MORE_QUEUES;
 use super::config::{EventConfig, flag};
 use super::{
-    DispatchLimits, EventBase, Guard, Loop, current, event_global_current_base_, live, once,
+    BaseBlock, DispatchLimits, EventBase, Guard, Loop, current, event_global_current_base_, live,
+    once,
 };
-use crate::backend::{Backend, Mechanism, Options, Refused};
+use crate::backend::{Backend, Mechanism, Options};
 use crate::event::{ActiveLinks, CallbackPtr, debug, state};
 use crate::hooks::log::{self, Severity};
 use crate::hooks::memory::{self, OutOfMemory, SpareBlock};
@@ -16,6 +17,7 @@ use crate::list::TailQueue;
 use crate::signals::Signals;
 use crate::timers::time::BaseTime;
 use crate::timers::{Timers, common};
+use crate::util::SystemError;
 use crate::util::{clock, environment};
 use crate::warning;
 use std::ffi::{CStr, c_int, c_uint};
@@ -87,7 +89,8 @@ fn allocate(
     backend: Backend,
     time: BaseTime,
 ) -> Result<*mut EventBase, OutOfMemory> {
-    let base = memory::allocate_zeroed::<EventBase>()?.as_ptr();
+    let block = memory::allocate_zeroed::<BaseBlock>()?.as_ptr();
+    let base: *mut EventBase = block.cast();
     let unlimited =
         config.max_dispatch_interval.is_none() && config.max_dispatch_callbacks == c_int::MAX;
     let limits = DispatchLimits {
@@ -112,7 +115,7 @@ fn allocate(
         addr_of_mut!((*base).timers).write(Timers::new());
         addr_of_mut!((*base).time).write(time);
         addr_of_mut!((*base).once).write(once::OnceList::EMPTY);
-        addr_of_mut!((*base).spare).write(SpareBlock::new());
+        addr_of_mut!((*block).spare).write(SpareBlock::new());
     }
     Ok(base)
 }
@@ -131,7 +134,7 @@ impl Loop {
             exit_requested: false,
             break_requested: false,
             continue_requested: false,
-            discounted: false,
+            spurious: false,
             deferred: 0,
             active: Default::default(),
             virtual_events: Default::default(),
@@ -164,10 +167,10 @@ unsafe fn finish(base: *mut EventBase, locked: bool) -> Result<(), &'static str>
 }
 
 impl EventBase {
-    /// Gives the base another number of priorities. Refused while anything is queued.
-    pub(crate) fn set_priorities(&mut self, count: c_int) -> Result<(), Refused> {
+    /// Gives the base another number of priorities. SystemError while anything is queued.
+    pub(crate) fn set_priorities(&mut self, count: c_int) -> Result<(), SystemError> {
         if self.run.active.now > 0 || !(1..=MOST_PRIORITIES).contains(&count) {
-            return Err(Refused);
+            return Err(SystemError);
         }
         if count != self.run.priorities {
             self.make_queues(count)?;
@@ -225,7 +228,7 @@ pub unsafe fn free(base: *mut EventBase, finalize: bool) {
         let (lock, condition) = (guard.lock, guard.callback_ended);
         lock.free(LOCK_KIND);
         condition.free();
-        ptr::drop_in_place(base);
+        ptr::drop_in_place(base.cast::<BaseBlock>());
         memory::free(base.cast());
     }
 }

@@ -2,9 +2,9 @@
 //! urgent.
 
 use super::EventBase;
-use crate::backend::Refused;
 use crate::event::{Event, EventCallbackFn, EventPtr, assign, debug, kind};
 use crate::hooks::memory;
+use crate::util::SystemError;
 use std::ffi::{c_int, c_short};
 use std::ptr;
 
@@ -18,7 +18,7 @@ impl EventBase {
         fd: c_int,
         manner: c_short,
         callback: EventCallbackFn,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), SystemError> {
         let memory = match *event {
             Some(event) => event.as_ptr(),
             None => memory::allocate_zeroed::<Event>()?.as_ptr(),

@@ -6,6 +6,7 @@
 pub mod active;
 pub mod config;
 pub mod create;
+pub mod deadline;
 pub mod deferred;
 pub mod finalize;
 pub mod inspect;
@@ -86,7 +87,7 @@ pub struct Loop {
     pub(crate) break_requested: bool,
     pub(crate) continue_requested: bool,
     /// The callback that is running does not count as one.
-    pub(crate) discounted: bool,
+    pub(crate) spurious: bool,
     /// Deferred callbacks queued in this pass or put off to it.
     pub(crate) deferred: c_int,
     /// Entries in the queues.
@@ -125,6 +126,13 @@ pub struct EventBase {
     pub(crate) time: BaseTime,
     /// Events of `event_base_once` that have not run.
     pub(crate) once: once::OnceList,
+}
+
+/// What is allocated for a base. References to the base are exclusive, so that what callbacks use
+/// without its lock stands behind it.
+#[repr(C)]
+struct BaseBlock {
+    base: EventBase,
     /// Memory for what the loop's callbacks read; see [`EventBase::spare`].
     spare: SpareBlock,
 }
@@ -252,8 +260,9 @@ impl EventBase {
     /// # Safety
     /// The base is live for as long as the reference.
     pub(crate) unsafe fn spare<'a>(base: *mut EventBase) -> &'a SpareBlock {
-        // SAFETY: the caller guarantees the base; the field never changes but by itself.
-        unsafe { &*addr_of!((*base).spare) }
+        // SAFETY: the caller guarantees the base, which is the beginning of such a block; the field
+        // never changes but by itself.
+        unsafe { &*addr_of!((*base.cast::<BaseBlock>()).spare) }
     }
 
     /// Whether the loop runs in another thread than this one.

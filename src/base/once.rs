@@ -1,10 +1,10 @@
 //! `event_base_once`: a callback without an event of the program's.
 
 use super::Guard;
-use crate::backend::Refused;
 use crate::event::{Event, EventCallbackFn, EventPtr, assign, debug, kind};
 use crate::hooks::memory;
 use crate::list::{Adapter, List, ListLink};
+use crate::util::SystemError;
 use libc::timeval;
 use std::ffi::{c_int, c_short, c_void};
 use std::ptr::{NonNull, addr_of_mut};
@@ -43,7 +43,7 @@ impl Guard {
         callback: EventCallbackFn,
         argument: *mut c_void,
         timeout: Option<timeval>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), SystemError> {
         let record = memory::allocate_zeroed::<OnceEvent>()?.as_ptr();
         let watched = events & kind::IO;
         let fd = if watched != 0 { fd } else { -1 };

@@ -1,12 +1,13 @@
 //! The loop.
 
 use super::{EventBase, Guard};
-use crate::backend::{Refused, Timeout};
+use crate::backend::Timeout;
 use crate::debug_message;
 use crate::event::{ActiveLinks, CallbackPtr, Closure, EventPtr, kind, prefetch, state};
 use crate::hooks::threads;
 use crate::list::TailQueue;
 use crate::timers::Microseconds;
+use crate::util::SystemError;
 use crate::warning;
 use std::ffi::{c_int, c_short, c_void};
 
@@ -49,13 +50,13 @@ struct Progress {
 
 impl Guard {
     /// Runs the loop in this thread.
-    pub(crate) fn run_loop(&mut self, flags: c_int) -> Result<Outcome, Refused> {
+    pub(crate) fn run_loop(&mut self, flags: c_int) -> Result<Outcome, SystemError> {
         if self.run.running {
             warning!(
                 "event_base_loop: reentrant invocation.  \
                  Only one event_base_loop can run on each event_base at once."
             );
-            return Err(Refused);
+            return Err(SystemError);
         }
         self.run.running = true;
         let running = Running(self);
@@ -72,7 +73,7 @@ impl Guard {
     }
 
     /// One pass; an outcome ends the loop.
-    fn pass(&mut self, flags: c_int) -> Result<Option<Outcome>, Refused> {
+    fn pass(&mut self, flags: c_int) -> Result<Option<Outcome>, SystemError> {
         self.run.continue_requested = false;
         self.run.deferred = 0;
         if let Some(outcome) = self.reason_to_end(flags) {
@@ -103,8 +104,8 @@ impl Guard {
     }
 
     /// The running callback turned out to have no reason: a pass that waits for one goes on.
-    pub(crate) fn discount_callback(&mut self) {
-        self.run.discounted = true;
+    pub(crate) fn callback_was_spurious(&mut self) {
+        self.run.spurious = true;
     }
 
     fn reason_to_end(&self, flags: c_int) -> Option<Outcome> {
@@ -116,7 +117,7 @@ impl Guard {
     }
 
     /// Waits for readiness and makes the events active that it concerns.
-    pub(crate) fn wait(&mut self, timeout: Timeout) -> Result<(), Refused> {
+    pub(crate) fn wait(&mut self, timeout: Timeout) -> Result<(), SystemError> {
         let base = &mut **self;
         let wait = base.backend.prepare(&mut base.interest, timeout)?;
         let ready = self.unlocked(|| wait.run());
@@ -168,9 +169,9 @@ impl Guard {
                 break;
             };
             let internal = entry.has(state::INTERNAL);
-            self.run.discounted = false;
+            self.run.spurious = false;
             self.run_entry(queue, entry);
-            progress.callbacks += c_int::from(!internal && !self.run.discounted);
+            progress.callbacks += c_int::from(!internal && !self.run.spurious);
             if self.run.break_requested {
                 progress.broken = true;
                 break;

@@ -1,6 +1,6 @@
 //! Expiry of deadlines, repeating timers and common timeouts.
 
-use super::pending::Due;
+use super::deadline::Due;
 use super::{EventBase, Guard};
 use crate::event::{EventPtr, assign, kind, state};
 use crate::hooks::memory::OutOfMemory;

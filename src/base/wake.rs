@@ -1,9 +1,10 @@
 //! Waking a loop that sleeps in the kernel, from another thread.
 
 use super::{EventBase, Guard};
-use crate::backend::{FEATURE_EDGE_TRIGGERED, Refused};
+use crate::backend::FEATURE_EDGE_TRIGGERED;
 use crate::event::kind;
 use crate::system::{errno, uncancelled};
+use crate::util::SystemError;
 use crate::util::sockets;
 use crate::{warning, warning_with_errno};
 use std::ffi::{c_int, c_short, c_void};
@@ -24,20 +25,19 @@ fn close_all(fds: &mut [c_int; 2]) {
     }
 }
 
-fn open() -> Result<[c_int; 2], Refused> {
+fn open() -> Result<[c_int; 2], SystemError> {
     let flags = libc::EFD_CLOEXEC | libc::EFD_NONBLOCK;
     if let Ok(fd) = sockets::event_descriptor(0, flags) {
         return Ok([fd, -1]);
     }
-    sockets::internal_pipe().map_err(|refused| {
+    sockets::internal_pipe().inspect_err(|_| {
         warning_with_errno!("event_base: cannot make a descriptor for wake-ups");
-        refused.into()
     })
 }
 
 impl EventBase {
     /// Gives the base its wake-up descriptor, unless it has one.
-    pub(crate) fn make_notifiable(&mut self) -> Result<(), Refused> {
+    pub(crate) fn make_notifiable(&mut self) -> Result<(), SystemError> {
         if self.wake_fds[0] >= 0 {
             return Ok(());
         }
@@ -78,10 +78,10 @@ impl EventBase {
     }
 
     /// Makes the loop return from the kernel soon.
-    pub(crate) fn wake(&mut self) -> Result<(), Refused> {
+    pub(crate) fn wake(&mut self) -> Result<(), SystemError> {
         let (_, write_end) = ends(self.wake_fds);
         if write_end < 0 {
-            return Err(Refused);
+            return Err(SystemError);
         }
         if self.wake_pending {
             return Ok(());
@@ -98,7 +98,7 @@ impl EventBase {
                 libc::EAGAIN => break,
                 _ => {
                     warning!("event_base: a wake-up could not be sent");
-                    return Err(Refused);
+                    return Err(SystemError);
                 }
             }
         }
@@ -123,7 +123,7 @@ impl EventBase {
 
     /// [`EventBase::wake_if_elsewhere`] that tells when the loop could not be woken.
     #[inline(never)]
-    pub(crate) fn interrupt(&mut self) -> Result<(), Refused> {
+    pub(crate) fn interrupt(&mut self) -> Result<(), SystemError> {
         if self.loop_runs_elsewhere() {
             self.wake()
         } else {

@@ -256,7 +256,7 @@ impl BuffereventPtr {
             return;
         }
         // SAFETY: the base of an event outlives it.
-        unsafe { BaseGuard::lock(event.base()) }.discount_callback();
+        unsafe { BaseGuard::lock(event.base()) }.callback_was_spurious();
         if await_descriptor(event, self.timeout(Direction::Write)).is_err() {
             self.give_up(Direction::Write);
         }

@@ -6,7 +6,7 @@ use crate::base::{EventBase, Guard, live};
 use crate::event::{Event, EventCallbackFn, EventFinalizeFn, EventPtr, assign, debug, kind, state};
 use crate::hooks::log::{FatalCallback as EventFatalFn, LogCallback as EventLogFn, Severity};
 use crate::hooks::{log, memory, threads};
-use crate::util::rarely;
+use crate::util::cold_path;
 use crate::warning;
 use libc::timeval;
 use std::ffi::{c_char, c_int, c_short, c_uint, c_void};
@@ -204,7 +204,7 @@ unsafe fn locked(event: *const Event, caller: &str) -> Option<(EventPtr, Guard)>
     // SAFETY: the caller guarantees the event.
     let pointer = unsafe { EventPtr::new(event.cast_mut()) }?;
     if pointer.base().is_null() {
-        rarely(move || warning!("{caller}: event has no event_base set."));
+        cold_path(move || warning!("{caller}: event has no event_base set."));
         return None;
     }
     // SAFETY: the caller guarantees the base.

@@ -6,10 +6,10 @@ use super::name_server::{NameServer, ServerPtr};
 use super::receive;
 use super::request::RequestPtr;
 use super::resolver::BasePtr;
-use crate::backend::Refused;
 use crate::base::Guard;
 use crate::base::pending::Blocking;
 use crate::event::{Event, EventPtr, assign, debug, kind};
+use crate::util::SystemError;
 use crate::util::random;
 use crate::util::socket_address::SocketAddress;
 use crate::util::sockets::{self, OwnedSocket};
@@ -55,7 +55,7 @@ impl Channel {
     }
 
     /// Takes a socket into use, which stays the caller's when that is refused.
-    fn open(&self, base: BasePtr, socket: c_int) -> Result<(), Refused> {
+    fn open(&self, base: BasePtr, socket: c_int) -> Result<(), SystemError> {
         let wanted = kind::READ | kind::PERSIST;
         let (event, argument) = (self.read_event.get(), ptr::from_ref(self).cast_mut().cast());
         // SAFETY: the event stays as long as the server, which ends it; the loop's base outlives
@@ -111,7 +111,7 @@ impl ServerPtr {
     }
 
     /// Begins with a socket.
-    pub(super) fn open(self, base: BasePtr, socket: OwnedSocket) -> Result<(), Refused> {
+    pub(super) fn open(self, base: BasePtr, socket: OwnedSocket) -> Result<(), SystemError> {
         for channel in &self.channels {
             channel.server.set(self.as_ptr());
         }

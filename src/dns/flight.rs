@@ -6,16 +6,16 @@ use super::name_server::{Sent, ServerPtr};
 use super::reply::{Answer, Verdict};
 use super::request::{Place, RequestPtr};
 use super::resolver::BasePtr;
-use crate::backend::Refused;
 use crate::list::TailQueue;
 use crate::system::{errno, set_errno};
+use crate::util::SystemError;
 use std::ffi::{CStr, c_int};
 
 /// A stream that ended without an answer is tried again once.
 const MOST_STREAMED: u8 = 2;
 
 /// Asks the first question of a look-up now, or lets it wait. Fails without memory.
-pub fn submit(base: BasePtr, request: RequestPtr) -> Result<(), Refused> {
+pub fn submit(base: BasePtr, request: RequestPtr) -> Result<(), SystemError> {
     if !base.may_ask() {
         base.wait_for_turn(request);
         return Ok(());
@@ -58,7 +58,7 @@ impl BasePtr {
     }
 
     /// Makes room for one more question.
-    pub(super) fn reserve(self) -> Result<(), Refused> {
+    pub(super) fn reserve(self) -> Result<(), SystemError> {
         // SAFETY: as in `in_flight`.
         unsafe { (*self.table.get()).try_reserve() }?;
         Ok(())

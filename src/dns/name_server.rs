@@ -7,7 +7,6 @@ use super::log;
 use super::request::{Place, RequestLinks, RequestPtr};
 use super::resolver::{BasePtr, EvdnsBase, Hold};
 use super::stream::StreamPtr;
-use crate::backend::Refused;
 use crate::base::Guard;
 use crate::base::pending::Blocking;
 use crate::event::{Event, EventPtr, assign, debug, kind};
@@ -473,7 +472,7 @@ impl ServerPtr {
         true
     }
 
-    fn watch_for_room(self) -> Result<(), Refused> {
+    fn watch_for_room(self) -> Result<(), SystemError> {
         let event = self.write_event();
         // The socket may be another one than the last time; it stays while questions wait.
         event.set_fd(self.channel().socket());

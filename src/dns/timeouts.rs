@@ -4,12 +4,13 @@
 use super::flight;
 use super::request::{Place, RequestLinks, RequestPtr};
 use super::resolver::{BasePtr, Hold};
-use crate::backend::Refused;
 use crate::base::Guard;
-use crate::base::pending::{Blocking, Due};
+use crate::base::deadline::Due;
+use crate::base::pending::Blocking;
 use crate::event::{Event, EventPtr, assign, debug};
 use crate::list::TailQueue;
 use crate::timers::{Microseconds, time};
+use crate::util::SystemError;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_short, c_void};
 
@@ -62,7 +63,7 @@ impl Timeouts {
     }
 
     /// Sets the timer as the queue needs it.
-    fn settle(&self, base: BasePtr) -> Result<(), Refused> {
+    fn settle(&self, base: BasePtr) -> Result<(), SystemError> {
         let due = self.first().map(|request| request.deadline.get());
         if due == self.armed.get() {
             return Ok(());
@@ -150,7 +151,7 @@ impl BasePtr {
     }
 
     /// The same for the timer of the program's questions, where the first is about to wait.
-    pub(super) fn arm(self) -> Result<(), Refused> {
+    pub(super) fn arm(self) -> Result<(), SystemError> {
         self.timeouts.settle(self)
     }
 

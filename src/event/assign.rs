@@ -3,7 +3,7 @@
 use super::{Closure, Event, EventCallbackFn, EventPtr, debug, kind, state};
 use crate::base::{self, EventBase};
 use crate::hooks::memory;
-use crate::util::rarely;
+use crate::util::cold_path;
 use crate::warning;
 use std::ffi::{c_int, c_short, c_void};
 use std::ptr::{self, NonNull};
@@ -74,7 +74,7 @@ fn compatible(events: c_short) -> Result<(), Incompatible> {
     if events & kind::SIGNAL == 0 || events & kind::IO == 0 {
         return Ok(());
     }
-    rarely(|| {
+    cold_path(|| {
         warning!("event_assign: EV_SIGNAL is not compatible with EV_READ, EV_WRITE or EV_CLOSED");
     });
     Err(Incompatible)

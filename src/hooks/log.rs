@@ -224,7 +224,7 @@ macro_rules! warning_with_errno {
 macro_rules! debug_message {
     ($($text:tt)*) => {
         if $crate::hooks::log::debug_enabled() {
-            $crate::util::rarely(move || $crate::hooks::log::message(
+            $crate::util::cold_path(move || $crate::hooks::log::message(
                 $crate::hooks::log::Severity::Debug, format_args!($($text)*)))
         }
     };

@@ -2,8 +2,8 @@
 //! the program had chosen.
 
 use super::Held;
-use crate::backend::Refused;
 use crate::system;
+use crate::util::SystemError;
 use crate::warning_with_errno;
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
@@ -24,17 +24,17 @@ static mut DISPOSITIONS: [Disposition; super::LIMIT] = [Disposition {
     previous: MaybeUninit::uninit(),
 }; super::LIMIT];
 
-fn of(number: c_int) -> Result<*mut Disposition, Refused> {
-    let number = usize::try_from(number).map_err(|_| Refused)?;
+fn of(number: c_int) -> Result<*mut Disposition, SystemError> {
+    let number = usize::try_from(number).map_err(|_| SystemError)?;
     if number >= super::LIMIT {
-        return Err(Refused);
+        return Err(SystemError);
     }
     // SAFETY: the index is in range; no reference is made to the table.
     Ok(unsafe { addr_of_mut!(DISPOSITIONS).cast::<Disposition>().add(number) })
 }
 
 /// Replaces the handling of a signal for one base more, remembering what was there.
-pub fn install(number: c_int, handler: libc::sighandler_t) -> Result<(), Refused> {
+pub fn install(number: c_int, handler: libc::sighandler_t) -> Result<(), SystemError> {
     let _held = Held::lock();
     let disposition = of(number)?;
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
@@ -47,7 +47,7 @@ pub fn install(number: c_int, handler: libc::sighandler_t) -> Result<(), Refused
         libc::sigfillset(addr_of_mut!((*action).sa_mask));
         if system::sigaction(number, action, found.as_mut_ptr()) < 0 {
             warning_with_errno!("sigaction");
-            return Err(Refused);
+            return Err(SystemError);
         }
         // The program may have put its own handler there between two bases.
         let foreign = (*found.as_ptr()).sa_sigaction != handler;
@@ -60,7 +60,7 @@ pub fn install(number: c_int, handler: libc::sighandler_t) -> Result<(), Refused
 }
 
 /// A base has the signal handled no more; the last one puts back what was there.
-pub fn restore(number: c_int) -> Result<(), Refused> {
+pub fn restore(number: c_int) -> Result<(), SystemError> {
     let _held = Held::lock();
     let disposition = of(number)?;
     // SAFETY: the lock is held; `previous` holds while there are bases.
@@ -73,7 +73,7 @@ pub fn restore(number: c_int) -> Result<(), Refused> {
         let previous = (*disposition).previous.as_ptr();
         if last && system::sigaction(number, previous, ptr::null_mut()) < 0 {
             warning_with_errno!("sigaction");
-            return Err(Refused);
+            return Err(SystemError);
         }
     }
     Ok(())

@@ -6,7 +6,6 @@
 mod disposition;
 mod handler;
 
-use crate::backend::Refused;
 use crate::base::{EventBase, Guard, internal};
 use crate::event::{EventPtr, Registration, SourceLinks, kind, state};
 use crate::hooks::futex::RawMutex;
@@ -15,6 +14,7 @@ use crate::hooks::threads::{self, Lock};
 use crate::interest;
 use crate::list::List;
 use crate::system::uncancelled;
+use crate::util::SystemError;
 use crate::util::sockets;
 use crate::warning_with_errno;
 use handler::Receiver;
@@ -91,10 +91,10 @@ impl Signals {
     }
 
     /// The slot of a number, made when it is missing; refused for what is no signal.
-    fn slot_or_new(&mut self, number: c_int) -> Result<*mut SignalSlot, Refused> {
-        let number = usize::try_from(number).map_err(|_| Refused)?;
+    fn slot_or_new(&mut self, number: c_int) -> Result<*mut SignalSlot, SystemError> {
+        let number = usize::try_from(number).map_err(|_| SystemError)?;
         self.slots.try_extend_to(LIMIT, ptr::null_mut())?;
-        let slot = self.slots.get_mut(number).ok_or(Refused)?;
+        let slot = self.slots.get_mut(number).ok_or(SystemError)?;
         if slot.is_null() {
             *slot = memory::allocate_zeroed::<SignalSlot>()?.as_ptr();
         }
@@ -150,10 +150,10 @@ fn close_both(pair: &mut [c_int; 2]) {
 
 impl EventBase {
     /// Watches a signal for an event; the first event of a signal installs our handler.
-    pub(crate) fn add_signal(&mut self, event: EventPtr) -> Result<(), Refused> {
+    pub(crate) fn add_signal(&mut self, event: EventPtr) -> Result<(), SystemError> {
         let number = event.fd();
         if !(0..LIMIT as c_int).contains(&number) {
-            return Err(Refused);
+            return Err(SystemError);
         }
         self.open_signal_pipe()?;
         let slot = self.signals.slot_or_new(number)?;
@@ -168,7 +168,7 @@ impl EventBase {
     }
 
     /// Stops watching for an event; the last event of a signal restores the old handler.
-    pub(crate) fn remove_signal(&mut self, event: EventPtr) -> Result<(), Refused> {
+    pub(crate) fn remove_signal(&mut self, event: EventPtr) -> Result<(), SystemError> {
         let number = event.registration().fd();
         if let Some(slot) = self.signals.slot(number) {
             // SAFETY: an inserted event is in the list of its signal.
@@ -185,7 +185,7 @@ impl EventBase {
         &mut self,
         number: c_int,
         handler: libc::sighandler_t,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), SystemError> {
         let slot = self.signals.slot_or_new(number)?;
         // Before the first delivery.
         self.watch(number, true);
@@ -196,7 +196,7 @@ impl EventBase {
     }
 
     /// Has a signal handled no more for this base.
-    pub(crate) fn restore_signal_handler(&mut self, number: c_int) -> Result<(), Refused> {
+    pub(crate) fn restore_signal_handler(&mut self, number: c_int) -> Result<(), SystemError> {
         let Some(slot) = self.signals.slot(number) else {
             return Ok(());
         };
@@ -220,7 +220,7 @@ impl EventBase {
     }
 
     /// Makes the pipe and its internal event, unless they exist.
-    pub(crate) fn open_signal_pipe(&mut self) -> Result<(), Refused> {
+    pub(crate) fn open_signal_pipe(&mut self) -> Result<(), SystemError> {
         if self.signals.pair[0] >= 0 {
             return Ok(());
         }

@@ -10,17 +10,17 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Whether a call is refused in this process.
-struct Refused(AtomicBool);
+struct Refusals(AtomicBool);
 
-static ACCEPT4: Refused = Refused::unknown();
-static EPOLL_CREATE1: Refused = Refused::unknown();
-static PIPE2: Refused = Refused::unknown();
-static RECV: Refused = Refused::unknown();
-static SEND: Refused = Refused::unknown();
+static ACCEPT4: Refusals = Refusals::unknown();
+static EPOLL_CREATE1: Refusals = Refusals::unknown();
+static PIPE2: Refusals = Refusals::unknown();
+static RECV: Refusals = Refusals::unknown();
+static SEND: Refusals = Refusals::unknown();
 
-impl Refused {
-    const fn unknown() -> Refused {
-        Refused(AtomicBool::new(false))
+impl Refusals {
+    const fn unknown() -> Refusals {
+        Refusals(AtomicBool::new(false))
     }
 
     /// Makes the call, or the older ones where it is refused. A negative result is a failure.

@@ -2,7 +2,7 @@
 
 use super::Microseconds;
 use crate::util::clock::{self, MonotonicClock};
-use crate::util::rarely;
+use crate::util::cold_path;
 use libc::timeval;
 use std::ffi::c_int;
 
@@ -20,21 +20,21 @@ pub fn from_timeval(time: timeval) -> Microseconds {
     };
     exact
         .and_then(|seconds| seconds.checked_add(time.tv_usec))
-        .unwrap_or_else(|| rarely(saturated))
+        .unwrap_or_else(|| cold_path(saturated))
 }
 
 /// So much later; a time that does not fit is as late as can be.
 #[inline]
 pub fn later(time: Microseconds, length: Microseconds) -> Microseconds {
     let sum = time.checked_add(length);
-    sum.unwrap_or_else(|| rarely(move || time.saturating_add(length)))
+    sum.unwrap_or_else(|| cold_path(move || time.saturating_add(length)))
 }
 
 /// The opposite of [`from_timeval`]; always normalised.
 #[inline]
 pub fn to_timeval(time: Microseconds) -> timeval {
     let Ok(time) = u64::try_from(time) else {
-        return rarely(move || timeval {
+        return cold_path(move || timeval {
             tv_sec: time.div_euclid(SECOND),
             tv_usec: time.rem_euclid(SECOND),
         });

@@ -17,17 +17,27 @@ pub mod sockets;
 pub mod text;
 pub mod weak_random;
 
+use crate::hooks::memory::OutOfMemory;
+use crate::system::set_errno;
+
 /// Calls `work`, for branches that are hardly ever taken: its code stands apart, so that the way that
 /// is usual is short, and keeps its values in registers if `work` takes copies of them.
 #[cold]
 #[inline(never)]
-pub fn rarely<R>(work: impl FnOnce() -> R) -> R {
+pub fn cold_path<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// A system call failed; errno says why.
+/// The system refused, or there is no memory; errno says why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemError;
+
+impl From<OutOfMemory> for SystemError {
+    fn from(_: OutOfMemory) -> SystemError {
+        set_errno(libc::ENOMEM);
+        SystemError
+    }
+}
 
 /// The result of a call that reports failure by a negative number.
 fn checked(result: std::ffi::c_int) -> Result<std::ffi::c_int, SystemError> {

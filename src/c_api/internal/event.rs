@@ -1,8 +1,9 @@
 //! Internal exported symbols of events, callbacks and bases. Names with `nolock` are for callers
 //! that hold the base's lock.
 
+use crate::base::deadline::Due;
 use crate::base::inspect::EventForeachFn;
-use crate::base::pending::{Blocking, Due};
+use crate::base::pending::Blocking;
 use crate::base::{EventBase, Guard, deferred};
 use crate::c_api::event_base::lock;
 use crate::c_api::status;

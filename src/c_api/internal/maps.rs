@@ -2,13 +2,14 @@
 //! signal handling and the backends. All but those that say so need the base's lock.
 
 use crate::backend::changelist::Changelist;
-use crate::backend::{Backend, Mechanism, Options, Refused, Report, Timeout};
+use crate::backend::{Backend, Mechanism, Options, Report, Timeout};
 use crate::base::inspect::EventForeachFn;
 use crate::base::{EventBase, Guard};
 use crate::c_api::status;
 use crate::event::{Event, EventPtr, kind};
 use crate::interest::Interest;
 use crate::timers::time;
+use crate::util::SystemError;
 use libc::timeval;
 use std::ffi::{c_char, c_int, c_short, c_void};
 use std::ptr::{self, addr_of_mut};
@@ -20,12 +21,12 @@ use std::ptr::{self, addr_of_mut};
 unsafe fn with_event(
     base: *mut EventBase,
     event: *mut Event,
-    call: impl FnOnce(&mut EventBase, EventPtr) -> Result<bool, Refused>,
+    call: impl FnOnce(&mut EventBase, EventPtr) -> Result<bool, SystemError>,
 ) -> c_int {
     // SAFETY: the caller guarantees both.
     match unsafe { EventPtr::new(event).map(|event| call(&mut Guard::held(base), event)) } {
         Some(Ok(changed)) => changed.into(),
-        Some(Err(Refused)) | None => -1,
+        Some(Err(SystemError)) | None => -1,
     }
 }
 
@@ -321,7 +322,7 @@ unsafe extern "C-unwind" fn init<const MECHANISM: usize>(base: *mut EventBase) -
             base.interest.forget_backend();
             addr_of_mut!(base.backend).cast()
         }
-        Err(Refused) => ptr::null_mut(),
+        Err(SystemError) => ptr::null_mut(),
     }
 }
 
