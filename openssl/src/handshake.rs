@@ -78,7 +78,10 @@ impl TlsPtr {
                 self.end(Direction::Read, class, error, callbacks);
                 Progress::Failed
             }
-            Err(Trouble::NeedsRead) => self.wait_in_handshake(Direction::Read, callbacks),
+            Err(Trouble::NeedsRead) => {
+                self.needs_more.set(true);
+                self.wait_in_handshake(Direction::Read, callbacks)
+            }
             Err(Trouble::NeedsWrite) => self.wait_in_handshake(Direction::Write, callbacks),
         }
     }
@@ -88,6 +91,10 @@ impl TlsPtr {
         if self.update_interest().is_err() {
             self.fail(told::READING, libc::ENOMEM, callbacks);
             return Progress::Failed;
+        }
+        if direction == Direction::Read {
+            // Nothing more will come.
+            self.tell_of_end_below();
         }
         Progress::Waiting
     }
