@@ -327,14 +327,17 @@ unsafe extern "C-unwind" fn event_below(_: *mut Bufferevent, what: c_short, argu
 /// # Safety
 /// The argument is the bufferevent that the entry is part of; the entry held a reference.
 pub unsafe extern "C-unwind" fn run_pass(_: *mut EventCallback, argument: *mut c_void) {
-    // SAFETY: the caller guarantees the reference, which is given up.
-    unsafe {
-        {
-            let guard = Guard::new(argument.cast());
-            if !guard.detached.get() {
-                guard.pass();
-            }
+    /// Given up also when a callback unwinds.
+    struct Queued(*mut Bufferevent);
+    impl Drop for Queued {
+        fn drop(&mut self) {
+            // SAFETY: the entry held the reference.
+            unsafe { bufferevent_decref(self.0) };
         }
-        bufferevent_decref(argument.cast());
+    }
+    let queued = Queued(argument.cast());
+    // SAFETY: the reference keeps the bufferevent alive.
+    if let Some(guard) = unsafe { Guard::if_alive(queued.0.cast()) } {
+        guard.pass();
     }
 }
