@@ -163,7 +163,7 @@ with-address with-thread: with-%:
 
 # Each program against the reference; loops: one work on libevent, libev, libuv and bare epoll; and
 # what is exact on a busy machine: instructions and system calls.
-BENCHES := $(filter-out $(if $(TLS),,tls_%),$(basename $(notdir $(wildcard bench/*.c)))) loops http instructions syscalls patterns programs
+BENCHES := $(filter-out $(if $(TLS),,tls_%),$(basename $(notdir $(wildcard bench/*.c)))) loops http instructions syscalls patterns growth programs
 LOOPS := $(addprefix $(BUILD)/bench/loops/,libevent libev libuv epoll)
 HTTP_SERVERS := $(addprefix $(BUILD)/bench/http/,evhttp microhttpd nginx)
 bench: libraries
@@ -216,6 +216,8 @@ $(BUILD)/bench/patterns: $(wildcard bench/patterns/*.c bench/patterns/*.h)
 	$(CC) -std=gnu11 -O2 -Wall -Wextra $(filter %.c,$^) -o $@ -levent -levent_pthreads -lpthread
 bench-patterns: $(BUILD)/bench/patterns
 	bench/patterns/run $<
+bench-growth: $(BUILD)/bench/patterns
+	bench/growth $<
 bench-programs:
 	scripts/install-packages memcached pgbouncer postgresql tmux unbound || true
 	bench/programs

@@ -1,6 +1,7 @@
 /* Patterns of the loop: bases, descriptors, activation, finalizers. */
 #include "patterns.h"
 
+#include <pthread.h>
 #include <signal.h>
 
 static struct event_base *
@@ -298,4 +299,36 @@ PATTERN(debug_mode_timers, 2000)
 PATTERN(debug_mode_descriptors, 1000)
 {
 	debug_mode_events(n, 1);
+}
+
+/* --- Threads, each with a base of its own. --------------------------------------------------------- */
+
+static void *
+run_a_loop(void *arg)
+{
+	struct event_base *base = event_base_new();
+	long calls = 0;
+	struct event **events = watch_many(base, 10, count_call, &calls);
+
+	(void)arg;
+	while (calls < 20000)
+		turn(base);
+	for (int i = 0; i < 10; i++) {
+		close(event_get_fd(events[i]));
+		event_free(events[i]);
+	}
+	event_base_free(base);
+	return NULL;
+}
+
+PATTERN(threads_with_a_base_each, 2)
+{
+	pthread_t *threads = calloc((size_t)n, sizeof *threads);
+
+	REQUIRE(evthread_use_pthreads() == 0);
+	for (long i = 0; i < n; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, run_a_loop, NULL) == 0);
+	for (long i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+	free(threads);
 }

@@ -345,10 +345,14 @@ impl EventPtr {
     }
 }
 
-/// Has the processor fetch the memory of an event, or another entry, that will be used soon; null, or
-/// one that is gone by then, does no harm.
+/// Has the processor fetch the memory of an event, or another entry, that will be used soon; one that
+/// is gone by then does no harm. Nothing is done for null, where no memory is: to find that out takes
+/// the processor a while.
 #[inline]
 pub fn prefetch(entry: *mut EventCallback) {
+    if entry.is_null() {
+        return;
+    }
     let start = entry.cast::<i8>();
     for offset in [0, 64] {
         // SAFETY: fetching reads nothing, whatever the address.

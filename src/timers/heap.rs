@@ -140,7 +140,7 @@ impl Heap {
         if room >= u32::MAX as usize / 2 {
             return Err(OutOfMemory);
         }
-        let more = if room < SMALL { room.max(8) } else { room / 8 };
+        let more = if room < SMALL { room.max(4) } else { room / 8 };
         self.nodes.try_set_capacity(room + more)
     }
 
