@@ -418,7 +418,7 @@ pub unsafe extern "C-unwind" fn evdns_base_search_add(base: *mut EvdnsBase, doma
     // SAFETY: the caller guarantees resolver and domain.
     unsafe {
         // Without memory the list stays as it is.
-        let _ = Hold::new(base).add_search_domain(CStr::from_ptr(domain).to_bytes(), true);
+        let _ = Hold::new(base).add_search_domain(CStr::from_ptr(domain).to_bytes());
     }
 }
 

@@ -148,7 +148,7 @@ fn port(address: &SocketAddress) -> u16 {
 }
 
 /// What stands between blanks and tabs; the end of a line of another system is none of it.
-pub(super) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     line.split(|&byte| matches!(byte, b' ' | b'\t' | b'\r'))
         .filter(|word| !word.is_empty())
 }

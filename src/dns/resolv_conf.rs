@@ -73,17 +73,15 @@ impl BasePtr {
             }
             Some(b"domain") if searches => {
                 if let Some(domain) = words.next() {
-                    self.clear_search_domains();
-                    let added = self.add_search_domain(domain, false);
-                    added.map_err(|_| Failure::NotRead)?;
+                    let set = self.set_search_domains(std::iter::once(domain));
+                    set.map_err(|_| Failure::NotRead)?;
                 }
             }
             Some(b"search") if searches => {
-                self.clear_search_domains();
-                for domain in words.take_while(|word| !matches!(word[0], b'#' | b';')) {
-                    let added = self.add_search_domain(domain, false);
-                    added.map_err(|_| Failure::NotRead)?;
-                }
+                // A comment may stand behind the domains.
+                let domains = words.take_while(|word| !matches!(word[0], b'#' | b';'));
+                let set = self.set_search_domains(domains);
+                set.map_err(|_| Failure::NotRead)?;
             }
             Some(b"options") => words.for_each(|option| {
                 let colon = option.iter().position(|&byte| byte == b':');

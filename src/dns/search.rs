@@ -108,24 +108,37 @@ impl SearchPtr {
 /// Longer domains make no name.
 const LONGEST_DOMAIN: usize = 255;
 
-impl BasePtr {
-    /// Puts a domain in front of the others (`first`) or behind them. One that is too long for any name,
-    /// or for which there is no memory, is left out.
-    pub fn add_search_domain(self, domain: &[u8], first: bool) -> Result<(), OutOfMemory> {
+/// The domains without dots in front, and without those that make no name.
+fn usable<'a>(
+    domains: impl Iterator<Item = &'a [u8]> + Clone,
+) -> impl Iterator<Item = &'a [u8]> + Clone {
+    let without_dots = domains.map(|domain| {
         let dots = domain.iter().take_while(|&&byte| byte == b'.').count();
-        let domain = &domain[dots..];
-        if domain.len() > LONGEST_DOMAIN {
-            return Ok(());
-        }
-        let old = self.search.get();
-        let present = old.into_iter().flat_map(SearchPtr::domains);
-        let new = std::iter::once(domain);
-        let list = if first {
-            SearchPtr::build(new.chain(present))?
-        } else {
-            SearchPtr::build(present.chain(new))?
-        };
+        &domain[dots..]
+    });
+    without_dots.filter(|domain| domain.len() <= LONGEST_DOMAIN)
+}
+
+impl BasePtr {
+    /// Puts a domain in front of the others. One that is too long for any name is left out.
+    pub fn add_search_domain(self, domain: &[u8]) -> Result<(), OutOfMemory> {
+        let present = self.search.get().into_iter().flat_map(SearchPtr::domains);
+        let list = SearchPtr::build(usable(std::iter::once(domain)).chain(present))?;
         self.replace_search(Some(list));
+        Ok(())
+    }
+
+    /// Replaces the domains; without any there is no list.
+    pub fn set_search_domains<'a>(
+        self,
+        domains: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> Result<(), OutOfMemory> {
+        let domains = usable(domains);
+        let list = match domains.clone().next() {
+            Some(_) => Some(SearchPtr::build(domains)?),
+            None => None,
+        };
+        self.replace_search(list);
         Ok(())
     }
 
@@ -147,16 +160,12 @@ impl BasePtr {
 
     /// Uses the domain of this machine's name, if it has one.
     pub fn search_own_domain(self) -> Result<(), OutOfMemory> {
-        self.clear_search_domains();
         let mut name = [0u8; 256];
         // SAFETY: the room has the size that is given, and one byte more for the terminator.
-        if unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) } != 0 {
-            return Ok(());
-        }
+        let known = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) } == 0;
         let end = name.iter().position(|&byte| byte == 0).unwrap_or(0);
-        match name[..end].iter().position(|&byte| byte == b'.') {
-            Some(dot) => self.add_search_domain(&name[dot + 1..end], true),
-            None => Ok(()),
-        }
+        let dot = name[..end].iter().position(|&byte| byte == b'.');
+        let domain = dot.filter(|_| known).map(|dot| &name[dot + 1..end]);
+        self.set_search_domains(domain.into_iter())
     }
 }
