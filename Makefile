@@ -167,7 +167,7 @@ BENCHES := $(filter-out $(if $(TLS),,tls_%),$(basename $(notdir $(wildcard bench
 LOOPS := $(addprefix $(BUILD)/bench/loops/,libevent libev libuv epoll)
 HTTP_SERVERS := $(addprefix $(BUILD)/bench/http/,evhttp microhttpd nginx)
 bench: libraries
-	scripts/install-packages gcc $(REFERENCE) libev-dev libmicrohttpd-dev libssl-dev libuv1-dev nginx-light python3 \
+	scripts/install-packages gcc $(REFERENCE) libc-ares-dev libev-dev libmicrohttpd-dev libssl-dev libuv1-dev nginx-light python3 \
 	  strace valgrind
 	@$(MAKE) --no-print-directory -j1 $(addprefix bench-,$(or $(BENCH),$(BENCHES)))
 	bench/report $(if $(BENCH),,--readme)
@@ -188,6 +188,10 @@ $(BUILD)/bench/tls/bare: bench/tls/bare.c $(wildcard bench/*.h bench/tls/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -Wall -Wextra $< -o $@ -lssl -lcrypto
 
+$(BUILD)/bench/cares/dns: bench/cares/dns.c $(wildcard bench/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -Wall -Wextra $< -o $@ -lcares
+
 $(BUILD)/bench/loops/%: bench/loops/work.c bench/loops/%.c bench/loops/work.h $(wildcard bench/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -Wall -Wextra $(filter %.c,$^) -o $@ $(LINK_$*) -lpthread
@@ -207,6 +211,8 @@ bench-%: $(BUILD)/bench/%
 bench-tls_streams: $(BUILD)/bench/tls_streams $(BUILD)/bench/tls/bare
 	bench/run --against $(BUILD)/bench/tls/bare $<
 	bench/syscalls $<
+bench-dns: $(BUILD)/bench/dns $(BUILD)/bench/cares/dns
+	bench/run --against $(BUILD)/bench/cares/dns $<
 bench-loops: $(LOOPS)
 	bench/run --rounds 9 $(patsubst %,--against %,$(filter-out %/libevent,$^)) $(BUILD)/bench/loops/libevent
 bench-http: $(HTTP_SERVERS)

@@ -2,108 +2,17 @@
  * look-up, with a server of plain sockets in another process; bytes of heap for each look-up under way;
  * and processor time of a server made with the library, for each answer. */
 #define _GNU_SOURCE
-#include "bench.h"
+#include "dns_server.h"
 
-#include <arpa/inet.h>
 #include <event2/dns.h>
 #include <event2/dns_struct.h>
 #include <event2/event.h>
-#include <netinet/in.h>
-#include <signal.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-enum { BATCH = 64, SIZE = 512, BUFFER = 64 << 20 };
 
 static struct event_base *base;
 static struct evdns_base *dns;
 static long started, ended, wanted, warm;
 static double begun;
-
-static double
-processor_time(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static int
-bound_socket(struct sockaddr_in *address)
-{
-	socklen_t length = sizeof *address;
-	int size = BUFFER, fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	*address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	BENCH_CHECK(fd >= 0 && bind(fd, (struct sockaddr *)address, length) == 0);
-	BENCH_CHECK(getsockname(fd, (struct sockaddr *)address, &length) == 0);
-	/* Without the right to do so, many questions at a time get lost. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
-	return fd;
-}
-
-static struct mmsghdr messages[BATCH];
-static uint8_t packets[BATCH][SIZE];
-
-static int
-receive(int fd, int flags)
-{
-	static struct iovec parts[BATCH];
-	static struct sockaddr_in peers[BATCH];
-
-	for (int i = 0; i < BATCH; i++) {
-		parts[i] = (struct iovec){packets[i], SIZE};
-		messages[i].msg_hdr = (struct msghdr){
-		    .msg_name = &peers[i], .msg_namelen = sizeof peers[i], .msg_iov = &parts[i], .msg_iovlen = 1};
-	}
-	return recvmmsg(fd, messages, BATCH, flags, NULL);
-}
-
-/* Answers every question with one address. */
-static void
-serve(int fd)
-{
-	static const uint8_t record[16] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1};
-
-	for (;;) {
-		int count = receive(fd, MSG_WAITFORONE);
-
-		for (int i = 0; i < count; i++) {
-			size_t length = messages[i].msg_len;
-
-			packets[i][2] = 0x81;
-			packets[i][3] = 0x80;
-			packets[i][7] = 1;
-			memcpy(packets[i] + length, record, sizeof record);
-			messages[i].msg_hdr.msg_iov->iov_len = length + sizeof record;
-		}
-		for (int sent = 0; sent < count;) {
-			int now = sendmmsg(fd, messages + sent, (unsigned)(count - sent), 0);
-
-			if (now <= 0)
-				_exit(1);
-			sent += now;
-		}
-	}
-}
-
-static pid_t
-start_child(void (*body)(int), int fd)
-{
-	pid_t child = fork();
-
-	if (!child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		body(fd);
-		_exit(0);
-	}
-	return child;
-}
 
 static void look_up(void);
 
