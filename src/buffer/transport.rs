@@ -2,7 +2,7 @@
 
 use super::chain::{ChainPtr, flag};
 use super::chains::{Chains, Slot};
-use super::file::FileSegment;
+use super::file::{self, FileSegment};
 use super::read_room::{ReadRoom, SHORT_READ};
 use super::{End, Evbuffer, Guard, Refused};
 use crate::system::{self, errno, set_errno, substitutes};
@@ -185,7 +185,7 @@ impl Guard {
         let first = self.chains().find(|chain| chain.length.get() > 0);
         let written = match first {
             Some(chain) if chain.is(flag::SENDFILE) => {
-                send_file(descriptor.number(), chain, limit)?
+                self.write_from_file(descriptor, chain, limit)?
             }
             Some(chain) if chain.length.get() >= limit => {
                 descriptor.write(&[data_vector(chain, limit)])?
@@ -196,6 +196,21 @@ impl Guard {
             self.drain(written)?;
         }
         Ok(written)
+    }
+
+    /// By sendfile, or from memory where a sandbox has no sendfile.
+    fn write_from_file(
+        &self,
+        descriptor: Descriptor,
+        chain: ChainPtr,
+        limit: usize,
+    ) -> Result<usize, Refused> {
+        let sent = send_file(descriptor.number(), chain, limit);
+        if sent.is_err() && matches!(errno(), libc::ENOSYS | libc::EPERM) {
+            file::load(chain)?;
+            return self.write_from_memory(descriptor, limit);
+        }
+        sent
     }
 
     fn write_from_memory(&self, descriptor: Descriptor, limit: usize) -> Result<usize, Refused> {
