@@ -1,4 +1,4 @@
-/* Coverage-guided: the input is what a name server answers, over UDP and over TCP. Every look-up ends
+/* Coverage-guided: the input is what a name server answers. Every look-up ends
  * once, whatever it says; the resolver takes it from a socket as usual. */
 #define _GNU_SOURCE
 #include "checks.h"
