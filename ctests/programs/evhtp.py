@@ -18,7 +18,7 @@ def around():
         stock.skip("libevhtp-dev is not installed")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        program = stock.compiled(folder / "evhtp", [HERE / "evhtp.c"], "-I/usr/include/evhtp", "-levhtp", "-levent_openssl", "-levent",
+        program = stock.linked(folder / "evhtp", [HERE / "evhtp.c"], "-I/usr/include/evhtp", "-levhtp", "-levent_openssl", "-levent",
                                  "-levent_pthreads", "-lssl", "-lcrypto", "-lpthread")
         (folder / "data").write_bytes(os.urandom(2_000_000))
         yield program, stock.certificate(folder), folder

@@ -30,7 +30,7 @@ def around():
         folder.chmod(0o755)
         for header, text in HEADERS.items():
             (folder / header).write_text(text)
-        program = stock.compiled(folder / "https-client", SOURCES, f"-I{folder}", "-levent_openssl", "-levent", "-lssl", "-lcrypto")
+        program = stock.linked(folder / "https-client", SOURCES, f"-I{folder}", "-levent_openssl", "-levent", "-lssl", "-lcrypto")
         key, cert, _ = stock.certificate(folder)
         port = stock.free_port()
         (folder / "small").write_text("hello\n")

@@ -17,7 +17,7 @@ def around():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         folder.chmod(0o755)
-        program = stock.compiled(folder / "https_server", [HERE / "https_server.c"], "-levent_openssl", "-levent", "-lssl", "-lcrypto")
+        program = stock.linked(folder / "https_server", [HERE / "https_server.c"], "-levent_openssl", "-levent", "-lssl", "-lcrypto")
         yield program, stock.certificate(folder), folder
 
 

@@ -23,7 +23,7 @@ def around():
         # The example includes these for old versions of OpenSSL and other systems; they are not installed.
         for header in "openssl-compat.h", "util-internal.h":
             pathlib.Path(folder, header).write_text("")
-        program = stock.compiled(f"{folder}/le-proxy", [EXAMPLES / "le-proxy.c"], f"-I{folder}", "-levent_openssl", "-levent",
+        program = stock.linked(f"{folder}/le-proxy", [EXAMPLES / "le-proxy.c"], f"-I{folder}", "-levent_openssl", "-levent",
                                  "-lssl", "-lcrypto")
         yield program, stock.certificate(folder), pathlib.Path(folder)
 

@@ -117,7 +117,7 @@ def certificate(folder):
     return key, cert, both
 
 
-def compiled(program, sources, *options):
+def linked(program, sources, *options):
     """Compiles C files for our library; what it links with comes last."""
     run(["gcc", "-O1", "-g", "-w", "-o", str(program), f"-I{PROJECT / 'include'}", f"-L{LIBRARIES}", *map(str, sources), *options],
         seconds=60)
