@@ -311,6 +311,35 @@ DIFFERENCE(remove_buffer, ONE_BACKEND,
 	fail_named("remove_buffer");
 }
 CASE(reading, ONE_BACKEND) { fail_named("read"); }
+/* Most of what the peer sent fits behind the data that is there. */
+DIFFERENCE(reading_into_the_room_that_is_there, ONE_BACKEND,
+	"when there is no memory for more, a read does not use the room that a buffer has left")
+{
+	struct evbuffer *buffer;
+	struct evbuffer_iovec room;
+	char text[2048];
+	int ends[2];
+	start();
+	buffer = new_buffer();
+	CHECK_EQUAL(evbuffer_expand(buffer, 1000), 0);
+	CHECK_EQUAL(evbuffer_add(buffer, "ab", 2), 0);
+	CHECK_EQUAL(evbuffer_reserve_space(buffer, 1, &room, 1), 1);
+	CHECK(room.iov_len >= 500 && room.iov_len < sizeof text);
+	memset(text, 'x', sizeof text);
+	make_pipe(ends);
+	CHECK_EQUAL(write(ends[1], text, sizeof text), sizeof text);
+	allocator_fail_at(1);
+	allocator.fail_on = 1;
+	CHECK_EQUAL(evbuffer_read(buffer, ends[0], sizeof text), room.iov_len);
+	allocator.fail_on = 0;
+	allocator_fail_at(0);
+	CHECK_EQUAL(evbuffer_get_length(buffer), 2 + room.iov_len);
+	/* The rest is not lost. */
+	CHECK_EQUAL(evbuffer_read(buffer, ends[0], sizeof text), sizeof text - room.iov_len);
+	evbuffer_free(buffer);
+	CHECK_EQUAL(allocator.alive, 0);
+}
+
 CASE(adding_a_file, ONE_BACKEND) { fail_named("add_file"); }
 CASE(adding_a_segment, ONE_BACKEND) { fail_named("add_file_segment"); }
 
