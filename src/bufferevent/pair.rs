@@ -260,6 +260,8 @@ unsafe extern "C-unwind" fn flush(
     if mode == BuffereventFlushMode::BEV_NORMAL as FlushModeValue {
         return 0;
     }
+    // A flush calls the read callback also when nothing was given: programs that use the reference
+    // take that for a part of the end of the stream.
     if directions & kind::READ != 0 {
         partner.give(*half, Force::Yes);
     }

@@ -444,6 +444,7 @@ pub unsafe extern "C-unwind" fn evbuffer_add_file_segment(
             Err(_) => Err(Refused::Range),
         };
         if added.is_err() {
+            // Programs that use the reference count on it: they do not free the segment again.
             EvbufferFileSegment::release(segment);
         }
         status(added)
