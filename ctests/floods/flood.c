@@ -1,6 +1,8 @@
 /* Floods a server and measures ordinary clients beside the flood; on bare sockets.
  *
- *   flood KIND PORT FLOOD CONNECTIONS SECONDS PID
+ *   flood KIND PORT FLOOD CONNECTIONS SECONDS LEAST PID
+ *
+ * It lasts so many seconds, and until so many things are done at least.
  *
  * Prints: requests of the ordinary clients, how many failed, their latencies at 50 and 99 percent in
  * microseconds, and what the flood did. */
@@ -144,7 +146,7 @@ run_client(void *arg)
 		client->failed++;
 		return NULL;
 	}
-	while (!stopped && client->count < MOST_SAMPLES) {
+	while ((!stopped || !client->count) && client->count < MOST_SAMPLES) {
 		length = make_request(request, number++);
 		start = now();
 		if (!transact(client, request, length)) {
@@ -197,12 +199,12 @@ send_some(int fd, size_t count)
 
 /* Does to each connection what the flood is called; the number of things done. */
 static long
-work(int *fds, int count, pid_t pid, long until)
+work(int *fds, int count, pid_t pid, long until, long least)
 {
 	long done = 0;
 	int i;
-	while (now() < until) {
-		for (i = 0; i < count && now() < until; i++) {
+	while (now() < until || done < least) {
+		for (i = 0; i < count && (now() < until || done < least); i++) {
 			if (!strcmp(flood, "drip")) {
 				send_some(fds[i], 1);
 			} else if (!strcmp(flood, "deaf")) {
@@ -219,6 +221,9 @@ work(int *fds, int count, pid_t pid, long until)
 			} else if (!strcmp(flood, "children")) {
 				kill(pid, SIGHUP);
 				usleep(200000);
+			} else if (!strcmp(flood, "forks")) {
+				kill(pid, SIGWINCH);
+				usleep(rand() % 20000);
 			} else {
 				usleep(10000);
 				continue;
@@ -227,7 +232,7 @@ work(int *fds, int count, pid_t pid, long until)
 			if (done % 64 == 0)
 				usleep(500);
 		}
-		if (!strcmp(flood, "drip"))
+		if (!strcmp(flood, "drip") && now() < until)
 			usleep(200000);
 	}
 	return done;
@@ -261,7 +266,7 @@ main(int count, char **words)
 	struct client clients[CLIENTS] = {{0}};
 	int *fds, i, wanted, opened = 0;
 	long done;
-	if (count != 7)
+	if (count != 8)
 		return 2;
 	kind = words[1];
 	flood = words[3];
@@ -280,7 +285,7 @@ main(int count, char **words)
 		clients[i].samples = calloc(MOST_SAMPLES, sizeof(unsigned));
 		pthread_create(&clients[i].thread, NULL, run_client, &clients[i]);
 	}
-	done = work(fds, wanted, atoi(words[6]), now() + atol(words[5]) * 1000000);
+	done = work(fds, wanted, atoi(words[7]), now() + atol(words[5]) * 1000000, atol(words[6]));
 	stopped = 1;
 	for (i = 0; i < CLIENTS; i++)
 		pthread_join(clients[i].thread, NULL);

@@ -1,57 +1,84 @@
 /* A server of one kind, as a program would write it, for the floods. It prints its port, and at each
- * SIGUSR1 how many bytes of the library's memory are in use and how many descriptors are open. */
+ * SIGUSR1 how many bytes and blocks of the library's memory are in use, how many descriptors are open,
+ * and how many of its children failed. */
 #define _GNU_SOURCE
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/dns.h>
 #include <event2/dns_struct.h>
 #include <event2/event.h>
+#include <event2/event_struct.h>
 #include <event2/http.h>
 #include <event2/listener.h>
 
 #include <arpa/inet.h>
 #include <dirent.h>
-#include <malloc.h>
 #include <netinet/in.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static struct event_base *base;
 static SSL_CTX *context;
-static long in_use;
 
 /* --- Memory, counted ---------------------------------------------------------------------------- */
+
+/* Each block of the library's has its size before it. */
+struct block {
+	size_t size;
+	max_align_t data[];
+};
+
+static size_t bytes_in_use, blocks_in_use;
+static int failed_children;
+
+static void *
+enter(struct block *block, size_t size)
+{
+	if (!block)
+		return NULL;
+	block->size = size;
+	bytes_in_use += size;
+	blocks_in_use++;
+	return block->data;
+}
+
+static struct block *
+take_out(void *data)
+{
+	struct block *block = (struct block *)((char *)data - offsetof(struct block, data));
+	bytes_in_use -= block->size;
+	blocks_in_use--;
+	return block;
+}
 
 static void *
 counted_malloc(size_t size)
 {
-	void *block = malloc(size);
-	in_use += block ? malloc_usable_size(block) : 0;
-	return block;
+	return enter(malloc(sizeof(struct block) + size), size);
 }
 
 static void
-counted_free(void *block)
+counted_free(void *data)
 {
-	in_use -= block ? malloc_usable_size(block) : 0;
-	free(block);
+	free(take_out(data));
 }
 
 static void *
-counted_realloc(void *old, size_t size)
+counted_realloc(void *data, size_t size)
 {
-	size_t before = old ? malloc_usable_size(old) : 0;
-	void *block = realloc(old, size);
-	if (block)
-		in_use += (long)malloc_usable_size(block) - (long)before;
-	return block;
+	struct block *old = data ? take_out(data) : NULL, *block = realloc(old, sizeof *block + size);
+	if (!block && old)
+		enter(old, old->size);
+	return enter(block, size);
 }
 
 static void
@@ -66,8 +93,44 @@ tell_memory(evutil_socket_t number, short what, void *arg)
 		count++;
 	if (directory)
 		closedir(directory);
-	printf("%ld %d\n", in_use, count);
+	printf("%zu %zu %d %d\n", bytes_in_use, blocks_in_use, count, failed_children);
 	fflush(stdout);
+}
+
+/* --- Children ------------------------------------------------------------------------------------ */
+
+static int children, requests_before_fork;
+
+static int
+count_event(const struct event_base *of, const struct event *event, void *count)
+{
+	(void)of;
+	(void)event;
+	++*(int *)count;
+	return 0;
+}
+
+/* A child takes the base over and finds all events in it. Its loop is not run: its connections are the
+ * parent's. */
+static void
+fork_child(void)
+{
+	int before = 0, after = 0;
+	if (fork())
+		return;
+	event_base_foreach_event(base, count_event, &before);
+	if (event_reinit(base))
+		_exit(1);
+	event_base_foreach_event(base, count_event, &after);
+	_exit(before != after);
+}
+
+/* Called in every request. */
+static void
+note_request(void)
+{
+	if (requests_before_fork && !--requests_before_fork)
+		fork_child();
 }
 
 /* --- Echo, plain and over TLS ----------------------------------------------------------------------- */
@@ -76,6 +139,7 @@ static void
 echo(struct bufferevent *bev, void *arg)
 {
 	(void)arg;
+	note_request();
 	bufferevent_write_buffer(bev, bufferevent_get_input(bev));
 	/* A peer that does not read is not read from. */
 	if (evbuffer_get_length(bufferevent_get_output(bev)) > 65536)
@@ -161,6 +225,7 @@ answer(struct evhttp_request *request, void *arg)
 {
 	struct evbuffer *body = evbuffer_new();
 	(void)arg;
+	note_request();
 	evbuffer_add_printf(body, "%0128d", 0);
 	evhttp_send_reply(request, 200, "OK", body);
 	evbuffer_free(body);
@@ -186,6 +251,7 @@ resolve(struct evdns_server_request *request, void *arg)
 	static const unsigned char address[4] = {192, 0, 2, 1};
 	int i;
 	(void)arg;
+	note_request();
 	for (i = 0; i < request->nquestions; i++)
 		evdns_server_request_add_a_reply(request, request->questions[i]->name, 1, address, 60);
 	evdns_server_request_respond(request, 0);
@@ -201,16 +267,17 @@ serve_dns(void)
 	return port_of(fd);
 }
 
-/* --- Signals and children, beside the work ------------------------------------------------------------------ */
+/* --- Signals and the loop's tables --------------------------------------------------------------------------- */
 
 static void
 reap(evutil_socket_t number, short what, void *arg)
 {
+	int status;
 	(void)number;
 	(void)what;
 	(void)arg;
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
+	while (waitpid(-1, &status, WNOHANG) > 0)
+		failed_children += status != 0;
 }
 
 static void
@@ -221,7 +288,7 @@ ignore(evutil_socket_t number, short what, void *arg)
 	(void)arg;
 }
 
-/* Makes children that end at once, and one that takes the base over and ends. */
+/* Makes children that end at once. */
 static void
 make_children(evutil_socket_t number, short what, void *arg)
 {
@@ -229,13 +296,57 @@ make_children(evutil_socket_t number, short what, void *arg)
 	(void)number;
 	(void)what;
 	(void)arg;
-	for (i = 0; i < 100; i++) {
-		if (!fork()) {
-			if (i == 0 && event_reinit(base))
-				_exit(1);
+	for (i = 0; i < children; i++) {
+		if (!fork())
 			_exit(0);
-		}
 	}
+}
+
+/* Makes a child now, and one within a request that comes later. */
+static void
+make_forks(evutil_socket_t number, short what, void *arg)
+{
+	(void)number;
+	(void)what;
+	(void)arg;
+	requests_before_fork = 1 + rand() % 20;
+	fork_child();
+}
+
+static void
+take_report(evutil_socket_t fd, short what, void *left)
+{
+	(void)fd;
+	(void)what;
+	--*(int *)left;
+}
+
+/* A base keeps the tables that its highest descriptor, most timers and most reports at once asked for.
+ * Asks for the most that this process may ever need, so that whatever grows later is not a table. */
+static void
+fill_tables(void)
+{
+	const struct timeval long_time = {3600, 0};
+	struct rlimit limit;
+	struct event *events;
+	int ends[2], fd, i, count = 0, left;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	events = malloc(limit.rlim_cur * sizeof *events);
+	if (!events || pipe(ends) || write(ends[1], "x", 1) != 1)
+		exit(1);
+	for (; (fd = dup(ends[0])) >= 0; count++) {
+		event_assign(&events[count], base, fd, EV_READ, take_report, &left);
+		if (event_add(&events[count], &long_time))
+			exit(1);
+	}
+	left = count;
+	while (left)
+		event_base_loop(base, EVLOOP_ONCE);
+	for (i = 0; i < count; i++)
+		close(event_get_fd(&events[i]));
+	close(ends[0]);
+	close(ends[1]);
+	free(events);
 }
 
 int
@@ -248,18 +359,20 @@ main(int count, char **words)
 	static const struct {
 		int number;
 		event_callback_fn callback;
-	} watched[] = {{SIGUSR1, tell_memory}, {SIGCHLD, reap}, {SIGUSR2, ignore}, {SIGHUP, make_children}};
+	} watched[] = {{SIGUSR1, tell_memory}, {SIGCHLD, reap}, {SIGUSR2, ignore}, {SIGHUP, make_children}, {SIGWINCH, make_forks}};
 	int i, port = 0;
 	event_set_mem_functions(counted_malloc, counted_realloc, counted_free);
 	signal(SIGPIPE, SIG_IGN);
 	base = event_base_new();
-	if (count == 2 && !strcmp(words[1], "tls"))
+	fill_tables();
+	if (count == 3 && !strcmp(words[1], "tls"))
 		make_context();
-	for (i = 0; i < 4 && count == 2; i++) {
+	for (i = 0; i < 4 && count == 3; i++) {
 		if (!strcmp(kinds[i].name, words[1]))
 			port = kinds[i].serve();
 	}
-	for (i = 0; i < 4; i++)
+	children = count == 3 ? atoi(words[2]) : 0;
+	for (i = 0; i < 5; i++)
 		event_add(evsignal_new(base, watched[i].number, watched[i].callback, NULL), NULL);
 	if (!port)
 		return 1;
