@@ -99,7 +99,7 @@ tell_memory(evutil_socket_t number, short what, void *arg)
 
 /* --- Children ------------------------------------------------------------------------------------ */
 
-static int children, requests_before_fork;
+static int children, living_children, requests_before_fork;
 
 static int
 count_event(const struct event_base *of, const struct event *event, void *count)
@@ -116,8 +116,11 @@ static void
 fork_child(void)
 {
 	int before = 0, after = 0;
-	if (fork())
+	pid_t child = fork();
+	if (child) {
+		living_children += child > 0;
 		return;
+	}
 	event_base_foreach_event(base, count_event, &before);
 	if (event_reinit(base))
 		_exit(1);
@@ -276,8 +279,10 @@ reap(evutil_socket_t number, short what, void *arg)
 	(void)number;
 	(void)what;
 	(void)arg;
-	while (waitpid(-1, &status, WNOHANG) > 0)
+	while (waitpid(-1, &status, WNOHANG) > 0) {
+		living_children--;
 		failed_children += status != 0;
+	}
 }
 
 static void
@@ -288,17 +293,19 @@ ignore(evutil_socket_t number, short what, void *arg)
 	(void)arg;
 }
 
-/* Makes children that end at once. */
+/* Makes children that end at once, when the last ones have. */
 static void
 make_children(evutil_socket_t number, short what, void *arg)
 {
-	int i;
+	int i, wanted = living_children ? 0 : children;
 	(void)number;
 	(void)what;
 	(void)arg;
-	for (i = 0; i < children; i++) {
-		if (!fork())
+	for (i = 0; i < wanted; i++) {
+		pid_t child = fork();
+		if (!child)
 			_exit(0);
+		living_children += child > 0;
 	}
 }
 

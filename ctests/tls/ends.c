@@ -63,6 +63,27 @@ CASE(session_ends_behind_data, EVERY_BACKEND)
 	for_versions(close_notify_behind_data);
 }
 
+/* The peer ends the session and is gone: nothing can be written any more. */
+static void
+gone_after_close_notify(void)
+{
+	connected(PAIR_OF_SOCKETS);
+	CHECK_EQUAL(SSL_shutdown(client.ssl), 0);
+	CHECK_EQUAL(shutdown(bufferevent_getfd(client.bev), SHUT_RD), 0);
+	run_until(&server.ended, 1);
+	CHECK_EQUAL(bufferevent_write(server.bev, "hello", 5), 0);
+	run_until(&server.ended, 2);
+	settle();
+	CHECK_EQUAL(server.ended, 2);
+	free_ends();
+}
+
+CASE(session_ends_and_writing_fails, EVERY_BACKEND)
+{
+	signal(SIGPIPE, SIG_IGN);
+	for_versions(gone_after_close_notify);
+}
+
 static int order_of_end;
 
 static void

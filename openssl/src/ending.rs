@@ -76,7 +76,8 @@ impl TlsPtr {
         };
         self.record(class);
         self.rest();
-        if class == openssl::SSL_ERROR_ZERO_RETURN {
+        // A write that fails behind the end of the peer is of the same class.
+        if class == openssl::SSL_ERROR_ZERO_RETURN && direction == Direction::Read {
             // The other direction goes on, behind the callback.
             self.schedule_pass();
         }
