@@ -23,6 +23,33 @@ report_error(struct bufferevent *bev)
 	printf("name error: %d\n", bufferevent_socket_get_dns_error(bev));
 }
 
+/* Where the tests connect to. */
+static struct {
+	union any_address address;
+	socklen_t length;
+	int listener;
+} there;
+
+static int
+connect_there(struct bufferevent *bev)
+{
+	return bufferevent_socket_connect(bev, &there.address.any, there.length);
+}
+
+static void
+listen_somewhere(int family)
+{
+	there.listener = listen_on(family, &there.address, &there.length);
+	make_base();
+}
+
+static void
+stop_listening(void)
+{
+	close(there.listener);
+	finish();
+}
+
 /* An address where nobody listens. */
 static socklen_t
 refusing_address(int family, union any_address *address)
@@ -31,6 +58,13 @@ refusing_address(int family, union any_address *address)
 
 	close(listen_on(family, address, &length));
 	return length;
+}
+
+static void
+refuse_somewhere(int family)
+{
+	there.length = refusing_address(family, &there.address);
+	make_base();
 }
 
 CASE(connects, EVERY_BACKEND)
@@ -104,16 +138,14 @@ CASE(queued_data, EVERY_BACKEND)
 static void
 refused(int family, short enabled)
 {
-	union any_address address;
-	socklen_t length = refusing_address(family, &address);
 	struct bufferevent *bev;
 	int result;
 
-	make_base();
+	refuse_somewhere(family);
 	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
 	bufferevent_enable(bev, enabled);
 	bufferevent_write(bev, "x", 1);
-	result = bufferevent_socket_connect(bev, &address.any, length);
+	result = connect_there(bev);
 	printf("connect: %d\n", result);
 	CHECK_EQUAL(happened, 0);
 	if (result == 0)
@@ -147,13 +179,11 @@ CASE(refused_unix, EVERY_BACKEND)
 
 CASE(refused_deferred, ONE_BACKEND)
 {
-	union any_address address;
-	socklen_t length = refusing_address(AF_INET, &address);
 	struct bufferevent *bev;
 
-	make_base();
+	refuse_somewhere(AF_INET);
 	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS, &client);
-	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	CHECK_EQUAL(connect_there(bev), 0);
 	run_until(&happened, 1);
 	settle();
 	CHECK_EQUAL(happened, 1);
@@ -189,56 +219,45 @@ CASE(impossible, ONE_BACKEND)
 
 CASE(own_socket, EVERY_BACKEND)
 {
-	union any_address address;
-	socklen_t length;
-	int listener = listen_on(AF_INET, &address, &length);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	struct bufferevent *bev;
 
-	make_base();
+	listen_somewhere(AF_INET);
 	bev = make_bufferevent(fd, BEV_OPT_CLOSE_ON_FREE, &client);
-	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	CHECK_EQUAL(connect_there(bev), 0);
 	CHECK_EQUAL(bufferevent_getfd(bev), fd);
 	run_until(&happened, 1);
 	settle();
 	bufferevent_free(bev);
-	close(listener);
-	finish();
+	stop_listening();
 }
 
 /* The program has called connect() itself. */
 CASE(already_connecting, EVERY_BACKEND)
 {
-	union any_address address;
-	socklen_t length;
-	int listener = listen_on(AF_INET, &address, &length);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	struct bufferevent *bev;
 
-	make_base();
-	connect(fd, &address.any, length);
+	listen_somewhere(AF_INET);
+	connect(fd, &there.address.any, there.length);
 	bev = make_bufferevent(fd, BEV_OPT_CLOSE_ON_FREE, &client);
 	CHECK_EQUAL(bufferevent_socket_connect(bev, NULL, 0), 0);
 	run_until(&happened, 1);
 	settle();
 	CHECK_EQUAL(client.last, BEV_EVENT_CONNECTED);
 	bufferevent_free(bev);
-	close(listener);
-	finish();
+	stop_listening();
 }
 
 CASE(writing_disabled, EVERY_BACKEND)
 {
-	union any_address address;
-	socklen_t length;
-	int listener = listen_on(AF_INET, &address, &length);
 	struct bufferevent *bev;
 
-	make_base();
+	listen_somewhere(AF_INET);
 	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
 	bufferevent_disable(bev, EV_WRITE);
 	bufferevent_write(bev, "kept", 4);
-	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	CHECK_EQUAL(connect_there(bev), 0);
 	run_until(&happened, 1);
 	settle();
 	CHECK_EQUAL(happened, 1);
@@ -248,37 +267,32 @@ CASE(writing_disabled, EVERY_BACKEND)
 	bufferevent_free(bev);
 
 	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
-	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	CHECK_EQUAL(connect_there(bev), 0);
 	bufferevent_disable(bev, EV_WRITE);
 	run_until(&happened, 3);
 	settle();
 	bufferevent_free(bev);
-	close(listener);
-	finish();
+	stop_listening();
 }
 
 /* A unix socket connects at once: it is told once, from the loop, before anything else. */
 static void
 connect_unix(short enabled, const char *data)
 {
-	union any_address address;
-	socklen_t length;
-	int listener = listen_on(AF_UNIX, &address, &length);
 	struct bufferevent *bev;
 
-	make_base();
+	listen_somewhere(AF_UNIX);
 	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
 	bufferevent_disable(bev, EV_READ | EV_WRITE);
 	bufferevent_enable(bev, enabled);
 	bufferevent_write(bev, data, strlen(data));
-	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	CHECK_EQUAL(connect_there(bev), 0);
 	CHECK_EQUAL(happened, 0);
 	settle();
 	CHECK_EQUAL(client.events, 1);
 	CHECK_EQUAL(client.last, BEV_EVENT_CONNECTED);
 	bufferevent_free(bev);
-	close(listener);
-	finish();
+	stop_listening();
 }
 
 static void
@@ -383,25 +397,21 @@ DIFFERENCE(connect_timeout_once, ONE_BACKEND,
 DIFFERENCE(reset_while_connecting, EVERY_BACKEND,
 	"BEV_EVENT_CONNECTED comes after an error that was reported already")
 {
-	union any_address address;
-	socklen_t length;
-	int listener = listen_on(AF_INET, &address, &length);
 	struct bufferevent *bev;
 
-	make_base();
+	listen_somewhere(AF_INET);
 	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
-	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	CHECK_EQUAL(connect_there(bev), 0);
 	/* Armed last, so handled first. */
 	bufferevent_enable(bev, EV_READ);
-	reset_connection(wait_for_connection(listener));
+	reset_connection(wait_for_connection(there.listener));
 	usleep(5000);
 	run_until(&happened, 1);
 	settle();
 	CHECK_EQUAL(client.events, 1);
 	CHECK_EQUAL(client.last, BEV_EVENT_ERROR);
 	bufferevent_free(bev);
-	close(listener);
-	finish();
+	stop_listening();
 }
 
 DIFFERENCE(setfd_ends_connecting, EVERY_BACKEND,
@@ -469,33 +479,27 @@ free_it(struct bufferevent *bev, const char *callback)
 
 CASE(free_when_connected, EVERY_BACKEND)
 {
-	union any_address address;
-	socklen_t length;
-	int listener = listen_on(AF_INET, &address, &length);
 	struct bufferevent *bev;
 
-	make_base();
+	listen_somewhere(AF_INET);
 	client.then = free_it;
 	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
-	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	CHECK_EQUAL(connect_there(bev), 0);
 	run_until(&happened, 1);
 	settle();
 	CHECK_EQUAL(happened, 1);
-	close(listener);
-	finish();
+	stop_listening();
 }
 
 CASE(free_when_refused, EVERY_BACKEND)
 {
-	union any_address address;
-	socklen_t length = refusing_address(AF_INET, &address);
 	struct bufferevent *bev;
 
-	make_base();
+	refuse_somewhere(AF_INET);
 	client.then = free_it;
 	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
 	bufferevent_enable(bev, EV_READ);
-	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	CHECK_EQUAL(connect_there(bev), 0);
 	run_until(&happened, 1);
 	settle();
 	CHECK_EQUAL(happened, 1);
@@ -504,19 +508,15 @@ CASE(free_when_refused, EVERY_BACKEND)
 
 CASE(free_while_connecting, EVERY_BACKEND)
 {
-	union any_address address;
-	socklen_t length;
-	int listener = listen_on(AF_INET, &address, &length);
 	struct bufferevent *bev;
 
-	make_base();
+	listen_somewhere(AF_INET);
 	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
-	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	CHECK_EQUAL(connect_there(bev), 0);
 	bufferevent_free(bev);
 	settle();
 	CHECK_EQUAL(happened, 0);
-	close(listener);
-	finish();
+	stop_listening();
 }
 
 /* --- By name. ------------------------------------------------------------------------------------- */
@@ -656,22 +656,18 @@ CASE(timeouts_by_name, ONE_BACKEND)
 /* The priority that was set is kept, by connecting too. */
 DIFFERENCE(priority_survives_connecting, ONE_BACKEND, "bufferevent_setfd resets the priority")
 {
-	union any_address address;
-	socklen_t length;
-	int listener = listen_on(AF_INET, &address, &length);
 	struct bufferevent *bev;
 
-	make_base();
+	listen_somewhere(AF_INET);
 	event_base_priority_init(base, 5);
 	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
 	CHECK_EQUAL(bufferevent_priority_set(bev, 4), 0);
-	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	CHECK_EQUAL(connect_there(bev), 0);
 	CHECK_EQUAL(bufferevent_get_priority(bev), 4);
 	run_until(&happened, 1);
 	CHECK_EQUAL(bufferevent_get_priority(bev), 4);
 	bufferevent_free(bev);
-	close(listener);
-	finish();
+	stop_listening();
 }
 
 /* A refusal that was read before has nothing to do with the connection. */

@@ -36,6 +36,23 @@ named_event_at(struct event_base *base, int fd, int what, const char *name, int 
 	return ev;
 }
 
+/* The same, added without a time. */
+OBSERVE_ struct event *
+added_event(struct event_base *base, int fd, int what, const char *name)
+{
+	struct event *ev = named_event(base, fd, what, name);
+	CHECK_EQUAL(event_add(ev, NULL), 0);
+	return ev;
+}
+
+OBSERVE_ struct event *
+added_event_at(struct event_base *base, int fd, int what, const char *name, int priority)
+{
+	struct event *ev = named_event_at(base, fd, what, name, priority);
+	CHECK_EQUAL(event_add(ev, NULL), 0);
+	return ev;
+}
+
 OBSERVE_ struct event_base *
 new_base(void)
 {
@@ -134,6 +151,14 @@ renumber(int fd, int number)
 	CHECK(dup3(fd, number, O_CLOEXEC) == number);
 	close(fd);
 	return number;
+}
+
+/* A pair of which the first end has such a number. */
+OBSERVE_ void
+make_numbered_socketpair(int ends[2], int number)
+{
+	make_socketpair(ends);
+	renumber(ends[0], number);
 }
 
 #endif

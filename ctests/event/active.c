@@ -42,8 +42,7 @@ CASE(activation_merges_with_readiness, EVERY_BACKEND)
 	int ends[2];
 	make_socketpair(ends);
 	put_byte(ends[1]);
-	ev = named_event(base, ends[0], EV_READ | EV_WRITE | EV_PERSIST, "event");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	ev = added_event(base, ends[0], EV_READ | EV_WRITE | EV_PERSIST, "event");
 	event_active(ev, EV_TIMEOUT, 1);
 	poll_once(base);
 	poll_once(base);
@@ -412,62 +411,52 @@ CASE(a_callback_acts_on_an_idle_event, EVERY_BACKEND)
 }
 
 /* The same pass, or the next one? */
-static struct event *probe_reader;
+static struct event *probed;
 
 static void
 make_readable(struct actor *actor)
 {
 	put_byte(event_get_fd(actor->other));
-	event_active(probe_reader, EV_TIMEOUT, 1);
-}
-
-CASE(activation_in_a_callback_runs_before_the_next_poll, EVERY_BACKEND)
-{
-	struct event_base *base = new_base();
-	struct event *reader;
-	struct actor actor = {"actor", NULL, NULL, make_readable};
-	int ends[2];
-	make_pipe(ends);
-	reader = named_event(base, ends[0], EV_READ, "reader");
-	actor.ev = event_new(base, -1, 0, run_actor, &actor);
-	actor.other = event_new(base, ends[1], EV_WRITE, print_call, "writer");
-	probe_reader = named_event(base, -1, 0, "activated");
-	CHECK_EQUAL(event_add(reader, NULL), 0);
-	event_active(actor.ev, EV_READ, 1);
-	CHECK_EQUAL(event_base_dispatch(base), 1);
-	event_free(reader);
-	event_free(actor.ev);
-	event_free(actor.other);
-	event_free(probe_reader);
-	event_base_free(base);
+	event_active(probed, EV_TIMEOUT, 1);
 }
 
 static void
 add_zero_timer_and_write(struct actor *actor)
 {
-	CHECK_EQUAL(add_timed(probe_reader, 0), 0);
+	CHECK_EQUAL(add_timed(probed, 0), 0);
 	put_byte(event_get_fd(actor->other));
 }
 
-CASE(zero_timer_in_a_callback_runs_after_the_next_poll, EVERY_BACKEND)
+/* A callback makes a descriptor readable and lets a probe run: which of the two comes first? */
+static void
+probe(void (*act)(struct actor *), const char *name)
 {
 	struct event_base *base = new_base();
 	struct event *reader;
-	struct actor actor = {"actor", NULL, NULL, add_zero_timer_and_write};
+	struct actor actor = {"actor", NULL, NULL, act};
 	int ends[2];
 	make_pipe(ends);
-	reader = named_event(base, ends[0], EV_READ, "reader");
+	reader = added_event(base, ends[0], EV_READ, "reader");
 	actor.ev = event_new(base, -1, 0, run_actor, &actor);
 	actor.other = event_new(base, ends[1], EV_WRITE, print_call, "writer");
-	probe_reader = named_event(base, -1, 0, "zero timer");
-	CHECK_EQUAL(event_add(reader, NULL), 0);
+	probed = named_event(base, -1, 0, name);
 	event_active(actor.ev, EV_READ, 1);
 	CHECK_EQUAL(event_base_dispatch(base), 1);
 	event_free(reader);
 	event_free(actor.ev);
 	event_free(actor.other);
-	event_free(probe_reader);
+	event_free(probed);
 	event_base_free(base);
+}
+
+CASE(activation_in_a_callback_runs_before_the_next_poll, EVERY_BACKEND)
+{
+	probe(make_readable, "activated");
+}
+
+CASE(zero_timer_in_a_callback_runs_after_the_next_poll, EVERY_BACKEND)
+{
+	probe(add_zero_timer_and_write, "zero timer");
 }
 
 /* Activation by descriptor. */
@@ -513,12 +502,9 @@ CASE(activating_by_descriptor, EVERY_BACKEND)
 CASE(activating_by_signal, EVERY_BACKEND)
 {
 	struct event_base *base = new_base();
-	struct event *first = named_event(base, 10, EV_SIGNAL | EV_PERSIST, "first");
-	struct event *second = named_event(base, 10, EV_SIGNAL, "second once");
-	struct event *other = named_event(base, 12, EV_SIGNAL | EV_PERSIST, "other");
-	CHECK_EQUAL(event_add(first, NULL), 0);
-	CHECK_EQUAL(event_add(second, NULL), 0);
-	CHECK_EQUAL(event_add(other, NULL), 0);
+	struct event *first = added_event(base, 10, EV_SIGNAL | EV_PERSIST, "first");
+	struct event *second = added_event(base, 10, EV_SIGNAL, "second once");
+	struct event *other = added_event(base, 12, EV_SIGNAL | EV_PERSIST, "other");
 	event_base_active_by_signal(base, 10);
 	poll_once(base);
 	event_base_active_by_signal(base, 10);

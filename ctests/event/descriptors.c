@@ -12,11 +12,9 @@ CASE(deleted_then_closed_then_opened, EVERY_BACKEND)
 	int ends[2], round;
 	for (round = 0; round < 4; round++) {
 		struct event *ev;
-		make_socketpair(ends);
-		renumber(ends[0], 100);
+		make_numbered_socketpair(ends, 100);
 		put_byte(ends[1]);
-		ev = named_event(base, 100, round % 2 ? EV_READ | EV_PERSIST : EV_READ, "reader");
-		CHECK_EQUAL(event_add(ev, NULL), 0);
+		ev = added_event(base, 100, round % 2 ? EV_READ | EV_PERSIST : EV_READ, "reader");
 		poll_once(base);
 		event_free(ev);
 		close(100);
@@ -30,15 +28,12 @@ CASE(deleted_between_polls, EVERY_BACKEND)
 	struct event_base *base = new_base();
 	struct event *ev;
 	int first[2], second[2];
-	make_socketpair(first);
-	renumber(first[0], 100);
-	ev = named_event(base, 100, EV_READ | EV_PERSIST, "reader");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	make_numbered_socketpair(first, 100);
+	ev = added_event(base, 100, EV_READ | EV_PERSIST, "reader");
 	poll_once(base);
 	CHECK_EQUAL(event_del(ev), 0);
 	close(100);
-	make_socketpair(second);
-	renumber(second[0], 100);
+	make_numbered_socketpair(second, 100);
 	CHECK_EQUAL(event_add(ev, NULL), 0);
 	put_byte(second[1]);
 	poll_once(base);
@@ -53,17 +48,14 @@ CASE(closed_then_deleted, EVERY_BACKEND)
 	struct event_base *base = new_base();
 	struct event *reader, *writer;
 	int ends[2];
-	make_socketpair(ends);
-	renumber(ends[0], 100);
-	reader = named_event(base, 100, EV_READ | EV_PERSIST, "reader");
-	CHECK_EQUAL(event_add(reader, NULL), 0);
+	make_numbered_socketpair(ends, 100);
+	reader = added_event(base, 100, EV_READ | EV_PERSIST, "reader");
 	poll_once(base);
 	close(100);
 	CHECK_EQUAL(event_del(reader), 0);
 	CHECK_EQUAL(event_base_dispatch(base), 1);
 	close(ends[1]);
-	make_socketpair(ends);
-	renumber(ends[0], 100);
+	make_numbered_socketpair(ends, 100);
 	put_byte(ends[1]);
 	writer = named_event(base, 100, EV_WRITE, "writer");
 	CHECK_EQUAL(event_add(reader, NULL), 0);
@@ -81,12 +73,9 @@ CASE(closed_then_one_of_two_deleted, EVERY_BACKEND)
 	struct event *reader, *writer;
 	int ends[2];
 	log_to_stdout();
-	make_socketpair(ends);
-	renumber(ends[0], 100);
-	reader = named_event(base, 100, EV_READ | EV_PERSIST, "reader");
-	writer = named_event(base, 100, EV_WRITE | EV_PERSIST, "writer");
-	CHECK_EQUAL(event_add(reader, NULL), 0);
-	CHECK_EQUAL(event_add(writer, NULL), 0);
+	make_numbered_socketpair(ends, 100);
+	reader = added_event(base, 100, EV_READ | EV_PERSIST, "reader");
+	writer = added_event(base, 100, EV_WRITE | EV_PERSIST, "writer");
 	poll_once(base);
 	close(100);
 	printf("reader: %d\n", event_del(reader));
@@ -105,17 +94,13 @@ CASE(reopened_under_an_event_that_stayed, EPOLL_ONLY)
 	struct event_base *base = new_base();
 	struct event *reader, *writer;
 	int ends[2];
-	make_socketpair(ends);
-	renumber(ends[0], 100);
-	reader = named_event(base, 100, EV_READ | EV_PERSIST, "reader");
-	CHECK_EQUAL(event_add(reader, NULL), 0);
+	make_numbered_socketpair(ends, 100);
+	reader = added_event(base, 100, EV_READ | EV_PERSIST, "reader");
 	poll_once(base);
 	close(100);
-	make_socketpair(ends);
-	renumber(ends[0], 100);
+	make_numbered_socketpair(ends, 100);
 	put_byte(ends[1]);
-	writer = named_event(base, 100, EV_WRITE | EV_PERSIST, "writer");
-	CHECK_EQUAL(event_add(writer, NULL), 0);
+	writer = added_event(base, 100, EV_WRITE | EV_PERSIST, "writer");
 	poll_once(base);
 	CHECK_EQUAL(event_del(writer), 0);
 	poll_once(base);
@@ -129,14 +114,11 @@ CASE(reopened_then_deleted_and_added, EVERY_BACKEND)
 	struct event_base *base = new_base();
 	struct event *reader;
 	int ends[2];
-	make_socketpair(ends);
-	renumber(ends[0], 100);
-	reader = named_event(base, 100, EV_READ | EV_PERSIST, "reader");
-	CHECK_EQUAL(event_add(reader, NULL), 0);
+	make_numbered_socketpair(ends, 100);
+	reader = added_event(base, 100, EV_READ | EV_PERSIST, "reader");
 	poll_once(base);
 	close(100);
-	make_socketpair(ends);
-	renumber(ends[0], 100);
+	make_numbered_socketpair(ends, 100);
 	put_byte(ends[1]);
 	CHECK_EQUAL(event_del(reader), 0);
 	CHECK_EQUAL(event_add(reader, NULL), 0);
@@ -155,8 +137,7 @@ CASE(replaced_between_deleting_and_adding, EVERY_BACKEND)
 	make_socketpair(second);
 	renumber(dup(first[0]), 100);
 	put_byte(second[1]);
-	ev = named_event(base, 100, EV_READ | EV_PERSIST, "reader");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	ev = added_event(base, 100, EV_READ | EV_PERSIST, "reader");
 	poll_once(base);
 	/* The changelist tells the kernel of the deletion when the first file is gone from the number. */
 	for (round = 0; round < (uses_changelist(base) ? 1 : 2); round++) {
@@ -177,8 +158,7 @@ replace_descriptor(evutil_socket_t fd, short what, void *arg)
 	int *ends = arg;
 	printf("first: %s\n", flag_names(what));
 	close(fd);
-	make_socketpair(ends);
-	renumber(ends[0], 100);
+	make_numbered_socketpair(ends, 100);
 }
 
 CASE(closed_and_opened_in_a_one_shot_callback, EVERY_BACKEND)
@@ -186,14 +166,12 @@ CASE(closed_and_opened_in_a_one_shot_callback, EVERY_BACKEND)
 	struct event_base *base = new_base();
 	struct event *first, *second;
 	int ends[2], others[2];
-	make_socketpair(ends);
-	renumber(ends[0], 100);
+	make_numbered_socketpair(ends, 100);
 	put_byte(ends[1]);
 	first = event_new(base, 100, EV_READ, replace_descriptor, others);
 	CHECK_EQUAL(event_add(first, NULL), 0);
 	CHECK_EQUAL(event_base_dispatch(base), 1);
-	second = named_event(base, 100, EV_READ, "second");
-	CHECK_EQUAL(event_add(second, NULL), 0);
+	second = added_event(base, 100, EV_READ, "second");
 	CHECK_EQUAL(poll_once(base), 0);
 	printf("nothing of the first one is delivered\n");
 	put_byte(others[1]);
@@ -227,8 +205,7 @@ CASE(one_shot_closed_but_duplicated, EVERY_BACKEND)
 	CHECK_EQUAL(event_base_dispatch(base), 1);
 	renumber(others[0], 100);
 	event_free(ev);
-	ev = named_event(base, 100, EV_READ, "second");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	ev = added_event(base, 100, EV_READ, "second");
 	printf("only the duplicate is readable\n");
 	CHECK_EQUAL(poll_once(base), 0);
 	put_byte(others[1]);
@@ -258,8 +235,7 @@ reuse_number(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	event_free(stale_reader);
 	close(101);
-	make_socketpair(stale_socket);
-	renumber(stale_socket[0], 101);
+	make_numbered_socketpair(stale_socket, 101);
 	fresh_reader = event_new(stale_base, 101, EV_READ | EV_PERSIST, print_fresh, NULL);
 	CHECK_EQUAL(event_add(fresh_reader, NULL), 0);
 	printf("reused\n");
@@ -272,8 +248,7 @@ CASE(readiness_of_a_previous_file_is_not_delivered, EVERY_BACKEND)
 	stale_base = new_base();
 	CHECK_EQUAL(event_base_priority_init(stale_base, 2), 0);
 	make_socketpair(ends);
-	make_socketpair(others);
-	renumber(others[0], 101);
+	make_numbered_socketpair(others, 101);
 	put_byte(ends[1]);
 	put_byte(others[1]);
 	stale_reader = named_event_at(stale_base, 101, EV_READ | EV_PERSIST, "stale", 1);
@@ -299,10 +274,8 @@ CASE(duplicates_are_watched_separately, EVERY_BACKEND)
 	CHECK_EQUAL(event_base_priority_init(base, 2), 0);
 	make_socketpair(ends);
 	copy = dup(ends[0]);
-	original = named_event_at(base, ends[0], EV_READ, "original", 0);
-	duplicate = named_event_at(base, copy, EV_READ | EV_PERSIST, "duplicate", 1);
-	CHECK_EQUAL(event_add(original, NULL), 0);
-	CHECK_EQUAL(event_add(duplicate, NULL), 0);
+	original = added_event_at(base, ends[0], EV_READ, "original", 0);
+	duplicate = added_event_at(base, copy, EV_READ | EV_PERSIST, "duplicate", 1);
 	put_byte(ends[1]);
 	event_base_loop(base, EVLOOP_ONCE);
 	printf("original deleted\n");
@@ -327,10 +300,8 @@ CASE(read_and_write_on_duplicates, EVERY_BACKEND)
 	CHECK_EQUAL(event_base_priority_init(base, 2), 0);
 	make_socketpair(ends);
 	copy = dup(ends[0]);
-	reader = named_event_at(base, ends[0], EV_READ | EV_PERSIST, "reader", 1);
-	writer = named_event_at(base, copy, EV_WRITE | EV_PERSIST, "writer", 0);
-	CHECK_EQUAL(event_add(reader, NULL), 0);
-	CHECK_EQUAL(event_add(writer, NULL), 0);
+	reader = added_event_at(base, ends[0], EV_READ | EV_PERSIST, "reader", 1);
+	writer = added_event_at(base, copy, EV_WRITE | EV_PERSIST, "writer", 0);
 	poll_once(base);
 	CHECK_EQUAL(event_del(writer), 0);
 	close(copy);
@@ -354,8 +325,7 @@ DIFFERENCE(closed_before_deleting_but_duplicated, EPOLL_ONLY | SLOW,
 	make_socketpair(ends);
 	renumber(dup(ends[0]), 100);
 	put_byte(ends[1]);
-	ev = named_event(base, 100, EV_READ | EV_PERSIST, "reader");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	ev = added_event(base, 100, EV_READ | EV_PERSIST, "reader");
 	close(100);
 	CHECK_EQUAL(event_del(ev), 0);
 	event_base_loopexit(base, &while_);

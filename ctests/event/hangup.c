@@ -132,8 +132,7 @@ poll_all_kinds(int fd, const char *label)
 	int i;
 	printf("%s\n", label);
 	for (i = 0; i < 7; i++) {
-		events[i] = named_event(base, fd, kinds[i].interest, kinds[i].name);
-		CHECK_EQUAL(event_add(events[i], NULL), 0);
+		events[i] = added_event(base, fd, kinds[i].interest, kinds[i].name);
 	}
 	poll_once(base);
 	for (i = 0; i < 7; i++)
@@ -158,8 +157,7 @@ CASE(closed_alone_sees_half_close, NOT_SELECT)
 	int ends[2];
 	make_socketpair(ends);
 	put_byte(ends[1]);
-	ev = named_event(base, ends[0], EV_CLOSED | EV_PERSIST, "closed");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	ev = added_event(base, ends[0], EV_CLOSED | EV_PERSIST, "closed");
 	printf("readable\n");
 	poll_once(base);
 	printf("half closed\n");
@@ -176,8 +174,7 @@ CASE(closed_edge_triggered, EPOLL_ONLY)
 	struct event *ev;
 	int ends[2];
 	make_socketpair(ends);
-	ev = named_event(base, ends[0], EV_READ | EV_CLOSED | EV_PERSIST | EV_ET, "edge");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	ev = added_event(base, ends[0], EV_READ | EV_CLOSED | EV_PERSIST | EV_ET, "edge");
 	put_byte(ends[1]);
 	poll_once(base);
 	CHECK(shutdown(ends[1], SHUT_WR) == 0);
@@ -197,8 +194,7 @@ CASE(closed_with_select_waits_for_ever, ONE_BACKEND)
 	base = new_base();
 	make_socketpair(ends);
 	close(ends[1]);
-	ev = named_event(base, ends[0], EV_CLOSED | EV_PERSIST, "closed");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	ev = added_event(base, ends[0], EV_CLOSED | EV_PERSIST, "closed");
 	run_for(base, 20);
 	printf("pending %s\n", flag_names(event_pending(ev, 0x7fff, NULL)));
 	event_free(ev);
@@ -209,8 +205,7 @@ static void
 closed_is_delivered_for(int fd)
 {
 	struct event_base *base = new_base();
-	struct event *ev = named_event(base, fd, EV_CLOSED, "closed");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	struct event *ev = added_event(base, fd, EV_CLOSED, "closed");
 	CHECK_EQUAL(poll_once(base), 0);
 	CHECK_EQUAL(event_pending(ev, EV_CLOSED, NULL), 0);
 	CHECK_EQUAL(ev->ev_res, EV_CLOSED);

@@ -17,8 +17,7 @@ CASE(read_once, EVERY_BACKEND)
 	struct event *ev;
 	int ends[2];
 	make_pipe(ends);
-	ev = named_event(base, ends[0], EV_READ, "reader");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	ev = added_event(base, ends[0], EV_READ, "reader");
 	CHECK_EQUAL(poll_once(base), 0);
 	put_byte(ends[1]);
 	CHECK_EQUAL(event_base_dispatch(base), 1);
@@ -56,8 +55,7 @@ CASE(level_triggered, EVERY_BACKEND)
 	struct event *ev;
 	int ends[2], i;
 	make_pipe(ends);
-	ev = named_event(base, ends[0], EV_READ | EV_PERSIST, "unread");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	ev = added_event(base, ends[0], EV_READ | EV_PERSIST, "unread");
 	put_byte(ends[1]);
 	for (i = 0; i < 3; i++)
 		poll_once(base);
@@ -111,8 +109,7 @@ CASE(several_events_on_one_descriptor, EVERY_BACKEND)
 	int ends[2], i;
 	make_socketpair(ends);
 	for (i = 0; i < 6; i++) {
-		events[i] = named_event(base, ends[0], kinds[i].interest, kinds[i].name);
-		CHECK_EQUAL(event_add(events[i], NULL), 0);
+		events[i] = added_event(base, ends[0], kinds[i].interest, kinds[i].name);
 	}
 	printf("writable\n");
 	poll_once(base);
@@ -172,8 +169,7 @@ CASE(adding_and_deleting_repeatedly, EVERY_BACKEND)
 CASE(nothing_to_wait_for, EVERY_BACKEND)
 {
 	struct event_base *base = new_base();
-	struct event *ev = named_event(base, -1, EV_PERSIST, "never");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	struct event *ev = added_event(base, -1, EV_PERSIST, "never");
 	CHECK_EQUAL(event_pending(ev, 0x7fff, NULL), 0);
 	CHECK_EQUAL(event_base_dispatch(base), 1);
 	event_free(ev);
@@ -183,8 +179,7 @@ CASE(nothing_to_wait_for, EVERY_BACKEND)
 CASE(negative_descriptors_hold_the_loop, EVERY_BACKEND)
 {
 	struct event_base *base = new_base();
-	struct event *ev = named_event(base, -1, EV_READ | EV_PERSIST, "no descriptor");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	struct event *ev = added_event(base, -1, EV_READ | EV_PERSIST, "no descriptor");
 	CHECK_EQUAL(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 1);
 	CHECK_EQUAL(poll_once(base), 0);
 	event_active(ev, EV_WRITE, 1);
@@ -279,8 +274,7 @@ CASE(edge_triggered, EVERY_BACKEND)
 	struct event *ev;
 	int ends[2];
 	make_socketpair(ends);
-	ev = named_event(base, ends[0], EV_READ | EV_PERSIST | EV_ET, "reader");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	ev = added_event(base, ends[0], EV_READ | EV_PERSIST | EV_ET, "reader");
 	put_byte(ends[1]);
 	poll_once(base);
 	printf("no new edge\n");
@@ -304,12 +298,9 @@ CASE(edge_triggered_reading_and_writing, EVERY_BACKEND)
 	struct event *reader, *writer, *both;
 	int ends[2];
 	make_socketpair(ends);
-	reader = named_event(base, ends[0], EV_READ | EV_PERSIST | EV_ET, "reader");
-	writer = named_event(base, ends[0], EV_WRITE | EV_PERSIST | EV_ET, "writer");
-	both = named_event(base, ends[0], EV_READ | EV_WRITE | EV_ET, "both once");
-	CHECK_EQUAL(event_add(reader, NULL), 0);
-	CHECK_EQUAL(event_add(writer, NULL), 0);
-	CHECK_EQUAL(event_add(both, NULL), 0);
+	reader = added_event(base, ends[0], EV_READ | EV_PERSIST | EV_ET, "reader");
+	writer = added_event(base, ends[0], EV_WRITE | EV_PERSIST | EV_ET, "writer");
+	both = added_event(base, ends[0], EV_READ | EV_WRITE | EV_ET, "both once");
 	poll_once(base);
 	printf("readable\n");
 	put_byte(ends[1]);
@@ -370,10 +361,8 @@ DIFFERENCE(level_triggered_beside_edge_triggered, EPOLL_ONLY | OWN_DEBUG_MODE,
 	int ends[2], calls;
 	make_socketpair(ends);
 	put_byte(ends[1]);
-	level = named_event(base, ends[0], EV_READ | EV_PERSIST, "level");
-	edge = named_event(base, ends[0], EV_WRITE | EV_PERSIST | EV_ET, "edge");
-	CHECK_EQUAL(event_add(level, NULL), 0);
-	CHECK_EQUAL(event_add(edge, NULL), 0);
+	level = added_event(base, ends[0], EV_READ | EV_PERSIST, "level");
+	edge = added_event(base, ends[0], EV_WRITE | EV_PERSIST | EV_ET, "edge");
 	for (calls = 0; calls < 3; calls++) {
 		level->ev_res = 0;
 		CHECK_EQUAL(poll_once(base), 0);

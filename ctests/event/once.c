@@ -76,8 +76,7 @@ CASE(once_from_once_runs_in_the_same_pass, EVERY_BACKEND)
 	chain_base = new_base();
 	make_pipe(ends);
 	chain_writer = ends[1];
-	reader = named_event(chain_base, ends[0], EV_READ, "reader");
-	CHECK_EQUAL(event_add(reader, NULL), 0);
+	reader = added_event(chain_base, ends[0], EV_READ, "reader");
 	CHECK_EQUAL(event_base_once(chain_base, -1, EV_TIMEOUT, chain, &left, NULL), 0);
 	CHECK_EQUAL(event_base_dispatch(chain_base), 1);
 	event_free(reader);

@@ -66,10 +66,8 @@ CASE(two_of_one_kind, EVERY_BACKEND)
 	int ends[2];
 	make_socketpair(ends);
 	put_byte(ends[1]);
-	first = named_event(base, ends[0], EV_READ, "first");
-	second = named_event(base, ends[0], EV_READ, "second");
-	CHECK_EQUAL(event_add(first, NULL), 0);
-	CHECK_EQUAL(event_add(second, NULL), 0);
+	first = added_event(base, ends[0], EV_READ, "first");
+	second = added_event(base, ends[0], EV_READ, "second");
 	poll_once(base);
 	CHECK_EQUAL(event_add(second, NULL), 0);
 	poll_once(base);
@@ -188,8 +186,7 @@ ready_after_it_ended(enum ending how)
 	struct event *ev;
 	int ends[2];
 	make_socketpair(ends);
-	ev = named_event(base, ends[0], EV_READ, "event");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	ev = added_event(base, ends[0], EV_READ, "event");
 	end_event(base, ev, how);
 	put_byte(ends[1]);
 	CHECK_EQUAL(event_base_loop(base, EVLOOP_NONBLOCK), 1);
@@ -223,19 +220,16 @@ number_reused_after_it_ended(enum ending how)
 	struct event_base *base = new_base();
 	struct event *ev;
 	int ends[2], others[2];
-	make_socketpair(ends);
-	renumber(ends[0], 100);
+	make_numbered_socketpair(ends, 100);
 	ev = event_new(base, 100, EV_READ, close_and_keep, "first");
 	CHECK_EQUAL(event_add(ev, NULL), 0);
 	end_event(base, ev, how);
 	if (how == BY_DELETION)
 		close_and_keep(100, 0, "by hand");
 	put_byte(ends[1]);
-	make_socketpair(others);
-	renumber(others[0], 100);
+	make_numbered_socketpair(others, 100);
 	event_free(ev);
-	ev = named_event(base, 100, EV_READ | EV_PERSIST, "second");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	ev = added_event(base, 100, EV_READ | EV_PERSIST, "second");
 	printf("not ready\n");
 	CHECK_EQUAL(poll_once(base), 0);
 	CHECK_EQUAL(poll_once(base), 0);
@@ -293,8 +287,7 @@ CASE(hung_up_after_it_ran, EVERY_BACKEND)
 	int ends[2];
 	make_socketpair(ends);
 	put_byte(ends[1]);
-	ev = named_event(base, ends[0], EV_READ, "event");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	ev = added_event(base, ends[0], EV_READ, "event");
 	poll_once(base);
 	close(ends[1]);
 	run_for(base, 10);

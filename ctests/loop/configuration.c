@@ -289,8 +289,7 @@ CASE(a_freed_base_leaves_no_descriptor, EVERY_BACKEND)
 	int before = open_descriptors(), flags;
 	for (flags = 0; flags < 0x40; flags++) {
 		struct event_base *base = base_with_flags(flags);
-		struct event *signal_event = named_event(base, 10, EV_SIGNAL | EV_PERSIST, "signal");
-		CHECK_EQUAL(event_add(signal_event, NULL), 0);
+		struct event *signal_event = added_event(base, 10, EV_SIGNAL | EV_PERSIST, "signal");
 		CHECK_EQUAL(event_del(signal_event), 0);
 		event_free(signal_event);
 		event_base_free(base);
@@ -415,8 +414,7 @@ CASE(events_move_to_another_base, EVERY_BACKEND)
 	int ends[2];
 	make_pipe(ends);
 	put_byte(ends[1]);
-	ev = named_event(first, ends[0], EV_READ | EV_PERSIST, "moved");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	ev = added_event(first, ends[0], EV_READ | EV_PERSIST, "moved");
 	CHECK_EQUAL(event_base_set(second, ev), -1);
 	poll_once(first);
 	CHECK_EQUAL(event_del(ev), 0);
@@ -436,10 +434,8 @@ CASE(several_bases_are_independent, EVERY_BACKEND)
 	int ends[2];
 	make_pipe(ends);
 	put_byte(ends[1]);
-	on_first = named_event(first, ends[0], EV_READ | EV_PERSIST, "first");
-	on_second = named_event(second, ends[0], EV_READ | EV_PERSIST, "second");
-	CHECK_EQUAL(event_add(on_first, NULL), 0);
-	CHECK_EQUAL(event_add(on_second, NULL), 0);
+	on_first = added_event(first, ends[0], EV_READ | EV_PERSIST, "first");
+	on_second = added_event(second, ends[0], EV_READ | EV_PERSIST, "second");
 	poll_once(first);
 	poll_once(second);
 	CHECK_EQUAL(event_del(on_first), 0);
@@ -500,8 +496,7 @@ CASE(priorities_change_while_events_are_pending, EVERY_BACKEND)
 	int ends[2];
 	make_pipe(ends);
 	put_byte(ends[1]);
-	ev = named_event(base, ends[0], EV_READ | EV_PERSIST, "pending");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	ev = added_event(base, ends[0], EV_READ | EV_PERSIST, "pending");
 	CHECK_EQUAL(event_base_priority_init(base, 8), 0);
 	CHECK_EQUAL(event_get_priority(ev), 0);
 	poll_once(base);

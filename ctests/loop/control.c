@@ -70,8 +70,7 @@ CASE(once_runs_all_that_is_active, EVERY_BACKEND)
 	make_pipe(ends);
 	put_byte(ends[1]);
 	CHECK_EQUAL(event_base_priority_init(base, 3), 0);
-	reader = named_event_at(base, ends[0], EV_READ | EV_PERSIST, "reader", 2);
-	CHECK_EQUAL(event_add(reader, NULL), 0);
+	reader = added_event_at(base, ends[0], EV_READ | EV_PERSIST, "reader", 2);
 	for (i = 0; i < 3; i++) {
 		events[i] = named_event_at(base, -1, 0, names[i], i);
 		event_active(events[i], EV_READ, 1);

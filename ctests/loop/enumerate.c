@@ -181,8 +181,7 @@ CASE(dumping_every_event, EVERY_BACKEND)
 	struct timeval tv = {3600, 0};
 	int ends[2], i;
 	CHECK_EQUAL(event_base_priority_init(base, 3), 0);
-	make_socketpair(ends);
-	renumber(ends[0], 100);
+	make_numbered_socketpair(ends, 100);
 	renumber(ends[1], 101);
 	print_dump("nothing", base);
 	dumped[0] = named_event(base, 100, EV_READ | EV_PERSIST, "");

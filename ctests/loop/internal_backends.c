@@ -67,8 +67,7 @@ base_with_a_reader(void)
 {
 	struct event_base *base = new_base();
 	make_pipe(ends);
-	reader = named_event(base, ends[0], EV_READ | EV_PERSIST, "reader");
-	CHECK_EQUAL(event_add(reader, NULL), 0);
+	reader = added_event(base, ends[0], EV_READ | EV_PERSIST, "reader");
 	return base;
 }
 

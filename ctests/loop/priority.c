@@ -83,8 +83,7 @@ CASE(readers_by_priority, EVERY_BACKEND)
 	for (i = 0; i < 3; i++) {
 		make_pipe(ends[i]);
 		put_byte(ends[i][1]);
-		events[i] = named_event_at(base, ends[i][0], EV_READ, names[i], i);
-		CHECK_EQUAL(event_add(events[i], NULL), 0);
+		events[i] = added_event_at(base, ends[i][0], EV_READ, names[i], i);
 	}
 	CHECK_EQUAL(event_base_loop(base, EVLOOP_NONBLOCK), 1);
 	for (i = 0; i < 3; i++) {
@@ -259,8 +258,7 @@ run_with_limits(const struct timeval *interval, int callbacks, int min_priority)
 	event_config_free(config);
 	CHECK_EQUAL(event_base_priority_init(base, 3), 0);
 	make_pipe(ends);
-	reader = named_event_at(base, ends[0], EV_READ, "urgent reader", 0);
-	CHECK_EQUAL(event_add(reader, NULL), 0);
+	reader = added_event_at(base, ends[0], EV_READ, "urgent reader", 0);
 	writing.writes_to = ends[1];
 	for (i = 0; i < COUNT; i++) {
 		if (i == 0)
@@ -353,8 +351,7 @@ CASE(a_slow_callback_ends_the_pass, EVERY_BACKEND)
 	event_config_free(config);
 	CHECK_EQUAL(event_base_priority_init(base, 2), 0);
 	make_pipe(ends);
-	reader = named_event_at(base, ends[0], EV_READ, "urgent reader", 0);
-	CHECK_EQUAL(event_add(reader, NULL), 0);
+	reader = added_event_at(base, ends[0], EV_READ, "urgent reader", 0);
 	slow = event_new(base, -1, 0, spend_time, "slow");
 	next = named_event(base, -1, 0, "next");
 	event_active(slow, EV_READ, 1);

@@ -89,8 +89,7 @@ CASE(signals_can_begin_again, EVERY_BACKEND)
 {
 	struct event *ev;
 	base = new_base();
-	ev = named_event(base, SIGUSR1, EV_SIGNAL | EV_PERSIST, "signal");
-	CHECK_EQUAL(event_add(ev, NULL), 0);
+	ev = added_event(base, SIGUSR1, EV_SIGNAL | EV_PERSIST, "signal");
 	raise(SIGUSR1);
 	CHECK_EQUAL(poll_once(base), 0);
 	CHECK_EQUAL(event_del(ev), 0);
@@ -109,8 +108,7 @@ CASE(signals_can_begin_again, EVERY_BACKEND)
 CASE(a_base_is_made_the_receiver, EVERY_BACKEND)
 {
 	struct event_base *base = new_base();
-	struct event *event = named_event(base, SIGUSR1, EV_SIGNAL | EV_PERSIST, "signal");
-	CHECK_EQUAL(event_add(event, NULL), 0);
+	struct event *event = added_event(base, SIGUSR1, EV_SIGNAL | EV_PERSIST, "signal");
 	HOLDING(base, evsig_set_base_(base));
 	raise(SIGUSR1);
 	CHECK_EQUAL(poll_once(base), 0);
