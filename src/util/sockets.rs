@@ -146,6 +146,17 @@ pub unsafe fn accept(
     checked(unsafe { substitutes::accept4(fd, address, length, flags) })
 }
 
+/// Whether something can be read, or accepted, or the kernel does not say.
+pub fn may_be_readable(fd: c_int) -> bool {
+    let mut wanted = libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one descriptor is given.
+    unsafe { system::poll(&mut wanted, 1, 0) != 0 }
+}
+
 /// A connected pair of sockets.
 pub fn socket_pair(domain: c_int, kind: c_int, protocol: c_int) -> Result<[c_int; 2], SystemError> {
     let mut pair = [-1; 2];
