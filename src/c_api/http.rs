@@ -6,9 +6,10 @@ use crate::buffer::Evbuffer;
 use crate::bufferevent::Bufferevent;
 use crate::http::abi::{BoundSocketFn, EvhttpRequest};
 use crate::http::connection::Connection;
+use crate::http::listening::{BoundSocket, NotListening};
 use crate::http::paths::{Handler, NotAdded};
 use crate::http::reply;
-use crate::http::server::{BoundSocket, Refused, Server, ServerPtr};
+use crate::http::server::{Server, ServerPtr};
 use crate::listener::{Evconnlistener, Hold};
 use libc::timeval;
 use std::ffi::{c_char, c_int, c_void};
@@ -23,7 +24,7 @@ unsafe fn server(http: *mut Server) -> ServerPtr {
     unsafe { ServerPtr::new(http).unwrap_unchecked() }
 }
 
-fn or_null(bound: Result<NonNull<BoundSocket>, Refused>) -> *mut BoundSocket {
+fn or_null(bound: Result<NonNull<BoundSocket>, NotListening>) -> *mut BoundSocket {
     bound.map_or(ptr::null_mut(), NonNull::as_ptr)
 }
 

@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::headers::Evkeyvalq;
-use super::server::BoundSocket;
+use super::listening::BoundSocket;
 use super::uri::Uri;
 use crate::base::EventBase;
 use crate::buffer::Evbuffer;

@@ -3,8 +3,9 @@
 use super::abi::{RequestError, RequestQueue, flag};
 use super::client::{self, CON_READ_ON_WRITE_ERROR, CON_REUSE_CONNECTED_ADDR, Client, NotMade};
 use super::connection::{ConnectionPtr, State, bit};
+use super::listening::bound_socket;
 use super::request::RequestPtr;
-use super::server::{CON_LINGERING_CLOSE, bound_socket};
+use super::server::CON_LINGERING_CLOSE;
 use crate::base::pending::Blocking;
 use crate::base::{self, EventBase, Guard as BaseGuard};
 use crate::bufferevent::abi::{BEV_EVENT_CONNECTED, BEV_EVENT_ERROR, BEV_EVENT_TIMEOUT};

@@ -27,9 +27,11 @@ pub fn answer_to(connection: ConnectionPtr, request: RequestPtr) -> Answer {
     if request.method.get() & u32::from(root.methods.get()) == 0 {
         return Answer::NotAllowed;
     }
-    let server = match request.host_text() {
-        Some(host) => virtual_host(root, host),
-        None => root,
+    let server = if root.has_names() {
+        let host = request.host_text();
+        host.map_or(root, |host| virtual_host(root, host))
+    } else {
+        root
     };
     let path = request.uri_part(Part::Path).unwrap_or(b"");
     let handler = handler_of_path(server, path);

@@ -5,9 +5,10 @@ use super::headers::Evkeyvalq;
 use super::request::RequestPtr;
 use crate::buffer::Guard as BufferGuard;
 use crate::hooks::memory::{Array, OutOfMemory};
-use memchr::memchr2;
+use memchr::{memchr_iter, memchr2};
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
+use std::ptr;
 
 /// Most heads are shorter than this.
 const ROOM: usize = 2048;
@@ -35,12 +36,9 @@ impl Head {
 
     /// Appends a text.
     pub fn add(&mut self, text: &[u8]) -> Result<(), OutOfMemory> {
-        let end = self.length + text.len();
-        if self.long.is_empty() && end <= ROOM {
-            for (place, byte) in self.short[self.length..end].iter_mut().zip(text) {
-                place.write(*byte);
-            }
-            self.length = end;
+        if self.has_room(text.len()) {
+            // SAFETY: there is room for the text.
+            unsafe { self.put(text) };
             return Ok(());
         }
         self.long.try_reserve(self.length + text.len())?;
@@ -54,6 +52,22 @@ impl Head {
             self.long.push_reserved(*byte);
         }
         Ok(())
+    }
+
+    fn has_room(&self, length: usize) -> bool {
+        self.long.is_empty() && length <= ROOM - self.length
+    }
+
+    /// # Safety
+    /// There is room for the text.
+    #[inline(always)]
+    unsafe fn put(&mut self, text: &[u8]) {
+        // SAFETY: as the caller guarantees; the text is no part of the room.
+        unsafe {
+            let end = self.short.as_mut_ptr().cast::<u8>().add(self.length);
+            ptr::copy_nonoverlapping(text.as_ptr(), end, text.len());
+        }
+        self.length += text.len();
     }
 
     /// Appends a text that may not end its line: a program may have put line ends into a header
@@ -75,6 +89,46 @@ impl Head {
 
     /// Appends the headers to go out and the empty line.
     pub fn add_headers(&mut self, request: RequestPtr) -> Result<(), OutOfMemory> {
+        let before = self.length;
+        if self.put_headers(request) {
+            return self.add(b"\r\n");
+        }
+        if self.long.is_empty() {
+            self.length = before;
+        }
+        self.add_headers_with_care(request)
+    }
+
+    /// [`Head::add_headers`] for headers as they nearly always are: there is room for them, and none
+    /// has line ends of its own, which is looked for once in all of them. Otherwise what this has
+    /// added is to be taken back.
+    fn put_headers(&mut self, request: RequestPtr) -> bool {
+        let (before, mut lines) = (self.length, 0);
+        // SAFETY: the list is the request's, and its texts are terminated. Room is asked for.
+        unsafe {
+            let mut pair = Evkeyvalq::first(request.output_headers.get());
+            while !pair.is_null() {
+                let key = CStr::from_ptr((*pair).key).to_bytes();
+                let value = CStr::from_ptr((*pair).value).to_bytes();
+                if !self.has_room(key.len() + value.len() + 4) {
+                    return false;
+                }
+                self.put(key);
+                self.put(b": ");
+                self.put(value);
+                self.put(b"\r\n");
+                lines += 1;
+                pair = Evkeyvalq::next(pair);
+            }
+        }
+        let added = self.text().get(before..).unwrap_or_default();
+        [b'\r', b'\n']
+            .iter()
+            .all(|byte| memchr_iter(*byte, added).count() == lines)
+    }
+
+    #[cold]
+    fn add_headers_with_care(&mut self, request: RequestPtr) -> Result<(), OutOfMemory> {
         // SAFETY: the list is the request's, and its texts are terminated.
         unsafe {
             let mut pair = Evkeyvalq::first(request.output_headers.get());

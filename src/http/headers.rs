@@ -37,7 +37,7 @@ pub type Evkeyvalq = TailQueue<PairLinks>;
 
 /// Why a pair was not added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum PairNotAdded {
     /// The name is empty or has a line end or a NUL.
     Name,
     /// The value has a NUL, or a line end that no blank follows.
@@ -46,9 +46,9 @@ pub enum Refused {
     Memory,
 }
 
-impl From<OutOfMemory> for Refused {
-    fn from(_: OutOfMemory) -> Refused {
-        Refused::Memory
+impl From<OutOfMemory> for PairNotAdded {
+    fn from(_: OutOfMemory) -> PairNotAdded {
+        PairNotAdded::Memory
     }
 }
 
@@ -130,11 +130,11 @@ pub unsafe fn add(
     list: *mut Evkeyvalq,
     name: &[u8],
     value: &[u8],
-) -> Result<NonNull<Evkeyval>, Refused> {
+) -> Result<NonNull<Evkeyval>, PairNotAdded> {
     if name.is_empty() || name.iter().any(|byte| b"\r\n\0".contains(byte)) {
-        return Err(Refused::Name);
+        return Err(PairNotAdded::Name);
     }
-    let length = unfolded(value, |_, _| {}).ok_or(Refused::Value)?;
+    let length = unfolded(value, |_, _| {}).ok_or(PairNotAdded::Value)?;
     // SAFETY: the caller guarantees the list.
     let pair = unsafe { append(list, name, value) }?;
     if length < value.len() {
@@ -311,7 +311,7 @@ mod tests {
             List(new_list().unwrap())
         }
 
-        fn add(&self, name: &[u8], value: &[u8]) -> Result<(), Refused> {
+        fn add(&self, name: &[u8], value: &[u8]) -> Result<(), PairNotAdded> {
             // SAFETY: the list is live.
             unsafe { add(self.0.as_ptr(), name, value).map(|_| ()) }
         }
@@ -393,14 +393,14 @@ mod tests {
         ] {
             assert_eq!(
                 list.add(b"N", value.as_bytes()),
-                Err(Refused::Value),
+                Err(PairNotAdded::Value),
                 "{value:?}"
             );
         }
         for name in ["", "a\r", "a\n b", "a\0b"] {
             assert_eq!(
                 list.add(name.as_bytes(), b"v"),
-                Err(Refused::Name),
+                Err(PairNotAdded::Name),
                 "{name:?}"
             );
         }

@@ -4,7 +4,6 @@
 //! - [`uri`]: URI references, their parts.
 //! - [`encoding`]: percent-encoding, and escaping for HTML.
 //! - [`query`]: the parameters of a query.
-
 //!
 //! The engine is the same for both sides where it can be:
 //!
@@ -14,10 +13,12 @@
 //! - [`head`], [`status`], [`date`]: the heads of messages that go out.
 //! - [`connection`]: what all connections have in common.
 //! - [`server`], [`paths`], [`dispatch`]: servers, and who handles what.
+//! - [`listening`], [`accepting`]: where servers listen, and whom they accept.
 //! - [`incoming`], [`reply`]: the connections of a server.
 //! - [`client`], [`connect`]: those of a client.
 
 pub mod abi;
+pub mod accepting;
 pub mod client;
 pub mod connect;
 pub mod connection;
@@ -28,6 +29,7 @@ pub mod framing;
 pub mod head;
 pub mod headers;
 pub mod incoming;
+pub mod listening;
 pub mod parser;
 pub mod paths;
 pub mod query;

@@ -238,8 +238,8 @@ fn parse_request_line(request: RequestPtr, line: &[u8]) -> Result<(), Fault> {
         _ => Uri::parse(target, uri::NONCONFORMANT),
     };
     let parts = parts.map_err(|refused| match refused {
-        uri::Refused::Syntax => Fault::Corrupt,
-        uri::Refused::Memory => Fault::Memory,
+        uri::NoUri::Syntax => Fault::Corrupt,
+        uri::NoUri::Memory => Fault::Memory,
     })?;
     request.set_uri_parts(parts);
     request.set_uri(target)?;

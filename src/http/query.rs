@@ -2,7 +2,7 @@
 
 use super::encoding::{Plus, decode};
 use super::headers::{self, Evkeyvalq};
-use super::uri::Refused;
+use super::uri::NoUri;
 
 /// Adds the parameters of a query to a list that is empty, or leaves it empty.
 ///
@@ -11,7 +11,7 @@ use super::uri::Refused;
 ///
 /// # Safety
 /// `list` is initialised.
-pub unsafe fn parse(query: &[u8], list: *mut Evkeyvalq) -> Result<(), Refused> {
+pub unsafe fn parse(query: &[u8], list: *mut Evkeyvalq) -> Result<(), NoUri> {
     // SAFETY: the caller guarantees the list.
     unsafe {
         let result = add_parameters(query, list);
@@ -24,19 +24,19 @@ pub unsafe fn parse(query: &[u8], list: *mut Evkeyvalq) -> Result<(), Refused> {
 
 /// # Safety
 /// As [`parse`].
-unsafe fn add_parameters(query: &[u8], list: *mut Evkeyvalq) -> Result<(), Refused> {
+unsafe fn add_parameters(query: &[u8], list: *mut Evkeyvalq) -> Result<(), NoUri> {
     let mut rest = query;
     while !rest.is_empty() {
         let end = rest.iter().position(|&byte| byte == b'&');
         let parameter = &rest[..end.unwrap_or(rest.len())];
         rest = end.map_or(b"".as_slice(), |end| &rest[end + 1..]);
         let equals = parameter.iter().position(|&byte| byte == b'=');
-        let equals = equals.filter(|&place| place > 0).ok_or(Refused::Syntax)?;
+        let equals = equals.filter(|&place| place > 0).ok_or(NoUri::Syntax)?;
         let (name, value) = (&parameter[..equals], &parameter[equals + 1..]);
         // SAFETY: the caller guarantees the list. The pair is new, and decoding makes no text
         // longer.
         unsafe {
-            let pair = headers::append(list, name, value).map_err(|_| Refused::Memory)?;
+            let pair = headers::append(list, name, value).map_err(|_| NoUri::Memory)?;
             let text = (*pair.as_ptr()).value.cast::<u8>();
             decode(text, value.len(), text, Plus::Blank);
         }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
     use std::ffi::CStr;
 
-    fn parameters(query: &str) -> Result<Vec<String>, Refused> {
+    fn parameters(query: &str) -> Result<Vec<String>, NoUri> {
         let list = headers::new_list().unwrap().as_ptr();
         let mut texts = Vec::new();
         // SAFETY: the list is this test's alone; its texts are terminated.
@@ -89,7 +89,7 @@ mod tests {
         for query in [
             "a", "=", "=x", "&", "&a=1", "a=1&&", "a=1&b", "a=1&=", "a=1&&b=2",
         ] {
-            assert_eq!(parameters(query), Err(Refused::Syntax), "{query}");
+            assert_eq!(parameters(query), Err(NoUri::Syntax), "{query}");
         }
     }
 }

@@ -1,23 +1,19 @@
-//! Servers: what they are told, where they listen, whom they accept.
+//! Servers: what they are told, and the hosts they are for.
 
 use super::abi::{BuffereventMakerFn, method};
-use super::connection::{ConnectionPtr, ConnectionQueue, LARGE_PIECE, limit};
+use super::connection::{ConnectionPtr, ConnectionQueue, limit};
 use super::date::DateCache;
 use super::dispatch::fits;
+use super::listening::SocketLinks;
 use super::paths::{Handler, NotAdded, PathTable};
 use crate::base::EventBase;
-use crate::bufferevent::{self, Bufferevent, BuffereventPtr, Direction, Guard};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::list::{Adapter, TailLink, TailQueue};
-use crate::listener::{self, Evconnlistener, Hold, Receiver, option};
-use crate::util::socket_address::SocketAddress;
-use crate::util::text::Text;
-use crate::util::{address, resolve, sockets};
 use crate::warning;
-use libc::{addrinfo, sockaddr, timeval};
+use libc::timeval;
 use std::cell::{Cell, UnsafeCell};
-use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
-use std::mem::{offset_of, zeroed};
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::mem::offset_of;
 use std::ops::Deref;
 use std::ptr::{self, NonNull, addr_of_mut};
 
@@ -26,9 +22,6 @@ pub const SERVER_LINGERING_CLOSE: c_int = 0x0001;
 /// The same of its connections.
 pub const CON_LINGERING_CLOSE: c_int = 0x0020;
 
-/// The length of the kernel's queue.
-const BACKLOG: c_int = 128;
-
 const DEFAULT_CONTENT_TYPE: &[u8] = b"text/html; charset=ISO-8859-1";
 
 /// `struct evhttp`. Programs look at the first word of `connections`, which is null while there are
@@ -36,10 +29,10 @@ const DEFAULT_CONTENT_TYPE: &[u8] = b"text/html; charset=ISO-8859-1";
 #[repr(C)]
 pub struct Server {
     link: TailLink<Server>,
-    sockets: UnsafeCell<TailQueue<SocketLinks>>,
+    pub(super) sockets: UnsafeCell<TailQueue<SocketLinks>>,
     virtual_hosts: UnsafeCell<TailQueue<HostLinks>>,
     connections: UnsafeCell<ConnectionQueue>,
-    base: Cell<*mut EventBase>,
+    pub(super) base: Cell<*mut EventBase>,
     /// The server that this one is a virtual host of.
     parent: Cell<*mut Server>,
     /// The hosts that it is for, as such.
@@ -47,8 +40,8 @@ pub struct Server {
     aliases: UnsafeCell<TailQueue<AliasLinks>>,
     paths: UnsafeCell<PathTable>,
     pub(super) fallback: Cell<Option<Handler>>,
-    bufferevent_maker: Cell<Option<BuffereventMakerFn>>,
-    bufferevent_argument: Cell<*mut c_void>,
+    pub(super) bufferevent_maker: Cell<Option<BuffereventMakerFn>>,
+    pub(super) bufferevent_argument: Cell<*mut c_void>,
     content_type: Cell<*mut c_char>,
     most_headers: Cell<usize>,
     most_body: Cell<u64>,
@@ -57,7 +50,7 @@ pub struct Server {
     pub(super) methods: Cell<u16>,
     pub(super) date: DateCache,
     pins: Cell<u32>,
-    freed: Cell<bool>,
+    pub(super) freed: Cell<bool>,
 }
 
 const _: () = assert!(offset_of!(Server, connections) == 48);
@@ -69,24 +62,6 @@ unsafe impl Adapter for HostLinks {
     type Item = Server;
     type Link = TailLink<Server>;
     unsafe fn link(item: *mut Server) -> *mut TailLink<Server> {
-        // SAFETY: the caller guarantees the element.
-        unsafe { addr_of_mut!((*item).link) }
-    }
-}
-
-/// `struct evhttp_bound_socket`: a listener of a server.
-pub struct BoundSocket {
-    link: TailLink<BoundSocket>,
-    listener: *mut Evconnlistener,
-}
-
-/// The links of a listener among those of its server.
-pub struct SocketLinks;
-// SAFETY: always the same field.
-unsafe impl Adapter for SocketLinks {
-    type Item = BoundSocket;
-    type Link = TailLink<BoundSocket>;
-    unsafe fn link(item: *mut BoundSocket) -> *mut TailLink<BoundSocket> {
         // SAFETY: the caller guarantees the element.
         unsafe { addr_of_mut!((*item).link) }
     }
@@ -110,26 +85,13 @@ unsafe impl Adapter for AliasLinks {
     }
 }
 
-impl BoundSocket {
-    /// The listener.
-    pub fn listener(&self) -> *mut Evconnlistener {
-        self.listener
-    }
-}
-
-/// No function takes connections over.
-const NOBODY: Receiver = Receiver {
-    callback: None,
-    argument: ptr::null_mut(),
-};
-
-/// Why something was not done.
+/// Why a server did not become, or was not, a virtual host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused;
+pub struct NotAHost;
 
-impl From<OutOfMemory> for Refused {
-    fn from(_: OutOfMemory) -> Refused {
-        Refused
+impl From<OutOfMemory> for NotAHost {
+    fn from(_: OutOfMemory) -> NotAHost {
+        NotAHost
     }
 }
 
@@ -147,7 +109,7 @@ impl Deref for ServerPtr {
 }
 
 /// Keeps the memory of a server while functions of the program run.
-struct Pin(ServerPtr);
+pub(super) struct Pin(ServerPtr);
 
 impl Drop for Pin {
     fn drop(&mut self) {
@@ -246,7 +208,8 @@ impl ServerPtr {
         Ok(server)
     }
 
-    fn pin(self) -> Pin {
+    /// Keeps the memory while functions of the program run.
+    pub(super) fn pin(self) -> Pin {
         self.pins.set(self.pins.get() + 1);
         Pin(self)
     }
@@ -363,11 +326,11 @@ impl ServerPtr {
     }
 
     /// Makes another server one for the hosts of a pattern. It is freed with this one.
-    pub fn add_virtual_host(self, pattern: &[u8], host: ServerPtr) -> Result<(), Refused> {
+    pub fn add_virtual_host(self, pattern: &[u8], host: ServerPtr) -> Result<(), NotAHost> {
         // SAFETY: the list is the other server's.
         let listens = unsafe { !TailQueue::first(host.sockets.get()).is_null() };
         if listens || host == self || !host.pattern.get().is_null() {
-            return Err(Refused);
+            return Err(NotAHost);
         }
         host.pattern.set(memory::copy_text(pattern)?.as_ptr());
         host.parent.set(self.as_ptr());
@@ -377,15 +340,24 @@ impl ServerPtr {
     }
 
     /// Gives a virtual host back to the program.
-    pub fn remove_virtual_host(self, host: ServerPtr) -> Result<(), Refused> {
+    pub fn remove_virtual_host(self, host: ServerPtr) -> Result<(), NotAHost> {
         if host.pattern.get().is_null() || host.parent.get() != self.as_ptr() {
-            return Err(Refused);
+            return Err(NotAHost);
         }
         // SAFETY: it is in this server's list.
         unsafe { TailQueue::remove(self.virtual_hosts.get(), host.as_ptr()) };
         replace(&host.pattern, ptr::null_mut());
         host.parent.set(ptr::null_mut());
         Ok(())
+    }
+
+    /// Whether it matters which host a request is for.
+    pub(super) fn has_names(self) -> bool {
+        // SAFETY: both lists are the server's.
+        unsafe {
+            !TailQueue::first(self.virtual_hosts.get()).is_null()
+                || !TailQueue::first(self.aliases.get()).is_null()
+        }
     }
 
     /// The first virtual host whose pattern a host fits.
@@ -470,184 +442,8 @@ impl ServerPtr {
         self.hosts().find_map(|server| server.with_alias(name))
     }
 
-    /// Listens on an address, of which the name may have to be looked up.
-    ///
-    /// # Safety
-    /// `name` is null or a string.
-    pub unsafe fn bind(
-        self,
-        name: *const c_char,
-        port: u16,
-    ) -> Result<NonNull<BoundSocket>, Refused> {
-        // SAFETY: the caller guarantees the name.
-        let socket = unsafe { bound_socket(name, port, 1) }?;
-        let listened = self.listen(socket.0, BACKLOG);
-        if listened.is_ok() {
-            socket.into_inner();
-        }
-        listened
-    }
-
-    /// Accepts connections on a socket that listens already.
-    pub fn accept_on(self, descriptor: c_int) -> Result<NonNull<BoundSocket>, Refused> {
-        self.listen(descriptor, 0)
-    }
-
-    fn listen(self, descriptor: c_int, backlog: c_int) -> Result<NonNull<BoundSocket>, Refused> {
-        const OPTIONS: c_uint = option::CLOSE_ON_EXEC | option::CLOSE_ON_FREE;
-        let socket = memory::allocate_zeroed::<BoundSocket>()?;
-        // SAFETY: the base outlives the server.
-        let listener =
-            unsafe { listener::new(self.base.get(), NOBODY, OPTIONS, backlog, descriptor) };
-        let Ok(listener) = listener else {
-            // SAFETY: nobody knows the block.
-            unsafe { memory::free(socket.as_ptr().cast()) };
-            return Err(Refused);
-        };
-        // SAFETY: both are new.
-        unsafe {
-            self.add_socket(socket, listener.as_ptr()).inspect_err(|_| {
-                let listener = Hold::new(listener.as_ptr());
-                listener.leave_socket();
-                listener.free();
-            })
-        }
-    }
-
-    /// Accepts connections of a listener, which becomes the server's.
-    ///
-    /// # Safety
-    /// The listener is live.
-    pub unsafe fn adopt_listener(
-        self,
-        listener: *mut Evconnlistener,
-    ) -> Result<NonNull<BoundSocket>, Refused> {
-        let socket = memory::allocate_zeroed::<BoundSocket>()?;
-        // SAFETY: the block is new; the caller guarantees the listener.
-        unsafe { self.add_socket(socket, listener) }
-    }
-
-    /// Without success nothing has changed but the listener's callback.
-    ///
-    /// # Safety
-    /// The listener is live, and the socket new.
-    unsafe fn add_socket(
-        self,
-        socket: NonNull<BoundSocket>,
-        listener: *mut Evconnlistener,
-    ) -> Result<NonNull<BoundSocket>, Refused> {
-        let receiver = Receiver {
-            callback: Some(accepted),
-            argument: self.as_ptr().cast(),
-        };
-        // SAFETY: the caller guarantees both.
-        unsafe {
-            let hold = Hold::new(listener);
-            if hold.set_receiver(receiver).is_err() {
-                let _ = hold.set_receiver(NOBODY);
-                memory::free(socket.as_ptr().cast());
-                return Err(Refused);
-            }
-            (*socket.as_ptr()).listener = listener;
-            TailQueue::push_back(self.sockets.get(), socket.as_ptr());
-        }
-        Ok(socket)
-    }
-
-    /// Stops listening.
-    ///
-    /// # Safety
-    /// The socket is one of this server's.
-    pub unsafe fn remove_socket(self, socket: *mut BoundSocket) {
-        // SAFETY: the caller guarantees the socket.
-        unsafe {
-            TailQueue::remove(self.sockets.get(), socket);
-            Hold::new((*socket).listener).free();
-            memory::free(socket.cast());
-        }
-    }
-
-    /// Calls a function for each listener.
-    pub fn for_each_socket(self, mut call: impl FnMut(*mut BoundSocket)) {
-        // SAFETY: sockets in the list are live.
-        unsafe {
-            let mut socket = TailQueue::first(self.sockets.get());
-            while !socket.is_null() {
-                let next = TailQueue::<SocketLinks>::next(socket);
-                call(socket);
-                socket = next;
-            }
-        }
-    }
-
-    /// A bufferevent for an accepted descriptor.
-    fn make_bufferevent(
-        self,
-        descriptor: c_int,
-        nonblocking: bool,
-    ) -> Option<NonNull<Bufferevent>> {
-        let base = self.base.get();
-        let made = self.bufferevent_maker.get().and_then(|maker| {
-            // SAFETY: the program's function; the caller has a pin.
-            NonNull::new(unsafe { maker(base, self.bufferevent_argument.get()) })
-        });
-        let Some(made) = made else {
-            // SAFETY: the base outlives the server. The bufferevent is new.
-            return unsafe {
-                let made = bufferevent::socket::create(base, descriptor, 0)?;
-                let bufferevent = Guard::new(made.as_ptr());
-                bufferevent.set_max_single(Direction::Write, LARGE_PIECE);
-                if nonblocking {
-                    bufferevent.mark_nonblocking();
-                }
-                Some(made)
-            };
-        };
-        // SAFETY: the program handed it over.
-        let bufferevent = unsafe { Guard::new(made.as_ptr()) };
-        if !base.is_null() && bufferevent.base.get() != base {
-            // SAFETY: as above. A kind that stays where it is works there.
-            let _ = unsafe { bufferevent.set_base(base) };
-        }
-        let attached = !self.freed.get() && bufferevent.set_descriptor(descriptor).is_ok();
-        drop(bufferevent);
-        if !attached {
-            let Refused = discarded(made);
-            return None;
-        }
-        Some(made)
-    }
-
-    /// Makes a connection of an accepted descriptor, which stays the caller's if that fails.
-    ///
-    /// # Safety
-    /// The address has `length` bytes.
-    unsafe fn accept(
-        self,
-        descriptor: c_int,
-        address: *const sockaddr,
-        length: usize,
-        nonblocking: bool,
-    ) -> Result<(), Refused> {
-        let made = self.make_bufferevent(descriptor, nonblocking);
-        let bufferevent = made.ok_or(Refused)?;
-        if self.freed.get() {
-            return Err(discarded(bufferevent));
-        }
-        // SAFETY: the caller guarantees the address; the bufferevent is live.
-        let made = unsafe {
-            let _ = Guard::new(bufferevent.as_ptr()).set_peer_address(address, length);
-            let (host, port) = name_of(address);
-            ConnectionPtr::create(self.base.get(), bufferevent.as_ptr(), host.as_bytes(), port)
-        };
-        let Ok(connection) = made else {
-            return Err(discarded(bufferevent));
-        };
-        self.take_in(connection);
-        Ok(())
-    }
-
-    fn take_in(self, connection: ConnectionPtr) {
+    /// A connection becomes one of the server's.
+    pub(super) fn take_in(self, connection: ConnectionPtr) {
         connection.server.set(self.as_ptr());
         // SAFETY: the connection is new.
         unsafe { ConnectionQueue::push_back(self.connections.get(), connection.as_ptr()) };
@@ -664,156 +460,4 @@ impl ServerPtr {
         connection.begin_message();
         connection.start_reading();
     }
-}
-
-/// Gives a bufferevent up whose descriptor stays open.
-fn discarded(bufferevent: NonNull<Bufferevent>) -> Refused {
-    // SAFETY: it was made for a connection that does not come to be.
-    let bufferevent = unsafe { Guard::new(bufferevent.as_ptr()) };
-    let _ = bufferevent.set_descriptor(-1);
-    BuffereventPtr::free(bufferevent);
-    Refused
-}
-
-/// The address of a peer as text, and its port.
-///
-/// # Safety
-/// The address is as long as its family says.
-unsafe fn name_of(address: *const sockaddr) -> (Text<64>, u16) {
-    // SAFETY: the caller guarantees the address.
-    match unsafe { SocketAddress::read(address) } {
-        Some(SocketAddress::V4(v4)) => {
-            let text = address::format_ipv4(v4.sin_addr.s_addr.to_ne_bytes().into());
-            (copy_of(text.as_bytes()), u16::from_be(v4.sin_port))
-        }
-        Some(SocketAddress::V6(v6)) => {
-            let port = u16::from_be(v6.sin6_port);
-            // SAFETY: as above.
-            let scoped = (v6.sin6_scope_id != 0).then(|| unsafe { numeric_name(address) });
-            match scoped.flatten() {
-                Some(text) => (text, port),
-                None => {
-                    let text = address::format_ipv6(v6.sin6_addr.s6_addr.into());
-                    (copy_of(text.as_bytes()), port)
-                }
-            }
-        }
-        None => (copy_of(b"localhost"), 0),
-    }
-}
-
-fn copy_of(text: &[u8]) -> Text<64> {
-    let text = std::str::from_utf8(text).unwrap_or_default();
-    Text::of(format_args!("{text}"))
-}
-
-/// What the system calls an address: with the name of the interface that it is local to.
-///
-/// # Safety
-/// The address is one of IPv6.
-unsafe fn numeric_name(address: *const sockaddr) -> Option<Text<64>> {
-    let mut room = [0u8; 64];
-    // SAFETY: the caller guarantees the address; the room has the size that is given.
-    let result = unsafe {
-        libc::getnameinfo(
-            address,
-            std::mem::size_of::<libc::sockaddr_in6>() as libc::socklen_t,
-            room.as_mut_ptr().cast(),
-            room.len() as libc::socklen_t,
-            ptr::null_mut(),
-            0,
-            libc::NI_NUMERICHOST,
-        )
-    };
-    let text = CStr::from_bytes_until_nul(&room).ok()?;
-    (result == 0).then(|| copy_of(text.to_bytes()))
-}
-
-/// A listener of a server has accepted a connection.
-unsafe extern "C-unwind" fn accepted(
-    listener: *mut Evconnlistener,
-    descriptor: c_int,
-    address: *mut sockaddr,
-    length: c_int,
-    argument: *mut c_void,
-) {
-    let socket = sockets::OwnedSocket(descriptor);
-    // SAFETY: a server that is freed frees its listeners, which call nobody afterwards; the address
-    // is complete.
-    unsafe {
-        let Some(server) = ServerPtr::new(argument.cast()) else {
-            return;
-        };
-        let _pin = server.pin();
-        let nonblocking = Hold::new(listener).makes_nonblocking();
-        match server.accept(descriptor, address, length as usize, nonblocking) {
-            Ok(()) => {
-                socket.into_inner();
-            }
-            Err(Refused) => warning!("evhttp: a connection could not be set up"),
-        }
-    }
-}
-
-/// A socket bound to the first address of a name; with `reuse`, also one that was in use lately.
-///
-/// # Safety
-/// `name` is null or a string.
-pub(super) unsafe fn bound_socket(
-    name: *const c_char,
-    port: u16,
-    reuse: c_int,
-) -> Result<sockets::OwnedSocket, Refused> {
-    if name.is_null() && port == 0 {
-        // The kernel chooses when the socket begins to listen.
-        return new_socket(libc::AF_INET);
-    }
-    // SAFETY: zero bytes are hints without wishes.
-    let mut hints: addrinfo = unsafe { zeroed() };
-    hints.ai_family = libc::AF_UNSPEC;
-    hints.ai_socktype = libc::SOCK_STREAM;
-    hints.ai_flags = libc::AI_PASSIVE | libc::AI_ADDRCONFIG;
-    let service = Text::<8>::of(format_args!("{port}\0"));
-    let mut list = ptr::null_mut();
-    // SAFETY: the caller guarantees the name; the service is terminated.
-    unsafe {
-        let result = resolve::resolve(name, service.as_bytes().as_ptr().cast(), &hints, &mut list);
-        if result != 0 || list.is_null() {
-            warning!("evhttp_bind_socket: the address cannot be resolved");
-            return Err(Refused);
-        }
-        let bound = bind_to(
-            (*list).ai_family,
-            (*list).ai_addr,
-            (*list).ai_addrlen,
-            reuse,
-        );
-        resolve::free_list(list);
-        bound
-    }
-}
-
-fn new_socket(family: c_int) -> Result<sockets::OwnedSocket, Refused> {
-    let socket = sockets::stream_socket(family).map_err(|_| Refused)?;
-    let socket = sockets::OwnedSocket(socket);
-    sockets::set_option(socket.0, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1).map_err(|_| Refused)?;
-    Ok(socket)
-}
-
-/// # Safety
-/// The address has `length` bytes.
-unsafe fn bind_to(
-    family: c_int,
-    address: *const sockaddr,
-    length: libc::socklen_t,
-    reuse: c_int,
-) -> Result<sockets::OwnedSocket, Refused> {
-    let socket = new_socket(family)?;
-    if reuse != 0 {
-        sockets::set_option(socket.0, libc::SOL_SOCKET, libc::SO_REUSEADDR, reuse)
-            .map_err(|_| Refused)?;
-    }
-    // SAFETY: the caller guarantees the address.
-    unsafe { sockets::bind(socket.0, address, length) }.map_err(|_| Refused)?;
-    Ok(socket)
 }

@@ -59,16 +59,16 @@ impl Part {
 
 /// Why there is no such URI, or no such part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum NoUri {
     /// The text is not what it should be.
     Syntax,
     /// Memory is short.
     Memory,
 }
 
-impl From<OutOfMemory> for Refused {
-    fn from(_: OutOfMemory) -> Refused {
-        Refused::Memory
+impl From<OutOfMemory> for NoUri {
+    fn from(_: OutOfMemory) -> NoUri {
+        NoUri::Memory
     }
 }
 
@@ -206,8 +206,8 @@ fn split_at_first<'a>(text: &'a [u8], byte: &[u8; 1]) -> (&'a [u8], Option<&'a [
 }
 
 /// The query of a conformant URI reference, if it has one.
-pub fn query_of(text: &[u8]) -> Result<Option<&[u8]>, Refused> {
-    let parts = Parts::of(text, 0).ok_or(Refused::Syntax)?;
+pub fn query_of(text: &[u8]) -> Result<Option<&[u8]>, NoUri> {
+    let parts = Parts::of(text, 0).ok_or(NoUri::Syntax)?;
     Ok(parts.texts[Part::Query as usize])
 }
 
@@ -229,18 +229,18 @@ impl Uri {
     }
 
     /// Takes a URI reference apart. The text has no NUL.
-    pub fn parse(text: &[u8], flags: c_uint) -> Result<NonNull<Uri>, Refused> {
-        let parts = Parts::of(text, flags).ok_or(Refused::Syntax)?;
+    pub fn parse(text: &[u8], flags: c_uint) -> Result<NonNull<Uri>, NoUri> {
+        let parts = Parts::of(text, flags).ok_or(NoUri::Syntax)?;
         Ok(Uri::of(&parts, flags)?)
     }
 
     /// A URI of what CONNECT asks for, `host:port`, with an empty path. The text has no NUL.
-    pub fn parse_authority(text: &[u8]) -> Result<NonNull<Uri>, Refused> {
+    pub fn parse_authority(text: &[u8]) -> Result<NonNull<Uri>, NoUri> {
         let mut parts = Parts::default();
-        parts.take_authority(text).ok_or(Refused::Syntax)?;
+        parts.take_authority(text).ok_or(NoUri::Syntax)?;
         parts.texts[Part::Path as usize] = Some(b"");
         if !parts.are_allowed(0) {
-            return Err(Refused::Syntax);
+            return Err(NoUri::Syntax);
         }
         Ok(Uri::of(&parts, 0)?)
     }
@@ -320,11 +320,11 @@ impl Uri {
     }
 
     /// Changes a part, or changes nothing. The text has no NUL.
-    pub fn set_part(&mut self, part: Part, text: Option<&[u8]>) -> Result<(), Refused> {
+    pub fn set_part(&mut self, part: Part, text: Option<&[u8]>) -> Result<(), NoUri> {
         let copy = match text {
             None => ptr::null_mut(),
             Some(text) if part.allows(text, self.flags) => memory::copy_text(text)?.as_ptr(),
-            Some(_) => return Err(Refused::Syntax),
+            Some(_) => return Err(NoUri::Syntax),
         };
         self.drop_text(part);
         self.texts[part as usize] = copy;
@@ -332,9 +332,9 @@ impl Uri {
     }
 
     /// Changes the port; -1 takes it away.
-    pub fn set_port(&mut self, port: c_int) -> Result<(), Refused> {
+    pub fn set_port(&mut self, port: c_int) -> Result<(), NoUri> {
         if port < NO_PORT {
-            return Err(Refused::Syntax);
+            return Err(NoUri::Syntax);
         }
         self.port = port;
         Ok(())
@@ -507,7 +507,7 @@ mod tests {
             (Part::Fragment, "#"),
         ] {
             let refused = uri.set_part(part, Some(text.as_bytes()));
-            assert_eq!(refused, Err(Refused::Syntax), "{text}");
+            assert_eq!(refused, Err(NoUri::Syntax), "{text}");
         }
         uri.set_part(Part::Host, Some(b"[::1]")).unwrap();
         uri.set_part(Part::Userinfo, Some(b"u")).unwrap();
@@ -515,7 +515,7 @@ mod tests {
         uri.set_flags(NONCONFORMANT);
         uri.set_part(Part::Path, Some(b"/ ")).unwrap();
         uri.set_part(Part::Path, Some(b"/  ")).unwrap();
-        assert_eq!(uri.set_port(-2), Err(Refused::Syntax));
+        assert_eq!(uri.set_port(-2), Err(NoUri::Syntax));
         uri.set_port(99999).unwrap();
         assert_eq!(owned.joined().as_deref(), Some("http://u@[::1]:99999/  "));
     }
@@ -536,6 +536,6 @@ mod tests {
         let mut uri = Owned(Uri::parse_authority(b"u@h:80").unwrap());
         assert_eq!(uri.uri().part(Part::Host), Some(b"h".as_slice()));
         assert_eq!(uri.uri().port(), 80);
-        assert_eq!(Uri::parse_authority(b"h/x"), Err(Refused::Syntax));
+        assert_eq!(Uri::parse_authority(b"h/x"), Err(NoUri::Syntax));
     }
 }

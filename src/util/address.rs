@@ -11,8 +11,20 @@ pub type AddressText = Text<48>;
 
 /// Dotted decimal.
 pub fn format_ipv4(address: Ipv4Addr) -> AddressText {
-    let [a, b, c, d] = address.octets();
-    Text::of(format_args!("{a}.{b}.{c}.{d}"))
+    let mut text = Text::empty();
+    for (place, octet) in address.octets().into_iter().enumerate() {
+        if place > 0 {
+            text.push(b'.');
+        }
+        if octet >= 100 {
+            text.push(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            text.push(b'0' + octet / 10 % 10);
+        }
+        text.push(b'0' + octet % 10);
+    }
+    text
 }
 
 /// Lower-case groups; the first of the longest runs of two or more zero groups becomes `::`.

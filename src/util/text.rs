@@ -9,12 +9,34 @@ pub struct Text<const SIZE: usize> {
 }
 
 impl<const SIZE: usize> Text<SIZE> {
-    /// The text of `arguments`.
-    pub fn of(arguments: fmt::Arguments<'_>) -> Self {
-        let mut text = Text {
+    /// No text yet.
+    pub fn empty() -> Self {
+        Text {
             bytes: [0; SIZE],
             length: 0,
-        };
+        }
+    }
+
+    /// The beginning of a text.
+    pub fn copy_of(text: &[u8]) -> Self {
+        let mut copy = Text::empty();
+        let count = text.len().min(SIZE);
+        copy.bytes[..count].copy_from_slice(&text[..count]);
+        copy.length = count;
+        copy
+    }
+
+    /// Appends a byte, if there is room.
+    pub fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        }
+    }
+
+    /// The text of `arguments`.
+    pub fn of(arguments: fmt::Arguments<'_>) -> Self {
+        let mut text = Text::empty();
         let _ = text.write_fmt(arguments);
         text
     }
