@@ -165,7 +165,7 @@ with-address with-thread: with-%:
 # what is exact on a busy machine: instructions and system calls.
 BENCHES := $(filter-out $(if $(TLS),,tls_%),$(basename $(notdir $(wildcard bench/*.c)))) loops http instructions syscalls patterns growth programs
 LOOPS := $(addprefix $(BUILD)/bench/loops/,libevent libev libuv epoll)
-HTTP_SERVERS := $(addprefix $(BUILD)/bench/http/,evhttp microhttpd nginx)
+HTTP_SERVERS := $(addprefix $(BUILD)/bench/http/,evhttp microhttpd nginx bare)
 bench: libraries
 	scripts/install-packages gcc $(REFERENCE) libc-ares-dev libev-dev libmicrohttpd-dev libssl-dev libuv1-dev nginx-light python3 \
 	  strace valgrind

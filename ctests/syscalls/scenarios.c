@@ -5,8 +5,10 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <event2/http.h>
 #include <event2/thread.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -451,6 +453,56 @@ bufferevent_echo(void)
 	mark();
 }
 
+/* A request that is there as soon as its connection, and ends it. */
+static void
+leave_loop(struct evhttp_connection *connection, void *arg)
+{
+	(void)connection;
+	(void)arg;
+	event_base_loopbreak(base);
+}
+
+static void
+reply_and_close(struct evhttp_request *request, void *arg)
+{
+	(void)arg;
+	evhttp_connection_set_closecb(evhttp_request_get_connection(request), leave_loop, NULL);
+	evhttp_send_reply(request, 200, "OK", NULL);
+}
+
+static void
+ask_once(const struct sockaddr_in *address)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+	char reply[400];
+	int client = socket(AF_INET, SOCK_STREAM, 0), done = connect(client, (const void *)address, sizeof *address) == 0;
+	done = done && write(client, request, sizeof request - 1) > 0;
+	done = done && event_base_dispatch(base) == 0;
+	done = done && read(client, reply, sizeof reply) > 0;
+	assert(done);
+	(void)done;
+	close(client);
+}
+
+static void
+http_connections(void)
+{
+	struct evhttp *http = evhttp_new(base);
+	struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(http, "127.0.0.1", 0);
+	struct sockaddr_in address;
+	socklen_t length = sizeof address;
+	int i, failed = getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length);
+	assert(!failed);
+	(void)failed;
+	evhttp_set_gencb(http, reply_and_close, NULL);
+	for (i = 0; i < 10; i++)
+		ask_once(&address);
+	mark();
+	for (i = 0; i < rounds; i++)
+		ask_once(&address);
+	mark();
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -470,7 +522,8 @@ static const struct {
 		 {"activated", activated},
 		 {"woken_by_a_thread", woken_by_a_thread},
 		 {"new_and_free", new_and_free},
-		 {"bufferevent_echo", bufferevent_echo}};
+		 {"bufferevent_echo", bufferevent_echo},
+		 {"http_connections", http_connections}};
 
 int
 main(int argc, char **argv)

@@ -121,8 +121,11 @@ mod flag {
     pub const NONBLOCKING: u16 = 0x100;
     /// The descriptor is no socket.
     pub const NO_SOCKET: u16 = 0x200;
+    /// The next read is tried without asking the kernel first.
+    pub const READ_AT_ONCE: u16 = 0x400;
     /// What is known about a descriptor.
-    pub const DESCRIPTOR: u16 = CONNECTING | ESTABLISHED | BLOCKING_KNOWN | NONBLOCKING | NO_SOCKET;
+    pub const DESCRIPTOR: u16 =
+        CONNECTING | ESTABLISHED | BLOCKING_KNOWN | NONBLOCKING | NO_SOCKET | READ_AT_ONCE;
 }
 
 /// `struct bufferevent`, of which programs see the fields up to `enabled`. Kinds of other

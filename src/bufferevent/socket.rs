@@ -7,6 +7,12 @@
 //! had reported the descriptor writable then. Only when a write is refused or falls short is the
 //! event registered. So an armed write event is either registered or queued, and the program sees
 //! it pending in both cases. The timeout runs from the moment when it is armed.
+//!
+//! # Reading at once
+//!
+//! Whoever knows that input is likely to be there already may say so: then the first read, and one
+//! after it, are tried in the same way before the read event is registered. A connection that brings
+//! a request, takes the reply and ends is never registered at all.
 
 use super::abi::{BEV_EVENT_EOF, BEV_EVENT_ERROR};
 use super::connect::Progress;
@@ -161,25 +167,83 @@ impl BuffereventPtr {
         Ok(())
     }
 
+    /// Has the input read when there is some; see the top of this file.
+    fn arm_read(self) -> Result<(), Failed> {
+        let event = self.event(Direction::Read);
+        if !self.has(flag::READ_AT_ONCE) || event.has(state::INSERTED) {
+            return self.add_event(Direction::Read);
+        }
+        activate_before_wait(event, kind::READ, self.timeout(Direction::Read));
+        Ok(())
+    }
+
+    /// The peer of the descriptor, which is known not to block, is likely to have sent something.
+    pub fn expect_input(self) {
+        self.set_flags(flag::READ_AT_ONCE);
+    }
+
+    /// One read that nobody said would bring something. The caller has a guard.
+    #[inline(never)]
+    fn read_at_once(self, what: c_short) {
+        if self.has(flag::ESTABLISHED) {
+            self.clear_flags(flag::READ_AT_ONCE);
+        }
+        let event = self.event(Direction::Read);
+        let brought = self.read_when_ready();
+        if !brought {
+            self.clear_flags(flag::READ_AT_ONCE);
+        }
+        if self.has(flag::FREED)
+            || !self.is_running(Direction::Read)
+            || event.has(state::INSERTED | state::QUEUED)
+            || event.fd() < 0
+        {
+            return;
+        }
+        if brought {
+            self.enable_or_give_up(Direction::Read);
+        } else if what & kind::TIMEOUT != 0 {
+            self.time_out(Direction::Read);
+        } else {
+            // SAFETY: the base of an event outlives it.
+            unsafe { BaseGuard::lock(event.base()) }.callback_was_spurious();
+            if await_descriptor(event, self.timeout(Direction::Read)).is_err() {
+                self.give_up(Direction::Read);
+            }
+        }
+    }
+
+    /// Writes what waits for the next pass of the loop to be written, if that has not begun.
+    pub fn write_now(self) {
+        let event = self.event(Direction::Write);
+        if event.has(state::QUEUED)
+            && self.is_kind(&bufferevent_ops_socket)
+            && self.is_running(Direction::Write)
+            && self.length(Direction::Write) > 0
+        {
+            self.write_when_ready(kind::WRITE);
+        }
+    }
+
     fn is_write_armed(self) -> bool {
         self.event(Direction::Write)
             .has(state::INSERTED | state::QUEUED)
     }
 
-    /// One read. The caller has a guard.
-    fn read_when_ready(self) {
+    /// One read; whether it brought something. The caller has a guard.
+    fn read_when_ready(self) -> bool {
         if self.has(flag::CONNECTING) && self.finish_connecting(Direction::Read) != Progress::Made {
-            return;
+            return false;
         }
         if self.is_input_full() {
             self.suspend(Direction::Read, suspension::WATERMARK);
-            return;
+            return false;
         }
         let allowed = self.most_to_move(Direction::Read);
         let limit = allowed.min(self.input_room().unwrap_or(usize::MAX));
         let descriptor = self.event(Direction::Read).fd();
         if self.suspended(Direction::Read) != 0 || limit == 0 || descriptor < 0 {
-            return;
+            return false;
         }
         let opened = self.opened(Direction::Read);
         // SAFETY: the buffer lives as long as the bufferevent, and the base longer; only reads keep
@@ -189,10 +253,12 @@ impl BuffereventPtr {
             BufferGuard::new(self.input.get()).read(descriptor, limit, room)
         });
         drop(opened);
-        if let Some(count) = self.accept_result(Direction::Read, result, error) {
-            self.charge(Direction::Read, count as isize);
-            self.trigger(Direction::Read, 0);
-        }
+        let Some(count) = self.accept_result(Direction::Read, result, error) else {
+            return false;
+        };
+        self.charge(Direction::Read, count as isize);
+        self.trigger(Direction::Read, 0);
+        true
     }
 
     /// One write, if there is output, and the write callback. The caller has a guard.
@@ -355,6 +421,8 @@ unsafe extern "C-unwind" fn readable(_: c_int, what: c_short, argument: *mut c_v
     };
     if what == kind::TIMEOUT {
         guard.time_out(Direction::Read);
+    } else if guard.has(flag::READ_AT_ONCE) {
+        guard.read_at_once(what);
     } else {
         guard.read_when_ready();
     }
@@ -410,7 +478,7 @@ unsafe fn pointer(bufferevent: *mut Bufferevent) -> BuffereventPtr {
 unsafe extern "C-unwind" fn enable(bufferevent: *mut Bufferevent, directions: c_short) -> c_int {
     // SAFETY: see `pointer`.
     let bufferevent = unsafe { pointer(bufferevent) };
-    if directions & kind::READ != 0 && bufferevent.add_event(Direction::Read).is_err() {
+    if directions & kind::READ != 0 && bufferevent.arm_read().is_err() {
         return -1;
     }
     if directions & kind::WRITE != 0 && bufferevent.arm_write().is_err() {

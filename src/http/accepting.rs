@@ -36,6 +36,7 @@ impl ServerPtr {
                 bufferevent.set_max_single(Direction::Write, LARGE_PIECE);
                 if nonblocking {
                     bufferevent.mark_nonblocking();
+                    bufferevent.expect_input();
                 }
                 Some(made)
             };

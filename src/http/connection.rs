@@ -715,6 +715,11 @@ unsafe extern "C-unwind" fn readable(_: *mut Bufferevent, argument: *mut c_void)
     } else {
         client::readable(*connection);
     }
+    // Replies go out one by one, not after all requests that came in at the same time: what belongs
+    // to them is still near.
+    if let Some(bufferevent) = connection.bufferevent() {
+        bufferevent.write_now();
+    }
 }
 
 /// What was to go out has gone out.

@@ -1,0 +1,67 @@
+/* A server of nothing but the system calls that any server makes: what a request costs without a library. It
+ * looks for the end of each head, and knows one reply. */
+#include "load.h"
+
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+enum { DESCRIPTORS = 4096, EVENTS = 32 };
+
+static char reply[300];
+
+/* The replies to what one read has brought, in one piece. */
+static void
+answer(int fd, const char *bytes, ssize_t length)
+{
+	static char replies[64 * sizeof reply];
+	size_t size = strlen(reply), used = 0;
+	int last = memmem(bytes, (size_t)length, "Connection: close", 17) != NULL;
+
+	for (const char *end = bytes; (end = memmem(end, (size_t)(bytes + length - end), "\r\n\r\n", 4)) != NULL; end += 4) {
+		BENCH_CHECK(used + size <= sizeof replies);
+		memcpy(replies + used, reply, size);
+		used += size;
+	}
+	BENCH_CHECK(used && send(fd, replies, used, MSG_NOSIGNAL) == (ssize_t)used);
+	if (last)
+		close(fd);
+}
+
+static void
+serve(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof address;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), queue = epoll_create1(0);
+	struct epoll_event events[EVENTS], event = {.events = EPOLLIN, .data.fd = listener};
+	char bytes[4096];
+
+	snprintf(reply, sizeof reply,
+	    "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Length: %1$d\r\n"
+	    "Content-Type: text/html; charset=ISO-8859-1\r\n\r\n%2$0*1$d", SMALL, 0);
+	BENCH_CHECK(bind(listener, (struct sockaddr *)&address, length) == 0 && listen(listener, 128) == 0);
+	BENCH_CHECK(getsockname(listener, (struct sockaddr *)&address, &length) == 0);
+	epoll_ctl(queue, EPOLL_CTL_ADD, listener, &event);
+	ready(ntohs(address.sin_port));
+	for (;;) {
+		int count = epoll_wait(queue, events, EVENTS, -1);
+
+		for (int i = 0; i < count; i++) {
+			int fd = events[i].data.fd;
+			ssize_t got;
+
+			if (fd == listener) {
+				event.data.fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+				epoll_ctl(queue, EPOLL_CTL_ADD, event.data.fd, &event);
+			} else if ((got = recv(fd, bytes, sizeof bytes, 0)) > 0) {
+				answer(fd, bytes, got);
+			} else {
+				close(fd);
+			}
+		}
+	}
+}
+
+const struct server server = {MANY, serve, NULL};
