@@ -1,6 +1,6 @@
 //! Writing messages, with names compressed. What has no room is left out whole.
 
-use super::wire::{self, Reader, labels_of};
+use super::wire;
 
 /// The largest message in a datagram.
 pub const LARGEST: usize = 512;
@@ -77,10 +77,19 @@ impl Writer {
 
     /// Appends a name; an end of it that was written before becomes a pointer.
     pub fn name(&mut self, text: &[u8]) -> Result<(), NoRoom> {
-        let text = text.strip_suffix(b".").unwrap_or(text);
-        let mut rest = text;
-        for label in labels_of(text) {
-            let label = label.ok_or(NoRoom)?;
+        // Most records belong to the name that was asked for.
+        if let Some(&first) = self.suffixes[..self.suffix_count].first() {
+            if self.is_text_at(usize::from(first), text) {
+                return self.word(0xc000 | first);
+            }
+        }
+        let mut name = [0; wire::LONGEST_NAME];
+        let length = match text {
+            b"." => 1,
+            text => wire::write_name(text, &mut name).ok_or(NoRoom)?,
+        };
+        let mut rest = &name[..length];
+        while rest[0] != 0 {
             if let Some(place) = self.find_suffix(rest) {
                 return self.word(0xc000 | place);
             }
@@ -88,35 +97,64 @@ impl Writer {
                 self.suffixes[self.suffix_count] = self.length as u16;
                 self.suffix_count += 1;
             }
-            self.bytes(&[label.len() as u8])?;
+            let (label, after) = rest.split_at(1 + usize::from(rest[0]));
             self.bytes(label)?;
-            rest = rest.get(label.len() + 1..).unwrap_or_default();
+            rest = after;
         }
-        if text.len() + 2 > wire::LONGEST_NAME {
-            return Err(NoRoom);
-        }
-        self.bytes(&[0])
+        self.bytes(rest)
     }
 
-    /// Where the same name was written before, letter by letter.
-    fn find_suffix(&self, text: &[u8]) -> Option<u16> {
+    /// Whether a text is, letter by letter, that of the labels that stand at a place without a pointer.
+    fn is_text_at(&self, place: usize, text: &[u8]) -> bool {
+        let mut written = self.as_bytes().get(place..).unwrap_or_default();
+        let mut rest = text;
+        loop {
+            let Some((&length, after)) = written.split_first() else {
+                return false;
+            };
+            let Some((label, after)) = after.split_at_checked(usize::from(length)) else {
+                return false;
+            };
+            match rest.strip_prefix(label) {
+                Some([b'.', more @ ..]) if !label.is_empty() && !more.is_empty() => rest = more,
+                Some([]) => return after.first() == Some(&0),
+                _ => return false,
+            }
+            written = after;
+        }
+    }
+
+    /// Where the same name, in wire form, was written before, letter by letter.
+    fn find_suffix(&self, name: &[u8]) -> Option<u16> {
         let known = self.suffixes[..self.suffix_count].iter().copied();
         known
             .into_iter()
-            .find(|&place| self.is_at(usize::from(place), text))
+            .find(|&place| self.is_at(usize::from(place), name))
     }
 
-    fn is_at(&self, place: usize, text: &[u8]) -> bool {
-        let mut rest = Some(text);
-        let read = Reader::at(self.as_bytes(), place).labels(|label| {
-            let after = rest.and_then(|rest| rest.strip_prefix(label));
-            rest = after.and_then(|after| match after {
-                [] => Some(after),
-                [b'.', more @ ..] => Some(more),
-                _ => None,
-            });
-        });
-        read.is_ok() && rest == Some(&[])
+    /// Whether the name at a place, which was written here, is `name`.
+    fn is_at(&self, mut place: usize, name: &[u8]) -> bool {
+        let mut rest = name;
+        loop {
+            let Some(&[first, second]) = self.as_bytes().get(place..).and_then(<[u8]>::first_chunk)
+            else {
+                // The end of the root's name, at the end of what was written.
+                return rest == [0] && self.as_bytes().get(place) == Some(&0);
+            };
+            if first >= 0xc0 {
+                place = usize::from(u16::from_be_bytes([first & 0x3f, second]));
+                continue;
+            }
+            let label = 1 + usize::from(first);
+            match self.as_bytes().get(place..place + label) {
+                Some(written) if rest.starts_with(written) => rest = &rest[label..],
+                _ => return false,
+            }
+            if rest.is_empty() {
+                return true;
+            }
+            place += label;
+        }
     }
 
     /// Appends a length, which `write` fills.

@@ -5,7 +5,7 @@
 
 use super::datagrams::Source;
 use super::port::PortPtr;
-use super::wire::{Header, Malformed, NameText, Reader, flag};
+use super::wire::{Header, Malformed, Reader, flag};
 use crate::hooks::memory::{self, Array, OutOfMemory};
 use crate::list::{Adapter, TailLink};
 use libc::{sockaddr, socklen_t};
@@ -80,23 +80,25 @@ impl Deref for RequestPtr {
 
 const ALIGNMENT: usize = size_of::<usize>();
 
-/// Bytes of a question with a name.
-fn size_of_question(name: &NameText) -> usize {
-    let size = offset_of!(EvdnsServerQuestion, name) + name.as_bytes().len() + 1;
+/// Bytes of a question with a name of this length.
+fn size_of_question(name_length: usize) -> usize {
+    let size = offset_of!(EvdnsServerQuestion, name) + name_length + 1;
     size.next_multiple_of(ALIGNMENT)
 }
 
-/// Calls `each` with every question of a message.
+/// Calls `each` for every question of a message: with a reader of its name and the name's length as
+/// text, its type and its class.
 fn questions(
     message: &[u8],
-    mut each: impl FnMut(&NameText, u16, u16),
+    mut each: impl FnMut(Reader<'_>, usize, u16, u16),
 ) -> Result<Header, Malformed> {
     let mut reader = Reader::new(message);
     let header = reader.header()?;
     for _ in 0..header.counts[0] {
-        let name = reader.name()?;
+        let name = reader;
+        let length = reader.name_length()?;
         let (kind, class) = reader.type_and_class()?;
-        each(&name, kind, class);
+        each(name, length, kind, class);
     }
     Ok(header)
 }
@@ -133,8 +135,8 @@ impl RequestPtr {
     pub(super) fn read(port: PortPtr, message: &[u8], source: &Source) -> Option<RequestPtr> {
         let mut size = 0;
         let mut count = 0;
-        let measured = questions(message, |name, _, _| {
-            size += size_of_question(name);
+        let measured = questions(message, |_, length, _, _| {
+            size += size_of_question(length);
             count += 1;
         });
         let header = measured.ok().filter(|_| count > 0)?;
@@ -166,14 +168,16 @@ impl RequestPtr {
             });
             let (mut place, mut index) = (first, 0);
             // It was read before, so it can be read again.
-            let _ = questions(message, |name, kind, class| {
+            let _ = questions(message, |name, length, kind, class| {
                 let question: *mut EvdnsServerQuestion = at(place).cast();
-                write_question(question, name.as_bytes(), kind, class);
+                (*question).kind = c_int::from(kind);
+                (*question).class = c_int::from(class);
+                write_text((&raw mut (*question).name).cast(), name, length);
                 at(list)
                     .cast::<*mut EvdnsServerQuestion>()
                     .add(index)
                     .write(question);
-                place += size_of_question(name);
+                place += size_of_question(length);
                 index += 1;
             });
             let length = source.length() as usize;
@@ -242,21 +246,20 @@ impl RequestPtr {
         // SAFETY: the port's lock is held, and nothing here calls the program.
         let kept = unsafe { &mut *self.answer.get() };
         kept.try_reserve(answer.len())?;
-        answer.iter().for_each(|&byte| kept.push_reserved(byte));
+        kept.extend_reserved(answer);
         Ok(())
     }
 }
 
+/// Writes a name, which was read before, and the end of a string.
+///
 /// # Safety
-/// There is room for a question with this name.
-unsafe fn write_question(question: *mut EvdnsServerQuestion, name: &[u8], kind: u16, class: u16) {
-    // SAFETY: the caller guarantees the room.
+/// There is room for both.
+unsafe fn write_text(text: *mut u8, mut name: Reader<'_>, length: usize) {
+    // SAFETY: the caller guarantees the room, which nothing else uses.
     unsafe {
-        (*question).kind = c_int::from(kind);
-        (*question).class = c_int::from(class);
-        let text = (&raw mut (*question).name).cast::<u8>();
-        ptr::copy_nonoverlapping(name.as_ptr(), text, name.len());
-        text.add(name.len()).write(0);
+        ptr::write_bytes(text, 0, length + 1);
+        let _ = name.copy_name(std::slice::from_raw_parts_mut(text, length));
     }
 }
 

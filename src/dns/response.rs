@@ -64,16 +64,16 @@ impl RequestPtr {
         // SAFETY: the port's lock is held, and nothing here calls the program.
         let records = unsafe { &mut *self.records.get() };
         records.try_reserve(HEAD + added.name.len() + data.len())?;
-        let mut push = |bytes: &[u8]| bytes.iter().for_each(|&byte| records.push_reserved(byte));
-        push(&[section, is_name]);
-        push(&added.kind.to_ne_bytes());
-        push(&added.class.to_ne_bytes());
-        push(&added.ttl.to_ne_bytes());
-        lengths
-            .iter()
-            .for_each(|length| push(&length.to_ne_bytes()));
-        push(added.name);
-        push(data);
+        let mut head = [0; HEAD];
+        head[..2].copy_from_slice(&[section, is_name]);
+        head[2..4].copy_from_slice(&added.kind.to_ne_bytes());
+        head[4..6].copy_from_slice(&added.class.to_ne_bytes());
+        head[6..10].copy_from_slice(&added.ttl.to_ne_bytes());
+        head[10..14].copy_from_slice(&lengths[0].to_ne_bytes());
+        head[14..].copy_from_slice(&lengths[1].to_ne_bytes());
+        for bytes in [&head, added.name, data] {
+            records.extend_reserved(bytes);
+        }
         Ok(())
     }
 

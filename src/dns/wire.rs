@@ -142,6 +142,26 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// How long a name is as text.
+    pub fn name_length(&mut self) -> Result<usize, Malformed> {
+        let mut length = 0;
+        self.labels(|label| length += label.len() + 1)?;
+        Ok(usize::saturating_sub(length, 1))
+    }
+
+    /// Writes a name as text to `out`, which has room for it.
+    pub fn copy_name(&mut self, out: &mut [u8]) -> Result<(), Malformed> {
+        let mut end = 0;
+        self.labels(|label| {
+            if end > 0 {
+                out[end] = b'.';
+                end += 1;
+            }
+            out[end..end + label.len()].copy_from_slice(label);
+            end += label.len();
+        })
+    }
+
     /// A name as text.
     pub fn name(&mut self) -> Result<NameText, Malformed> {
         let mut text = NameText::EMPTY;
@@ -151,6 +171,16 @@ impl<'a> Reader<'a> {
 
     /// Whether the name here is `expected`, a name in wire form without pointers.
     pub fn name_is(&mut self, expected: &[u8], ignoring_case: bool) -> Result<bool, Malformed> {
+        // Nearly always it is, to the letter.
+        let end = self.position + expected.len();
+        if self.message.get(self.position..end) == Some(expected) {
+            self.position = end;
+            return Ok(true);
+        }
+        self.name_is_alike(expected, ignoring_case)
+    }
+
+    fn name_is_alike(&mut self, expected: &[u8], ignoring_case: bool) -> Result<bool, Malformed> {
         let mut rest = expected;
         let mut same = true;
         self.labels(|label| {
@@ -229,30 +259,39 @@ impl NameText {
     }
 }
 
-/// Splits the text of a name into its labels: one dot at the end does not count, and neither an empty
-/// label nor one that is too long is one.
-pub fn labels_of(text: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
-    let text = text.strip_suffix(b".").unwrap_or(text);
-    let labels = (!text.is_empty()).then(|| text.split(|&byte| byte == b'.'));
-    labels
-        .into_iter()
-        .flatten()
-        .map(|label| (1..=LONGEST_LABEL).contains(&label.len()).then_some(label))
-}
-
 /// Writes the wire form of a name without compression; its length, or nothing when the text is no name
-/// or does not fit.
+/// or does not fit. One dot at the end does not count.
 pub fn write_name(text: &[u8], out: &mut [u8]) -> Option<usize> {
-    let mut length = 0;
-    for label in labels_of(text) {
-        let label = label?;
-        let place = out.get_mut(length..length + 1 + label.len())?;
-        place[0] = label.len() as u8;
-        place[1..].copy_from_slice(label);
-        length += 1 + label.len();
+    if text == b"." {
+        return None;
     }
-    *out.get_mut(length)? = 0;
-    (length < LONGEST_NAME && text != b".").then_some(length + 1)
+    let text = text.strip_suffix(b".").unwrap_or(text);
+    if text.is_empty() {
+        *out.first_mut()? = 0;
+        return Some(1);
+    }
+    let length = text.len() + 2;
+    if length > LONGEST_NAME {
+        return None;
+    }
+    // Each dot, and the place in front of the first label, becomes the length of the label behind it.
+    let out = out.get_mut(..length)?;
+    out[1..length - 1].copy_from_slice(text);
+    let mut start = 0;
+    loop {
+        let rest = &out[start + 1..length - 1];
+        let label = memchr::memchr(b'.', rest).unwrap_or(rest.len());
+        if !(1..=LONGEST_LABEL).contains(&label) {
+            return None;
+        }
+        out[start] = label as u8;
+        start += 1 + label;
+        if start == length - 1 {
+            break;
+        }
+    }
+    out[start] = 0;
+    Some(length)
 }
 
 #[cfg(test)]

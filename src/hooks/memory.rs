@@ -258,6 +258,17 @@ impl<T: Copy> Array<T> {
         self.length += 1;
     }
 
+    /// Appends values for which [`Array::try_reserve`] has made room.
+    pub fn extend_reserved(&mut self, values: &[T]) {
+        assert!(values.len() <= self.capacity - self.length);
+        // SAFETY: there is room behind the last element, which nobody else has a reference to.
+        unsafe {
+            let end = self.start.as_ptr().add(self.length);
+            ptr::copy_nonoverlapping(values.as_ptr(), end, values.len());
+        }
+        self.length += values.len();
+    }
+
     /// Lengthens the array to `length` elements with copies of `value`, or changes nothing.
     pub fn try_extend_to(&mut self, length: usize, value: T) -> Result<(), OutOfMemory> {
         self.try_reserve(length.saturating_sub(self.length))?;
