@@ -166,7 +166,7 @@ DIFFERENCE(silent_server_is_found_out, ONE_BACKEND,
 {
 	two_servers(NULL, answer_address);
 	server.quiet = second.quiet = 1;
-	set("timeout", "0.05");
+	set("timeout", "0.3");
 	for (int i = 0; i < 20; i++)
 		resolve_ipv4("a.test", 0);
 	/* max-timeouts is 3: the fourth in succession is the last. */
@@ -249,5 +249,35 @@ CASE(servers_keep_the_loop_running, ONE_BACKEND)
 	CHECK_EQUAL(evdns_base_nameserver_ip_add(dns, "127.0.0.1:9"), 0);
 	event_base_loopexit(base, &soon);
 	printf("with one: %d\n", event_base_dispatch(base));
+	end();
+}
+
+/* Something else is put in the place of the resolver's socket: poll says at every pass that there is
+ * something to read, and reading fails. */
+DIFFERENCE(socket_that_fails, ONE_BACKEND, "a resolver whose socket fails keeps the loop busy without end")
+{
+	struct timeval pause = {0, 200000};
+	int fd, other, passes = 0;
+
+	CHECK_EQUAL(setenv("EVENT_NOEPOLL", "1", 1), 0);
+	base = new_base();
+	event_set_log_callback(ignore_message);
+	start_server(&server, "server", answer_address);
+	dns = evdns_base_new(base, 0);
+	/* The next descriptor is the lowest one that is free. */
+	fd = dup(0);
+	close(fd);
+	CHECK_EQUAL(add_server(dns, &server), 0);
+	other = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	CHECK_EQUAL(dup2(other, fd), fd);
+	close(other);
+	event_base_once(base, -1, EV_TIMEOUT, note_pause, NULL, &pause);
+	while (!pause_over) {
+		passes++;
+		event_base_loop(base, EVLOOP_ONCE);
+	}
+	CHECK(passes < 50);
+	evdns_base_free(dns, 1);
+	dns = NULL;
 	end();
 }

@@ -404,3 +404,26 @@ DIFFERENCE(blocking_socket, ONE_BACKEND, "with a blocking socket the loop hangs 
 	print_answer();
 	end_port();
 }
+
+/* A socket that always has something to tell, and never a question: unconnected, of TCP. */
+DIFFERENCE(socket_that_fails, ONE_BACKEND, "a server whose socket fails keeps the loop busy without end")
+{
+	struct timeval pause = {0, 200000};
+	int passes = 0;
+
+	base = new_base();
+	event_set_log_callback(ignore_message);
+	port = evdns_add_server_port_with_base(base, socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), 0, on_request, "data");
+	CHECK(port);
+	event_base_once(base, -1, EV_TIMEOUT, note_pause, NULL, &pause);
+	while (!pause_over) {
+		passes++;
+		event_base_loop(base, EVLOOP_ONCE);
+	}
+	CHECK(passes < 50);
+	/* It has not given up: the loop still waits for it. */
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_NONBLOCK), 0);
+	evdns_close_server_port(port);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	event_base_free(base);
+}

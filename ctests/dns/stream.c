@@ -84,15 +84,36 @@ CASE(truncated_where_there_is_no_tcp, ONE_BACKEND)
 	end();
 }
 
-DIFFERENCE(silence_over_tcp, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+DIFFERENCE(closed_again_and_again, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
 {
 	begin(cut_datagrams);
-	set("timeout", "0.1");
 	closed = 1000;
 	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, take_code, NULL));
 	wait_for(&told, 1);
 	CHECK_EQUAL(result_seen, DNS_ERR_TRUNCATED);
 	CHECK_EQUAL(server.streamed, 2);
+	end();
+}
+
+static void
+say_nothing_over_tcp(struct server *from, const struct query *query)
+{
+	if (query->stream < 0)
+		answer_empty(from, query, FLAG_TC);
+}
+
+DIFFERENCE(silence_over_tcp, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+{
+	begin(say_nothing_over_tcp);
+	set("timeout", "0.3");
+	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, take_code, NULL));
+	CHECK(evdns_base_resolve_ipv4(dns, "b.test", 0, take_code, NULL));
+	wait_for(&told, 2);
+	CHECK_EQUAL(result_seen, DNS_ERR_TRUNCATED);
+	CHECK_EQUAL(server.streamed, 2);
+	/* Such a connection does not stand in the way of others. */
+	server.answer = answer_address;
+	resolve_ipv4("c.test", 0);
 	end();
 }
 
@@ -156,5 +177,31 @@ DIFFERENCE(freed_with_a_connection, ONE_BACKEND, "an answer that has no room in 
 	CHECK_EQUAL(evdns_base_resume(dns), 0);
 	wait_for(&told, 1);
 	CHECK_EQUAL(server.streamed >= 2, 1);
+	end();
+}
+
+static int failures; /* how many answers over TCP say that the server has failed */
+
+static void
+fail_over_tcp(struct server *from, const struct query *query)
+{
+	if (query->stream >= 0 && failures-- > 0)
+		answer_empty(from, query, 2);
+	else
+		cut_datagrams(from, query);
+}
+
+/* A server that fails over TCP is asked again as one that fails over UDP is. */
+DIFFERENCE(failure_over_tcp, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+{
+	begin(fail_over_tcp);
+	set("timeout", "3");
+	addresses = 1;
+	failures = 1;
+	resolve_ipv4("a.test", 0);
+	CHECK_EQUAL(server.streamed, 2);
+	failures = 100;
+	resolve_ipv4("b.test", 0);
+	CHECK_EQUAL(server.streamed, 5);
 	end();
 }

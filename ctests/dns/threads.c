@@ -143,6 +143,75 @@ DIFFERENCE(freed_in_another_thread, ONE_BACKEND | OWN_LOCKS | SLOW,
 	}
 	event_base_loopbreak(served);
 	pthread_join(server_thread, NULL);
+	/* Results that were on their way; each pass tells some. */
+	for (int i = 0; i < 100; i++)
+		event_base_loop(served, EVLOOP_NONBLOCK);
 	evdns_close_server_port(port);
 	event_base_free(served);
+}
+
+/* A thread that is cancelled in the call: what it does is done, and others go on. */
+static void *
+cancelled_in_a_call(void *arg)
+{
+	pthread_cancel(pthread_self());
+	if (arg)
+		evdns_server_request_respond(arg, 0);
+	else
+		CHECK(evdns_base_resolve_ipv4(shared, "a.test", 0, ignore_result, NULL));
+	pthread_testcancel();
+	return NULL;
+}
+
+static void
+call_cancelled(void *arg)
+{
+	pthread_t thread;
+	void *result = NULL;
+
+	CHECK_EQUAL(pthread_create(&thread, NULL, cancelled_in_a_call, arg), 0);
+	CHECK_EQUAL(pthread_join(thread, &result), 0);
+	CHECK(result == PTHREAD_CANCELED);
+}
+
+static struct evdns_server_request *kept;
+
+static void
+keep_first(struct evdns_server_request *request, void *arg)
+{
+	if (kept)
+		answer_quietly(request, arg);
+	else
+		kept = request;
+}
+
+DIFFERENCE(cancelled_while_sending, ONE_BACKEND | OWN_LOCKS, "a thread that is cancelled while it sends a question or an answer keeps the lock for ever")
+{
+	struct evdns_server_port *port;
+	struct server fake = {0};
+	long long deadline = milliseconds() + 10000;
+	int fd;
+
+	CHECK_EQUAL(evthread_use_pthreads(), 0);
+	alarm(10);
+	base = new_base();
+	fd = bound_socket(SOCK_DGRAM, &fake.port);
+	port = evdns_add_server_port_with_base(base, fd, 0, keep_first, NULL);
+	shared = evdns_base_new(base, 0);
+	CHECK_EQUAL(add_server(shared, &fake), 0);
+	call_cancelled(NULL);
+	/* Its own look-up is told as any other. */
+	CHECK(evdns_base_resolve_ipv4(shared, "b.test", 0, ignore_result, NULL));
+	while (ended < 1 || !kept) {
+		CHECK(milliseconds() < deadline);
+		event_base_loop(base, EVLOOP_ONCE);
+	}
+	call_cancelled(kept);
+	while (ended < 2) {
+		CHECK(milliseconds() < deadline);
+		event_base_loop(base, EVLOOP_ONCE);
+	}
+	evdns_base_free(shared, 0);
+	evdns_close_server_port(port);
+	event_base_free(base);
 }

@@ -29,6 +29,9 @@ pub struct Channel {
     /// -1 while it is not in use.
     socket: Cell<c_int>,
     read_event: UnsafeCell<Event>,
+    /// Reading failed, and is tried again after the next question: the socket may go on saying that
+    /// there is something to read.
+    resting: Cell<bool>,
     /// How many questions were sent through it and wait for answers.
     pub(super) in_flight: Cell<usize>,
 }
@@ -40,6 +43,7 @@ impl Channel {
             socket: Cell::new(-1),
             // SAFETY: zero bytes are a valid event.
             read_event: UnsafeCell::new(unsafe { std::mem::zeroed() }),
+            resting: Cell::new(false),
             in_flight: Cell::new(0),
         }
     }
@@ -83,7 +87,28 @@ impl Channel {
             }
         }
         self.socket.set(socket);
+        self.resting.set(false);
         Ok(())
+    }
+
+    /// Does not wait for replies any more.
+    pub(super) fn rest(&self) {
+        let event = self.read_event();
+        // SAFETY: the loop's base outlives its resolvers. A refusal was logged; the event is out.
+        let _ = unsafe { Guard::lock(event.base()) }.delete(event, Blocking::No);
+        self.resting.set(true);
+    }
+
+    /// Waits for replies again.
+    pub(super) fn wake(&self) {
+        if self.resting.get() {
+            let event = self.read_event();
+            // SAFETY: the loop's base outlives its resolvers.
+            let woken = unsafe { Guard::lock(event.base()) }
+                .add(event, None)
+                .is_ok();
+            self.resting.set(!woken);
+        }
     }
 
     /// Closes the socket, if there is one.

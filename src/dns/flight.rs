@@ -130,7 +130,9 @@ pub(super) fn launch_at(base: BasePtr, request: RequestPtr, server: ServerPtr) {
 /// the socket.
 fn transmit(base: BasePtr, request: RequestPtr, server: ServerPtr) {
     server.renew_socket(base);
+    server.channel().wake();
     request.assign_to(server);
+    request.streamed.set(0);
     let sent = if server.first_unsent().is_some() {
         Sent::NoRoom
     } else {

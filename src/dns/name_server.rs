@@ -304,7 +304,11 @@ pub unsafe fn clear_and_suspend(base: *mut EvdnsBase) {
 impl BasePtr {
     /// Some question that is under way.
     fn any_in_flight(self) -> Option<RequestPtr> {
-        let queues = [self.timeouts.queue.get(), self.probe_timeouts.queue.get()];
+        let queues = [
+            self.timeouts.queue.get(),
+            self.stream_timeouts.queue.get(),
+            self.probe_timeouts.queue.get(),
+        ];
         // SAFETY: look-ups in the queues are live.
         let sent = queues
             .into_iter()

@@ -14,7 +14,9 @@ use crate::hooks::log::Severity;
 use crate::hooks::memory;
 use crate::hooks::threads::{Lock, RECURSIVE};
 use crate::list::TailQueue;
+use crate::system::uncancelled::Uncancelled;
 use crate::system::{self, errno};
+use crate::timers::time;
 use crate::util::sockets;
 use libc::{sockaddr, socklen_t};
 use std::cell::{Cell, UnsafeCell};
@@ -27,6 +29,10 @@ pub type DnsRequestFn = unsafe extern "C-unwind" fn(*mut EvdnsServerRequest, *mu
 
 /// So many system calls, then others have their turn.
 const MOST_CALLS: usize = 8;
+/// The pauses after reading failed, in microseconds: the first one, and the longest one. The socket may
+/// go on saying that there is something to read.
+const FIRST_PAUSE: i64 = 10_000;
+const LONGEST_PAUSE: i64 = 100_000;
 /// The code for an operation that is not known.
 const NOT_IMPLEMENTED: u16 = 4;
 
@@ -41,6 +47,10 @@ pub struct EvdnsServerPort {
     argument: *mut c_void,
     read_event: UnsafeCell<Event>,
     write_event: UnsafeCell<Event>,
+    /// Ends a pause, in which no questions are read.
+    pause_over: UnsafeCell<Event>,
+    /// How long the last pause was; 0 while reading works.
+    pause: Cell<i64>,
     /// Requests whose answers wait until the socket has room.
     unsent: UnsafeCell<TailQueue<RequestLinks>>,
 }
@@ -120,6 +130,8 @@ pub unsafe fn create(
             argument,
             read_event: UnsafeCell::new(std::mem::zeroed()),
             write_event: UnsafeCell::new(std::mem::zeroed()),
+            pause_over: UnsafeCell::new(std::mem::zeroed()),
+            pause: Cell::new(0),
             unsent: UnsafeCell::new(std::mem::zeroed()),
         });
         TailQueue::initialise(port.unsent.get());
@@ -127,6 +139,7 @@ pub unsafe fn create(
         let wanted = kind::READ | kind::PERSIST;
         let read = assign::private(read, event_base, socket, wanted, questions_wait, block);
         assign::private(write, event_base, socket, kind::WRITE, room_again, block);
+        assign::private(port.pause_over.get(), event_base, -1, 0, end_pause, block);
         if Guard::lock(event_base).add(read, None).is_err() {
             port.free();
             return None;
@@ -145,9 +158,10 @@ pub unsafe fn close(port: *mut EvdnsServerPort) {
     };
     let hold = Hold::new(port);
     hold.closed.set(true);
-    // SAFETY: the loop's base outlives the port. A refusal was logged; the event is out.
-    let _ =
-        unsafe { Guard::lock(port.read_event().base()) }.delete(port.read_event(), Blocking::No);
+    for event in [port.read_event(), port.pause_over()] {
+        // SAFETY: the loop's base outlives the port. A refusal was logged; the event is out.
+        let _ = unsafe { Guard::lock(event.base()) }.delete(event, Blocking::No);
+    }
     hold.unreference();
 }
 
@@ -162,13 +176,18 @@ impl PortPtr {
         unsafe { EventPtr::new(self.write_event.get()).unwrap_unchecked() }
     }
 
+    fn pause_over(self) -> EventPtr {
+        // SAFETY: part of a live object; the address of a field is not null.
+        unsafe { EventPtr::new(self.pause_over.get()).unwrap_unchecked() }
+    }
+
     fn unreference(self) {
         self.references.set(self.references.get() - 1);
     }
 
     /// Ends a port to which no reference is left. The lock is not held.
     fn destroy(self) {
-        for event in [self.read_event(), self.write_event()] {
+        for event in [self.read_event(), self.write_event(), self.pause_over()] {
             // SAFETY: the loop's base outlives the port. A refusal was logged; the event is out.
             let _ = unsafe { Guard::lock(event.base()) }.delete(event, Blocking::Yes);
         }
@@ -177,8 +196,9 @@ impl PortPtr {
     }
 
     fn free(self) {
-        debug::note_teardown(self.read_event());
-        debug::note_teardown(self.write_event());
+        for event in [self.read_event(), self.write_event(), self.pause_over()] {
+            debug::note_teardown(event);
+        }
         // SAFETY: nobody uses the port any more; the block came from the hooks.
         unsafe {
             self.lock.free(RECURSIVE);
@@ -192,16 +212,17 @@ impl PortPtr {
         for _ in 0..MOST_CALLS {
             let count = match inbox.receive(self.socket, MOST) {
                 Ok(count) => count,
+                Err(error) if sockets::read_write_retriable(error) => return,
                 Err(error) => {
-                    if !sockets::read_write_retriable(error) {
-                        log::tell(
-                            Severity::Warning,
-                            format_args!("Error {error} while reading a DNS request"),
-                        );
-                    }
+                    self.pause_reading();
+                    log::tell(
+                        Severity::Warning,
+                        format_args!("Error {error} while reading a DNS request"),
+                    );
                     return;
                 }
             };
+            self.pause.set(0);
             for i in 0..count {
                 let (message, source) = inbox.datagram(i);
                 self.take(message, source);
@@ -212,6 +233,29 @@ impl PortPtr {
             if count < MOST {
                 return;
             }
+        }
+    }
+
+    /// Lets the socket be for a while. Without a timer the loop tries again at once.
+    fn pause_reading(self) {
+        let pause = (2 * self.pause.get()).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.pause.set(pause);
+        // SAFETY: the loop's base outlives the port.
+        let mut guard = unsafe { Guard::lock(self.read_event().base()) };
+        let duration = time::to_timeval(pause);
+        if guard.add(self.pause_over(), Some(&duration)).is_ok() {
+            // A refusal was logged; the event is out.
+            let _ = guard.delete(self.read_event(), Blocking::No);
+        }
+    }
+
+    /// Waits for questions again.
+    fn resume_reading(self) {
+        // SAFETY: the loop's base outlives the port.
+        let mut guard = unsafe { Guard::lock(self.read_event().base()) };
+        if guard.add(self.read_event(), None).is_err() {
+            drop(guard);
+            self.pause_reading();
         }
     }
 
@@ -250,6 +294,8 @@ impl PortPtr {
     }
 
     fn send(self, answer: &[u8], address: *const sockaddr, length: socklen_t) -> Result<(), c_int> {
+        // It is not both sent and still the program's.
+        let _uncancelled = Uncancelled::new();
         loop {
             // SAFETY: the answer and the address are complete.
             let sent = unsafe {
@@ -280,10 +326,10 @@ impl PortPtr {
             if sent == Err(libc::EAGAIN) && self.watch_for_room() {
                 return;
             }
-            log_failure(sent);
             // SAFETY: the request is in the queue.
             unsafe { TailQueue::remove(self.unsent.get(), request.as_ptr()) };
             request.drop_held();
+            log_failure(sent);
         }
     }
 
@@ -347,8 +393,8 @@ impl RequestPtr {
         if sent == Err(libc::EAGAIN) {
             return self.keep(&hold, message.as_bytes());
         }
-        log_failure(sent);
         self.drop_held();
+        log_failure(sent);
         Answered::Sent
     }
 
@@ -395,5 +441,15 @@ unsafe extern "C-unwind" fn room_again(_: c_int, _: c_short, port: *mut c_void) 
     // SAFETY: the memory stays until this function has returned.
     if let Some(hold) = unsafe { enter(port) } {
         hold.send_waiting();
+    }
+}
+
+/// Runs when a pause is over.
+unsafe extern "C-unwind" fn end_pause(_: c_int, _: c_short, port: *mut c_void) {
+    // SAFETY: the memory stays until this function has returned.
+    if let Some(hold) = unsafe { enter(port) } {
+        if !hold.closed.get() {
+            hold.resume_reading();
+        }
     }
 }

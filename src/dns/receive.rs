@@ -51,6 +51,7 @@ fn read_replies(base: BasePtr, server: ServerPtr, channel: &Channel) {
             Ok(count) => count,
             Err(error) if sockets::read_write_retriable(error) => return,
             Err(error) => {
+                channel.rest();
                 set_errno(error);
                 health::failed_by_system(base, server);
                 return;

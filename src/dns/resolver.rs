@@ -20,6 +20,7 @@ use crate::hooks::log::Severity;
 use crate::hooks::memory::{self, Array};
 use crate::hooks::threads::{Lock, RECURSIVE};
 use crate::list::{List, TailQueue};
+use crate::system::uncancelled::Uncancelled;
 use crate::timers::Microseconds;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_int;
@@ -57,6 +58,8 @@ pub struct EvdnsBase {
     pub(super) table: UnsafeCell<Table>,
     pub(super) waiting: UnsafeCell<TailQueue<RequestLinks>>,
     pub(super) timeouts: Timeouts,
+    /// Those of questions that were asked over connections.
+    pub(super) stream_timeouts: Timeouts,
     /// Those of probes, which do not keep the loop running.
     pub(super) probe_timeouts: Timeouts,
     pub(super) lookups: UnsafeCell<List<LookupLinks>>,
@@ -76,14 +79,18 @@ impl Deref for BasePtr {
     }
 }
 
-/// A resolver's lock, held. When it is released, the timers are as the queues need them.
-pub struct Hold(BasePtr);
+/// A resolver's lock, held. When it is released, the timers are as the queues need them. Until then the
+/// thread is not cancelled: a question that is being sent would be in no queue.
+pub struct Hold {
+    base: BasePtr,
+    _uncancelled: Uncancelled,
+}
 
 impl Deref for Hold {
     type Target = BasePtr;
     #[inline]
     fn deref(&self) -> &BasePtr {
-        &self.0
+        &self.base
     }
 }
 
@@ -95,8 +102,12 @@ impl Hold {
     pub unsafe fn new(base: *mut EvdnsBase) -> Hold {
         // SAFETY: a live resolver is not null; its lock never changes.
         let base = BasePtr(unsafe { NonNull::new_unchecked(base) });
+        let uncancelled = Uncancelled::new();
         base.lock.acquire();
-        Hold(base)
+        Hold {
+            base,
+            _uncancelled: uncancelled,
+        }
     }
 
     /// For the callbacks of its events: nothing when the resolver was freed, which waits for such a
@@ -114,7 +125,7 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         self.settle_timeouts();
-        self.0.lock.release();
+        self.base.lock.release();
     }
 }
 
@@ -158,6 +169,7 @@ pub unsafe fn create(event_base: *mut EventBase, flags: c_int) -> Option<NonNull
             table: UnsafeCell::new(Table::new()),
             waiting: UnsafeCell::new(std::mem::zeroed()),
             timeouts: Timeouts::new(),
+            stream_timeouts: Timeouts::new(),
             probe_timeouts: Timeouts::new(),
             lookups: UnsafeCell::new(List::EMPTY),
         });
@@ -260,6 +272,7 @@ impl BasePtr {
         let queues = [
             self.waiting.get(),
             self.timeouts.queue.get(),
+            self.stream_timeouts.queue.get(),
             self.probe_timeouts.queue.get(),
         ];
         // SAFETY: look-ups in the queues are live.

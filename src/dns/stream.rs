@@ -149,11 +149,8 @@ impl StreamPtr {
         // SAFETY: the lock is held, and nothing here calls the program.
         let output = unsafe { &mut *self.output.get() };
         output.try_reserve(LENGTH + packet.len())?;
-        let bytes = length
-            .to_be_bytes()
-            .into_iter()
-            .chain(packet.iter().copied());
-        bytes.for_each(|byte| output.push_reserved(byte));
+        output.extend_reserved(&length.to_be_bytes());
+        output.extend_reserved(packet);
         // A connection within this machine, or one that was there, takes it at once.
         self.write()
     }
@@ -213,9 +210,7 @@ impl StreamPtr {
                 // SAFETY: as in `enqueue`.
                 let input = unsafe { &mut *self.input.get() };
                 input.try_reserve(count)?;
-                bytes[..count]
-                    .iter()
-                    .for_each(|&byte| input.push_reserved(byte));
+                input.extend_reserved(&bytes[..count]);
             }
             self.take_replies(base);
             if count < READ_SIZE {
@@ -279,7 +274,7 @@ impl StreamPtr {
         while let Some(request) = next {
             // SAFETY: the look-up is in the queue.
             next = unsafe { RequestPtr::new(TailQueue::<RequestLinks>::next(request.as_ptr())) };
-            let ours = request.streamed.get() > 0 && request.server.get() == Some(self.server);
+            let ours = request.server.get() == Some(self.server);
             // Without memory the time-out ends it.
             if ours && affected.try_push(request).is_err() {
                 break;
@@ -307,10 +302,10 @@ impl StreamPtr {
     }
 }
 
-/// The first of the questions that wait for answers.
+/// The first of the questions that wait for answers over connections.
 fn first(base: BasePtr) -> Option<RequestPtr> {
     // SAFETY: look-ups in the queue are live.
-    unsafe { RequestPtr::new(TailQueue::first(base.timeouts.queue.get())) }
+    unsafe { RequestPtr::new(TailQueue::first(base.stream_timeouts.queue.get())) }
 }
 
 /// The message that begins at a place, if it is complete, and where the next one begins.

@@ -99,10 +99,14 @@ impl BasePtr {
         // SAFETY: the fields stay where they are; the caller guarantees the base.
         unsafe {
             TailQueue::initialise(self.timeouts.queue.get());
+            TailQueue::initialise(self.stream_timeouts.queue.get());
             TailQueue::initialise(self.probe_timeouts.queue.get());
             if !self.event_base.is_null() {
                 let event = self.timeouts.event.get();
                 assign::private(event, self.event_base, -1, 0, questions_are_due, argument);
+                let event = self.stream_timeouts.event.get();
+                let due = streamed_questions_are_due;
+                assign::private(event, self.event_base, -1, 0, due, argument);
                 let event = self.probe_timeouts.event.get();
                 assign::internal(event, self.event_base, -1, 0, probes_are_due, argument);
             }
@@ -111,12 +115,14 @@ impl BasePtr {
 
     pub(super) fn end_timeouts(self) {
         self.timeouts.end(self);
+        self.stream_timeouts.end(self);
         self.probe_timeouts.end(self);
     }
 
     fn timeouts_of(&self, request: RequestPtr) -> &Timeouts {
         match request.probed() {
             Some(_) => &self.probe_timeouts,
+            None if request.streamed.get() > 0 => &self.stream_timeouts,
             None => &self.timeouts,
         }
     }
@@ -147,6 +153,7 @@ impl BasePtr {
     /// Sets the timers as the queues need them. Where that fails, the timer stays at an earlier time.
     pub(super) fn settle_timeouts(self) {
         let _ = self.timeouts.settle(self);
+        let _ = self.stream_timeouts.settle(self);
         let _ = self.probe_timeouts.settle(self);
     }
 
@@ -171,6 +178,14 @@ unsafe extern "C-unwind" fn questions_are_due(_: c_int, _: c_short, base: *mut c
     // SAFETY: the memory stays until this function has returned.
     if let Some(hold) = unsafe { Hold::enter(base.cast()) } {
         hold.expire(&hold.timeouts);
+    }
+}
+
+/// Runs when the first of the questions that were asked over connections is due.
+unsafe extern "C-unwind" fn streamed_questions_are_due(_: c_int, _: c_short, base: *mut c_void) {
+    // SAFETY: the memory stays until this function has returned.
+    if let Some(hold) = unsafe { Hold::enter(base.cast()) } {
+        hold.expire(&hold.stream_timeouts);
     }
 }
 

@@ -188,15 +188,33 @@ pub mod uncancelled {
     /// Nobody else uses the descriptor.
     #[allow(clippy::disallowed_methods)]
     pub unsafe fn close(fd: c_int) -> c_int {
-        /// `PTHREAD_CANCEL_DISABLE`
-        const DISABLE: c_int = 1;
-        let mut before = 0;
-        // SAFETY: the state is a local variable; the caller guarantees the descriptor.
-        unsafe {
-            pthread_setcancelstate(DISABLE, &mut before);
-            let result = libc::close(fd);
-            pthread_setcancelstate(before, std::ptr::null_mut());
-            result
+        let _uncancelled = Uncancelled::new();
+        // SAFETY: the caller guarantees the descriptor.
+        unsafe { libc::close(fd) }
+    }
+
+    /// While there is one, this thread is not cancelled.
+    pub struct Uncancelled {
+        before: c_int,
+    }
+
+    impl Uncancelled {
+        /// From now on.
+        #[allow(clippy::new_without_default)]
+        pub fn new() -> Uncancelled {
+            /// `PTHREAD_CANCEL_DISABLE`
+            const DISABLE: c_int = 1;
+            let mut before = 0;
+            // SAFETY: the state is a local variable.
+            unsafe { pthread_setcancelstate(DISABLE, &mut before) };
+            Uncancelled { before }
+        }
+    }
+
+    impl Drop for Uncancelled {
+        fn drop(&mut self) {
+            // SAFETY: the state is the one that this thread had.
+            unsafe { pthread_setcancelstate(self.before, std::ptr::null_mut()) };
         }
     }
 }
