@@ -68,15 +68,16 @@ answer_badly(struct server *from, const struct query *query)
 	struct delayed *delayed;
 	static struct message message;
 
+	if (query->stream >= 0) {
+		true_answer(&message, query);
+		send_message(from, query, &message);
+		return;
+	}
 	if (chance(30))
 		forge(from, query, &message);
 	if (chance(15))
 		return;
 	true_answer(&message, query);
-	if (query->stream >= 0) {
-		send_message(from, query, &message);
-		return;
-	}
 	if (chance(5)) {
 		message.length = 12 + (size_t)rand_r(&seed) % (message.length - 12);
 	} else if (chance(5)) {
@@ -98,12 +99,6 @@ answer_badly(struct server *from, const struct query *query)
 	send_message(from, query, &message);
 	if (chance(10))
 		send_message(from, query, &message);
-}
-
-static void
-ignore_message(int severity, const char *message)
-{
-	(void)severity, (void)message;
 }
 
 static void next_look_up(void);

@@ -6,12 +6,6 @@
 
 #define OWN (ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
 
-static void
-ignore_message(int severity, const char *message)
-{
-	(void)severity, (void)message;
-}
-
 static int results, lists;
 
 static void
