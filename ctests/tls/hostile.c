@@ -121,14 +121,14 @@ CASE(one_byte_at_a_time, EVERY_BACKEND)
 static void
 cut_anywhere(void)
 {
-	int server, filter, limit, all, stride = under_valgrind() ? 97 : 7;
+	int server, filter, limit, all, stride = under_valgrind() ? 97 : 19;
 
 	for (server = 0; server < 2; server++)
 		for (filter = 0; filter < 2; filter++) {
 			all = converse(server, filter, 1 << 20, MOST, -1);
 			finish_tested();
 			/* Signatures differ in length. */
-			for (limit = 0; limit < all - 20; limit += limit < 50 || limit > all - 60 ? 1 : stride) {
+			for (limit = 0; limit < all - 20; limit += limit < 20 || limit > all - 40 ? 1 : stride) {
 				converse(server, filter, limit, MOST, -1);
 				CHECK_EQUAL(shutdown(outside, SHUT_WR), 0);
 				run_until(&client.ended, 1);
@@ -149,7 +149,7 @@ CASE(cut_at_every_byte, ONE_BACKEND | SLOW)
 static void
 change_anywhere(void)
 {
-	int server, filter, place, all, stride = under_valgrind() ? 97 : 11;
+	int server, filter, place, all, stride = under_valgrind() ? 97 : 19;
 
 	for (server = 0; server < 2; server++)
 		for (filter = 0; filter < 2; filter++) {

@@ -12,33 +12,38 @@ const TYPE: c_int = 57;
 /// Made once in a process, and never freed: BIOs may outlive everything else.
 static METHOD: AtomicPtr<BIO_METHOD> = AtomicPtr::new(ptr::null_mut());
 
-fn method() -> Option<NonNull<BIO_METHOD>> {
-    let present = METHOD.load(Ordering::Acquire);
+/// The table at a place, or a new one that is put there. Several threads may do so at a time.
+pub fn made_once(
+    place: &AtomicPtr<BIO_METHOD>,
+    make: impl FnOnce() -> Option<NonNull<BIO_METHOD>>,
+) -> Option<NonNull<BIO_METHOD>> {
+    let present = place.load(Ordering::Acquire);
     if !present.is_null() {
         return NonNull::new(present);
     }
-    // SAFETY: the new table is nobody else's before it is published, or freed.
-    unsafe {
+    let new = make()?;
+    let (order, failed) = (Ordering::AcqRel, Ordering::Acquire);
+    match place.compare_exchange(ptr::null_mut(), new.as_ptr(), order, failed) {
+        Ok(_) => Some(new),
+        Err(other) => {
+            // SAFETY: nobody else knows the new one.
+            unsafe { BIO_meth_free(new.as_ptr()) };
+            NonNull::new(other)
+        }
+    }
+}
+
+fn method() -> Option<NonNull<BIO_METHOD>> {
+    // SAFETY: the new table is nobody else's before it is published.
+    made_once(&METHOD, || unsafe {
         let new = NonNull::new(BIO_meth_new(TYPE, c"bufferevent".as_ptr()))?;
         BIO_meth_set_write(new.as_ptr(), write);
         BIO_meth_set_read(new.as_ptr(), read);
         BIO_meth_set_puts(new.as_ptr(), puts);
         BIO_meth_set_ctrl(new.as_ptr(), control);
         BIO_meth_set_create(new.as_ptr(), create);
-        let publish = METHOD.compare_exchange(
-            ptr::null_mut(),
-            new.as_ptr(),
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
-        match publish {
-            Ok(_) => Some(new),
-            Err(other) => {
-                BIO_meth_free(new.as_ptr());
-                NonNull::new(other)
-            }
-        }
-    }
+        Some(new)
+    })
 }
 
 /// A BIO on a bufferevent, which has to live as long as the BIO is used.

@@ -40,7 +40,7 @@ impl TlsPtr {
                 State::Accepting => openssl::SSL_set_accept_state(self.ssl()),
             }
             if !self.is_filter() {
-                openssl::read_ahead(self.ssl());
+                openssl::read_ahead(self.ssl(), true);
             }
         }
         Ok(())
@@ -53,6 +53,7 @@ impl TlsPtr {
         self.write_needs_read.set(false);
         self.needs_more.set(false);
         self.unfinished_write.set(0);
+        self.collected.set(0);
         self.charged.iter().for_each(|count| count.set(0));
         self.broken.set(false);
         self.error_count.set(0);

@@ -1,5 +1,6 @@
 //! For what a bufferevent waits: which ways it could go on, and what tells it that it can.
 
+use crate::bulk::BulkPtr;
 use crate::openssl::SSL_has_pending;
 use crate::tls::{Direction, State, TlsPtr};
 use std::ffi::c_short;
@@ -22,7 +23,7 @@ impl TlsPtr {
         }
         let [reads, writes] = Direction::ALL
             .map(|direction| self.is_running(direction) && unwanted & direction.kind() == 0);
-        let writes = writes && self.output_length() > 0;
+        let writes = writes && (self.output_length() > 0 || self.collected.get() > 0);
         match direction {
             Direction::Read => {
                 reads && !self.read_needs_write.get() || writes && self.write_needs_read.get()
@@ -63,8 +64,12 @@ impl TlsPtr {
 
     /// Whether something that has come in already waits to be read.
     pub fn has_unread(self) -> bool {
+        if self.needs_more.get() {
+            return false;
+        }
         // SAFETY: the SSL lives as long as the bufferevent; its lock is held.
-        !self.needs_more.get() && unsafe { SSL_has_pending(self.ssl()) != 0 }
+        let has_pending = unsafe { SSL_has_pending(self.ssl()) != 0 };
+        has_pending || self.bulk().is_some_and(BulkPtr::has_record)
     }
 
     /// The program wants these directions, or they are no longer suspended.

@@ -9,7 +9,8 @@
 //! - [`handshake`], [`reading`], [`writing`]: what it does when something can be done.
 //! - [`ending`]: what went wrong, and how the program is told.
 //! - [`interest`]: for what it waits.
-//! - [`socket`]: on a descriptor. [`filter`], [`bio`]: on another bufferevent.
+//! - [`socket`]: on a descriptor; [`bulk`], [`stretch`]: several records with a system call.
+//! - [`filter`], [`bio`]: on another bufferevent.
 //! - [`libevent`], [`openssl`]: what is used of both libraries.
 //!
 //! The core is a library of its own, and reached through what it exports: there is one copy of its
@@ -17,6 +18,7 @@
 #![warn(missing_docs)]
 
 pub mod bio;
+pub mod bulk;
 pub mod c_api;
 pub mod create;
 pub mod ending;
@@ -31,5 +33,6 @@ pub mod operations;
 mod panic;
 pub mod reading;
 pub mod socket;
+pub mod stretch;
 pub mod tls;
 pub mod writing;

@@ -184,6 +184,8 @@ unsafe extern "C-unwind" {
     pub static bufferevent_ops_pair: Operations;
 
     pub fn event_mm_calloc_(count: usize, size: usize) -> *mut c_void;
+    pub fn event_mm_malloc_(size: usize) -> *mut c_void;
+    pub fn event_mm_realloc_(block: *mut c_void, size: usize) -> *mut c_void;
     pub fn event_mm_free_(block: *mut c_void);
     pub fn event_warnx(format: *const c_char, ...);
     pub fn event_errx(code: c_int, format: *const c_char, ...);

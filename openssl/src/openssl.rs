@@ -19,6 +19,10 @@ const OPTION_ENABLE_KTLS: u64 = 1 << 3;
 const RECEIVED_SHUTDOWN: c_int = 2;
 /// What all BIOs on a descriptor have in their type.
 const TYPE_DESCRIPTOR: c_int = 0x100;
+/// What a BIO has in its type that stands before another.
+pub const TYPE_FILTER: c_int = 0x200;
+/// The type of a plain BIO on a socket.
+pub const TYPE_SOCKET: c_int = 0x505;
 const LIBRARY_SSL: c_ulong = 20;
 const UNEXPECTED_EOF: c_ulong = 294;
 
@@ -38,6 +42,7 @@ pub mod retry {
     use std::ffi::c_int;
     pub const READ: c_int = 0x01 | 0x08;
     pub const WRITE: c_int = 0x02 | 0x08;
+    pub const AGAIN: c_int = 0x08;
     pub const ALL: c_int = 0x0f;
 }
 
@@ -71,7 +76,17 @@ unsafe extern "C-unwind" {
     pub fn BIO_new(method: *const BIO_METHOD) -> *mut BIO;
     pub fn BIO_new_socket(socket: c_int, close: c_int) -> *mut BIO;
     fn BIO_find_type(bio: *mut BIO, kind: c_int) -> *mut BIO;
-    fn BIO_ctrl(bio: *mut BIO, command: c_int, number: c_long, pointer: *mut c_void) -> c_long;
+    pub fn BIO_ctrl(bio: *mut BIO, command: c_int, number: c_long, pointer: *mut c_void) -> c_long;
+    pub fn BIO_free(bio: *mut BIO) -> c_int;
+    pub fn BIO_up_ref(bio: *mut BIO) -> c_int;
+    pub fn BIO_push(bio: *mut BIO, below: *mut BIO) -> *mut BIO;
+    pub fn BIO_next(bio: *mut BIO) -> *mut BIO;
+    pub fn BIO_read(bio: *mut BIO, data: *mut c_void, length: c_int) -> c_int;
+    pub fn BIO_write(bio: *mut BIO, data: *const c_void, length: c_int) -> c_int;
+    pub fn BIO_method_type(bio: *const BIO) -> c_int;
+    pub fn BIO_test_flags(bio: *const BIO, flags: c_int) -> c_int;
+    pub fn BIO_copy_next_retry(bio: *mut BIO);
+    pub fn BIO_get_new_index() -> c_int;
     pub fn BIO_number_read(bio: *mut BIO) -> u64;
     pub fn BIO_number_written(bio: *mut BIO) -> u64;
     pub fn BIO_get_data(bio: *mut BIO) -> *mut c_void;
@@ -88,6 +103,7 @@ unsafe extern "C-unwind" {
     pub fn BIO_meth_set_puts(method: *mut BIO_METHOD, function: BioPutsFn) -> c_int;
     pub fn BIO_meth_set_ctrl(method: *mut BIO_METHOD, function: BioControlFn) -> c_int;
     pub fn BIO_meth_set_create(method: *mut BIO_METHOD, function: BioNotifyFn) -> c_int;
+    pub fn BIO_meth_set_destroy(method: *mut BIO_METHOD, function: BioNotifyFn) -> c_int;
 
     pub fn ERR_clear_error();
     pub fn ERR_get_error() -> c_ulong;
@@ -106,15 +122,24 @@ pub unsafe fn prepare(ssl: *mut SSL) {
     }
 }
 
-/// Has an SSL take from its transport what it has room for, not one half of a record at a time.
+/// Whether more may be read from the transport than an SSL asks for.
 ///
 /// # Safety
 /// The SSL is live.
-pub unsafe fn read_ahead(ssl: *mut SSL) {
+pub unsafe fn may_read_ahead(ssl: *mut SSL) -> bool {
+    // SAFETY: the caller guarantees the SSL.
+    unsafe { SSL_get_options(ssl) & OPTION_ENABLE_KTLS == 0 }
+}
+
+/// Has an SSL take from its transport what it has room for, or one half of a record at a time.
+///
+/// # Safety
+/// The SSL is live.
+pub unsafe fn read_ahead(ssl: *mut SSL, ahead: bool) {
     // SAFETY: the caller guarantees the SSL.
     unsafe {
-        if SSL_get_options(ssl) & OPTION_ENABLE_KTLS == 0 {
-            SSL_set_read_ahead(ssl, 1);
+        if may_read_ahead(ssl) {
+            SSL_set_read_ahead(ssl, c_int::from(ahead));
         }
     }
 }

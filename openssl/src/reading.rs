@@ -1,8 +1,9 @@
 //! Reading: what has come is decrypted into the input.
 
+use crate::bulk::Fetching;
 use crate::ending::{Callbacks, Trouble};
 use crate::libevent::*;
-use crate::openssl::{SSL_ERROR_SYSCALL, SSL_pending, SSL_read};
+use crate::openssl::{SSL_ERROR_SYSCALL, SSL_has_pending, SSL_pending, SSL_read};
 use crate::tls::{Direction, TlsPtr};
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
@@ -35,21 +36,7 @@ impl TlsPtr {
     /// Reads records, until there are no more, the program has enough, or others get their turn.
     pub fn read_records(self) {
         let session = self.session.get();
-        let mut count = 0;
-        let mut trouble = None;
-        while self.is_running(Direction::Read) && count < self.read_limit() {
-            match self.read_record() {
-                Ok(length) => count += length,
-                Err(why) => {
-                    trouble = Some(why);
-                    break;
-                }
-            }
-            self.charge();
-            if !self.has_unread() && !self.is_filter() {
-                break;
-            }
-        }
+        let (count, trouble) = self.read_turn(session);
         let end = match trouble {
             None => None,
             Some(Trouble::NeedsRead) => {
@@ -63,6 +50,9 @@ impl TlsPtr {
             Some(Trouble::End(class, error)) => Some((class, error)),
         };
         self.charge();
+        if self.is_still(session) {
+            self.set_flows(count);
+        }
         let refused = end.is_none() && self.update_interest().is_err();
         self.tell_of_input(count);
         if !self.is_still(session) {
@@ -74,6 +64,41 @@ impl TlsPtr {
             self.fail(told::READING, libc::ENOMEM, Callbacks::AtOnce);
         } else if trouble == Some(Trouble::NeedsRead) {
             self.tell_of_end_below();
+        }
+    }
+
+    /// Reads records: how much was in them, and what stopped that.
+    fn read_turn(self, session: u32) -> (usize, Option<Trouble>) {
+        let mut count = 0;
+        let flowing = self.bulk().filter(|bulk| bulk.flows());
+        // SAFETY: the SSL lives as long as the bufferevent, for which the caller has a guard.
+        let _fetching = flowing.map(|bulk| unsafe { Fetching::begin(bulk, self.ssl()) });
+        while self.is_running(Direction::Read) && count < self.read_limit() {
+            match self.read_record() {
+                Ok(length) => count += length,
+                Err(why) => return (count, Some(why)),
+            }
+            if !self.is_still(session) {
+                break;
+            }
+            self.charge();
+            if !self.has_unread() && !self.is_filter() {
+                break;
+            }
+        }
+        (count, None)
+    }
+
+    /// Whether much has come decides how the next turn reads.
+    fn set_flows(self, count: usize) {
+        let flows = count > LONGEST_RECORD;
+        let bulk = if flows {
+            self.bulk_or_new()
+        } else {
+            self.bulk()
+        };
+        if let Some(bulk) = bulk {
+            bulk.set_flows(flows);
         }
     }
 
@@ -98,6 +123,31 @@ impl TlsPtr {
 
     /// Reads one record, or what is left of one, into the input.
     fn read_record(self) -> Result<usize, Trouble> {
+        match self.length_ahead() {
+            Some(length) if length > START => self.read_fetched(length),
+            _ => self.read_unknown(),
+        }
+    }
+
+    /// How long the next record is at most, if that can be seen already.
+    fn length_ahead(self) -> Option<usize> {
+        let length = self.bulk()?.next_data()?;
+        // SAFETY: the SSL lives as long as the bufferevent, whose lock is held.
+        let is_next = unsafe { SSL_has_pending(self.ssl()) == 0 };
+        is_next.then_some(length.min(LONGEST_RECORD))
+    }
+
+    /// Reads a record that is not longer straight into the input.
+    fn read_fetched(self, length: usize) -> Result<usize, Trouble> {
+        let Some(room) = self.room(length) else {
+            return self.read_unknown();
+        };
+        let count = self.read_into(room.cast(), length)?;
+        self.commit(room, count)
+    }
+
+    /// Reads a record of which nothing is known.
+    fn read_unknown(self) -> Result<usize, Trouble> {
         let mut start = [MaybeUninit::<u8>::uninit(); START];
         let count = self.read_into(start.as_mut_ptr().cast(), START)?;
         // SAFETY: the SSL lives as long as the bufferevent, whose lock is held.
@@ -113,13 +163,20 @@ impl TlsPtr {
         unsafe {
             std::ptr::copy_nonoverlapping(start.as_ptr().cast(), room, count);
             let more = self.read_into(room.add(count).cast(), rest).unwrap_or(0);
-            let mut filled = libc::iovec {
-                iov_base: room.cast(),
-                iov_len: count + more,
-            };
-            let committed = evbuffer_commit_space(self.common.input.get(), &mut filled, 1);
-            self.accepted(committed, count + more)
+            self.commit(room, count + more)
         }
+    }
+
+    /// Makes bytes that were put into the room behind the input part of it.
+    fn commit(self, room: *mut u8, count: usize) -> Result<usize, Trouble> {
+        let mut filled = libc::iovec {
+            iov_base: room.cast(),
+            iov_len: count,
+        };
+        // SAFETY: the input lives as long as the bufferevent; nothing has touched it since the room
+        // was made.
+        let result = unsafe { evbuffer_commit_space(self.common.input.get(), &mut filled, 1) };
+        self.accepted(result, count)
     }
 
     fn read_into(self, place: *mut c_void, room: usize) -> Result<usize, Trouble> {

@@ -3,6 +3,7 @@
 //! As in the core, state is in cells and code of the program runs in between: nothing but copies of
 //! a pointer is alive meanwhile. Everything is done with a [`Guard`]: the lock and a reference.
 
+use crate::bulk::BulkPtr;
 use crate::libevent::*;
 use crate::openssl::{self, SSL};
 use std::cell::{Cell, UnsafeCell};
@@ -95,6 +96,8 @@ pub struct Tls {
     pub(crate) write_needs_read: Cell<bool>,
     /// What came in is less than a record; nothing can be read before more has come.
     pub(crate) needs_more: Cell<bool>,
+    /// There is output that could not be waited for.
+    pub(crate) waits_vainly: Cell<bool>,
     /// Bytes of the stream were lost, or would be sent twice.
     pub(crate) broken: Cell<bool>,
     /// For each direction: it rests after an end that the program was told of.
@@ -107,6 +110,8 @@ pub struct Tls {
     pub(crate) end_below: Cell<c_short>,
     /// The length of a write that has to be repeated; 0 is none.
     pub(crate) unfinished_write: Cell<usize>,
+    /// How much of the output is encrypted and collected, but not sent.
+    pub(crate) collected: Cell<usize>,
     /// What the BIOs had counted when that was last charged.
     pub(crate) charged: [Cell<u64>; 2],
     pub(crate) errors: Cell<[u32; MOST_ERRORS]>,
@@ -208,6 +213,28 @@ impl TlsPtr {
     /// Whether nothing was begun anew since a session began.
     pub fn is_still(self, session: u32) -> bool {
         self.session.get() == session
+    }
+
+    /// The BIO for bulk that stands before the socket's, if there is one.
+    pub fn bulk(self) -> Option<BulkPtr> {
+        // SAFETY: the SSL lives as long as the bufferevent, and keeps its BIOs unless the program
+        // changes them, which it can only do from a callback.
+        unsafe { BulkPtr::of(self.ssl()) }
+    }
+
+    /// The same, and there is one from now on if there can be.
+    pub fn bulk_or_new(self) -> Option<BulkPtr> {
+        if self.is_filter() {
+            return None;
+        }
+        self.bulk().or_else(|| {
+            self.charge();
+            // SAFETY: as above.
+            let new = unsafe { BulkPtr::insert(self.ssl()) }?;
+            // It counts anew.
+            self.charged.iter().for_each(|count| count.set(0));
+            Some(new)
+        })
     }
 
     /// Counts the ciphertext that has passed since the last time.

@@ -1,8 +1,9 @@
 //! Writing: what is in the output is encrypted and sent.
 
+use crate::bulk::{BulkPtr, Collecting, Push};
 use crate::ending::{Callbacks, Trouble};
 use crate::libevent::*;
-use crate::openssl::SSL_write;
+use crate::openssl::{SSL_ERROR_SYSCALL, SSL_write};
 use crate::tls::{Direction, TlsPtr};
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
@@ -17,8 +18,11 @@ const LONG_SEGMENT: usize = 12288;
 /// Most segments that are put together.
 const MOST_SEGMENTS: usize = 64;
 
+/// How much is sent with one system call.
+const BATCH: usize = 4 * LONGEST_RECORD;
+
 /// How much goes out in a turn on a descriptor, before others get theirs.
-const TURN: usize = 4 * LONGEST_RECORD;
+const TURN: usize = 2 * BATCH;
 
 impl TlsPtr {
     /// Sends what there is, after what has to come first. The caller has a guard.
@@ -38,7 +42,7 @@ impl TlsPtr {
         let mut count = 0;
         let mut trouble = None;
         while self.may_write() && (self.is_filter() || count < TURN) {
-            match self.write_record() {
+            match self.write_some() {
                 Ok(0) => break,
                 Ok(length) => count += length,
                 Err(why) => {
@@ -81,12 +85,81 @@ impl TlsPtr {
             && !self.read_needs_write.get()
     }
 
+    /// Sends one record, or several at once; how much of the output that was, 0 when nothing may be
+    /// sent.
+    fn write_some(self) -> Result<usize, Trouble> {
+        if self.collected.get() > 0 {
+            return self.push_collected();
+        }
+        let is_more_than_one = self.output_length() > LONGEST_RECORD;
+        let bulk = (is_more_than_one && self.unfinished_write.get() == 0)
+            .then(|| self.bulk_or_new())
+            .flatten();
+        match bulk {
+            Some(bulk) => self.write_collected(bulk),
+            None => self.write_record(),
+        }
+    }
+
+    /// Sends several records at once.
+    fn write_collected(self, bulk: BulkPtr) -> Result<usize, Trouble> {
+        let encrypted = self.encrypt_into(bulk);
+        if self.collected.get() == 0 {
+            return encrypted.map(|()| 0);
+        }
+        // A failure meets the next attempt, too.
+        self.push_collected()
+    }
+
+    /// Encrypts records from the front of the output, which stays as it is.
+    fn encrypt_into(self, bulk: BulkPtr) -> Result<(), Trouble> {
+        let mut segments = [MaybeUninit::<libc::iovec>::uninit(); MOST_SEGMENTS];
+        let segments = self.segments(BATCH, &mut segments);
+        let mut copy = MaybeUninit::<[u8; LONGEST_RECORD]>::uninit();
+        let mut place = Place::default();
+        let whole = self.output_length();
+        let _collecting = Collecting::begin(bulk);
+        while self.may_write() && self.collected.get() < BATCH && self.output_length() == whole {
+            let most = self.longest_write();
+            let (data, length) = place.record(segments, most, copy.as_mut_ptr().cast());
+            if length == 0 {
+                break;
+            }
+            let sent = self.encrypt(data, length)?;
+            place.advance(segments, sent);
+            self.collected.set(self.collected.get() + sent);
+            self.charge();
+        }
+        Ok(())
+    }
+
+    /// Sends what was collected, and takes it out of the output when all of it is away: until then
+    /// the program can count on having it.
+    fn push_collected(self) -> Result<usize, Trouble> {
+        match self.bulk().map_or(Push::Done, BulkPtr::push) {
+            Push::Done => {
+                let sent = self.collected.replace(0).min(self.output_length());
+                self.take_out(sent)
+            }
+            Push::Blocked => Err(Trouble::NeedsWrite),
+            Push::Failed(error) => {
+                self.forget_errors();
+                Err(Trouble::End(SSL_ERROR_SYSCALL, error))
+            }
+        }
+    }
+
+    /// Most bytes that may be written now, in a record.
+    fn longest_write(self) -> usize {
+        // SAFETY: the lock is held.
+        let allowed = unsafe { bufferevent_get_write_max_(self.as_ptr()) };
+        (allowed.max(0) as usize).min(LONGEST_RECORD)
+    }
+
     /// Sends one record; how much of the output that was, 0 when nothing may be sent.
     fn write_record(self) -> Result<usize, Trouble> {
-        // SAFETY: the lock is held.
-        let allowed = unsafe { bufferevent_get_write_max_(self.as_ptr()) }.max(0) as usize;
         // One that was begun has to be offered again with all its bytes.
-        let most = allowed.min(LONGEST_RECORD).max(self.unfinished_write.get());
+        let most = self.longest_write().max(self.unfinished_write.get());
         let mut segments = [MaybeUninit::<libc::iovec>::uninit(); MOST_SEGMENTS];
         let segments = self.segments(most, &mut segments);
         let Some(first) = segments.first() else {
@@ -123,21 +196,74 @@ impl TlsPtr {
         if length == 0 {
             return Ok(0);
         }
+        let sent = self.encrypt(data, length)?;
+        self.take_out(sent)
+    }
+
+    /// Encrypts bytes from the front of the output.
+    fn encrypt(self, data: *const c_void, length: usize) -> Result<usize, Trouble> {
         // SAFETY: the SSL lives as long as the bufferevent; the bytes are those of the output, or
         // a copy.
         let sent = self.attempt(|| unsafe { SSL_write(self.ssl(), data, length as c_int) });
-        let sent = sent.inspect_err(|_| self.unfinished_write.set(length))?;
-        self.unfinished_write.set(0);
+        let unfinished = if sent.is_err() { length } else { 0 };
+        self.unfinished_write.set(unfinished);
+        sent
+    }
+
+    /// Takes out of the output what was sent.
+    fn take_out(self, sent: usize) -> Result<usize, Trouble> {
         // SAFETY: the output lives as long as the bufferevent.
         if unsafe { evbuffer_drain(self.common.output.get(), sent) } < 0 {
             // The front is frozen: they would be sent again.
             self.broken.set(true);
-            return Err(Trouble::End(
-                crate::openssl::SSL_ERROR_SYSCALL,
-                libc::EINVAL,
-            ));
+            return Err(Trouble::End(SSL_ERROR_SYSCALL, libc::EINVAL));
         }
         Ok(sent)
+    }
+}
+
+/// A place among segments.
+#[derive(Default)]
+struct Place {
+    segment: usize,
+    offset: usize,
+}
+
+impl Place {
+    /// The bytes of the next record: those of a segment as they are, or of several, copied together.
+    fn record(
+        &self,
+        segments: &[libc::iovec],
+        most: usize,
+        copy: *mut u8,
+    ) -> (*const c_void, usize) {
+        let Some(first) = segments.get(self.segment) else {
+            return (std::ptr::null(), 0);
+        };
+        let rest = first.iov_len - self.offset;
+        let start = first.iov_base.wrapping_byte_add(self.offset);
+        if rest >= most.min(LONG_SEGMENT) || self.segment + 1 == segments.len() {
+            return (start, rest.min(most));
+        }
+        let first = libc::iovec {
+            iov_base: start,
+            iov_len: rest,
+        };
+        let length = copy_together(&[first], most, copy);
+        let others = &segments[self.segment + 1..];
+        let more = copy_together(others, most - length, copy.wrapping_add(length));
+        (copy.cast(), length + more)
+    }
+
+    /// Goes on by so many bytes.
+    fn advance(&mut self, segments: &[libc::iovec], count: usize) {
+        self.offset += count;
+        while let Some(segment) = segments.get(self.segment)
+            && self.offset >= segment.iov_len
+        {
+            self.offset -= segment.iov_len;
+            self.segment += 1;
+        }
     }
 }
 
@@ -167,21 +293,37 @@ pub unsafe extern "C-unwind" fn output_changed(
     // SAFETY: the caller guarantees the argument; the buffer's lock, which is held, is its lock. The
     // change is valid during the call.
     let (tls, change) = unsafe { (TlsPtr::new(argument.cast()), &*change) };
-    if change.added == 0 || tls.detached.get() || !tls.is_open() {
-        return;
-    }
-    if change.original_size == 0 {
-        tls.rests(Direction::Write).set(false);
-    }
-    if !tls.is_running(Direction::Write) {
-        return;
-    }
     if tls.is_filter() {
-        // SAFETY: the bufferevent is live.
-        let guard = unsafe { crate::tls::Guard::new(tls.as_ptr()) };
-        guard.go_on_writing(Callbacks::FromTheLoop);
-    } else {
-        // What cannot be waited for now is waited for with the next change.
-        let _ = tls.update_interest();
+        tls.output_changed_in_filter(change);
+    } else if change.original_size == 0 || tls.waits_vainly.get() {
+        tls.output_changed_on_socket(change);
+    }
+    // Else what there was is waited for already, and so is what was added behind it.
+}
+
+impl TlsPtr {
+    fn output_changed_in_filter(self, change: &BufferChange) {
+        if self.may_write_what_was_added(change) {
+            // SAFETY: the bufferevent is live.
+            let guard = unsafe { crate::tls::Guard::new(self.as_ptr()) };
+            guard.go_on_writing(Callbacks::FromTheLoop);
+        }
+    }
+
+    fn output_changed_on_socket(self, change: &BufferChange) {
+        if self.may_write_what_was_added(change) {
+            // What cannot be waited for now is waited for with the next change.
+            self.waits_vainly.set(self.update_interest().is_err());
+        }
+    }
+
+    fn may_write_what_was_added(self, change: &BufferChange) -> bool {
+        if change.added == 0 || self.detached.get() || !self.is_open() {
+            return false;
+        }
+        if change.original_size == 0 {
+            self.rests(Direction::Write).set(false);
+        }
+        self.is_running(Direction::Write)
     }
 }

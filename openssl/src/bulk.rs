@@ -1,0 +1,396 @@
+//! The BIO that bulk passes through: it stands before the one of a socket, reads several records with
+//! a system call, and has several sent with one.
+//!
+//! An SSL gets one when more than a record passes in a turn for the first time, so connections with
+//! short messages, and idle ones, have none. It is told what to do for the time of a turn:
+//!
+//! - [`Fetching`]: to fetch more than the SSL asks for. What is left when the turn ends is kept in a
+//!   block that is no longer than that.
+//! - [`Collecting`]: to keep what the SSL sends, until it is pushed out. What the socket does not
+//!   take then goes first with whatever comes next.
+//!
+//! At other times everything goes straight through, so the program can use the SSL without the
+//! bufferevent. Blocks are given back as soon as they are empty.
+
+use crate::bio::made_once;
+use crate::ending::{errno, set_errno};
+use crate::libevent::{event_mm_calloc_, event_mm_free_};
+use crate::openssl::*;
+use crate::stretch::Stretch;
+use std::cell::Cell;
+use std::ffi::{c_char, c_int, c_long, c_void};
+use std::ops::Deref;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+
+/// How much is fetched at once: four of the longest records, with what ciphers usually add.
+const FETCH: usize = 4 * (16384 + 64);
+
+/// How much is collected: as much, whatever ciphers add.
+const COLLECTION: usize = 4 * (16384 + 256);
+
+/// Before each record: what it holds, two bytes of a version, two of the length.
+const HEADER: usize = 5;
+const APPLICATION_DATA: u8 = 23;
+
+/// What one of these BIOs has besides what OpenSSL keeps of it.
+pub struct Bulk {
+    bio: *mut BIO,
+    fetches: Cell<bool>,
+    collects: Cell<bool>,
+    /// The last turn brought so much that the next one fetches.
+    flows: Cell<bool>,
+    fetched: Stretch,
+    collected: Stretch,
+}
+
+/// What became of what was collected.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Push {
+    /// It is away.
+    Done,
+    /// The socket takes no more for now.
+    Blocked,
+    /// The socket has failed, with this errno.
+    Failed(c_int),
+}
+
+/// The one of an SSL. It lives as long as the SSL has its BIO, or somebody a reference of that.
+#[derive(Clone, Copy)]
+pub struct BulkPtr(NonNull<Bulk>);
+
+impl Deref for BulkPtr {
+    type Target = Bulk;
+    fn deref(&self) -> &Bulk {
+        // SAFETY: whoever made the pointer guarantees it; what changes is in cells.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl BulkPtr {
+    /// The one that an SSL has.
+    ///
+    /// # Safety
+    /// The SSL is live, and the pointer is used only as long as it keeps its BIOs.
+    pub unsafe fn of(ssl: *mut SSL) -> Option<BulkPtr> {
+        // SAFETY: the caller guarantees the SSL. The type is that of these BIOs alone.
+        unsafe {
+            let bio = SSL_get_rbio(ssl);
+            let is_one = !bio.is_null() && BIO_method_type(bio) == TYPE.load(Ordering::Relaxed);
+            is_one.then(|| BulkPtr::of_bio(bio)).flatten()
+        }
+    }
+
+    /// Gives one to an SSL that has none. `None` if the SSL is on anything but a plain socket, or
+    /// does not want it, or memory is short.
+    ///
+    /// # Safety
+    /// As for [`BulkPtr::of`], and no operation of the SSL is under way.
+    pub unsafe fn insert(ssl: *mut SSL) -> Option<BulkPtr> {
+        // SAFETY: as above. The SSL gives up its references of the BIO below; the chain has one.
+        unsafe {
+            let below = SSL_get_rbio(ssl);
+            let is_plain = !below.is_null()
+                && below == SSL_get_wbio(ssl)
+                && BIO_method_type(below) == TYPE_SOCKET;
+            if !is_plain || !may_read_ahead(ssl) {
+                return None;
+            }
+            let bio = BIO_new(method()?.as_ptr());
+            if bio.is_null() {
+                ERR_clear_error();
+                return None;
+            }
+            BIO_up_ref(below);
+            BIO_push(bio, below);
+            SSL_set_bio(ssl, bio, bio);
+            BulkPtr::of_bio(bio)
+        }
+    }
+
+    /// # Safety
+    /// The BIO is one of these.
+    unsafe fn of_bio(bio: *mut BIO) -> Option<BulkPtr> {
+        // SAFETY: the caller guarantees the BIO.
+        NonNull::new(unsafe { BIO_get_data(bio) }.cast()).map(BulkPtr)
+    }
+
+    /// Adds to what is collected, if there is room.
+    ///
+    /// # Safety
+    /// There are so many bytes at the place.
+    unsafe fn collect(self, data: *const u8, length: usize) -> bool {
+        let collected = &self.collected;
+        let is_new = collected.length() == 0;
+        let fits =
+            length <= COLLECTION && collected.has_room(if is_new { COLLECTION } else { length });
+        if fits {
+            // SAFETY: the caller guarantees the bytes; there is room.
+            unsafe { ptr::copy_nonoverlapping(data, collected.room(), length) };
+            collected.add(length);
+        }
+        fits
+    }
+
+    fn below(self) -> *mut BIO {
+        // SAFETY: the BIO is live, because this is.
+        unsafe { BIO_next(self.bio) }
+    }
+
+    /// Whether a turn fetches from the start.
+    pub fn flows(self) -> bool {
+        self.flows.get() || self.fetched.length() > 0
+    }
+
+    /// Says whether the next turn fetches from the start.
+    pub fn set_flows(self, flows: bool) {
+        self.flows.set(flows);
+    }
+
+    /// Whether there is something in what was fetched that does not have to wait for more. Between
+    /// records, because that is where the SSL stands when it has nothing itself.
+    pub fn has_record(self) -> bool {
+        let fetched = self.fetched.bytes();
+        self.body()
+            .is_some_and(|length| fetched.len() >= HEADER + length)
+    }
+
+    /// The length of the data in the next record, at most, if it was fetched whole.
+    pub fn next_data(self) -> Option<usize> {
+        let is_data = self.fetched.bytes().first() == Some(&APPLICATION_DATA);
+        (is_data && self.has_record()).then(|| self.body())?
+    }
+
+    fn body(self) -> Option<usize> {
+        let header = self.fetched.bytes().get(..HEADER)?;
+        Some(usize::from(u16::from_be_bytes([header[3], header[4]])))
+    }
+
+    /// Sends what was collected.
+    pub fn push(self) -> Push {
+        let pending = &self.collected;
+        let bytes = pending.bytes();
+        if bytes.is_empty() {
+            return Push::Done;
+        }
+        // SAFETY: the BIO below lives as long as this one.
+        let sent = unsafe { BIO_write(self.below(), bytes.as_ptr().cast(), bytes.len() as c_int) };
+        let error = errno();
+        pending.take(sent.max(0) as usize);
+        pending.shrink();
+        // SAFETY: as above.
+        let again = sent > 0 || unsafe { BIO_test_flags(self.below(), retry::AGAIN) } != 0;
+        if pending.length() == 0 {
+            Push::Done
+        } else if again {
+            // A socket that took a part has no room for the rest.
+            Push::Blocked
+        } else {
+            Push::Failed(error)
+        }
+    }
+
+    /// Fetches into the empty stretch: what reading gave, or `None` without memory.
+    fn fetch(self) -> Option<c_int> {
+        if !self.fetched.has_room(FETCH) {
+            return None;
+        }
+        // SAFETY: the BIO below lives as long as this one; the room is that long.
+        let count = unsafe { BIO_read(self.below(), self.fetched.room().cast(), FETCH as c_int) };
+        self.fetched.add(count.max(0) as usize);
+        Some(count)
+    }
+}
+
+/// A BIO that is kept alive, whatever code of the program does to the SSL.
+struct Kept(BulkPtr);
+
+impl Kept {
+    fn new(bulk: BulkPtr) -> Kept {
+        // SAFETY: the BIO is live.
+        unsafe { BIO_up_ref(bulk.bio) };
+        Kept(bulk)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // SAFETY: the reference is this one's own.
+        unsafe { BIO_free(self.0.bio) };
+    }
+}
+
+/// A turn in which more is fetched than the SSL asks for, which then only asks for a record.
+pub struct Fetching(Kept, *mut SSL);
+
+impl Fetching {
+    /// Begins one.
+    ///
+    /// # Safety
+    /// The SSL has the BIO, and outlives the turn.
+    pub unsafe fn begin(bulk: BulkPtr, ssl: *mut SSL) -> Fetching {
+        bulk.fetches.set(true);
+        // SAFETY: the caller guarantees the SSL.
+        unsafe { read_ahead(ssl, false) };
+        Fetching(Kept::new(bulk), ssl)
+    }
+}
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        let bulk = self.0.0;
+        bulk.fetches.set(false);
+        bulk.fetched.shrink();
+        // SAFETY: the SSL is live.
+        unsafe { read_ahead(self.1, true) };
+    }
+}
+
+/// A turn in which what the SSL sends is collected.
+pub struct Collecting(Kept);
+
+impl Collecting {
+    /// Begins one. [`BulkPtr::push`] has to follow it.
+    pub fn begin(bulk: BulkPtr) -> Collecting {
+        bulk.collects.set(true);
+        Collecting(Kept::new(bulk))
+    }
+}
+
+impl Drop for Collecting {
+    fn drop(&mut self) {
+        self.0.0.collects.set(false);
+    }
+}
+
+/// The type of these BIOs, once there is one.
+static TYPE: AtomicI32 = AtomicI32::new(-1);
+static METHOD: AtomicPtr<BIO_METHOD> = AtomicPtr::new(ptr::null_mut());
+
+fn method() -> Option<NonNull<BIO_METHOD>> {
+    // SAFETY: the new table is nobody else's before it is published.
+    made_once(&METHOD, || unsafe {
+        if TYPE.load(Ordering::Relaxed) < 0 {
+            let new = TYPE_FILTER | BIO_get_new_index();
+            let _ = TYPE.compare_exchange(-1, new, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        let kind = TYPE.load(Ordering::Relaxed);
+        let new = NonNull::new(BIO_meth_new(kind, c"bufferevent bulk".as_ptr()))?;
+        BIO_meth_set_write(new.as_ptr(), write);
+        BIO_meth_set_read(new.as_ptr(), read);
+        BIO_meth_set_ctrl(new.as_ptr(), control);
+        BIO_meth_set_create(new.as_ptr(), create);
+        BIO_meth_set_destroy(new.as_ptr(), destroy);
+        Some(new)
+    })
+}
+
+unsafe extern "C-unwind" fn create(bio: *mut BIO) -> c_int {
+    // SAFETY: OpenSSL calls this with a new BIO. Zero bytes are empty stretches.
+    unsafe {
+        let block: *mut Bulk = event_mm_calloc_(1, size_of::<Bulk>()).cast();
+        if block.is_null() {
+            return 0;
+        }
+        (*block).bio = bio;
+        BIO_set_data(bio, block.cast());
+        BIO_set_init(bio, 1);
+    }
+    1
+}
+
+unsafe extern "C-unwind" fn destroy(bio: *mut BIO) -> c_int {
+    // SAFETY: OpenSSL calls this once, last of all.
+    unsafe {
+        if let Some(bulk) = BulkPtr::of_bio(bio) {
+            bulk.fetched.clear();
+            bulk.collected.clear();
+            BIO_set_data(bio, ptr::null_mut());
+            event_mm_free_(bulk.0.as_ptr().cast());
+        }
+    }
+    1
+}
+
+unsafe extern "C-unwind" fn read(bio: *mut BIO, data: *mut c_char, length: c_int) -> c_int {
+    // SAFETY: OpenSSL guarantees BIO and room.
+    unsafe {
+        BIO_clear_flags(bio, retry::ALL);
+        let Some(bulk) = BulkPtr::of_bio(bio) else {
+            return 0;
+        };
+        let fetched = &bulk.fetched;
+        if fetched.length() == 0 {
+            let count = if bulk.fetches.get() {
+                bulk.fetch()
+            } else {
+                None
+            };
+            if !matches!(count, Some(1..)) {
+                fetched.clear();
+                let count = count.unwrap_or_else(|| BIO_read(bulk.below(), data.cast(), length));
+                BIO_copy_next_retry(bio);
+                return count;
+            }
+        }
+        let count = fetched.length().min(length.max(0) as usize);
+        ptr::copy_nonoverlapping(fetched.bytes().as_ptr(), data.cast(), count);
+        fetched.take(count);
+        count as c_int
+    }
+}
+
+unsafe extern "C-unwind" fn write(bio: *mut BIO, data: *const c_char, length: c_int) -> c_int {
+    // SAFETY: OpenSSL guarantees BIO and data.
+    unsafe {
+        BIO_clear_flags(bio, retry::ALL);
+        let Some(bulk) = BulkPtr::of_bio(bio) else {
+            return 0;
+        };
+        if bulk.collects.get() && bulk.collect(data.cast(), length.max(0) as usize) {
+            return length;
+        }
+        // That goes first.
+        match bulk.push() {
+            Push::Done => {
+                let count = BIO_write(bulk.below(), data.cast(), length);
+                BIO_copy_next_retry(bio);
+                count
+            }
+            Push::Blocked => {
+                BIO_set_flags(bio, retry::WRITE);
+                -1
+            }
+            Push::Failed(error) => {
+                set_errno(error);
+                -1
+            }
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn control(
+    bio: *mut BIO,
+    command: c_int,
+    number: c_long,
+    pointer: *mut c_void,
+) -> c_long {
+    // SAFETY: OpenSSL guarantees the BIO and what belongs to the command.
+    unsafe {
+        let Some(bulk) = BulkPtr::of_bio(bio) else {
+            return 0;
+        };
+        match command {
+            control::PENDING if bulk.fetched.length() > 0 => bulk.fetched.length() as c_long,
+            control::WRITE_PENDING if bulk.collected.length() > 0 => {
+                bulk.collected.length() as c_long
+            }
+            control::DUPLICATE => 1,
+            control::FLUSH if bulk.push() == Push::Blocked => {
+                BIO_set_flags(bio, retry::WRITE);
+                -1
+            }
+            _ => BIO_ctrl(bulk.below(), command, number, pointer),
+        }
+    }
+}
