@@ -418,6 +418,20 @@ CASE(references_without_bytes, ONE_BACKEND)
 	CHECK_EQUAL(count.calls, 3);
 }
 
+/* The first chain has no bytes, and no room for those that come before it. */
+CASE(bytes_before_a_reference_without_bytes, ONE_BACKEND)
+{
+	struct evbuffer *buffer = new_buffer();
+	CHECK_EQUAL(evbuffer_add_reference(buffer, "", 0, NULL, NULL), 0);
+	CHECK_EQUAL(evbuffer_prepend(buffer, "ab", 2), 0);
+	check_text(buffer, "ab");
+	CHECK_EQUAL(evbuffer_add(buffer, "cd", 2), 0);
+	check_text(buffer, "abcd");
+	CHECK_EQUAL(evbuffer_add_reference(buffer, "ef", 2, NULL, NULL), 0);
+	check_text(buffer, "abcdef");
+	evbuffer_free(buffer);
+}
+
 CASE(flags_are_accepted, ONE_BACKEND)
 {
 	struct evbuffer *buffer = new_buffer();

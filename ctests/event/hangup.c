@@ -296,7 +296,7 @@ CASE(regular_file, EVERY_BACKEND)
 {
 	char name[] = "file-XXXXXX";
 	int fd = mkostemp(name, O_CLOEXEC);
-	CHECK(fd >= 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
+	CHECK(fd >= 0 && unlink(name) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
 	wait_for_bad_descriptor(renumber(fd, 100));
 }
 
