@@ -451,6 +451,31 @@ try_the_next(struct bufferevent *bev, const char *callback)
 	CHECK_EQUAL(bufferevent_socket_connect(bev, &next_address.any, next_length), 0);
 }
 
+static void
+enable_again(struct bufferevent *bev, const char *callback)
+{
+	(void)callback;
+	if (client.events == 1)
+		bufferevent_enable(bev, EV_READ);
+}
+
+/* What becomes of a connection is told once; the descriptor is then at its end. */
+CASE(reading_enabled_again_after_a_refusal, EVERY_BACKEND)
+{
+	union any_address address;
+	socklen_t length = refusing_address(AF_INET, &address);
+	struct bufferevent *bev;
+
+	make_base();
+	client.then = enable_again;
+	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	run_until(&client.events, 2);
+	CHECK(!(client.last & BEV_EVENT_CONNECTED));
+	bufferevent_free(bev);
+	finish();
+}
+
 CASE(connect_again_after_failure, EVERY_BACKEND)
 {
 	union any_address address;

@@ -195,6 +195,29 @@ CASE(answered_as_cancelled, ONE_BACKEND)
 	CHECK_EQUAL(happened, 0);
 }
 
+/* A look-up that nobody cancelled is answered as cancelled, after one that was. */
+CASE(two_answered_as_cancelled, ONE_BACKEND)
+{
+	int ends[2];
+
+	begin_look_up(0);
+	make_connection(0, ends);
+	CHECK_EQUAL(bufferevent_setfd(bev, ends[0]), 0);
+	answer(0, EVUTIL_EAI_CANCEL, NULL);
+	bufferevent_setfd(bev, -1);
+	close(ends[0]);
+	close(ends[1]);
+	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, dns_base, AF_UNSPEC, "another.name", 80), 0);
+	answer(1, EVUTIL_EAI_CANCEL, NULL);
+	report();
+	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, dns_base, AF_UNSPEC, "a.third.name", 80), 0);
+	answer(2, 0, list_of(&address, length));
+	run_until(&happened, 1);
+	CHECK_EQUAL(client.last, BEV_EVENT_CONNECTED);
+	report();
+	end();
+}
+
 CASE(descriptor_set_meanwhile, ONE_BACKEND)
 {
 	int ends[2];

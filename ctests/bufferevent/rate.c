@@ -591,6 +591,25 @@ CASE(group_keeps_the_loop, ONE_BACKEND)
 	finish();
 }
 
+/* Whoever joins a group whose bucket is used up rests at once, and so do its timeouts. */
+CASE(no_timeout_in_a_group_that_is_used_up, ONE_BACKEND)
+{
+	struct timeval soon = {0, 20000};
+
+	begin_group(4000, &long_tick);
+	bufferevent_rate_limit_group_decrement_read(group, 4000);
+	bufferevent_remove_from_rate_limit_group(members[0]);
+	CHECK_EQUAL(bufferevent_add_to_rate_limit_group(members[0], group), 0);
+	bufferevent_setcb(members[0], NULL, NULL, trace_event, &(struct traced){.name = "member"});
+	bufferevent_set_timeouts(members[0], &soon, NULL);
+	run_for(100);
+	printf("while it rests: %d\n", happened);
+	CHECK_EQUAL(happened, 0);
+	bufferevent_rate_limit_group_decrement_read(group, -4000);
+	run_until(&happened, 1);
+	end_group();
+}
+
 CASE(from_group_to_group, ONE_BACKEND)
 {
 	struct bufferevent_rate_limit_group *other;

@@ -392,6 +392,57 @@ CASE(unlocked_callbacks, ONE_BACKEND)
 	close(ends[1]);
 }
 
+/* How many locks this thread holds. */
+static __thread int held;
+static int (*real_lock)(unsigned mode, void *lock);
+static int (*real_unlock)(unsigned mode, void *lock);
+
+static int
+count_lock(unsigned mode, void *lock)
+{
+	int result = real_lock(mode, lock);
+
+	held += result == 0;
+	return result;
+}
+
+static int
+count_unlock(unsigned mode, void *lock)
+{
+	held--;
+	return real_unlock(mode, lock);
+}
+
+static int seen;
+
+static void
+show_event(struct bufferevent *self, short what, void *arg)
+{
+	(void)arg;
+	printf("%s: %s\n", event_names(what), held ? "locked" : "unlocked");
+	seen++;
+	if (what & BEV_EVENT_CONNECTED)
+		bufferevent_write(self, "x", 1);
+}
+
+static void
+show_write(struct bufferevent *self, void *arg)
+{
+	(void)self;
+	(void)arg;
+	printf("write: %s\n", held ? "locked" : "unlocked");
+	seen++;
+}
+
+static void
+show_read(struct bufferevent *self, void *arg)
+{
+	(void)arg;
+	printf("read: %s\n", held ? "locked" : "unlocked");
+	evbuffer_drain(bufferevent_get_input(self), 1);
+	seen++;
+}
+
 /* Exported by the library. */
 extern struct evthread_lock_callbacks evthread_lock_fns_;
 static void *(*real_alloc)(unsigned type);
@@ -410,6 +461,43 @@ count_free(void *lock, unsigned type)
 {
 	locks--;
 	real_free(lock, type);
+}
+
+static void
+show_locks(int options)
+{
+	union any_address address;
+	socklen_t length;
+	int listener = listen_on(AF_INET, &address, &length), server;
+
+	seen = 0;
+	bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_THREADSAFE | options);
+	bufferevent_setcb(bev, show_read, show_write, show_event, NULL);
+	bufferevent_enable(bev, EV_READ);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+	run_until(&seen, 2);
+	server = accept(listener, NULL, NULL);
+	send_all(server, "y", 1);
+	run_until(&seen, 3);
+	close(server);
+	run_until(&seen, 4);
+	bufferevent_free(bev);
+	close(listener);
+}
+
+/* What is connected, written, read and ended is told with the lock or without, as the options say. */
+CASE(locks_of_each_callback, ONE_BACKEND | OWN_LOCKS)
+{
+	CHECK_EQUAL(evthread_use_pthreads(), 0);
+	real_lock = evthread_lock_fns_.lock;
+	real_unlock = evthread_lock_fns_.unlock;
+	evthread_lock_fns_.lock = count_lock;
+	evthread_lock_fns_.unlock = count_unlock;
+	make_base();
+	show_locks(BEV_OPT_DEFER_CALLBACKS);
+	show_locks(BEV_OPT_DEFER_CALLBACKS | BEV_OPT_UNLOCK_CALLBACKS);
+	finish();
+	CHECK_EQUAL(held, 0);
 }
 
 DIFFERENCE(refused_options_leave_no_lock, ONE_BACKEND | OWN_LOCKS,

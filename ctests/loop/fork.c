@@ -595,3 +595,89 @@ CASE(reinit_after_an_exact_wait, EVERY_BACKEND)
 		event_free(timers[i]);
 	event_base_free(base);
 }
+
+/* Something else than the timer ended the wait: its deadline is the same after the fork. */
+CASE(reinit_during_an_exact_wait, EVERY_BACKEND)
+{
+	struct timeval time = {0, 100000};
+	struct event *timer, *reader;
+	struct event_config *config = event_config_new();
+	int pipe_ends[2], fired = 0;
+	pid_t child;
+
+	event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+	base = event_base_new_with_config(config);
+	event_config_free(config);
+	make_pipe(pipe_ends);
+	timer = evtimer_new(base, count_signal, &fired);
+	event_add(timer, &time);
+	reader = event_new(base, pipe_ends[0], EV_READ, reinit_once, NULL);
+	event_add(reader, NULL);
+	child = fork();
+	if (child == 0) {
+		usleep(10000);
+		put_byte(pipe_ends[1]);
+		_exit(0);
+	}
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	CHECK_EQUAL(fired, 1);
+	CHECK_EQUAL(reinitialised, 1);
+	CHECK(waitpid(child, NULL, 0) == child);
+	event_free(timer);
+	event_free(reader);
+	event_base_free(base);
+}
+
+enum { DESCRIPTORS = 40 };
+static char links[DESCRIPTORS][64];
+
+static void
+read_link(int fd, char text[64])
+{
+	char path[64];
+	ssize_t length;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	length = readlink(path, text, 63);
+	text[length > 0 ? length : 0] = 0;
+}
+
+/* How many of the pipes and sockets of the parent's base this process has open. */
+static int
+count_shared(void)
+{
+	char mine[64];
+	int shared = 0, fd, other;
+
+	for (fd = 3; fd < DESCRIPTORS; fd++) {
+		read_link(fd, mine);
+		for (other = 3; other < DESCRIPTORS; other++)
+			shared += (!strncmp(mine, "pipe:", 5) || !strncmp(mine, "socket:", 7)) && !strcmp(mine, links[other]);
+	}
+	return shared;
+}
+
+static int
+reinit_and_count(void)
+{
+	CHECK(count_shared() > 0);
+	CHECK_EQUAL(event_reinit(base), 0);
+	printf("shared with the parent: %d\n", count_shared());
+	return 0;
+}
+
+CASE(a_child_shares_no_signal_pipe_after_reinit, EVERY_BACKEND)
+{
+	int before[DESCRIPTORS], fd;
+
+	for (fd = 3; fd < DESCRIPTORS; fd++)
+		before[fd] = is_open(fd);
+	begin();
+	ev = evsignal_new(base, SIGUSR1, print_event, (void *)"signal");
+	event_add(ev, NULL);
+	for (fd = 3; fd < DESCRIPTORS; fd++)
+		if (!before[fd])
+			read_link(fd, links[fd]);
+	in_child(reinit_and_count);
+	end();
+}
