@@ -5,13 +5,15 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <event2/thread.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PIPES = 100, ACTIVE = 100, READY = 1000 };
+enum { PIPES = 100, RING = 5000, ACTIVE = 100, READY = 1000 };
 
 static struct event_base *base;
 static struct event *persistent, *one_shot, *activated[ACTIVE];
@@ -138,8 +140,8 @@ all_ready(long count)
 
 /* --- A chain of pipes: each callback writes to the next one. ---------------------------------------- */
 
-static int pipes[PIPES][2];
-static struct event *readers[PIPES];
+static int pipes[RING][2];
+static struct event *readers[RING];
 
 static void
 pass_on(evutil_socket_t fd, short what, void *next)
@@ -163,14 +165,51 @@ chain_of_pipes(long count)
 }
 
 static void
-make_pipes(void)
+connect_pipes(int count)
 {
-	for (int i = 0; i < PIPES; i++)
-		BENCH_CHECK(pipe(pipes[i]) == 0);
-	for (int i = 0; i < PIPES; i++) {
-		readers[i] = event_new(base, pipes[i][0], EV_READ | EV_PERSIST, pass_on, &pipes[(i + 1) % PIPES][1]);
+	struct rlimit limit;
+
+	BENCH_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = limit.rlim_max;
+	BENCH_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	for (int i = 0; i < count; i++)
+		BENCH_CHECK(pipe2(pipes[i], O_NONBLOCK) == 0);
+	for (int i = 0; i < count; i++) {
+		readers[i] = event_new(base, pipes[i][0], EV_READ | EV_PERSIST, pass_on, &pipes[(i + 1) % count][1]);
 		event_add(readers[i], NULL);
 	}
+}
+
+static void
+make_pipes(void)
+{
+	connect_pipes(PIPES);
+}
+
+/* Of many pipes, a hundred that are far apart have a byte. */
+static void
+ring_of_pipes(long count)
+{
+	left = count;
+	for (int i = 0; i < RING; i += RING / ACTIVE)
+		BENCH_CHECK(write(pipes[i][1], "x", 1) == 1);
+	event_base_dispatch(base);
+}
+
+static void
+make_ring(void)
+{
+	connect_pipes(RING);
+}
+
+static void
+empty_ring(void)
+{
+	char byte;
+
+	for (int i = 0; i < RING; i++)
+		while (read(pipes[i][0], &byte, 1) == 1)
+			;
 }
 
 /* --- Bases. ---------------------------------------------------------------------------------------- */
@@ -243,6 +282,7 @@ static const struct benchmark benchmarks[] = {
 	{"event_active, 100 a pass", .work = event_active_100},
 	{"1000 ready descriptors a pass", .work = all_ready, .prepare = make_ready},
 	{"chain of 100 pipes", .work = chain_of_pipes, .prepare = make_pipes},
+	{"ring of 5000 pipes, 100 active", .work = ring_of_pipes, .prepare = make_ring, .restore = empty_ring},
 	{"event_new+event_free", .work = new_and_free},
 	{"event_assign", .work = assign_anew},
 	{"event_pending", .work = ask_for_pending},

@@ -254,15 +254,16 @@ impl Interest {
     }
 
     /// The slot of any number.
-    #[inline]
+    #[inline(always)]
     pub fn get(&mut self, fd: c_int) -> Option<&mut Slot> {
         // A negative number is larger than every count.
         if fd as u32 >= self.count as u32 {
             return None;
         }
+        let number = fd as u32 as usize;
         // SAFETY: the invariant.
-        let page = unsafe { (*self.pages.add(fd as usize / PAGE)).as_mut() }?;
-        Some(&mut page[fd as usize % PAGE])
+        let page = unsafe { (*self.pages.add(number / PAGE)).as_mut() }?;
+        Some(&mut page[number % PAGE])
     }
 
     /// The slot of a number that has had events.

@@ -164,6 +164,25 @@ impl<T, A: Adapter<Item = T, Link = TailLink<T>>> TailQueue<A> {
         }
     }
 
+    /// Takes `item` out, which is the first.
+    ///
+    /// # Safety
+    /// `item` is the first in `queue`.
+    #[inline]
+    pub unsafe fn remove_first(queue: *mut Self, item: *mut T) {
+        // SAFETY: the caller guarantees membership, so the next one is live.
+        unsafe {
+            let next = (*A::link(item)).tqe_next;
+            (*queue).tqh_first = next;
+            let to_next = ptr::addr_of_mut!((*queue).tqh_first);
+            if next.is_null() {
+                (*queue).tqh_last = to_next;
+            } else {
+                (*A::link(next)).tqe_prev = to_next;
+            }
+        }
+    }
+
     /// Takes `item` out.
     ///
     /// # Safety
@@ -365,11 +384,15 @@ mod tests {
             TailQueue::push_front(queue, d);
             assert_eq!(TailQueue::<ByTail>::previous(c), d);
             assert!(TailQueue::<ByTail>::previous(d).is_null());
-            TailQueue::remove(queue, d);
-            for node in [c, b, a] {
+            TailQueue::remove_first(queue, d);
+            assert!(TailQueue::<ByTail>::previous(c).is_null());
+            for node in [c, b] {
                 TailQueue::remove(queue, node);
             }
-            assert!(TailQueue::first(queue).is_null());
+            TailQueue::remove_first(queue, a);
+            assert!(TailQueue::first(queue).is_null() && TailQueue::last(queue).is_null());
+            TailQueue::push_back(queue, b);
+            assert_eq!(tail_values(queue), [1]);
         }
     }
 

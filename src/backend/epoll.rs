@@ -161,6 +161,8 @@ pub struct Epoll {
     ready: usize,
     // The last results silenced a descriptor.
     silenced: bool,
+    // There is more to do before the next wait than to wait: one of what `settle` looks for.
+    unsettled: bool,
     stale: StaleReports,
 }
 
@@ -204,6 +206,20 @@ impl StaleReports {
         self.waits = 0;
         true
     }
+}
+
+/// What a wait has reported and was not taken yet. It is where the kernel wrote it, which nobody
+/// touches before the next wait is prepared.
+pub struct Results {
+    next: *const epoll_event,
+    end: *const epoll_event,
+}
+
+/// One of them.
+#[derive(Clone, Copy)]
+pub struct Found {
+    events: c_int,
+    data: u64,
 }
 
 /// A wait in the making.
@@ -280,6 +296,7 @@ impl Epoll {
             results,
             ready: 0,
             silenced: false,
+            unsettled: options.changelist,
             stale: StaleReports::default(),
         })
     }
@@ -385,18 +402,10 @@ impl Epoll {
     }
 
     /// See [`super::Backend::prepare`].
+    #[inline(always)]
     pub fn prepare(&mut self, interest: &mut Interest, timeout: Timeout) -> Wait {
-        if self.silenced {
-            self.arm_again(interest);
-        }
-        if self.changes.is_some() {
-            self.apply_changes(interest);
-        }
-        if self.stale.other.is_some() || self.stale.waits > 0 {
-            self.leave_stale_descriptors(interest);
-        }
-        if self.ready == self.results.len() {
-            self.make_room();
+        if self.unsettled {
+            self.settle(interest);
         }
         let milliseconds = match timeout {
             Timeout::Until(deadline, now) if deadline > now && self.set_timer(deadline) => -1,
@@ -409,6 +418,24 @@ impl Epoll {
             room,
             milliseconds,
         }
+    }
+
+    /// What has to be done before the next wait.
+    #[inline(never)]
+    fn settle(&mut self, interest: &mut Interest) {
+        if self.silenced {
+            self.arm_again(interest);
+        }
+        if self.changes.is_some() {
+            self.apply_changes(interest);
+        }
+        if self.stale.other.is_some() || self.stale.waits > 0 {
+            self.leave_stale_descriptors(interest);
+        }
+        if self.ready == self.results.len() {
+            self.make_room();
+        }
+        self.unsettled = self.changes.is_some() || self.stale.waits > 0;
     }
 
     /// Descriptors that the last results silenced, and whose events still wait for readiness.
@@ -500,32 +527,34 @@ impl Epoll {
     }
 
     /// Takes the results of a wait back.
-    pub fn finish(&mut self, ready: Result<usize, SystemError>) -> Result<usize, SystemError> {
+    #[inline(always)]
+    pub fn finish(&mut self, ready: Result<usize, SystemError>) -> Result<Results, SystemError> {
         self.ready = ready.unwrap_or(0);
-        ready
+        if self.ready == self.results.len() {
+            self.unsettled = true;
+        }
+        let next = self.results.as_mut_ptr().cast_const();
+        ready.map(|count| Results {
+            next,
+            // The kernel wrote no more than there is room for.
+            end: next.wrapping_add(count),
+        })
     }
 
-    /// See [`super::Backend::report`].
+    /// A result concerned nobody.
+    pub fn note_unheard(&mut self, found: Found) {
+        // The timer has done all it is for: the wait is over.
+        if found.data != TIMER {
+            self.stale.note(found.data);
+            self.unsettled = true;
+        }
+    }
+
+    /// A result silenced a descriptor.
     #[inline]
-    pub fn report(&mut self, index: usize, interest: &mut Interest) -> Option<Report> {
-        let epoll_event { events, u64: data } = self.results[index];
-        if data == TIMER {
-            return None;
-        }
-        let fd = data as c_int;
-        let slot = interest
-            .get(fd)
-            .filter(|slot| !slot.is_empty() && slot.generation() == (data >> 32) as u32);
-        let Some(slot) = slot else {
-            self.stale.note(data);
-            return None;
-        };
-        let told = slot.told();
-        if told.has(Registered::ONCE) {
-            slot.set_told(told.silent());
-            self.silenced = true;
-        }
-        Some(readiness(slot.first(), events as c_int))
+    pub fn note_silenced(&mut self) {
+        self.silenced = true;
+        self.unsettled = true;
     }
 
     /// Closes the instance; [`Epoll::rebuild`] makes another. Until then the kernel refuses
@@ -546,6 +575,7 @@ impl Epoll {
         self.armed = 0;
         self.ready = 0;
         self.silenced = false;
+        self.unsettled = self.changes.is_some();
         self.stale = StaleReports::default();
         if let Some(changes) = &mut self.changes {
             changes.forget(interest);
@@ -571,9 +601,81 @@ impl Drop for Epoll {
     }
 }
 
+impl Results {
+    /// How many are left.
+    pub fn count(&self) -> usize {
+        // SAFETY: both point into the room for results, or to its end, which comes last.
+        unsafe { self.end.offset_from(self.next) as usize }
+    }
+
+    /// Takes the next one.
+    #[inline(always)]
+    pub fn take(&mut self) -> Option<Found> {
+        if self.next == self.end {
+            return None;
+        }
+        // SAFETY: it is in front of the end, and the kernel wrote it.
+        let epoll_event { events, u64: data } = unsafe { *self.next };
+        self.next = self.next.wrapping_add(1);
+        Some(Found {
+            events: events as c_int,
+            data,
+        })
+    }
+}
+
+impl Found {
+    /// The descriptor, unless nobody watches it any more.
+    #[inline(always)]
+    pub fn slot(self, interest: &mut Interest) -> Option<&mut Slot> {
+        interest
+            .get(self.data as c_int)
+            .filter(|slot| !slot.is_empty() && slot.generation() == (self.data >> 32) as u32)
+    }
+
+    /// Whether it is all that the kernel will tell of the descriptor, which is noted there.
+    #[inline(always)]
+    pub fn silences(self, slot: &mut Slot) -> bool {
+        let told = slot.told();
+        if !told.has(Registered::ONCE) {
+            return false;
+        }
+        slot.set_told(told.silent());
+        true
+    }
+
+    /// Whether there is something to read and nothing else to tell: most reports.
+    #[inline(always)]
+    pub fn is_readable_only(self) -> bool {
+        self.events == libc::EPOLLIN
+    }
+
+    /// Any report, for the events from `first` on.
+    #[inline(always)]
+    pub fn report(self, first: Option<EventPtr>) -> Report {
+        let events = self.events;
+        let hung_up = events & libc::EPOLLHUP != 0 && events & libc::EPOLLRDHUP == 0;
+        let failed = hung_up || events & libc::EPOLLERR != 0;
+        let ready = if failed {
+            kind::READ | kind::WRITE
+        } else {
+            let bit = |set: c_int, kind| if events & set != 0 { kind } else { 0 };
+            bit(libc::EPOLLIN, kind::READ)
+                | bit(libc::EPOLLOUT, kind::WRITE)
+                | bit(libc::EPOLLRDHUP, kind::CLOSED)
+        };
+        Report {
+            first,
+            ready,
+            failed,
+            edge: kind::EDGE_TRIGGERED,
+        }
+    }
+}
+
 impl Wait {
     /// Blocks until something is ready.
-    #[inline]
+    #[inline(always)]
     pub fn run(self) -> Result<usize, SystemError> {
         // SAFETY: there is that much room for results, which nobody else touches during a wait.
         let count =
@@ -614,26 +716,6 @@ fn kernel_events(wanted: Registered) -> u32 {
         | bit(wanted.has(Registered::EDGE), libc::EPOLLET)
         | bit(wanted.has(Registered::ONCE), libc::EPOLLONESHOT);
     events as u32
-}
-
-#[inline]
-fn readiness(first: Option<EventPtr>, events: c_int) -> Report {
-    let hung_up = events & libc::EPOLLHUP != 0 && events & libc::EPOLLRDHUP == 0;
-    let failed = hung_up || events & libc::EPOLLERR != 0;
-    let ready = if failed {
-        kind::READ | kind::WRITE
-    } else {
-        let bit = |set: c_int, kind| if events & set != 0 { kind } else { 0 };
-        bit(libc::EPOLLIN, kind::READ)
-            | bit(libc::EPOLLOUT, kind::WRITE)
-            | bit(libc::EPOLLRDHUP, kind::CLOSED)
-    };
-    Report {
-        first,
-        ready,
-        failed,
-        edge: kind::EDGE_TRIGGERED,
-    }
 }
 
 #[cfg(test)]

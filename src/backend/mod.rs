@@ -3,8 +3,8 @@
 //!
 //! A wait is done in three steps, because the base's lock is free while the kernel waits:
 //! [`Backend::prepare`] with the lock held makes a [`Wait`] that owns or points to all the kernel
-//! needs, [`Wait::run`] blocks, and [`Backend::report`], with the lock held again, hands out what
-//! is ready.
+//! needs, [`Wait::run`] blocks, and with the lock held again [`epoll::Results`], or
+//! [`Backend::report_portably`], hand out what is ready.
 
 pub mod changelist;
 pub mod epoll;
@@ -120,8 +120,19 @@ pub struct Report {
 }
 
 impl Report {
+    /// There is something to read, as epoll tells it.
+    #[inline(always)]
+    pub fn readable(first: Option<EventPtr>) -> Report {
+        Report {
+            first,
+            ready: kind::READ,
+            failed: false,
+            edge: kind::EDGE_TRIGGERED,
+        }
+    }
+
     /// What the report tells an event; 0: it does not concern it.
-    #[inline]
+    #[inline(always)]
     pub fn ready_for(&self, event: EventPtr) -> c_short {
         let wanted = event.events();
         let ready = match wanted & self.ready {
@@ -260,7 +271,7 @@ impl Backend {
     }
 
     /// The last steps before a wait.
-    #[inline]
+    #[inline(always)]
     pub fn prepare(
         &mut self,
         interest: &mut Interest,
@@ -274,29 +285,22 @@ impl Backend {
         }
     }
 
-    /// Takes the results of a wait back; an interrupted wait has none.
-    #[inline]
-    pub fn finish(&mut self, ready: Result<usize, SystemError>) -> Result<usize, SystemError> {
+    /// For the mechanisms that other systems have too: takes the results of a wait back; an
+    /// interrupted wait has none.
+    pub fn finish_portably(
+        &mut self,
+        ready: Result<usize, SystemError>,
+    ) -> Result<usize, SystemError> {
         match self {
-            Backend::Epoll(epoll) => epoll.finish(ready),
             Backend::Poll(poll) => poll.finish(ready),
             Backend::Select(select) => select.finish(ready),
-            Backend::Closed => Err(SystemError),
+            Backend::Epoll(_) | Backend::Closed => Err(SystemError),
         }
     }
 
-    /// The `index`th result of the last wait, asked for in order; `None`: nothing to tell there.
-    #[inline]
-    pub fn report(&mut self, index: usize, interest: &mut Interest) -> Option<Report> {
-        if let Backend::Epoll(epoll) = self {
-            epoll.report(index, interest)
-        } else {
-            self.report_portably(interest)
-        }
-    }
-
-    #[inline(never)]
-    fn report_portably(&mut self, interest: &mut Interest) -> Option<Report> {
+    /// For the same: the next result of the last wait, asked for as often as there are; `None`:
+    /// nothing to tell there.
+    pub fn report_portably(&mut self, interest: &mut Interest) -> Option<Report> {
         match self {
             Backend::Poll(poll) => poll.report(interest),
             Backend::Select(select) => select.report(interest),
@@ -307,7 +311,7 @@ impl Backend {
 
 impl Wait {
     /// Blocks. Runs without the base's lock.
-    #[inline]
+    #[inline(always)]
     pub fn run(self) -> Result<usize, SystemError> {
         match self {
             Wait::Epoll(wait) => wait.run(),
@@ -330,10 +334,16 @@ impl Rotation {
 }
 
 /// The result of a waiting system call: an interruption is an empty result, other errors are told.
+#[inline(always)]
 fn waited(result: c_int, call: &str) -> Result<usize, SystemError> {
     if result >= 0 {
         return Ok(result as usize);
     }
+    not_waited(call)
+}
+
+#[cold]
+fn not_waited(call: &str) -> Result<usize, SystemError> {
     if errno() == libc::EINTR {
         return Ok(0);
     }

@@ -12,6 +12,62 @@ use std::ffi::{c_int, c_short};
 /// Queues beside those of the priorities.
 pub(super) const MORE_QUEUES: usize = 2;
 
+fn tell_activation(event: EventPtr, result: c_short) {
+    debug_message!(
+        "event_active: {:p} (fd {}), res {result}",
+        event.as_ptr(),
+        event.fd()
+    );
+}
+
+/// Where a walk over reports queues events, while no other queues are made.
+pub(super) trait Queues {
+    /// The queue for an entry.
+    fn of(&self, entry: CallbackPtr) -> *mut TailQueue<ActiveLinks>;
+    /// Logs an activation for debugging.
+    fn tell(&self, event: EventPtr, result: c_short);
+}
+
+/// There is only one, and nobody wants messages.
+pub(super) struct OneQueue(*mut TailQueue<ActiveLinks>);
+
+impl Queues for OneQueue {
+    #[inline(always)]
+    fn of(&self, _: CallbackPtr) -> *mut TailQueue<ActiveLinks> {
+        self.0
+    }
+
+    #[inline(always)]
+    fn tell(&self, _: EventPtr, _: c_short) {}
+}
+
+/// One for every priority.
+pub(super) struct ManyQueues {
+    first: *mut TailQueue<ActiveLinks>,
+    least_urgent: c_int,
+}
+
+impl Queues for ManyQueues {
+    #[inline(always)]
+    fn of(&self, entry: CallbackPtr) -> *mut TailQueue<ActiveLinks> {
+        let priority = c_int::from(entry.priority()).min(self.least_urgent);
+        // SAFETY: there is one queue for every priority.
+        unsafe { self.first.add(priority as usize) }
+    }
+
+    #[inline(always)]
+    fn tell(&self, event: EventPtr, result: c_short) {
+        tell_activation(event, result);
+    }
+}
+
+/// What a walk over reports has queued and not counted yet: it counts all at once, at its end.
+#[derive(Default)]
+pub(super) struct Uncounted {
+    entries: c_int,
+    internal: c_int,
+}
+
 impl EventBase {
     /// The queue of a priority. One that does not exist (any more) means the least urgent.
     #[inline]
@@ -79,10 +135,22 @@ impl EventBase {
 
     /// Takes out an entry that stands in that queue.
     #[inline]
-    pub(super) fn dequeue_from(&mut self, queue: *mut TailQueue<ActiveLinks>, entry: CallbackPtr) {
-        let flags = entry.flags();
+    fn dequeue_from(&mut self, queue: *mut TailQueue<ActiveLinks>, entry: CallbackPtr) {
         // SAFETY: the caller found the entry in that queue.
         unsafe { TailQueue::remove(queue, entry.as_ptr()) };
+        self.count_out(entry, entry.flags());
+    }
+
+    /// Takes out an entry, with these flags, that stands at the head of the running queue.
+    #[inline(always)]
+    pub(super) fn dequeue_first(&mut self, entry: CallbackPtr, flags: c_short) {
+        // SAFETY: the caller found the entry there.
+        unsafe { TailQueue::remove_first(self.run.running_queue, entry.as_ptr()) };
+        self.count_out(entry, flags);
+    }
+
+    #[inline(always)]
+    fn count_out(&mut self, entry: CallbackPtr, flags: c_short) {
         entry.set_flags(flags & !(state::QUEUED | state::BEFORE_WAIT));
         self.run.active.down();
         if flags & state::INTERNAL == 0 {
@@ -140,11 +208,7 @@ impl EventBase {
     /// counts only when the event was not active yet.
     #[inline]
     pub(crate) fn activate_event(&mut self, event: EventPtr, result: c_short, calls: c_short) {
-        debug_message!(
-            "event_active: {:p} (fd {}), res {result}",
-            event.as_ptr(),
-            event.fd()
-        );
+        tell_activation(event, result);
         if event.has(state::FINALIZING | state::QUEUED) {
             self.activate_again(event, result, calls);
         } else {
@@ -182,8 +246,37 @@ impl EventBase {
 
     /// Makes the events active that a report concerns. Runs in the loop between its callbacks: nobody
     /// needs to be woken, and no pass to end early.
-    #[inline]
     pub(crate) fn activate_reported(&mut self, report: Report) {
+        let mut uncounted = Uncounted::default();
+        let queues = self.many_queues();
+        self.queue_reported(report, &queues, &mut uncounted);
+        self.count(uncounted);
+    }
+
+    /// The queue, when there is only one priority and nobody wants messages.
+    #[inline]
+    pub(super) fn one_queue(&self) -> Option<OneQueue> {
+        let plain = self.run.priorities == 1 && !log::debug_enabled();
+        plain.then_some(OneQueue(self.run.queues))
+    }
+
+    /// The queues of all priorities.
+    #[inline]
+    pub(super) fn many_queues(&self) -> ManyQueues {
+        ManyQueues {
+            first: self.run.queues,
+            least_urgent: self.run.priorities - 1,
+        }
+    }
+
+    /// [`EventBase::activate_reported`] without counting.
+    #[inline(always)]
+    pub(super) fn queue_reported(
+        &mut self,
+        report: Report,
+        queues: &impl Queues,
+        uncounted: &mut Uncounted,
+    ) {
         let mut walk = report.first;
         while let Some(event) = walk {
             walk = interest::next(event);
@@ -191,13 +284,29 @@ impl EventBase {
             if ready == 0 {
                 continue;
             }
-            if event.has(state::FINALIZING | state::QUEUED) || log::debug_enabled() {
-                self.activate_event(event, ready, 1);
-            } else {
-                event.set_result(ready);
-                self.enqueue(event.entry());
+            queues.tell(event, ready);
+            let entry = event.entry();
+            let flags = entry.flags();
+            if flags & (state::FINALIZING | state::QUEUED) != 0 {
+                self.activate_again(event, ready, 1);
+                continue;
             }
+            event.set_result(ready);
+            entry.set_flags(flags | state::ACTIVE);
+            uncounted.entries += 1;
+            uncounted.internal += c_int::from(flags & state::INTERNAL != 0);
+            // SAFETY: the queue is live, and the entry is in none.
+            unsafe { TailQueue::push_back(queues.of(entry), entry.as_ptr()) };
         }
+    }
+
+    /// Counts what a walk has queued.
+    #[inline(always)]
+    pub(super) fn count(&mut self, uncounted: Uncounted) {
+        self.run.active.up_by(uncounted.entries);
+        self.run
+            .pending
+            .up_by(uncounted.entries - uncounted.internal);
     }
 
     /// Makes an event active in the next pass.

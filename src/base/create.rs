@@ -126,6 +126,7 @@ impl Loop {
             queues: ptr::null_mut(),
             priorities: 0,
             running_priority: -1,
+            running_queue: ptr::null_mut(),
             current: None,
             current_event: None,
             invocation: 0,
@@ -193,6 +194,10 @@ impl EventBase {
         unsafe { memory::free(self.run.queues.cast()) };
         self.run.queues = queues;
         self.run.priorities = count;
+        // A callback may ask for it while the loop runs.
+        if let Ok(priority) = u8::try_from(self.run.running_priority) {
+            self.run.running_queue = self.queue(priority);
+        }
         Ok(())
     }
 }

@@ -45,7 +45,11 @@ pub struct Count {
 
 impl Count {
     fn up(&mut self) {
-        self.now += 1;
+        self.up_by(1);
+    }
+
+    fn up_by(&mut self, more: c_int) {
+        self.now += more;
         self.most = self.most.max(self.now);
     }
 
@@ -61,8 +65,16 @@ pub struct DispatchLimits {
     pub interval: Option<Microseconds>,
     /// After so many callbacks.
     pub callbacks: c_int,
-    /// Only queues from this priority on are limited.
+    /// Only queues from this priority on are limited; the greatest number: none.
     pub min_priority: c_int,
+}
+
+impl DispatchLimits {
+    /// Whether there are any.
+    #[inline]
+    pub fn exist(&self) -> bool {
+        self.min_priority != c_int::MAX
+    }
 }
 
 /// The state of the loop and its queues.
@@ -74,6 +86,8 @@ pub struct Loop {
     pub(crate) priorities: c_int,
     /// The priority whose queue is being run; -1 outside.
     pub(crate) running_priority: c_int,
+    /// That queue.
+    pub(crate) running_queue: *mut TailQueue<ActiveLinks>,
     /// The entry whose callback is running.
     pub(crate) current: Option<CallbackPtr>,
     /// The event whose callback that is; the callback may have freed it.
@@ -86,7 +100,7 @@ pub struct Loop {
     pub(crate) exit_requested: bool,
     pub(crate) break_requested: bool,
     pub(crate) continue_requested: bool,
-    /// The callback that is running does not count as one.
+    /// The callback that is running, or has just ended, does not count as one.
     pub(crate) spurious: bool,
     /// Deferred callbacks queued in this pass or put off to it.
     pub(crate) deferred: c_int,
@@ -100,13 +114,19 @@ pub struct Loop {
 }
 
 /// `struct event_base`. Three places are read by offset by programs that were compiled with
-/// knowledge of the real structure; everything else is private.
+/// knowledge of the real structure; everything else is private, and fills the room in between.
 #[repr(C)]
 pub struct EventBase {
     pub(crate) run: Loop,
-    before_signals: [u8; 168 - size_of::<Loop>()],
+    pub(crate) interest: Interest,
+    pub(crate) wake_event: Option<EventPtr>,
+    /// Events of `event_base_once` that have not run.
+    pub(crate) once: once::OnceList,
+    before_signals: [u8; SIGNALS - BEFORE_SIGNALS],
     pub(crate) signals: Signals,
-    before_lock: [u8; 432 - 168 - size_of::<Signals>()],
+    pub(crate) backend: Backend,
+    pub(crate) time: BaseTime,
+    before_lock: [u8; LOCK - BEFORE_LOCK],
     pub(crate) lock: Lock,
     /// Broadcast when a callback has ended that somebody waits for.
     pub(crate) callback_ended: Condition,
@@ -116,17 +136,19 @@ pub struct EventBase {
     pub(crate) wake_pending: bool,
     /// The thread that entered the loop last.
     pub(crate) owner: c_ulong,
-    before_wake: [u8; 500 - 464],
+    before_wake: [u8; WAKE_FDS - 464],
     /// The descriptors that wake the loop: one eventfd, or a pipe; -1 without.
     pub(crate) wake_fds: [c_int; 2],
-    pub(crate) wake_event: Option<EventPtr>,
-    pub(crate) backend: Backend,
-    pub(crate) interest: Interest,
     pub(crate) timers: Timers,
-    pub(crate) time: BaseTime,
-    /// Events of `event_base_once` that have not run.
-    pub(crate) once: once::OnceList,
 }
+
+// Where programs look, and how far the fields in front of that reach.
+const SIGNALS: usize = 168;
+const BEFORE_SIGNALS: usize =
+    size_of::<(Loop, Interest, Option<EventPtr>)>() + size_of::<once::OnceList>();
+const LOCK: usize = 432;
+const BEFORE_LOCK: usize = SIGNALS + size_of::<(Signals, Backend, BaseTime)>();
+const WAKE_FDS: usize = 500;
 
 /// What is allocated for a base. References to the base are exclusive, so that what callbacks use
 /// without its lock stands behind it.
@@ -138,9 +160,9 @@ struct BaseBlock {
 }
 
 const _: () = {
-    assert!(offset_of!(EventBase, signals) == 168);
-    assert!(offset_of!(EventBase, lock) == 432);
-    assert!(offset_of!(EventBase, wake_fds) == 500);
+    assert!(offset_of!(EventBase, signals) == SIGNALS);
+    assert!(offset_of!(EventBase, lock) == LOCK);
+    assert!(offset_of!(EventBase, wake_fds) == WAKE_FDS);
 };
 
 /// The base of the 1.4 interface. Exported data.

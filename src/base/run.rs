@@ -1,7 +1,8 @@
 //! The loop.
 
+use super::active::{Queues, Uncounted};
 use super::{EventBase, Guard};
-use crate::backend::Timeout;
+use crate::backend::{Backend, Report, Timeout, epoll};
 use crate::debug_message;
 use crate::event::{ActiveLinks, CallbackPtr, Closure, EventPtr, kind, prefetch, state};
 use crate::hooks::threads;
@@ -30,13 +31,44 @@ pub enum Outcome {
 }
 
 /// The state of a running loop ends with this, also when a callback unwinds.
-struct Running<'a>(&'a mut Guard);
+struct Running(Guard);
 
-impl Drop for Running<'_> {
+impl Drop for Running {
     fn drop(&mut self) {
-        self.0.time.clear_cache();
-        self.0.run.running = false;
-        self.0.run.running_priority = -1;
+        let base = &mut *self.0;
+        base.time.clear_cache();
+        base.run.running = false;
+        base.run.spurious = false;
+        base.run.running_priority = -1;
+    }
+}
+
+/// When a queue is left although there is more in it.
+trait Limited {
+    fn is_reached(&self, base: &mut EventBase, progress: &Progress) -> bool;
+}
+
+/// Never.
+struct Unlimited;
+
+impl Limited for Unlimited {
+    #[inline(always)]
+    fn is_reached(&self, _: &mut EventBase, _: &Progress) -> bool {
+        false
+    }
+}
+
+/// After so many callbacks, or so late.
+struct Limit {
+    callbacks: c_int,
+    end: Option<Microseconds>,
+}
+
+impl Limited for Limit {
+    fn is_reached(&self, base: &mut EventBase, progress: &Progress) -> bool {
+        // While an interval is configured the time moves on after every callback.
+        let late = |end| base.time.update_cache() >= end && progress.callbacks > 0;
+        progress.callbacks >= self.callbacks || self.end.is_some_and(late)
     }
 }
 
@@ -46,6 +78,14 @@ struct Progress {
     /// Callbacks that ran and were not internal.
     callbacks: c_int,
     broken: bool,
+}
+
+impl Progress {
+    /// Less urgent queues have to wait.
+    #[inline]
+    fn is_enough(&self) -> bool {
+        self.broken || self.callbacks > 0
+    }
 }
 
 impl Guard {
@@ -59,8 +99,10 @@ impl Guard {
             return Err(SystemError);
         }
         self.run.running = true;
-        let running = Running(self);
-        let guard = &mut *running.0;
+        // SAFETY: this guard, which has the lock, is there until the loop has ended. The loop has one
+        // of its own so that the compiler can keep it in registers.
+        let mut running = Running(unsafe { Guard::held(self.as_ptr()) });
+        let guard = &mut running.0;
         guard.time.clear_cache();
         guard.owner = threads::current_thread();
         guard.run.exit_requested = false;
@@ -73,22 +115,22 @@ impl Guard {
     }
 
     /// One pass; an outcome ends the loop.
+    #[inline(always)]
     fn pass(&mut self, flags: c_int) -> Result<Option<Outcome>, SystemError> {
         self.run.continue_requested = false;
         self.run.deferred = 0;
         if let Some(outcome) = self.reason_to_end(flags) {
             return Ok(Some(outcome));
         }
-        if flags & (loop_flag::ONCE | loop_flag::NONBLOCK) == 0 && self.may_run_before_waiting() {
-            self.promote_work_before_wait();
-            self.run_active();
-            self.run.continue_requested = false;
-            if let Some(outcome) = self.reason_to_end(flags) {
+        if self.run.active.now > 0 {
+            if let Some(outcome) = self.begin_with_active(flags) {
                 return Ok(Some(outcome));
             }
         }
         let timeout = self.wait_time(flags);
-        self.promote_later_entries();
+        if self.run.active.now > 0 {
+            self.promote_later_entries();
+        }
         self.time.clear_cache();
         self.wait(timeout)?;
         self.time.update_cache();
@@ -98,9 +140,22 @@ impl Guard {
             return Ok((flags & loop_flag::NONBLOCK != 0).then_some(Outcome::Stopped));
         }
         let progress = self.run_active();
-        let ran = progress.callbacks > 0 || progress.broken;
-        let done = flags & loop_flag::ONCE != 0 && self.run.active.now == 0 && ran;
+        let done = flags & loop_flag::ONCE != 0 && self.run.active.now == 0 && progress.is_enough();
         Ok(done.then_some(Outcome::Stopped))
+    }
+
+    /// The beginning of a pass while something is active: the library's own work may come before the
+    /// wait. An outcome ends the loop.
+    #[inline(never)]
+    fn begin_with_active(&mut self, flags: c_int) -> Option<Outcome> {
+        let waits = flags & (loop_flag::ONCE | loop_flag::NONBLOCK) == 0;
+        if !waits || !self.may_run_before_waiting() {
+            return None;
+        }
+        self.promote_work_before_wait();
+        self.run_active();
+        self.run.continue_requested = false;
+        self.reason_to_end(flags)
     }
 
     /// The running callback turned out to have no reason: a pass that waits for one goes on.
@@ -108,6 +163,7 @@ impl Guard {
         self.run.spurious = true;
     }
 
+    #[inline(always)]
     fn reason_to_end(&self, flags: c_int) -> Option<Outcome> {
         if self.run.exit_requested || self.run.break_requested {
             return Some(Outcome::Stopped);
@@ -117,100 +173,118 @@ impl Guard {
     }
 
     /// Waits for readiness and makes the events active that it concerns.
+    #[inline(always)]
     pub(crate) fn wait(&mut self, timeout: Timeout) -> Result<(), SystemError> {
         let base = &mut **self;
         let wait = base.backend.prepare(&mut base.interest, timeout)?;
         let ready = self.unlocked(|| wait.run());
-        let count = self.backend.finish(ready)?;
-        debug_message!("event_base_loop: {count} descriptors are ready");
-        for index in 0..count {
-            let base = &mut **self;
-            let Some(report) = base.backend.report(index, &mut base.interest) else {
-                continue;
-            };
-            base.activate_reported(report);
-        }
+        let base = &mut **self;
+        let Backend::Epoll(epoll) = &mut base.backend else {
+            return base.activate_ready_portably(ready);
+        };
+        let results = epoll.finish(ready)?;
+        base.activate_ready(results);
         Ok(())
     }
 
     /// Runs the callbacks of the most urgent queue that has any but internal ones.
+    #[inline(always)]
     fn run_active(&mut self) -> Progress {
-        let limits = self.run.limits;
-        let end = limits
-            .interval
-            .map(|interval| self.time.update_cache().saturating_add(interval));
         let mut progress = Progress::default();
-        for priority in 0..self.run.priorities {
-            let limited = priority >= limits.min_priority;
-            let most = if limited {
-                limits.callbacks
-            } else {
-                c_int::MAX
-            };
-            self.run.running_priority = priority;
-            progress = self.run_queue(priority as u8, most, end.filter(|_| limited));
-            if progress.broken || progress.callbacks > 0 {
-                break;
+        if self.run.limits.exist() {
+            progress = self.run_active_within_limits();
+        } else {
+            for priority in 0..self.run.priorities {
+                progress = self.run_queue(priority, &Unlimited);
+                if progress.is_enough() {
+                    break;
+                }
             }
         }
         self.run.running_priority = -1;
         progress
     }
 
-    /// Runs the callbacks of one queue, also those that join it meanwhile, until it is empty, a
-    /// limit is reached, or the pass is to end.
-    fn run_queue(&mut self, priority: u8, most: c_int, end: Option<Microseconds>) -> Progress {
+    #[inline(never)]
+    fn run_active_within_limits(&mut self) -> Progress {
+        let limits = self.run.limits;
+        let end = limits
+            .interval
+            .map(|interval| self.time.update_cache().saturating_add(interval));
+        let limit = Limit {
+            callbacks: limits.callbacks,
+            end,
+        };
         let mut progress = Progress::default();
-        loop {
-            // A callback may have given the base other queues, while these were empty.
-            let queue = self.queue(priority);
-            // SAFETY: the queue is live and its entries are.
-            let Some(entry) = (unsafe { CallbackPtr::new(TailQueue::first(queue)) }) else {
-                break;
+        for priority in 0..self.run.priorities {
+            progress = if priority >= limits.min_priority {
+                self.run_queue(priority, &limit)
+            } else {
+                self.run_queue(priority, &Unlimited)
             };
-            let internal = entry.has(state::INTERNAL);
-            self.run.spurious = false;
-            self.run_entry(queue, entry);
-            progress.callbacks += c_int::from(!internal && !self.run.spurious);
-            if self.run.break_requested {
-                progress.broken = true;
+            if progress.is_enough() {
                 break;
-            }
-            if progress.callbacks >= most || self.run.continue_requested {
-                break;
-            }
-            if let Some(end) = end {
-                // While an interval is configured the time moves on after every callback.
-                if self.time.update_cache() >= end && progress.callbacks > 0 {
-                    break;
-                }
             }
         }
         progress
     }
 
-    /// Runs the callback at the head of a queue.
-    #[inline]
-    fn run_entry(&mut self, queue: *mut TailQueue<ActiveLinks>, entry: CallbackPtr) {
+    /// Runs the callbacks of one queue, also those that join it meanwhile, until it is empty, a
+    /// limit is reached, or the pass is to end.
+    #[inline(always)]
+    fn run_queue(&mut self, priority: c_int, limit: &impl Limited) -> Progress {
+        let mut progress = Progress::default();
+        self.run.running_priority = priority;
+        self.run.running_queue = self.queue(priority as u8);
+        loop {
+            // SAFETY: the queue is live and its entries are.
+            let first = unsafe { CallbackPtr::new(TailQueue::first(self.run.running_queue)) };
+            let Some(entry) = first else {
+                break;
+            };
+            let flags = entry.flags();
+            progress.callbacks += c_int::from(flags & state::INTERNAL == 0);
+            self.run_entry(entry, flags);
+            let run = &mut self.run;
+            // Seldom any of them.
+            if run.spurious | run.break_requested | run.continue_requested {
+                if std::mem::take(&mut run.spurious) {
+                    // The library's own, which is not internal.
+                    progress.callbacks -= 1;
+                }
+                progress.broken = run.break_requested;
+                if run.break_requested || run.continue_requested {
+                    break;
+                }
+            }
+            if limit.is_reached(self, &progress) {
+                break;
+            }
+        }
+        progress
+    }
+
+    /// Runs the callback at the head of the running queue.
+    #[inline(always)]
+    fn run_entry(&mut self, entry: CallbackPtr, flags: c_short) {
         // SAFETY: the entry is in the queue; nothing is read of the one behind it, if there is one.
         prefetch(unsafe { TailQueue::<ActiveLinks>::next(entry.as_ptr()) });
-        let Some(event) = entry.event() else {
-            self.dequeue_from(queue, entry);
+        let Some(event) = entry.event_by(flags) else {
+            self.dequeue_first(entry, flags);
             return self.run_other(entry);
         };
-        if event.wants(kind::PERSIST) || entry.has(state::FINALIZING) {
-            self.dequeue_from(queue, entry);
+        if event.wants(kind::PERSIST) || flags & state::FINALIZING != 0 {
+            self.dequeue_first(entry, flags);
         } else {
             // Before the callback, which may close the descriptor. A refusal was logged.
             let _ = self.remove_event(event);
         }
+        if entry.is_persistent() {
+            self.rearm(event);
+            return self.call_event(event);
+        }
         match entry.closure() {
-            closure @ (Closure::Event | Closure::EventPersist) => {
-                if closure == Closure::EventPersist {
-                    self.rearm(event);
-                }
-                self.call_event(event);
-            }
+            Closure::Event => self.call_event(event),
             Closure::EventSignal => self.call_signal(event),
             _ => self.run_other(entry),
         }
@@ -282,7 +356,77 @@ impl Guard {
 }
 
 impl EventBase {
+    /// Makes the events active that results of epoll concern.
+    #[inline(always)]
+    fn activate_ready(&mut self, results: epoll::Results) {
+        match self.one_queue() {
+            Some(queue) => self.queue_ready(results, &queue),
+            None => self.activate_ready_generally(results),
+        }
+    }
+
+    #[inline(never)]
+    fn activate_ready_generally(&mut self, results: epoll::Results) {
+        let count = results.count();
+        debug_message!("event_base_loop: {count} descriptors are ready");
+        let queues = self.many_queues();
+        self.queue_ready(results, &queues);
+    }
+
+    #[inline(always)]
+    fn queue_ready(&mut self, mut results: epoll::Results, queues: &impl Queues) {
+        let mut uncounted = Uncounted::default();
+        while let Some(result) = results.take() {
+            let Some(slot) = result.slot(&mut self.interest) else {
+                self.note_unheard(result);
+                continue;
+            };
+            let first = slot.first();
+            if result.silences(slot) {
+                self.note_silenced();
+            }
+            // Most reports are only this, and quickly understood.
+            if result.is_readable_only() {
+                self.queue_reported(Report::readable(first), queues, &mut uncounted);
+            } else {
+                self.queue_reported(result.report(first), queues, &mut uncounted);
+            }
+        }
+        self.count(uncounted);
+    }
+
+    #[cold]
+    fn note_unheard(&mut self, found: epoll::Found) {
+        if let Backend::Epoll(epoll) = &mut self.backend {
+            epoll.note_unheard(found);
+        }
+    }
+
+    #[inline]
+    fn note_silenced(&mut self) {
+        if let Backend::Epoll(epoll) = &mut self.backend {
+            epoll.note_silenced();
+        }
+    }
+
+    /// The same for the other mechanisms.
+    #[inline(never)]
+    fn activate_ready_portably(
+        &mut self,
+        ready: Result<usize, SystemError>,
+    ) -> Result<(), SystemError> {
+        let count = self.backend.finish_portably(ready)?;
+        debug_message!("event_base_loop: {count} descriptors are ready");
+        for _ in 0..count {
+            if let Some(report) = self.backend.report_portably(&mut self.interest) {
+                self.activate_reported(report);
+            }
+        }
+        Ok(())
+    }
+
     /// How long the coming wait may last, by a fresh clock: callbacks may have taken their time.
+    #[inline(always)]
     fn wait_time(&mut self, flags: c_int) -> Timeout {
         let something = self.run.active.now > 0 || self.signals.have_arrived();
         if something || flags & loop_flag::NONBLOCK != 0 {

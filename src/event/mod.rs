@@ -172,6 +172,13 @@ impl CallbackPtr {
         function, set_function: CallbackFunction = evcb_cb_union;
     }
 
+    /// Whether the loop runs it as the callback of a persistent event, which most are.
+    #[inline]
+    pub fn is_persistent(self) -> bool {
+        // SAFETY: `new` promised a live object.
+        unsafe { (*self.0.as_ptr()).evcb_closure == Closure::EventPersist as u8 }
+    }
+
     /// How the loop runs it.
     pub fn closure(self) -> Closure {
         // SAFETY: `new` promised a live object.
@@ -204,8 +211,13 @@ impl CallbackPtr {
 
     /// The event whose first member this entry is; entries of deferred callbacks are no events.
     pub fn event(self) -> Option<EventPtr> {
-        self.has(state::INITIALISED)
-            .then_some(EventPtr(self.0.cast()))
+        self.event_by(self.flags())
+    }
+
+    /// The same for one that has these flags.
+    #[inline]
+    pub fn event_by(self, flags: c_short) -> Option<EventPtr> {
+        (flags & state::INITIALISED != 0).then_some(EventPtr(self.0.cast()))
     }
 }
 
@@ -270,8 +282,13 @@ impl EventPtr {
     /// The kinds that it waits for or is active with.
     #[inline]
     pub fn pending_kinds(self) -> c_short {
+        self.pending_kinds_by(self.entry().flags())
+    }
+
+    /// The same for one that has these flags.
+    #[inline]
+    pub fn pending_kinds_by(self, flags: c_short) -> c_short {
         let kinds = kind::TIMEOUT | kind::IO | kind::SIGNAL;
-        let flags = self.entry().flags();
         let mut pending = 0;
         if flags & state::INSERTED != 0 {
             pending |= self.events() & (kind::IO | kind::SIGNAL);
