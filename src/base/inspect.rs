@@ -217,9 +217,18 @@ impl Guard {
 
 impl EventBase {
     /// An event's deadline as the time of day.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn wall_clock_deadline(&mut self, event: EventPtr) -> libc::timeval {
         let deadline = event.deadline();
+        // A time that is marked as that of a list is no ordinary one.
+        match self.time.known_wall_clock_of(deadline) {
+            Some(time) => time,
+            None => self.wall_clock_of(deadline),
+        }
+    }
+
+    #[inline(never)]
+    fn wall_clock_of(&mut self, deadline: libc::timeval) -> libc::timeval {
         let plain = match self.timers.common.of(deadline) {
             Some(_) => common::unmarked(deadline),
             None => deadline,

@@ -330,8 +330,9 @@ pub unsafe extern "C-unwind" fn event_pending(
             return 0;
         };
         debug::require_setup(pointer);
-        let pending = pointer.pending_kinds() & events;
-        if pending & kind::TIMEOUT != 0 && pointer.has(state::TIMEOUT) && !expiry.is_null() {
+        let flags = pointer.entry().flags();
+        let pending = pointer.pending_kinds_by(flags) & events;
+        if pending & kind::TIMEOUT != 0 && flags & state::TIMEOUT != 0 && !expiry.is_null() {
             *expiry = guard.wall_clock_deadline(pointer);
         }
         pending.into()

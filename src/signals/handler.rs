@@ -34,7 +34,7 @@ static RECEIVERS: AtomicPtr<Receiver> = AtomicPtr::new(ptr::null_mut());
 static READERS: AtomicU32 = AtomicU32::new(0);
 
 /// The place of a signal in a set. Number 0, which is no signal, shares one.
-fn bit(number: c_int) -> u64 {
+pub fn bit(number: c_int) -> u64 {
     1 << (number & 63)
 }
 

@@ -20,10 +20,13 @@ use crate::warning_with_errno;
 use handler::Receiver;
 use std::ffi::{c_int, c_short, c_void};
 use std::mem::offset_of;
-use std::ptr::{self, NonNull, addr_of_mut};
+use std::ptr::NonNull;
 
 /// Signal numbers are below this.
 pub const LIMIT: usize = 65;
+
+/// So many lists of events are made at once: those of most signals that programs watch.
+const LISTS: usize = 16;
 
 /// The right to change what the process knows about signals: the lock that the program's callbacks
 /// made for that or, while there are none, one of our own.
@@ -51,14 +54,6 @@ impl Drop for Held {
     }
 }
 
-/// What a base keeps of one signal.
-///
-/// Invariant: while `events` is not empty our handler is installed for this base.
-struct SignalSlot {
-    events: List<SourceLinks>,
-    installed: bool,
-}
-
 /// The signals of a base.
 #[repr(C)]
 pub struct Signals {
@@ -66,8 +61,11 @@ pub struct Signals {
     /// structure read it by offset.
     pair: [c_int; 2],
     event: Option<EventPtr>,
-    // By number; null until an event for it is added.
-    slots: Array<*mut SignalSlot>,
+    // The events of each signal by its number, as far as one was watched. While there are some our
+    // handler is installed for this base.
+    events: Array<List<SourceLinks>>,
+    // The signals for which our handler is installed, as bits.
+    installed: u64,
     // What the handler knows of this base; made with the first pipe.
     receiver: Option<NonNull<Receiver>>,
 }
@@ -80,25 +78,29 @@ impl Signals {
         Signals {
             pair: [-1, -1],
             event: None,
-            slots: Array::new(),
+            events: Array::new(),
+            installed: 0,
             receiver: None,
         }
     }
 
-    fn slot(&self, number: c_int) -> Option<*mut SignalSlot> {
-        let slot = *self.slots.get(usize::try_from(number).ok()?)?;
-        (!slot.is_null()).then_some(slot)
+    /// The list of a number that was watched.
+    fn list(&mut self, number: c_int) -> Option<&mut List<SourceLinks>> {
+        self.events.get_mut(usize::try_from(number).ok()?)
     }
 
-    /// The slot of a number, made when it is missing; refused for what is no signal.
-    fn slot_or_new(&mut self, number: c_int) -> Result<*mut SignalSlot, SystemError> {
+    /// Makes the list of a number when it is missing; refused for what is no signal.
+    fn reach(&mut self, number: c_int) -> Result<(), SystemError> {
         let number = usize::try_from(number).map_err(|_| SystemError)?;
-        self.slots.try_extend_to(LIMIT, ptr::null_mut())?;
-        let slot = self.slots.get_mut(number).ok_or(SystemError)?;
-        if slot.is_null() {
-            *slot = memory::allocate_zeroed::<SignalSlot>()?.as_ptr();
+        if number >= LIMIT {
+            return Err(SystemError);
         }
-        Ok(*slot)
+        if number >= self.events.len() {
+            let length = (number + 1).next_multiple_of(LISTS).min(LIMIT);
+            self.events.try_set_capacity(length)?;
+            self.events.try_extend_to(length, List::EMPTY)?;
+        }
+        Ok(())
     }
 
     /// Whether there are deliveries that the loop has not looked at.
@@ -114,11 +116,11 @@ impl Signals {
 
     /// The events of a signal, newest first.
     pub fn events(&self, number: c_int) -> impl Iterator<Item = EventPtr> + use<> {
-        // SAFETY: slots live as long as their base, and events while they are inserted.
-        let mut walk = unsafe {
-            self.slot(number)
-                .and_then(|slot| EventPtr::new((*slot).events.first()))
-        };
+        let list = usize::try_from(number)
+            .ok()
+            .and_then(|number| self.events.get(number));
+        // SAFETY: events live while they are inserted.
+        let mut walk = unsafe { list.and_then(|list| EventPtr::new(list.first())) };
         std::iter::from_fn(move || {
             let event = walk?;
             walk = interest::next(event);
@@ -156,23 +158,24 @@ impl EventBase {
             return Err(SystemError);
         }
         self.open_signal_pipe()?;
-        let slot = self.signals.slot_or_new(number)?;
-        // SAFETY: the slot is live.
-        if unsafe { (*slot).events.first().is_null() } {
+        self.signals.reach(number)?;
+        if self.signals.events(number).next().is_none() {
             self.set_signal_handler(number, handler::deliver as extern "C" fn(c_int) as usize)?;
         }
         event.set_registration(Registration::new(number, 0));
-        // SAFETY: the slot is live; the event is in no list, because it is not inserted.
-        unsafe { List::push_front(addr_of_mut!((*slot).events), event.as_ptr()) };
+        if let Some(list) = self.signals.list(number) {
+            // SAFETY: the event is in no list, because it is not inserted.
+            unsafe { List::push_front(list, event.as_ptr()) };
+        }
         Ok(())
     }
 
     /// Stops watching for an event; the last event of a signal restores the old handler.
     pub(crate) fn remove_signal(&mut self, event: EventPtr) -> Result<(), SystemError> {
         let number = event.registration().fd();
-        if let Some(slot) = self.signals.slot(number) {
+        if let Some(list) = self.signals.list(number) {
             // SAFETY: an inserted event is in the list of its signal.
-            unsafe { List::remove(addr_of_mut!((*slot).events), event.as_ptr()) };
+            unsafe { List::remove(list, event.as_ptr()) };
         }
         if self.signals.events(number).next().is_some() {
             return Ok(());
@@ -186,25 +189,27 @@ impl EventBase {
         number: c_int,
         handler: libc::sighandler_t,
     ) -> Result<(), SystemError> {
-        let slot = self.signals.slot_or_new(number)?;
+        self.signals.reach(number)?;
         // Before the first delivery.
         self.watch(number, true);
         let installed = disposition::install(number, handler);
-        // SAFETY: the slot is live.
-        unsafe { (*slot).installed |= installed.is_ok() };
+        if installed.is_ok() {
+            self.signals.installed |= handler::bit(number);
+        }
         installed.inspect_err(|_| self.watch(number, false))
     }
 
     /// Has a signal handled no more for this base.
     pub(crate) fn restore_signal_handler(&mut self, number: c_int) -> Result<(), SystemError> {
-        let Some(slot) = self.signals.slot(number) else {
-            return Ok(());
-        };
-        self.watch(number, false);
-        // SAFETY: the slot is live.
-        if !unsafe { std::mem::take(&mut (*slot).installed) } {
+        // Number 0, which is no signal, has the bit of the last one.
+        if number == 0 || self.signals.list(number).is_none() {
             return Ok(());
         }
+        self.watch(number, false);
+        if self.signals.installed & handler::bit(number) == 0 {
+            return Ok(());
+        }
+        self.signals.installed &= !handler::bit(number);
         disposition::restore(number)
     }
 
@@ -260,17 +265,15 @@ impl EventBase {
     /// Restores every handler and gives all back.
     pub(crate) fn free_signals(&mut self) {
         self.close_signal_pipe();
-        for number in 0..self.signals.slots.len() {
+        for number in 0..self.signals.events.len() {
             // A refusal was logged.
             let _ = self.restore_signal_handler(number as c_int);
-            // SAFETY: the slot is this base's own, or null, and has no events any more.
-            unsafe { memory::free(self.signals.slots[number].cast()) };
         }
         if let Some(receiver) = self.signals.receiver.take() {
             // SAFETY: no handler knows it any more.
             unsafe { memory::free(receiver.as_ptr().cast()) };
         }
-        self.signals.slots.truncate(0);
+        self.signals.events.truncate(0);
         internal::discard(&mut self.signals.event);
     }
 

@@ -53,9 +53,11 @@ pub struct BaseTime {
     caching: bool,
     /// The reading that counts as now until the pass ends.
     cached: Option<Microseconds>,
-    /// Wall-clock time minus clock time, found when first asked for after the cache was filled; or,
+    /// Whether `to_wall` is known: it is found when first asked for after the cache was filled; or,
     /// while nothing is cached, known for a second.
-    to_wall: Option<Microseconds>,
+    compares: bool,
+    /// Wall-clock time minus clock time.
+    to_wall: timeval,
     /// When that was found.
     compared: Microseconds,
 }
@@ -67,7 +69,8 @@ impl BaseTime {
             clock: MonotonicClock::new(clock_flags),
             caching,
             cached: None,
-            to_wall: None,
+            compares: false,
+            to_wall: to_timeval(0),
             compared: 0,
         }
     }
@@ -75,13 +78,18 @@ impl BaseTime {
     /// A fresh reading of the clock.
     #[inline]
     pub fn read(&mut self) -> Microseconds {
-        // Clocks are normalised and start near zero.
-        let now = self.clock.now();
-        let now = now.tv_sec * SECOND + now.tv_usec;
-        if self.to_wall.is_some() && self.cached.is_none() && now - self.compared >= SECOND {
-            self.to_wall = None;
+        let now = self.reading();
+        if self.compares && self.cached.is_none() && now - self.compared >= SECOND {
+            self.compares = false;
         }
         now
+    }
+
+    #[inline]
+    fn reading(&mut self) -> Microseconds {
+        // Clocks are normalised and start near zero.
+        let now = self.clock.now();
+        now.tv_sec * SECOND + now.tv_usec
     }
 
     /// The cached time, else a fresh reading.
@@ -96,11 +104,12 @@ impl BaseTime {
     /// Keeps the time for this pass, if the base caches times at all; returns the reading.
     #[inline]
     pub fn update_cache(&mut self) -> Microseconds {
-        let now = self.read();
-        if self.caching {
-            self.cached = Some(now);
-            self.to_wall = None;
+        if !self.caching {
+            return self.read();
         }
+        let now = self.reading();
+        self.cached = Some(now);
+        self.compares = false;
         now
     }
 
@@ -108,7 +117,7 @@ impl BaseTime {
     #[inline]
     pub fn clear_cache(&mut self) {
         self.cached = None;
-        self.to_wall = None;
+        self.compares = false;
     }
 
     /// The cached time as wall-clock time: the same value until the cache changes.
@@ -120,19 +129,36 @@ impl BaseTime {
     /// Wall-clock time of a point on the base's clock. Clocks are only asked when it is not known how
     /// far they are apart: who asks for many deadlines should not pay for two clocks each time.
     pub fn wall_clock_of(&mut self, time: Microseconds) -> Microseconds {
-        let offset = match self.to_wall {
-            Some(offset) => offset,
-            None => self.compare_clocks(),
+        if !self.compares {
+            self.compare_clocks();
+        }
+        time.saturating_add(from_timeval(self.to_wall))
+    }
+
+    /// The same for an ordinary time, with its parts added one by one, which is quicker; `None` for
+    /// others, and when clocks would have to be asked.
+    #[inline]
+    pub fn known_wall_clock_of(&self, time: timeval) -> Option<timeval> {
+        let parts = (time.tv_sec as u64, time.tv_usec as u64);
+        if !self.compares || parts.0 >= 1 << 40 || parts.1 >= SECOND as u64 {
+            return None;
+        }
+        let mut sum = timeval {
+            tv_sec: time.tv_sec + self.to_wall.tv_sec,
+            tv_usec: time.tv_usec + self.to_wall.tv_usec,
         };
-        time.saturating_add(offset)
+        if sum.tv_usec >= SECOND {
+            sum.tv_usec -= SECOND;
+            sum.tv_sec += 1;
+        }
+        Some(sum)
     }
 
     #[cold]
-    fn compare_clocks(&mut self) -> Microseconds {
+    fn compare_clocks(&mut self) {
         self.compared = self.read();
-        let offset = from_timeval(clock::time_of_day()) - self.compared;
-        self.to_wall = Some(offset);
-        offset
+        self.to_wall = to_timeval(from_timeval(clock::time_of_day()) - self.compared);
+        self.compares = true;
     }
 }
 
@@ -145,19 +171,40 @@ mod tests {
         let mut time = BaseTime::new(0, true);
         let first = time.wall_clock_of(0);
         assert_eq!(time.wall_clock_of(5), first + 5);
-        time.to_wall = Some(7);
+        time.to_wall = to_timeval(7);
         time.read();
         assert_eq!(time.wall_clock_of(5), 12);
         time.compared -= 2 * SECOND;
         time.read();
         assert!((time.wall_clock_of(0) - first).abs() < SECOND);
         time.update_cache();
-        time.to_wall = Some(7);
+        time.wall_clock_of(0);
+        time.to_wall = to_timeval(7);
         time.compared -= 2 * SECOND;
         time.read();
         assert_eq!(time.wall_clock_of(5), 12);
         time.clear_cache();
         assert!((time.wall_clock_of(0) - first).abs() < SECOND);
+    }
+
+    #[test]
+    fn wall_clock_time_is_the_same_by_parts() {
+        let mut time = BaseTime::new(0, true);
+        assert!(time.known_wall_clock_of(to_timeval(5)).is_none());
+        time.wall_clock_of(0);
+        for offset in [0, 7, 1_999_999, -1, -3_000_001, 1 << 50] {
+            time.to_wall = to_timeval(offset);
+            for at in [0, 1, 999_999, 1_000_000, 86_400_000_001, 1 << 58] {
+                let sum = time.known_wall_clock_of(to_timeval(at)).unwrap();
+                assert_eq!(from_timeval(sum), time.wall_clock_of(at));
+                assert!((0..SECOND).contains(&sum.tv_usec));
+            }
+        }
+        let (tv_sec, tv_usec) = (5, 0x5000_0007);
+        let marked = timeval { tv_sec, tv_usec };
+        assert!(time.known_wall_clock_of(marked).is_none());
+        assert!(time.known_wall_clock_of(to_timeval(i64::MAX)).is_none());
+        assert!(time.known_wall_clock_of(to_timeval(-5)).is_none());
     }
 
     #[test]
