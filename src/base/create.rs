@@ -136,6 +136,7 @@ impl Loop {
             break_requested: false,
             continue_requested: false,
             spurious: false,
+            has_run: false,
             deferred: 0,
             active: Default::default(),
             virtual_events: Default::default(),

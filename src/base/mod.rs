@@ -102,6 +102,9 @@ pub struct Loop {
     pub(crate) continue_requested: bool,
     /// The callback that is running, or has just ended, does not count as one.
     pub(crate) spurious: bool,
+    /// Callbacks ran in this call of the loop, which is to end with them, but more were active: it
+    /// ends with those even if none of them has a reason.
+    pub(crate) has_run: bool,
     /// Deferred callbacks queued in this pass or put off to it.
     pub(crate) deferred: c_int,
     /// Entries in the queues.

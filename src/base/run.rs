@@ -78,6 +78,8 @@ struct Progress {
     /// Callbacks that ran and were not internal.
     callbacks: c_int,
     broken: bool,
+    /// One that ran had no reason.
+    spurious: bool,
 }
 
 impl Progress {
@@ -107,6 +109,7 @@ impl Guard {
         guard.owner = threads::current_thread();
         guard.run.exit_requested = false;
         guard.run.break_requested = false;
+        guard.run.has_run = false;
         loop {
             if let Some(outcome) = guard.pass(flags)? {
                 return Ok(outcome);
@@ -140,8 +143,12 @@ impl Guard {
             return Ok((flags & loop_flag::NONBLOCK != 0).then_some(Outcome::Stopped));
         }
         let progress = self.run_active();
-        let done = flags & loop_flag::ONCE != 0 && self.run.active.now == 0 && progress.is_enough();
-        Ok(done.then_some(Outcome::Stopped))
+        if flags & loop_flag::ONCE == 0 {
+            return Ok(None);
+        }
+        let enough = progress.is_enough() || progress.spurious && self.run.has_run;
+        self.run.has_run |= progress.is_enough();
+        Ok((enough && self.run.active.now == 0).then_some(Outcome::Stopped))
     }
 
     /// The beginning of a pass while something is active: the library's own work may come before the
@@ -251,6 +258,7 @@ impl Guard {
                 if std::mem::take(&mut run.spurious) {
                     // The library's own, which is not internal.
                     progress.callbacks -= 1;
+                    progress.spurious = true;
                 }
                 progress.broken = run.break_requested;
                 if run.break_requested || run.continue_requested {

@@ -331,7 +331,7 @@ pub unsafe extern "C-unwind" fn event_pending(
         };
         debug::require_setup(pointer);
         let flags = pointer.entry().flags();
-        let pending = pointer.pending_kinds_by(flags) & events;
+        let pending = pointer.pending_kinds(flags) & events;
         if pending & kind::TIMEOUT != 0 && flags & state::TIMEOUT != 0 && !expiry.is_null() {
             *expiry = guard.wall_clock_deadline(pointer);
         }

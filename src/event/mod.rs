@@ -279,15 +279,9 @@ impl EventPtr {
         self.has(state::INSERTED | state::TIMEOUT | state::QUEUED)
     }
 
-    /// The kinds that it waits for or is active with.
+    /// The kinds that it waits for or is active with when it has these flags.
     #[inline]
-    pub fn pending_kinds(self) -> c_short {
-        self.pending_kinds_by(self.entry().flags())
-    }
-
-    /// The same for one that has these flags.
-    #[inline]
-    pub fn pending_kinds_by(self, flags: c_short) -> c_short {
+    pub fn pending_kinds(self, flags: c_short) -> c_short {
         let kinds = kind::TIMEOUT | kind::IO | kind::SIGNAL;
         let mut pending = 0;
         if flags & state::INSERTED != 0 {
