@@ -217,9 +217,10 @@ bench-loops: $(LOOPS)
 	bench/run --rounds 9 $(patsubst %,--against %,$(filter-out %/libevent,$^)) $(BUILD)/bench/loops/libevent
 bench-http: $(HTTP_SERVERS)
 	bench/run --rounds 5 $(patsubst %,--against %,$(filter-out %/evhttp,$^)) $(BUILD)/bench/http/evhttp
-$(BUILD)/bench/patterns: $(wildcard bench/patterns/*.c bench/patterns/*.h)
+PATTERNS := $(filter-out $(if $(TLS),,%/tls.c),$(wildcard bench/patterns/*.c))
+$(BUILD)/bench/patterns: $(PATTERNS) bench/patterns/patterns.h $(BUILD)/bench/rpc.gen.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O2 -Wall -Wextra $(filter %.c,$^) -o $@ -levent -levent_pthreads -lpthread
+	$(CC) -std=gnu11 -O2 -Wall -Wextra -I$(@D) $(PATTERNS) -o $@ $(if $(TLS),-levent_openssl -lssl -lcrypto) -levent -levent_pthreads -lpthread
 bench-patterns: $(BUILD)/bench/patterns
 	bench/patterns/run $<
 bench-growth: $(BUILD)/bench/patterns
