@@ -1,41 +1,15 @@
-/* What a client accepts and refuses, as a table of byte streams that a server sends before it closes the connection.
- * Each stream is also sent in two parts, for every place of the cut, and byte by byte. */
+/* What a client accepts and refuses, as a table of byte streams that a server sends before it closes the
+ * connection. */
 #include "client_tools.h"
 
-struct row {
-	enum evhttp_cmd_type method;
-	const char *bytes;
-	size_t length;
-	const char *wanted;
-};
+#define OUTCOME(row, cut) reply_outcome((row)->method, (row)->bytes, (row)->length, cut)
+#define START() start_peer()
+#define STOP() stop_peer()
+#include "rows.h"
 
-#define ROW_OF(method, bytes, wanted) {EVHTTP_REQ_##method, bytes, sizeof(bytes) - 1, wanted}
-#define ROW(bytes, wanted) ROW_OF(GET, bytes, wanted)
 #define REFUSED "invalid; no reply; "
 #define ENDED "eof; no reply; "
 #define ABC "200 [OK] [abc]; "
-
-static int
-is_right(const struct row *row, int cut)
-{
-	const char *what = reply_outcome(row->method, row->bytes, row->length, cut);
-
-	if (strcmp(what, row->wanted) == 0)
-		return 1;
-	printf("%s\ncut %d: %s, wanted: %s\n", row->bytes, cut, what, row->wanted);
-	return 0;
-}
-
-/* The same however it is divided. */
-static int
-is_right_in_every_way(const struct row *row)
-{
-	int cut, right = is_right(row, WHOLE) && is_right(row, BYTE_BY_BYTE);
-
-	for (cut = 1; right && cut < (int)row->length; cut++)
-		right = is_right(row, cut);
-	return right;
-}
 
 #define OK(headers, body) "HTTP/1.1 200 OK\r\n" headers "\r\n\r\n" body
 #define CHUNKED(rest) OK("Transfer-Encoding: chunked", rest)
@@ -137,27 +111,9 @@ static const struct row rows[] = {
 	ROW(CHUNKED("3"), ENDED),
 };
 
-CASE(table, ONE_BACKEND)
-{
-	int wrong = 0;
-
-	start_peer();
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		wrong += !is_right_in_every_way(&rows[i]);
-	stop_peer();
-	CHECK_EQUAL(wrong, 0);
-}
+TABLE(table, rows)
 
 /* The rows of the table where the reference is wrong. */
-#define ROW_DIFFERENCE(id, reason, bytes, wanted)                              \
-	DIFFERENCE(id, ONE_BACKEND, reason)                                    \
-	{                                                                      \
-		static const struct row row = ROW(bytes, wanted);              \
-                                                                               \
-		start_peer();                                                  \
-		CHECK(is_right_in_every_way(&row));                            \
-		stop_peer();                                                   \
-	}
 
 /* The first line. */
 

@@ -1,38 +1,12 @@
-/* What a server accepts and refuses, as a table of byte streams. Each stream is also sent in two parts, for every
- * place of the cut, and byte by byte: what happens may not depend on how it is divided. */
+/* What a server accepts and refuses, as a table of byte streams. */
 #include "tools.h"
 
-struct row {
-	const char *bytes;
-	size_t length;
-	const char *wanted;
-};
+#define OUTCOME(row, cut) outcome((row)->bytes, (row)->length, cut)
+#define START() start_server()
+#define STOP() stop_server()
+#include "rows.h"
 
-#define ROW(bytes, wanted) {bytes, sizeof(bytes) - 1, wanted}
 #define REFUSED "-> 400 end"
-
-/* Whether a row has the wanted outcome. */
-static int
-is_right(const struct row *row, int cut)
-{
-	const char *what = outcome(row->bytes, row->length, cut);
-
-	if (strcmp(what, row->wanted) == 0)
-		return 1;
-	printf("%s\ncut %d: %s, wanted: %s\n", row->bytes, cut, what, row->wanted);
-	return 0;
-}
-
-/* The same however it is divided. */
-static int
-is_right_in_every_way(const struct row *row)
-{
-	int cut, right = is_right(row, WHOLE) && is_right(row, BYTE_BY_BYTE);
-
-	for (cut = 1; right && cut < (int)row->length; cut++)
-		right = is_right(row, cut);
-	return right;
-}
 
 #define GET(rest) "GET " rest " HTTP/1.1\r\n\r\n"
 #define WITH(line) "GET / HTTP/1.1\r\nHost: a\r\n" line "\r\n\r\n"
@@ -162,27 +136,9 @@ static const struct row rows[] = {
 	ROW(CHUNKED("3\r\nabc\r\n0\r\nA: b\r\nX: c\r\n\r\n") NEXT, "POST / [abc]; GET /next; -> 200 200 open"),
 };
 
-CASE(table, ONE_BACKEND)
-{
-	int wrong = 0;
-
-	start_server();
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		wrong += !is_right_in_every_way(&rows[i]);
-	stop_server();
-	CHECK_EQUAL(wrong, 0);
-}
+TABLE(table, rows)
 
 /* The rows of the table where the reference is wrong. */
-#define ROW_DIFFERENCE(id, reason, bytes, wanted)                              \
-	DIFFERENCE(id, ONE_BACKEND, reason)                                    \
-	{                                                                      \
-		static const struct row row = ROW(bytes, wanted);              \
-                                                                               \
-		start_server();                                                \
-		CHECK(is_right_in_every_way(&row));                            \
-		stop_server();                                                 \
-	}
 
 /* Lines. */
 

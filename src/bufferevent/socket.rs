@@ -188,29 +188,43 @@ impl BuffereventPtr {
         if self.has(flag::ESTABLISHED) {
             self.clear_flags(flag::READ_AT_ONCE);
         }
-        let event = self.event(Direction::Read);
-        let brought = self.read_when_ready();
-        if !brought {
-            self.clear_flags(flag::READ_AT_ONCE);
-        }
-        if self.has(flag::FREED)
-            || !self.is_running(Direction::Read)
-            || event.has(state::INSERTED | state::QUEUED)
-            || event.fd() < 0
-        {
-            return;
-        }
-        if brought {
-            self.enable_or_give_up(Direction::Read);
-        } else if what & kind::TIMEOUT != 0 {
-            self.time_out(Direction::Read);
-        } else {
-            // SAFETY: the base of an event outlives it.
-            unsafe { BaseGuard::lock(event.base()) }.callback_was_spurious();
-            if await_descriptor(event, self.timeout(Direction::Read)).is_err() {
-                self.give_up(Direction::Read);
+        /// Also when the read callback throws, the event waits again, or for the first time.
+        struct Rearm(BuffereventPtr);
+        impl Drop for Rearm {
+            fn drop(&mut self) {
+                if self.0.lacks_read_event() {
+                    self.0.enable_or_give_up(Direction::Read);
+                }
             }
         }
+        let rearm = Rearm(self);
+        if self.read_when_ready() {
+            return;
+        }
+        std::mem::forget(rearm);
+        self.clear_flags(flag::READ_AT_ONCE);
+        if !self.lacks_read_event() {
+            return;
+        }
+        // The kernel would not have reported it ready.
+        if what & kind::TIMEOUT != 0 {
+            return self.time_out(Direction::Read);
+        }
+        let event = self.event(Direction::Read);
+        // SAFETY: the base of an event outlives it.
+        unsafe { BaseGuard::lock(event.base()) }.callback_was_spurious();
+        if await_descriptor(event, self.timeout(Direction::Read)).is_err() {
+            self.give_up(Direction::Read);
+        }
+    }
+
+    /// Whether input is wanted, and nothing waits for it.
+    fn lacks_read_event(self) -> bool {
+        let event = self.event(Direction::Read);
+        !self.has(flag::FREED)
+            && self.is_running(Direction::Read)
+            && !event.has(state::INSERTED | state::QUEUED)
+            && event.fd() >= 0
     }
 
     /// Writes what waits for the next pass of the loop to be written, if that has not begun.

@@ -44,7 +44,8 @@ pub struct Client {
     pub(super) doublings: Cell<u32>,
     pub(super) first_pause: Cell<timeval>,
     pub(super) retry_event: UnsafeCell<Event>,
-    /// Requests that are told one after the other that no connection could be made.
+    /// Requests that are told one after the other that no connection could be made, or that they are
+    /// done.
     pub(super) unconnected: UnsafeCell<RequestQueue>,
     /// The errno of the last failure.
     pub(super) error: Cell<c_int>,
@@ -209,14 +210,14 @@ pub(super) fn write_request(connection: ConnectionPtr) -> Result<(), OutOfMemory
     head.add(Text::<24>::of(format_args!(" HTTP/{major}.{minor}\r\n")).as_bytes())?;
     head.add_headers(request)?;
     connection.take_callbacks();
-    connection.insert(bit::BUSY);
+    let busy = connection.busy();
     let written = if waits_for_consent(request) {
         request.insert(flag::BODY_HELD_BACK);
         head.write(connection)
     } else {
         head.write_with_body(request, connection)
     };
-    connection.remove(bit::BUSY);
+    drop(busy);
     written?;
     connection.state.set(State::Writing);
     if let Some(bufferevent) = connection.bufferevent() {
@@ -263,13 +264,37 @@ fn expect_reply(connection: ConnectionPtr) {
 
 /// What the loop was asked to look after.
 pub(super) fn attend(connection: ConnectionPtr) {
-    if connection.has(bit::CONNECT_FAILED) {
-        connect::failed(connection);
-    } else if connection.state.get() == State::Writing {
-        written(connection);
-    } else if connection.is_reading() && connection.unread() > 0 {
-        read_reply(connection);
+    if connection.has(bit::ENDING) {
+        return end_unfinished(connection);
     }
+    connect::tell_rest(connection);
+    if connection.is_freed() {
+        return;
+    }
+    if connection.has(bit::CONNECT_FAILED) {
+        return connect::failed(connection);
+    }
+    match connection.state.get() {
+        State::Writing => written(connection),
+        State::Connecting => {}
+        State::Idle | State::Disconnected => {
+            go_on(connection);
+            connection.free_if_complete();
+        }
+        _ => read_reply(connection),
+    }
+}
+
+/// Does what an exception has kept from being done: the header callback did not say that it wants
+/// the reply, or the callback of a reply that ended with the connection has not returned.
+fn end_unfinished(connection: ConnectionPtr) {
+    connection.remove(bit::ENDING);
+    if connection.state.get() == State::Headers {
+        return fail(connection, RequestError::Eof);
+    }
+    connection.reset();
+    go_on(connection);
+    connection.free_if_complete();
 }
 
 /// The connection was made, has ended, failed or timed out.
@@ -376,8 +401,10 @@ pub(super) fn head_is_there(
 ) -> Result<After, Fault> {
     if let Some(callback) = request.header_cb.get() {
         let argument = request.cb_arg.get();
+        let unfinished = connection.unfinished(bit::ENDING);
         // SAFETY: the program set this function for the request.
         let (result, alive) = request.call(|request| unsafe { callback(request, argument) });
+        unfinished.finish();
         if alive.is_none() || connection.is_freed() || connection.current() != alive {
             return Err(Fault::Ended);
         }
@@ -419,9 +446,9 @@ fn interim(connection: ConnectionPtr, request: RequestPtr, code: c_int) -> Resul
         return Err(Fault::Ended);
     };
     connection.state.set(State::Writing);
-    connection.insert(bit::BUSY);
+    let busy = connection.busy();
     let moved = request.output().move_all_to(&output);
-    connection.remove(bit::BUSY);
+    drop(busy);
     moved.map_err(|_| Fault::Memory)?;
     Ok(After::Pause)
 }
@@ -457,6 +484,7 @@ fn closes(connection: ConnectionPtr, request: RequestPtr, ending: Ending) -> boo
 fn complete(connection: ConnectionPtr, request: RequestPtr, ending: Ending) {
     let closes = closes(connection, request, ending);
     connection.detach(request);
+    let untold = connect::Untold::of(connection, request);
     if !closes {
         connection.state.set(State::Idle);
         go_on(connection);
@@ -464,7 +492,12 @@ fn complete(connection: ConnectionPtr, request: RequestPtr, ending: Ending) {
         connection.reset();
         go_on(connection);
     }
-    request.call_last();
+    let unfinished = connection.unfinished(match ending {
+        Ending::Told => 0,
+        Ending::Closed => bit::ENDING,
+    });
+    untold.tell();
+    unfinished.finish();
     if ending == Ending::Closed && !connection.is_freed() {
         connection.reset();
         go_on(connection);

@@ -260,10 +260,10 @@ pub(super) fn connect(connection: ConnectionPtr) -> Result<(), NotMade> {
         or_usual(client.connect_timeout.get(), CONNECT_TIMEOUT),
     );
     connection.state.set(State::Connecting);
-    connection.insert(bit::BUSY);
+    let busy = connection.busy();
     bufferevent.enable_or_give_up(Direction::Write);
     let started = start(connection, client, &bufferevent);
-    connection.remove(bit::BUSY);
+    drop(busy);
     if started.is_err() {
         fail_from_loop(connection);
     }
@@ -453,16 +453,59 @@ fn tell_unconnected(connection: ConnectionPtr) {
     let Some(client) = connection.client_part() else {
         return;
     };
-    let cause = client.error.get();
     connection.move_requests(client.unconnected.get(), |request| {
         request.insert(flag::UNCONNECTED);
     });
+    tell_rest(connection);
+}
+
+/// A request of no connection that is yet to be told that it is done. When a close callback throws
+/// before, the loop tells it.
+pub(super) struct Untold {
+    connection: ConnectionPtr,
+    request: RequestPtr,
+}
+
+impl Untold {
+    /// The caller has a pin of the connection.
+    pub(super) fn of(connection: ConnectionPtr, request: RequestPtr) -> Untold {
+        Untold {
+            connection,
+            request,
+        }
+    }
+
+    /// Tells it.
+    pub(super) fn tell(self) {
+        let request = self.request;
+        std::mem::forget(self);
+        request.call_last();
+    }
+}
+
+impl Drop for Untold {
+    fn drop(&mut self) {
+        let Some(client) = self.connection.client_part() else {
+            return self.request.free_unless_owned();
+        };
+        self.request.evcon.set(self.connection.as_ptr());
+        self.request.insert(flag::UNCONNECTED);
+        // SAFETY: the request is live and in no queue.
+        unsafe { RequestQueue::push_back(client.unconnected.get(), self.request.as_ptr()) };
+        self.connection.schedule();
+    }
+}
+
+/// Tells those that have not been told yet that there is no connection.
+pub(super) fn tell_rest(connection: ConnectionPtr) {
     while let Some(client) = connection.client_part() {
         let Some(request) = first_unconnected(client) else {
             return;
         };
         forget_unconnected(connection, request);
-        set_errno(cause);
+        set_errno(client.error.get());
+        let unfinished = connection.unfinished(0);
         request.call_last();
+        unfinished.finish();
     }
 }

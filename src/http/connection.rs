@@ -85,6 +85,8 @@ pub mod bit {
     pub const FLUSHING: u16 = 0x400;
     /// The program has chosen its timeouts.
     pub const TIMED: u16 = 0x800;
+    /// The loop is to end it: what would have done so was left by an exception.
+    pub const ENDING: u16 = 0x1000;
 }
 
 /// While requests are not read, nothing is taken in any more once there is more than this; what the
@@ -171,6 +173,44 @@ impl Drop for Pin {
         self.pins.set(pins);
         if pins == 0 && self.is_freed() {
             self.0.release_memory();
+        }
+    }
+}
+
+/// A function of the program runs after which there is more to do. When an exception passes, or the
+/// thread is cancelled, the loop does it.
+pub(super) struct Unfinished {
+    connection: ConnectionPtr,
+    /// Set in the connection then.
+    bits: u16,
+}
+
+impl Unfinished {
+    /// The function has returned.
+    pub(super) fn finish(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.connection.is_freed() {
+            self.connection.insert(self.bits);
+            self.connection.schedule();
+        }
+    }
+}
+
+/// This library writes to a connection: what the bufferevent tells until this is dropped waits.
+pub(super) struct Busy {
+    connection: ConnectionPtr,
+    before: u16,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if self.before == 0 {
+            self.connection.remove(bit::BUSY);
         }
     }
 }
@@ -467,6 +507,24 @@ impl ConnectionPtr {
         }
     }
 
+    /// Before a function of the program is called. The caller has a pin.
+    pub(super) fn unfinished(self, bits: u16) -> Unfinished {
+        Unfinished {
+            connection: self,
+            bits,
+        }
+    }
+
+    /// Before something is written. The caller has a pin.
+    pub(super) fn busy(self) -> Busy {
+        let before = self.bits.get() & bit::BUSY;
+        self.insert(bit::BUSY);
+        Busy {
+            connection: self,
+            before,
+        }
+    }
+
     /// Has the loop call [`attend`].
     pub(super) fn schedule(self) {
         if !self.has(bit::SCHEDULED) {
@@ -574,20 +632,11 @@ impl ConnectionPtr {
             // Refusals were logged.
             let _ = bufferevent.disable_hard(kind::READ | kind::WRITE);
         }
+        let disconnecting = Disconnecting(self);
+        let unfinished = self.unfinished(0);
         pin.tell_closed();
-        if self.is_freed() {
-            return;
-        }
-        if let Some(bufferevent) = self.bufferevent() {
-            close_descriptor(*bufferevent);
-            for direction in Direction::ALL {
-                empty(bufferevent.buffer(direction));
-            }
-        }
-        incoming::stop_watching(self);
-        self.written_callback.set(None);
-        self.remove(bit::PEER_ENDED | bit::HELD | bit::WRITING_FAILED);
-        self.state.set(State::Disconnected);
+        unfinished.finish();
+        drop(disconnecting);
     }
 
     /// Frees the connection, and its requests unless they belong to the program. None of their
@@ -601,24 +650,9 @@ impl ConnectionPtr {
         if let Some(bufferevent) = self.bufferevent() {
             bufferevent.set_callbacks(None, None, None, ptr::null_mut());
         }
+        let dismantling = Dismantling(self);
         pin.tell_closed();
-        incoming::stop_watching(self);
-        incoming::leave_server(self);
-        self.free_replied();
-        while let Some(request) = self.current() {
-            self.detach(request);
-            request.free_unless_owned();
-        }
-        connect::free_part(self);
-        if self.has(bit::SCHEDULED) {
-            // SAFETY: the base outlives its connections.
-            unsafe { deferred::cancel(self.base.get(), self.deferred.get()) };
-        }
-        if let Some(bufferevent) = self.bufferevent() {
-            self.bufferevent.set(ptr::null_mut());
-            end(bufferevent);
-        }
-        self.state.set(State::Disconnected);
+        drop(dismantling);
     }
 
     fn release_memory(self) {
@@ -645,6 +679,54 @@ impl ConnectionPtr {
             }
             _ => true,
         }
+    }
+}
+
+/// The rest of [`ConnectionPtr::reset`], also when the close callback throws.
+struct Disconnecting(ConnectionPtr);
+
+impl Drop for Disconnecting {
+    fn drop(&mut self) {
+        let connection = self.0;
+        if connection.is_freed() {
+            return;
+        }
+        if let Some(bufferevent) = connection.bufferevent() {
+            close_descriptor(*bufferevent);
+            for direction in Direction::ALL {
+                empty(bufferevent.buffer(direction));
+            }
+        }
+        incoming::stop_watching(connection);
+        connection.written_callback.set(None);
+        connection.remove(bit::PEER_ENDED | bit::HELD | bit::WRITING_FAILED);
+        connection.state.set(State::Disconnected);
+    }
+}
+
+/// The rest of [`ConnectionPtr::free`], also when the close callback throws.
+struct Dismantling(ConnectionPtr);
+
+impl Drop for Dismantling {
+    fn drop(&mut self) {
+        let connection = self.0;
+        incoming::stop_watching(connection);
+        incoming::leave_server(connection);
+        connection.free_replied();
+        while let Some(request) = connection.current() {
+            connection.detach(request);
+            request.free_unless_owned();
+        }
+        connect::free_part(connection);
+        if connection.has(bit::SCHEDULED) {
+            // SAFETY: the base outlives its connections.
+            unsafe { deferred::cancel(connection.base.get(), connection.deferred.get()) };
+        }
+        if let Some(bufferevent) = connection.bufferevent() {
+            connection.bufferevent.set(ptr::null_mut());
+            end(bufferevent);
+        }
+        connection.state.set(State::Disconnected);
     }
 }
 

@@ -47,8 +47,10 @@ pub(super) fn written(connection: ConnectionPtr) {
     }
     if let Some(callback) = connection.written_callback.take() {
         let argument = connection.written_argument.get();
+        let unfinished = connection.unfinished(0);
         // SAFETY: the program's function, for this connection.
         unsafe { callback(connection.as_ptr(), argument) };
+        unfinished.finish();
         if connection.is_freed() {
             return;
         }
@@ -60,7 +62,9 @@ pub(super) fn written(connection: ConnectionPtr) {
 
 /// What the loop was asked to look after.
 pub(super) fn attend(connection: ConnectionPtr) {
-    if connection.state.get() == State::Writing {
+    if connection.has(bit::ENDING) {
+        connection.free();
+    } else if connection.state.get() == State::Writing {
         written(connection);
     } else {
         read_requests(connection);
@@ -330,16 +334,7 @@ pub(super) fn finish_reply(connection: ConnectionPtr) -> bool {
     }
     let closes = reply::closes(request);
     connection.unqueue(request);
-    if let Some(callback) = request.on_complete_cb.get() {
-        let argument = request.on_complete_cb_arg.get();
-        // SAFETY: the program's function, for this request.
-        let ((), alive) = request.call(|request| unsafe { callback(request, argument) });
-        if let Some(request) = alive {
-            request.free();
-        }
-    } else {
-        request.free();
-    }
+    tell_complete(connection, request, closes);
     if connection.is_freed() {
         return false;
     }
@@ -347,12 +342,40 @@ pub(super) fn finish_reply(connection: ConnectionPtr) -> bool {
         connection.free();
         return false;
     }
+    await_request(connection);
+    true
+}
+
+/// Tells the program that a reply has gone out, if it wants to know, and frees the request.
+fn tell_complete(connection: ConnectionPtr, request: RequestPtr, closes: bool) {
+    let Some(callback) = request.on_complete_cb.get() else {
+        return request.free();
+    };
+    /// When the function throws, the connection goes on all the same.
+    struct Next(ConnectionPtr, bool);
+    impl Drop for Next {
+        fn drop(&mut self) {
+            if !self.0.is_freed() && !self.1 {
+                await_request(self.0);
+            }
+        }
+    }
+    let argument = request.on_complete_cb_arg.get();
+    let unfinished = connection.unfinished(if closes { bit::ENDING } else { 0 });
+    let next = Next(connection, closes);
+    // SAFETY: the program's function, for this request.
+    request.call_and_free(|request| unsafe { callback(request, argument) });
+    std::mem::forget(next);
+    unfinished.finish();
+}
+
+/// The connection is ready for the next request.
+fn await_request(connection: ConnectionPtr) {
     connection.written_callback.set(None);
     connection.begin_message();
     if !connection.has(bit::PEER_ENDED) {
         connection.go_on_reading();
     }
-    true
 }
 
 /// Has the loop look again when something has left the output of the bufferevent below.

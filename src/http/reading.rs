@@ -193,14 +193,27 @@ impl ConnectionPtr {
         let Some(callback) = request.chunk_cb.get() else {
             return Ok(());
         };
+        /// What a function has seen that throws is not shown again.
+        struct Seen(RequestPtr);
+        impl Drop for Seen {
+            fn drop(&mut self) {
+                let rest = self.0.input();
+                let _ = rest.drain(rest.length());
+            }
+        }
         let argument = request.cb_arg.get();
-        // SAFETY: the program set this function for the request.
-        let ((), alive) = request.call(|request| unsafe { callback(request, argument) });
+        let unfinished = self.unfinished(0);
+        let ((), alive) = request.call(|pointer| {
+            let seen = Seen(request);
+            // SAFETY: the program set this function for the request.
+            unsafe { callback(pointer, argument) };
+            std::mem::forget(seen);
+        });
+        unfinished.finish();
         if alive.is_none() || self.is_freed() || self.current() != alive {
             return Err(Fault::Ended);
         }
-        let rest = request.input();
-        let _ = rest.drain(rest.length());
+        drop(Seen(request));
         Ok(())
     }
 }

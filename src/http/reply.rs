@@ -1,7 +1,7 @@
 //! Replies: their heads, whole ones, those in pieces, and error pages.
 
 use super::abi::{ConnectionFn, EvhttpRequest, flag, method, request_kind};
-use super::connection::{ConnectionPtr, State, bit};
+use super::connection::{ConnectionPtr, State};
 use super::date::{self, DateCache};
 use super::encoding;
 use super::head::{DIGITS, Head, append, decimal};
@@ -167,18 +167,8 @@ unsafe fn to_reply(request: *mut EvhttpRequest) -> Option<(RequestPtr, Option<Co
 
 /// Runs a function that writes to a connection. What the bufferevent tells meanwhile waits.
 fn busily(connection: ConnectionPtr, work: impl FnOnce() -> Result<(), OutOfMemory>) {
-    struct Busy(ConnectionPtr, u16);
-    impl Drop for Busy {
-        fn drop(&mut self) {
-            if self.1 == 0 {
-                self.0.remove(bit::BUSY);
-            }
-        }
-    }
     let pin = connection.pin();
-    let before = pin.bits.get() & bit::BUSY;
-    pin.insert(bit::BUSY);
-    let busy = Busy(*pin, before);
+    let busy = pin.busy();
     let result = work();
     drop(busy);
     if result.is_err() && !pin.is_freed() {

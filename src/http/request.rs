@@ -215,35 +215,22 @@ impl RequestPtr {
         (result, alive.then_some(self))
     }
 
-    /// Tells the program that the request is done, and frees it unless it belongs to the program:
-    /// also when the function throws.
+    /// Tells the program that the request is done, and frees it unless it belongs to the program.
     pub fn call_last(self) {
-        struct Last {
-            request: RequestPtr,
-            outermost: bool,
-        }
-        impl Drop for Last {
-            fn drop(&mut self) {
-                if self.outermost {
-                    self.request.remove(flag::DEFER_FREE);
-                }
-                if self.request.has(flag::NEEDS_FREE) {
-                    self.request.free();
-                } else {
-                    self.request.free_unless_owned();
-                }
-            }
-        }
-        let last = Last {
-            request: self,
-            outermost: !self.has(flag::DEFER_FREE),
-        };
-        self.insert(flag::DEFER_FREE);
         let argument = self.cb_arg.get();
-        if let Some(callback) = self.cb.get() {
+        let callback = self.cb.get();
+        let last = Last::of(self, true);
+        if let Some(callback) = callback {
             // SAFETY: the program set this function for the request, which is not freed meanwhile.
             unsafe { callback(self.as_ptr(), argument) };
         }
+        drop(last);
+    }
+
+    /// Runs a function of the program that gets the request for the last time, which is freed then.
+    pub fn call_and_free(self, function: impl FnOnce(*mut EvhttpRequest)) {
+        let last = Last::of(self, false);
+        function(self.as_ptr());
         drop(last);
     }
 
@@ -372,6 +359,40 @@ impl RequestPtr {
     pub fn host_text(&self) -> Option<&[u8]> {
         // SAFETY: the text is the request's, terminated.
         unsafe { optional_text(self.host()) }
+    }
+}
+
+/// The last function of the program runs that gets the request, which is freed then, also when the
+/// function throws.
+struct Last {
+    request: RequestPtr,
+    outermost: bool,
+    /// The program may have made it its own.
+    may_be_owned: bool,
+}
+
+impl Last {
+    fn of(request: RequestPtr, may_be_owned: bool) -> Last {
+        let outermost = !request.has(flag::DEFER_FREE);
+        request.insert(flag::DEFER_FREE);
+        Last {
+            request,
+            outermost,
+            may_be_owned,
+        }
+    }
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        if self.outermost {
+            self.request.remove(flag::DEFER_FREE);
+        }
+        if self.may_be_owned && !self.request.has(flag::NEEDS_FREE) {
+            self.request.free_unless_owned();
+        } else {
+            self.request.free();
+        }
     }
 }
 

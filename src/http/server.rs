@@ -121,6 +121,22 @@ impl Drop for Pin {
     }
 }
 
+/// A server is being freed. When the close callback of a connection throws, the server is there still
+/// with what it has left, and may be freed again.
+struct Freeing(ServerPtr);
+
+impl Freeing {
+    fn finish(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Freeing {
+    fn drop(&mut self) {
+        self.0.freed.set(false);
+    }
+}
+
 impl ConnectionPtr {
     /// The server that accepted the connection.
     pub fn server(self) -> Option<ServerPtr> {
@@ -221,6 +237,7 @@ impl ServerPtr {
         }
         let pin = self.pin();
         self.freed.set(true);
+        let freeing = Freeing(self);
         // SAFETY: all that is in the lists is live and the server's own.
         unsafe {
             loop {
@@ -250,6 +267,7 @@ impl ServerPtr {
         }
         replace(&self.pattern, ptr::null_mut());
         replace(&self.content_type, ptr::null_mut());
+        freeing.finish();
         drop(pin);
     }
 
