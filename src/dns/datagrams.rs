@@ -15,7 +15,6 @@ const LONGEST: usize = 1500;
 static ONE_AT_A_TIME: AtomicBool = AtomicBool::new(false);
 
 /// Room for an address of any family that datagrams come from.
-#[derive(Clone, Copy)]
 #[repr(C, align(8))]
 pub(super) struct Source {
     bytes: MaybeUninit<[u8; 128]>,
@@ -23,11 +22,6 @@ pub(super) struct Source {
 }
 
 impl Source {
-    const EMPTY: Source = Source {
-        bytes: MaybeUninit::uninit(),
-        length: 0,
-    };
-
     /// The address, once a datagram has come.
     pub(super) fn as_ptr(&self) -> *const sockaddr {
         self.bytes.as_ptr().cast()
@@ -40,18 +34,26 @@ impl Source {
 }
 
 /// Where datagrams are put.
-pub(super) struct Inbox {
-    bytes: [[MaybeUninit<u8>; LONGEST]; MOST],
+struct Room {
+    bytes: [[u8; LONGEST]; MOST],
     lengths: [usize; MOST],
     sources: [Source; MOST],
 }
 
+/// The datagrams that were received last. The room is large, so nothing of it is written before.
+pub(super) struct Inbox {
+    room: MaybeUninit<Room>,
+    /// Of so many, length and source and as many bytes as the length says are there.
+    count: usize,
+}
+
 impl Inbox {
-    pub(super) fn new() -> Inbox {
-        Inbox {
-            bytes: [[MaybeUninit::uninit(); LONGEST]; MOST],
-            lengths: [0; MOST],
-            sources: [Source::EMPTY; MOST],
+    /// An empty one at a place. The compiler would fill a value of its own making with zeros.
+    pub(super) fn begin(place: &mut MaybeUninit<Inbox>) -> &mut Inbox {
+        // SAFETY: the count is written, and the room needs no value.
+        unsafe {
+            (&raw mut (*place.as_mut_ptr()).count).write(0);
+            place.assume_init_mut()
         }
     }
 
@@ -71,24 +73,29 @@ impl Inbox {
     }
 
     fn receive_one(&mut self, fd: c_int) -> Result<(), c_int> {
-        let source = &mut self.sources[0];
-        source.length = size_of::<[u8; 128]>() as socklen_t;
+        self.count = 0;
+        let room = self.room.as_mut_ptr();
         // SAFETY: both places have the lengths that are given.
-        let length = unsafe {
-            system::recvfrom(
+        unsafe {
+            let source = &raw mut (*room).sources[0];
+            (*source).length = size_of::<[u8; 128]>() as socklen_t;
+            let length = system::recvfrom(
                 fd,
-                self.bytes[0].as_mut_ptr().cast(),
+                (&raw mut (*room).bytes[0]).cast(),
                 LONGEST,
                 libc::MSG_DONTWAIT,
-                source.bytes.as_mut_ptr().cast(),
-                &mut source.length,
-            )
-        };
-        self.lengths[0] = usize::try_from(length).map_err(|_| errno())?;
+                (&raw mut (*source).bytes).cast(),
+                &raw mut (*source).length,
+            );
+            (*room).lengths[0] = usize::try_from(length).map_err(|_| errno())?;
+        }
+        self.count = 1;
         Ok(())
     }
 
     fn receive_several(&mut self, fd: c_int, most: usize) -> Result<usize, c_int> {
+        self.count = 0;
+        let room = self.room.as_mut_ptr();
         let mut parts = [iovec {
             iov_base: std::ptr::null_mut(),
             iov_len: LONGEST,
@@ -96,9 +103,12 @@ impl Inbox {
         // SAFETY: zero bytes are a valid message.
         let mut messages: [mmsghdr; MOST] = unsafe { std::mem::zeroed() };
         for i in 0..most {
-            parts[i].iov_base = self.bytes[i].as_mut_ptr().cast();
             let head: &mut msghdr = &mut messages[i].msg_hdr;
-            head.msg_name = self.sources[i].bytes.as_mut_ptr().cast();
+            // SAFETY: only addresses are taken.
+            unsafe {
+                parts[i].iov_base = (&raw mut (*room).bytes[i]).cast();
+                head.msg_name = (&raw mut (*room).sources[i].bytes).cast();
+            }
             head.msg_namelen = size_of::<[u8; 128]>() as socklen_t;
             head.msg_iov = &raw mut parts[i];
             head.msg_iovlen = 1;
@@ -115,18 +125,28 @@ impl Inbox {
         };
         let count = usize::try_from(count).map_err(|_| errno())?;
         for (i, message) in messages[..count].iter().enumerate() {
-            self.lengths[i] = message.msg_len as usize;
-            self.sources[i].length = message.msg_hdr.msg_namelen;
+            // SAFETY: the room is there, and nobody has a reference to it.
+            unsafe {
+                (*room).lengths[i] = message.msg_len as usize;
+                (*room).sources[i].length = message.msg_hdr.msg_namelen;
+            }
         }
+        self.count = count;
         Ok(count)
     }
 
     /// One of the datagrams that were received last.
     pub(super) fn datagram(&self, index: usize) -> (&[u8], &Source) {
-        let length = self.lengths[index].min(LONGEST);
-        // SAFETY: the kernel has written so much.
-        let bytes =
-            unsafe { std::slice::from_raw_parts(self.bytes[index].as_ptr().cast::<u8>(), length) };
-        (bytes, &self.sources[index])
+        assert!(index < self.count);
+        let room = self.room.as_ptr();
+        // SAFETY: the kernel has written the datagram, and its length and source are there.
+        unsafe {
+            let length = (*room).lengths[index].min(LONGEST);
+            let bytes = (&raw const (*room).bytes[index]).cast::<u8>();
+            (
+                std::slice::from_raw_parts(bytes, length),
+                &(*room).sources[index],
+            )
+        }
     }
 }

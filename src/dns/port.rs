@@ -21,6 +21,7 @@ use crate::util::sockets;
 use libc::{sockaddr, socklen_t};
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_short, c_void};
+use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
@@ -208,7 +209,8 @@ impl PortPtr {
 
     /// Reads questions and has them answered, until there are none or the port is closed.
     fn read_questions(self) {
-        let mut inbox = Inbox::new();
+        let mut inbox = MaybeUninit::uninit();
+        let inbox = Inbox::begin(&mut inbox);
         for _ in 0..MOST_CALLS {
             let count = match inbox.receive(self.socket, MOST) {
                 Ok(count) => count,

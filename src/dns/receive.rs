@@ -13,6 +13,7 @@ use crate::system::set_errno;
 use crate::util::socket_address;
 use crate::util::sockets;
 use std::ffi::{c_int, c_short, c_void};
+use std::mem::MaybeUninit;
 
 /// So many system calls, then others have their turn.
 const MOST_CALLS: usize = 8;
@@ -40,7 +41,8 @@ pub unsafe extern "C-unwind" fn replies_wait(_: c_int, _: c_short, channel: *mut
 
 /// Reads until the socket is empty or closed.
 fn read_replies(base: BasePtr, server: ServerPtr, channel: &Channel) {
-    let mut inbox = Inbox::new();
+    let mut inbox = MaybeUninit::uninit();
+    let inbox = Inbox::begin(&mut inbox);
     for _ in 0..MOST_CALLS {
         if channel.socket() < 0 {
             return;

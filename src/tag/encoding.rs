@@ -35,6 +35,10 @@ const fn integer_size(nibbles: usize) -> usize {
     nibbles / 2 + 1
 }
 
+fn nibbles_of(value: u64) -> usize {
+    (u64::BITS - (value | 1).leading_zeros()).div_ceil(4) as usize
+}
+
 /// A few encodings in a row.
 pub struct Encoded {
     bytes: [u8; Self::CAPACITY],
@@ -48,15 +52,29 @@ impl Encoded {
         length: 0,
     };
 
-    /// The most that is put together: two of the longest integers.
-    const CAPACITY: usize = 2 * Width::Long.longest();
+    /// The most that is put together: two of the longest integers, or a small item.
+    pub const CAPACITY: usize = 64;
 
     /// The bytes so far.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
 
+    /// Appends bytes, if there is room for them; whether there was.
+    #[inline(always)]
+    pub fn extend(&mut self, bytes: &[u8]) -> bool {
+        let end = self.length + bytes.len();
+        let Some(place) = self.bytes.get_mut(self.length..end) else {
+            return false;
+        };
+        place.copy_from_slice(bytes);
+        self.length = end;
+        true
+    }
+
     /// Appends a tag.
+    #[inline(always)]
     pub fn tag(mut self, tag: u32) -> Self {
         let mut left = tag;
         while left >= u32::from(MORE) {
@@ -67,18 +85,28 @@ impl Encoded {
         self
     }
 
+    /// Appends an integer as the payload of an item: behind the length of its encoding, which is one
+    /// byte.
+    #[inline(always)]
+    pub fn payload(self, value: u64) -> Self {
+        let size = integer_size(nibbles_of(value));
+        self.integer(size as u64).integer(value)
+    }
+
     /// Appends an integer, with no more nibbles than it needs.
+    #[inline(always)]
     pub fn integer(mut self, value: u64) -> Self {
-        let nibbles = (u64::BITS - value.leading_zeros()).div_ceil(4).max(1);
+        let nibbles = nibbles_of(value);
         self.push((nibbles as u8 - 1) << 4 | (value & 0xf) as u8);
         let mut left = value >> 4;
-        for _ in 1..integer_size(nibbles as usize) {
+        for _ in 1..integer_size(nibbles) {
             self.push((left << 4) as u8 | (left >> 4 & 0xf) as u8);
             left >>= 8;
         }
         self
     }
 
+    #[inline(always)]
     fn push(&mut self, byte: u8) {
         self.bytes[self.length] = byte;
         self.length += 1;
