@@ -188,9 +188,10 @@ $(BUILD)/bench/tls/bare: bench/tls/bare.c $(wildcard bench/*.h bench/tls/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -Wall -Wextra $< -o $@ -lssl -lcrypto
 
-$(BUILD)/bench/cares/dns: bench/cares/dns.c $(wildcard bench/*.h)
+$(BUILD)/bench/look_ups/%: bench/look_ups/%.c $(wildcard bench/*.h)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O2 -Wall -Wextra $< -o $@ -lcares
+	$(CC) -std=gnu11 -O2 -Wall -Wextra $< -o $@ $(LINK_$*)
+LINK_cares := -lcares
 
 $(BUILD)/bench/loops/%: bench/loops/work.c bench/loops/%.c bench/loops/work.h $(wildcard bench/*.h)
 	@mkdir -p $(@D)
@@ -204,15 +205,15 @@ $(BUILD)/bench/http/%: bench/http/load.c bench/http/%.c bench/http/load.h bench/
 	$(CC) -std=gnu11 -O2 -Wall -Wextra $(filter %.c,$^) -o $@ $(LINK_$*)
 LINK_evhttp := -levent
 LINK_microhttpd := -lmicrohttpd
-.PRECIOUS: $(BUILD)/bench/% $(BUILD)/bench/loops/% $(BUILD)/bench/http/%
+.PRECIOUS: $(BUILD)/bench/% $(BUILD)/bench/loops/% $(BUILD)/bench/http/% $(BUILD)/bench/look_ups/%
 
 bench-%: $(BUILD)/bench/%
 	bench/run $<
 bench-tls_streams: $(BUILD)/bench/tls_streams $(BUILD)/bench/tls/bare
 	bench/run --against $(BUILD)/bench/tls/bare $<
 	bench/syscalls $<
-bench-dns: $(BUILD)/bench/dns $(BUILD)/bench/cares/dns
-	bench/run --against $(BUILD)/bench/cares/dns $<
+bench-dns: $(BUILD)/bench/dns $(BUILD)/bench/look_ups/cares $(BUILD)/bench/look_ups/bare
+	bench/run $(patsubst %,--against %,$(filter-out $<,$^)) $<
 bench-loops: $(LOOPS)
 	bench/run --rounds 9 $(patsubst %,--against %,$(filter-out %/libevent,$^)) $(BUILD)/bench/loops/libevent
 bench-http: $(HTTP_SERVERS)

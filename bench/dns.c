@@ -175,32 +175,14 @@ answer(struct evdns_server_request *request, void *arg)
 		event_base_loopbreak(base);
 }
 
-/* Keeps 64 questions under way. */
-static void
-ask_on_and_on(int fd)
-{
-	static const uint8_t question[] = "\0\0\1\0\0\1\0\0\0\0\0\0\4host\7example\3com\0\0\1\0\1";
-
-	for (int i = 0; i < BATCH; i++)
-		(void)!send(fd, question, sizeof question - 1, 0);
-	for (;;) {
-		int count = receive(fd, MSG_WAITFORONE);
-
-		for (int i = 0; i < count; i++)
-			(void)!send(fd, question, sizeof question - 1, 0);
-	}
-}
-
 static double
 answers(void)
 {
 	struct sockaddr_in address;
-	int fd = bound_socket(&address), client = socket(AF_INET, SOCK_DGRAM, 0), size = BUFFER;
+	int fd = bound_socket(&address), client = client_of(&address);
 	pid_t child;
 
 	BENCH_CHECK(evutil_make_socket_nonblocking(fd) == 0);
-	(void)setsockopt(client, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
-	BENCH_CHECK(connect(client, (struct sockaddr *)&address, sizeof address) == 0);
 	base = event_base_new();
 	BENCH_CHECK(evdns_add_server_port_with_base(base, fd, 0, answer, NULL));
 	child = start_child(ask_on_and_on, client);

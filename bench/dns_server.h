@@ -42,38 +42,50 @@ bound_socket(struct sockaddr_in *address)
 static struct mmsghdr messages[BATCH];
 static uint8_t packets[BATCH][SIZE];
 
-static int
-receive(int fd, int flags)
+/* Room for so many datagrams and their sources. */
+static void
+prepare(int count)
 {
 	static struct iovec parts[BATCH];
 	static struct sockaddr_in peers[BATCH];
 
-	for (int i = 0; i < BATCH; i++) {
+	for (int i = 0; i < count; i++) {
 		parts[i] = (struct iovec){packets[i], SIZE};
 		messages[i].msg_hdr = (struct msghdr){
 		    .msg_name = &peers[i], .msg_namelen = sizeof peers[i], .msg_iov = &parts[i], .msg_iovlen = 1};
 	}
+}
+
+static int
+receive(int fd, int flags)
+{
+	prepare(BATCH);
 	return recvmmsg(fd, messages, BATCH, flags, NULL);
 }
 
-/* Answers every question with one address. */
+/* Makes a question that was received the answer to it, with one address. Returns its length. */
+static size_t
+make_answer(int i)
+{
+	static const uint8_t record[16] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1};
+	size_t length = messages[i].msg_len;
+
+	packets[i][2] = 0x81;
+	packets[i][3] = 0x80;
+	packets[i][7] = 1;
+	memcpy(packets[i] + length, record, sizeof record);
+	return length + sizeof record;
+}
+
+/* Answers every question. */
 static void
 serve(int fd)
 {
-	static const uint8_t record[16] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1};
-
 	for (;;) {
 		int count = receive(fd, MSG_WAITFORONE);
 
-		for (int i = 0; i < count; i++) {
-			size_t length = messages[i].msg_len;
-
-			packets[i][2] = 0x81;
-			packets[i][3] = 0x80;
-			packets[i][7] = 1;
-			memcpy(packets[i] + length, record, sizeof record);
-			messages[i].msg_hdr.msg_iov->iov_len = length + sizeof record;
-		}
+		for (int i = 0; i < count; i++)
+			messages[i].msg_hdr.msg_iov->iov_len = make_answer(i);
 		for (int sent = 0; sent < count;) {
 			int now = sendmmsg(fd, messages + sent, (unsigned)(count - sent), 0);
 
@@ -81,6 +93,33 @@ serve(int fd)
 				_exit(1);
 			sent += now;
 		}
+	}
+}
+
+/* A socket that asks a server. */
+static __attribute__((unused)) int
+client_of(const struct sockaddr_in *address)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), size = BUFFER;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
+	BENCH_CHECK(connect(fd, (const struct sockaddr *)address, sizeof *address) == 0);
+	return fd;
+}
+
+/* Keeps 64 questions under way. */
+static __attribute__((unused)) void
+ask_on_and_on(int fd)
+{
+	static const uint8_t question[] = "\0\0\1\0\0\1\0\0\0\0\0\0\4host\7example\3com\0\0\1\0\1";
+
+	for (int i = 0; i < BATCH; i++)
+		(void)!send(fd, question, sizeof question - 1, 0);
+	for (;;) {
+		int count = receive(fd, MSG_WAITFORONE);
+
+		for (int i = 0; i < count; i++)
+			(void)!send(fd, question, sizeof question - 1, 0);
 	}
 }
 
