@@ -240,6 +240,25 @@ class Server(Program):
             print(self.output())
 
 
+@contextlib.contextmanager
+def name_server(*options):
+    """A dnsmasq with these options that knows nothing else: the program, and what runs another command where /etc/resolv.conf
+    names it and nobody else, or nothing where this machine allows no private mounts."""
+    with tempfile.NamedTemporaryFile("w") as file:
+        port = free_port()
+        file.write(f"nameserver 127.0.0.1:{port}\n")
+        file.flush()
+        os.chmod(file.name, 0o644)
+        private = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', file.name]
+        allowed = not subprocess.run([*private, "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+        if not allowed:
+            print("  left out: a name server of its own, as this machine allows no private mounts")
+        with Program(["dnsmasq", "-k", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--pid-file=", "--log-queries",
+                      "--log-facility=-", f"--port={port}", "--listen-address=127.0.0.1", "--bind-interfaces", *options]) as server:
+            server.wait_for_output("started")
+            yield server, private if allowed else None
+
+
 class Line:
     """A connection on which both sides talk in lines and known numbers of bytes."""
 
