@@ -149,7 +149,9 @@ pass_on(evutil_socket_t fd, short what, void *next)
 	char byte;
 
 	(void)what;
-	BENCH_CHECK(read(fd, &byte, 1) == 1);
+	/* A run before may have left it active. */
+	if (read(fd, &byte, 1) != 1)
+		return;
 	if (--left > 0)
 		BENCH_CHECK(write(*(int *)next, &byte, 1) == 1);
 	else

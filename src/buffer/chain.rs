@@ -79,8 +79,8 @@ const GROWTH_STOPS: usize = 2048;
 /// No chain is made longer than this for the sake of future growth.
 const LONGEST_GROWTH: usize = PAGE - HEADER;
 
-/// The size of the block for `payload` bytes: powers of two for small ones, four to eight steps
-/// between two powers above a page, so that little is wasted and growth stays geometric.
+/// The size of the block for `payload` bytes: powers of two for small ones, eight steps between two
+/// powers above a page, so that little is wasted and growth stays geometric.
 fn block_size(payload: usize) -> Option<usize> {
     if payload > LONGEST {
         return None;
@@ -96,7 +96,7 @@ fn block_size(payload: usize) -> Option<usize> {
     if needed >= isize::MAX as usize / 2 {
         return Some(needed);
     }
-    let step = needed.next_power_of_two() / 8;
+    let step = needed.next_power_of_two() / 16;
     Some(needed.div_ceil(step) * step)
 }
 
@@ -443,7 +443,7 @@ mod tests {
         for payload in (0..200_000).chain([1 << 30, (1 << 40) + 1, LONGEST / 3]) {
             let block = block_size(payload).unwrap();
             assert!(block >= payload + HEADER);
-            assert!(payload < PAGE || block - payload <= payload / 4 + HEADER + 2 * CACHE_LINE);
+            assert!(payload < PAGE || block - payload <= payload / 8 + HEADER + 2 * CACHE_LINE);
         }
     }
 

@@ -316,7 +316,7 @@ impl Evbuffer {
     }
 
     #[inline]
-    fn forget_chains(&self) {
+    pub(super) fn forget_chains(&self) {
         self.first.set(None);
         self.last.set(None);
         self.last_with_data.set(self.first_slot());

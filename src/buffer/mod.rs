@@ -272,7 +272,7 @@ impl Guard {
     ///
     /// # Safety
     /// Both are live.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn pair(a: *mut Evbuffer, b: *mut Evbuffer) -> (Guard, Guard) {
         // SAFETY: the caller guarantees both.
         unsafe {

@@ -14,7 +14,42 @@ impl Guard {
     }
 
     /// Moves all data behind `target`'s. The buffers differ.
+    #[inline(always)]
     pub fn move_all_to(&self, target: &Guard) -> Result<(), Refused> {
+        if self.move_only_chain(target) {
+            self.notify();
+            target.notify();
+            return Ok(());
+        }
+        self.move_chains_to(target)
+    }
+
+    /// What most moves are: one chain with data goes into a buffer without chains. Whether it is
+    /// so, and allowed; then it has been done, but for telling of it.
+    #[inline(always)]
+    fn move_only_chain(&self, target: &Guard) -> bool {
+        let chain = self.first.get();
+        let length = self.length.get();
+        let single = chain == self.last.get() && length > 0 && target.first.get().is_none();
+        let frozen = self.front_frozen.get() || target.back_frozen.get();
+        let Some(moved) = chain.filter(|_| single && !frozen) else {
+            return false;
+        };
+        if moved.is(flag::PINNED_FOR_READ) {
+            return false;
+        }
+        self.forget_chains();
+        self.count_deleted(length);
+        // The slot of the last chain with data is that of the first already.
+        target.first.set(chain);
+        target.last.set(chain);
+        target.count_added(length);
+        true
+    }
+
+    /// [`Guard::move_all_to`] for all cases.
+    #[inline(never)]
+    fn move_chains_to(&self, target: &Guard) -> Result<(), Refused> {
         if self.length.get() == 0 {
             return Ok(());
         }

@@ -324,19 +324,63 @@ pub unsafe extern "C-unwind" fn event_pending(
     events: c_short,
     expiry: *mut timeval,
 ) -> c_int {
+    // SAFETY: passed on.
+    unsafe {
+        match pending_at_once(event, events, expiry) {
+            Some(pending) => pending.into(),
+            None => pending_with_lock(event, events, expiry).into(),
+        }
+    }
+}
+
+/// The answer, when nobody has to be asked or kept out for it: with no call, there is nothing to keep.
+///
+/// # Safety
+/// As for `event_pending`.
+#[inline(always)]
+unsafe fn pending_at_once(
+    event: *const Event,
+    events: c_short,
+    expiry: *mut timeval,
+) -> Option<c_short> {
     // SAFETY: the caller guarantees the event, its base, and the place for the time or null.
     unsafe {
-        let Some((pointer, mut guard)) = locked(event, "event_pending") else {
+        let event = EventPtr::new(event.cast_mut())?;
+        if event.base().is_null() || debug::enabled() || !(*event.base()).lock.is_none() {
+            return None;
+        }
+        let flags = event.entry().flags();
+        let pending = event.pending_kinds(flags) & events;
+        if asks_for_time(pending, flags, expiry) {
+            *expiry = Guard::held(event.base())
+                .time
+                .known_wall_clock_of(event.deadline())?;
+        }
+        Some(pending)
+    }
+}
+
+/// # Safety
+/// As for `event_pending`.
+#[inline(never)]
+unsafe fn pending_with_lock(event: *const Event, events: c_short, expiry: *mut timeval) -> c_short {
+    // SAFETY: as above.
+    unsafe {
+        let Some((event, mut guard)) = locked(event, "event_pending") else {
             return 0;
         };
-        debug::require_setup(pointer);
-        let flags = pointer.entry().flags();
-        let pending = pointer.pending_kinds(flags) & events;
-        if pending & kind::TIMEOUT != 0 && flags & state::TIMEOUT != 0 && !expiry.is_null() {
-            *expiry = guard.wall_clock_deadline(pointer);
+        debug::require_setup(event);
+        let flags = event.entry().flags();
+        let pending = event.pending_kinds(flags) & events;
+        if asks_for_time(pending, flags, expiry) {
+            *expiry = guard.wall_clock_deadline(event);
         }
-        pending.into()
+        pending
     }
+}
+
+fn asks_for_time(pending: c_short, flags: c_short, expiry: *mut timeval) -> bool {
+    pending & kind::TIMEOUT != 0 && flags & state::TIMEOUT != 0 && !expiry.is_null()
 }
 
 /// Deletes an event and has `callback` called once nothing of the event is running any more.
