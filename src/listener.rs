@@ -151,9 +151,11 @@ pub unsafe fn new(
         assign::private(connections, base, fd, wanted, connections_wait, argument);
         let pause_over = (*this).pause_over.get();
         assign::private(pause_over, base, -1, 0, end_pause, argument);
-        if options & option::DISABLED == 0 {
-            // A refusal was logged; the program may enable the listener again.
-            let _ = Hold::new(this).enable();
+        if options & option::DISABLED == 0 && Hold::new(this).enable().is_err() {
+            // A refusal was logged; the events are out.
+            (*this).options.set(options & !option::CLOSE_ON_FREE);
+            destroy(this);
+            return Err(NoListener);
         }
     }
     Ok(listener)

@@ -2,6 +2,7 @@
 #include "allocator.h"
 #include "tools.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -273,6 +274,19 @@ CASE(disabled_without_descriptors, EVERY_BACKEND)
 }
 
 /* --- Memory. ------------------------------------------------------------------------------------ */
+
+DIFFERENCE(socket_that_cannot_be_watched, EPOLL_ONLY,
+	"A listener on something that epoll refuses is made, and never accepts anything.")
+{
+	int fd = memfd_create("no socket", MFD_CLOEXEC);
+
+	base = event_base_new();
+	CHECK(fd >= 0);
+	CHECK(!evconnlistener_new(base, keep, NULL, LEV_OPT_CLOSE_ON_FREE, 0, fd));
+	/* It is still the caller's. */
+	CHECK_EQUAL(close(fd), 0);
+	event_base_free(base);
+}
 
 CASE(new_without_memory, ONE_BACKEND | OWN_DEBUG_MODE)
 {

@@ -67,8 +67,8 @@ typedef void (*evconnlistener_errorcb)(struct evconnlistener *listener, void *ar
  * are `LEV_OPT_*`. `backlog` is the length of the kernel's queue for `listen()`, negative for a
  * reasonable one, 0 when the socket listens already.
  *
- * Returns the listener, or `NULL` when `listen()` fails (errno says why), there is no base or
- * memory is short; the socket then stays the caller's.
+ * Returns the listener, or `NULL` when `listen()` fails or the base cannot watch the socket (errno
+ * says why), there is no base or memory is short; the socket then stays the caller's.
  */
 EVENT2_EXPORT_SYMBOL
 struct evconnlistener *evconnlistener_new(struct event_base *base, evconnlistener_cb cb,

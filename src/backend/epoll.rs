@@ -163,6 +163,8 @@ pub struct Epoll {
     silenced: bool,
     // There is more to do before the next wait than to wait: one of what `settle` looks for.
     unsettled: bool,
+    // A change of what is told of a descriptor was refused.
+    refused: bool,
     stale: StaleReports,
 }
 
@@ -297,6 +299,7 @@ impl Epoll {
             ready: 0,
             silenced: false,
             unsettled: options.changelist,
+            refused: false,
             stale: StaleReports::default(),
         })
     }
@@ -327,9 +330,20 @@ impl Epoll {
                 self.tell(fd, slot, wanted)?;
             }
             Some(changes) => changes.note(fd, slot)?,
-            None => self.tell(fd, slot, wanted)?,
+            None => {
+                if let Err(error) = self.tell(fd, slot, wanted) {
+                    self.note_refused();
+                    return Err(error);
+                }
+            }
         }
         Ok(true)
+    }
+
+    #[cold]
+    fn note_refused(&mut self) {
+        self.refused = true;
+        self.unsettled = true;
     }
 
     /// See [`super::Backend::tell_again`].
@@ -435,7 +449,22 @@ impl Epoll {
         if self.ready == self.results.len() {
             self.make_room();
         }
-        self.unsettled = self.changes.is_some() || self.stale.waits > 0;
+        if self.refused {
+            self.tell_reported(interest);
+        }
+        self.unsettled = self.changes.is_some() || self.stale.waits > 0 || self.refused;
+    }
+
+    /// The kernel has refused something once. What it was not told of the descriptors that it reported
+    /// last is told again: it would report the same for ever.
+    fn tell_reported(&mut self, interest: &mut Interest) {
+        for index in 0..self.ready {
+            let fd = self.results[index].u64 as c_int;
+            if let Some(slot) = interest.get(fd).filter(|slot| slot.kinds() != 0) {
+                // A refusal was logged.
+                let _ = self.update(fd, slot);
+            }
+        }
     }
 
     /// Descriptors that the last results silenced, and whose events still wait for readiness.
@@ -576,6 +605,7 @@ impl Epoll {
         self.ready = 0;
         self.silenced = false;
         self.unsettled = self.changes.is_some();
+        self.refused = false;
         self.stale = StaleReports::default();
         if let Some(changes) = &mut self.changes {
             changes.forget(interest);

@@ -52,8 +52,8 @@ fn or_null(listener: Result<NonNull<Evconnlistener>, NoListener>) -> *mut Evconn
 /// are `LEV_OPT_*`. `backlog` is the length of the kernel's queue for `listen()`, negative for a
 /// reasonable one, 0 when the socket listens already.
 ///
-/// Returns the listener, or `NULL` when `listen()` fails (errno says why), there is no base or
-/// memory is short; the socket then stays the caller's.
+/// Returns the listener, or `NULL` when `listen()` fails or the base cannot watch the socket (errno
+/// says why), there is no base or memory is short; the socket then stays the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_new(
     base: *mut EventBase,

@@ -81,7 +81,18 @@ impl MonotonicClock {
         let clock = self.source.system_clock();
         clock
             .and_then(read_clock)
-            .unwrap_or_else(|| self.ratchet.advance(time_of_day()))
+            .unwrap_or_else(|| self.substitute())
+    }
+
+    /// The time when the source has none. One that was refused a reading gets another from the
+    /// clock that counts from the same moment.
+    #[cold]
+    fn substitute(&mut self) -> timeval {
+        let precise = match self.source {
+            Source::Coarse | Source::Precise => read_clock(libc::CLOCK_MONOTONIC),
+            Source::TimeOfDay => None,
+        };
+        precise.unwrap_or_else(|| self.ratchet.advance(time_of_day()))
     }
 }
 
