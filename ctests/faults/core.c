@@ -36,7 +36,7 @@ SCENARIO(loop)
 	enum ending ending = REFUSED;
 	if (!base)
 		return REFUSED;
-	HOLDS(pipe2(counts.pipe, O_NONBLOCK | O_CLOEXEC) == 0 && write(counts.pipe[1], "x", 1) == 1, "a pipe");
+	HOLDS(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, counts.pipe) == 0 && write(counts.pipe[1], "x", 1) == 1, "a pipe");
 	reader = event_new(base, counts.pipe[0], EV_READ | EV_PERSIST, count_event, &counts);
 	timer = event_new(base, -1, EV_PERSIST, count_event, &counts);
 	if (reader && timer && !event_add(reader, NULL) && !event_add(timer, &soon))
@@ -122,6 +122,67 @@ SCENARIO(wakeup)
 	return ending;
 }
 
+/* --- Other methods and modes of a base ------------------------------------------------------------ */
+
+static const struct base_options by_poll = {{"epoll"}, 0}, by_select = {{"epoll", "poll"}, 0},
+				 by_changelist = {{NULL}, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST},
+				 precisely = {{NULL}, EVENT_BASE_FLAG_PRECISE_TIMER};
+
+#define WITH(options, id, scenario)                                                                \
+	SCENARIO(id)                                                                               \
+	{                                                                                          \
+		base_options = options;                                                            \
+		return scenario();                                                                 \
+	}
+
+WITH(by_poll, loop_by_poll, loop)
+WITH(by_select, loop_by_select, loop)
+WITH(precisely, loop_precise, loop)
+WITH(by_poll, signals_by_poll, signals)
+WITH(by_select, wakeup_by_select, wakeup)
+
+/* The base is taken over as by a child after fork(). */
+SCENARIO(reinit)
+{
+	struct counts counts = {.wanted = 5};
+	struct event_base *base = new_base(1);
+	struct event *reader, *watcher;
+	enum ending ending = REFUSED;
+	if (!base)
+		return REFUSED;
+	HOLDS(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, counts.pipe) == 0 && write(counts.pipe[1], "x", 1) == 1, "a pipe");
+	reader = event_new(base, counts.pipe[0], EV_READ | EV_PERSIST, count_event, &counts);
+	watcher = evsignal_new(base, SIGUSR1, count_signal, &counts);
+	if (reader && watcher && !event_add(reader, NULL) && !event_add(watcher, NULL) && !event_reinit(base)) {
+		counts.timeouts = 3;
+		ending = run_until(base, &counts.finished);
+	}
+	faults_stop();
+	HOLDS(event_reinit(base) == 0, "the base cannot be taken over any more");
+	if (reader)
+		event_free(reader);
+	if (watcher)
+		event_free(watcher);
+	close(counts.pipe[0]);
+	close(counts.pipe[1]);
+	finish_base(base);
+	return ending;
+}
+
+/* --- Random numbers -------------------------------------------------------------------------------- */
+
+/* Nobody is told that they fail, so that they must not. */
+SCENARIO(random_bytes)
+{
+	static const unsigned char nothing[32];
+	unsigned char bytes[2][32] = {{0}};
+	int ready = evutil_secure_rng_init();
+	evutil_secure_rng_get_bytes(bytes[0], sizeof bytes[0]);
+	evutil_secure_rng_get_bytes(bytes[1], sizeof bytes[1]);
+	HOLDS(memcmp(bytes[0], bytes[1], sizeof bytes[0]) && memcmp(bytes[0], nothing, sizeof nothing), "bytes are not random");
+	return ready ? REFUSED : DONE;
+}
+
 /* --- Bufferevents ------------------------------------------------------------------------------ */
 
 SCENARIO(sockets)
@@ -145,6 +206,10 @@ SCENARIO(sockets)
 	finish_base(base);
 	return ending;
 }
+
+WITH(by_changelist, sockets_by_changelist, sockets)
+WITH(by_poll, sockets_by_poll, sockets)
+WITH(by_select, sockets_by_select, sockets)
 
 static enum bufferevent_filter_result
 pass_on(struct evbuffer *from, struct evbuffer *to, ev_ssize_t limit, enum bufferevent_flush_mode mode, void *arg)

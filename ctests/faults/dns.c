@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <event2/dns.h>
 #include <event2/dns_struct.h>
+#include <sys/mman.h>
 
 enum { LOOKUPS = 6 };
 
@@ -84,6 +85,40 @@ look_up(struct event_base *base, struct evdns_base *resolver)
 	}
 	evdns_base_free(resolver, 0);
 	return lookups.failed ? REFUSED : DONE;
+}
+
+/* The files of the system, made for the test. */
+SCENARIO(dns_files)
+{
+	static const char settings[] = "nameserver 127.0.0.1\noptions attempts:1\n", names[] = "192.0.2.1 here.test\n";
+	struct evutil_addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+	struct event_base *base = new_base(0);
+	struct evdns_base *resolver;
+	struct lookups lookups = {.ended = LOOKUPS - 1};
+	char paths[2][40];
+	int files[2], i, good = 0;
+	if (!base)
+		return REFUSED;
+	for (i = 0; i < 2; i++) {
+		files[i] = memfd_create("file", MFD_CLOEXEC);
+		HOLDS(write(files[i], i ? names : settings, i ? sizeof names - 1 : sizeof settings - 1) > 0, "a file");
+		snprintf(paths[i], sizeof paths[i], "/dev/fd/%d", files[i]);
+	}
+	resolver = evdns_base_new(base, 0);
+	if (resolver) {
+		good = !evdns_base_resolv_conf_parse(resolver, DNS_OPTIONS_ALL & ~DNS_OPTION_HOSTSFILE, paths[0]) &
+		       !evdns_base_load_hosts(resolver, paths[1]);
+		HOLDS(!good || evdns_base_count_nameservers(resolver) == 1, "a name server is missing");
+		if (good) {
+			evdns_getaddrinfo(resolver, "here.test", "80", &hints, found, &lookups);
+			good = run_until(base, &lookups.finished) == DONE && !lookups.failed;
+		}
+		evdns_base_free(resolver, 1);
+	}
+	close(files[0]);
+	close(files[1]);
+	finish_base(base);
+	return good ? DONE : REFUSED;
 }
 
 SCENARIO(dns)

@@ -2,7 +2,7 @@
  *
  *   drive --list                             the scenarios
  *   drive SCENARIO short|long                all plans over one; a line for each finding, then a sum
- *   drive SCENARIO sandbox                   the same in sandboxes, in which all has to be done
+ *   drive SCENARIO systems|all-systems       the same on systems that are not ours, where all has to be done
  *   drive SCENARIO CALL ERRNO MODE NUMBER    one run, with its messages
  */
 #define _GNU_SOURCE
@@ -10,8 +10,10 @@
 
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <sched.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -58,24 +60,35 @@ counted_free(void *block)
 	free(block);
 }
 
+/* Lower ones are taken. */
+static int first_descriptor;
+
 static int
 open_descriptors(void)
 {
 	int fd, count = 0;
-	for (fd = 0; fd < 200; fd++)
+	for (fd = first_descriptor; fd < first_descriptor + 200; fd++)
 		count += fcntl(fd, F_GETFD) >= 0;
 	return count;
 }
 
 /* --- What scenarios use ------------------------------------------------------------------------ */
 
+struct base_options base_options;
+
 struct event_base *
 new_base(int threads)
 {
 	struct event_config *configuration = event_config_new();
 	struct event_base *base;
+	int i;
 	if (!configuration)
 		return NULL;
+	for (i = 0; i < 2; i++) {
+		if (base_options.avoid[i])
+			event_config_avoid_method(configuration, base_options.avoid[i]);
+	}
+	event_config_set_flag(configuration, base_options.flags);
 	if (threads && evthread_use_pthreads()) {
 		event_config_free(configuration);
 		return NULL;
@@ -127,7 +140,7 @@ finish_base(struct event_base *base)
 	const struct timeval at_once = {0, 1000};
 	int left = 2, ends[2], tries;
 	faults_stop();
-	HOLDS(pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0, "a pipe");
+	HOLDS(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0, "a pipe");
 	HOLDS(write(ends[1], "x", 1) == 1, "a byte");
 	HOLDS(event_base_once(base, ends[0], EV_READ, count_down, &left, NULL) == 0, "the base takes no descriptor any more");
 	HOLDS(event_base_once(base, -1, EV_TIMEOUT, count_down, &left, &at_once) == 0, "the base takes no timer any more");
@@ -174,7 +187,7 @@ static const struct {
 } errors[] = {{"EINTR", EINTR},   {"EAGAIN", EAGAIN}, {"ENOMEM", ENOMEM}, {"EMFILE", EMFILE}, {"ENFILE", ENFILE},
 	      {"ENOBUFS", ENOBUFS}, {"EPERM", EPERM},   {"ENOSYS", ENOSYS}, {"EBADF", EBADF},   {"ECONNRESET", ECONNRESET},
 	      {"EPIPE", EPIPE},     {"EIO", EIO}};
-enum { ERRORS = sizeof errors / sizeof *errors };
+enum { ERRORS = sizeof errors / sizeof *errors, APART = 3 };
 static const char *const mode_names[] = {"never", "once", "every", "from", "short"};
 
 static int
@@ -222,6 +235,8 @@ static const struct {
 		 {"no recvfrom and sendto", {SYS_recvfrom, SYS_sendto, -1}},
 		 {"no recvmsg and sendmsg", {SYS_recvmsg, SYS_sendmsg, SYS_recvmmsg, SYS_sendmmsg, -1}},
 		 {"no recvmmsg and sendmmsg", {SYS_recvmmsg, SYS_sendmmsg, -1}},
+		 {"no pipe2", {SYS_pipe2, -1}},
+		 {"no io_uring", {SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register, -1}},
 		 {"an old kernel",
 		  {SYS_eventfd2, SYS_timerfd_create, SYS_epoll_create1, SYS_accept4, SYS_getrandom, SYS_recvmmsg, SYS_sendmmsg, -1}}};
 enum { SANDBOXES = sizeof sandboxes / sizeof *sandboxes };
@@ -244,6 +259,116 @@ refuse(const long *numbers, int error)
 static const long *refused_calls;
 static int refusal;
 
+/* --- Other systems ----------------------------------------------------------------------------------- */
+
+/* Each changes this process; why it cannot, or NULL. */
+
+static const char *
+limit_descriptors(rlim_t count)
+{
+	struct rlimit limit = {count, count};
+	return setrlimit(RLIMIT_NOFILE, &limit) ? "the limit of descriptors cannot be changed" : NULL;
+}
+
+static const char *
+few_descriptors(void)
+{
+	return limit_descriptors(64);
+}
+
+static const char *
+many_descriptors(void)
+{
+	return limit_descriptors(20000);
+}
+
+/* All that come have numbers above 65,536. */
+static const char *
+high_descriptors(void)
+{
+	enum { HIGH = 65600 };
+	const char *problem = limit_descriptors(HIGH + 1000);
+	int fd = 0;
+	if (problem)
+		return problem;
+	while (fd >= 0 && fd < HIGH)
+		fd = dup(2);
+	close(fd);
+	first_descriptor = HIGH;
+	return fd < 0 ? "descriptors cannot be that high" : NULL;
+}
+
+/* Hides a directory behind an empty one. */
+static const char *
+hide(const char *directory)
+{
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("none", directory, "tmpfs", 0, NULL))
+		return "directories cannot be hidden without privileges";
+	return NULL;
+}
+
+static const char *
+no_proc(void)
+{
+	return hide("/proc");
+}
+
+static const char *
+no_etc(void)
+{
+	return hide("/etc");
+}
+
+static const char *
+no_directory_for_files(void)
+{
+	return setenv("TMPDIR", "/nowhere", 1) ? "no memory" : NULL;
+}
+
+enum { HOUR = 3600, DAY = 24 * HOUR };
+
+static const char *
+time_set_back(void)
+{
+	faults_set_clocks(10, 0, -DAY);
+	return NULL;
+}
+
+static const char *
+time_set_forward(void)
+{
+	faults_set_clocks(10, 0, DAY);
+	return NULL;
+}
+
+static const char *
+time_ahead(void)
+{
+	faults_set_clocks(10, HOUR, HOUR);
+	return NULL;
+}
+
+static const struct {
+	const char *name;
+	const char *(*prepare)(void);
+	int timeouts; /* what has one may see it pass */
+	int is_slow;
+} systems[] = {{"64 descriptors", few_descriptors, 0, 0},
+	       {"20,000 descriptors", many_descriptors, 0, 0},
+	       {"descriptors above 65,536", high_descriptors, 0, 1},
+	       {"no /proc", no_proc, 0, 0},
+	       {"no /etc", no_etc, 0, 0},
+	       {"no directory for files", no_directory_for_files, 0, 0},
+	       {"the time of day set back", time_set_back, 0, 0},
+	       {"the time of day set forward", time_set_forward, 0, 0},
+	       {"an hour asleep", time_ahead, 1, 0}};
+enum { SYSTEMS = sizeof systems / sizeof *systems };
+
+/* That of the next runs, if any. */
+static const char *(*prepare)(void);
+
+enum { CANNOT_BE = 98 };
+
 static void
 in_child(const struct scenario *scenario, const struct fault_plan *plan, int report)
 {
@@ -251,6 +376,14 @@ in_child(const struct scenario *scenario, const struct fault_plan *plan, int rep
 	int before, i;
 	enum ending ending;
 	event_set_mem_functions(counted_malloc, counted_realloc, counted_free);
+	if (prepare) {
+		const char *reason = prepare();
+		if (reason) {
+			puts(reason);
+			fflush(stdout);
+			_exit(CANNOT_BE);
+		}
+	}
 	before = open_descriptors();
 	patience = plan->mode == FAULT_SHORT ? SLOW_HEARTBEATS : HEARTBEATS;
 	alarm(plan->mode == FAULT_SHORT ? 3 * SECONDS : SECONDS);
@@ -329,6 +462,8 @@ wrong(const struct result *result)
 
 struct sums {
 	unsigned runs, faults, done, refused, findings;
+	/* Faults by call and error; the last error is that bytes fall short. */
+	unsigned made[FAULT_CALL_COUNT][ERRORS + 1];
 };
 
 static void
@@ -343,6 +478,7 @@ judge(const struct scenario *scenario, const struct fault_plan *plan, struct sum
 	problem = wrong(&result);
 	sums->runs++;
 	sums->faults += result.made;
+	sums->made[plan->call][i] += result.made;
 	sums->done += !problem && WEXITSTATUS(result.status) == DONE;
 	sums->refused += !problem && WEXITSTATUS(result.status) == REFUSED;
 	if (!problem)
@@ -370,25 +506,44 @@ plans_of_error(const struct scenario *scenario, enum fault_call call, unsigned c
 }
 
 static void
-plans_of_shortness(const struct scenario *scenario, enum fault_call call, unsigned most, struct sums *sums)
+plans_of_shortness(const struct scenario *scenario, enum fault_call call, int is_long, struct sums *sums)
 {
-	static const unsigned lengths[] = {1, 2, 3, 7, 64, 100, 500, 1000, 1023, 4095, 4097, 16383};
+	static const unsigned few[] = {1, 64, 1023};
 	struct fault_plan plan = {call, FAULT_SHORT, 1, 0, 40 * MOST_CALLS};
-	unsigned i, step = most < 100 ? 4 : 1;
-	for (i = 0; i < sizeof lengths / sizeof *lengths; i += step) {
-		plan.number = lengths[i];
+	unsigned i;
+	for (i = 0; i < sizeof few / sizeof *few && !is_long; i++) {
+		plan.number = few[i];
 		judge(scenario, &plan, sums);
+	}
+	/* Every length up to some, then such that are apart by ever more. */
+	for (plan.number = 1; plan.number <= 16384 && is_long; plan.number += plan.number < 64 ? 1 : plan.number / 8)
+		judge(scenario, &plan, sums);
+}
+
+/* Prints how many faults were made of each error; all that were wanted must be among them. */
+static void
+tell_of_call(const struct scenario *scenario, enum fault_call call, int is_long, struct sums *sums)
+{
+	int i;
+	printf("MADE %s", fault_call_names[call]);
+	for (i = 0; i <= ERRORS; i++)
+		printf(" %u", sums->made[call][i]);
+	puts("");
+	for (i = 0; is_long && i < ERRORS; i++) {
+		if (!sums->made[call][i]) {
+			sums->findings++;
+			printf("FOUND %s %s %s: no fault was made\n", scenario->name, fault_call_names[call], errors[i].name);
+		}
 	}
 }
 
 static int
 all_plans(const struct scenario *scenario, int is_long)
 {
-	static const int few[] = {EINTR, EAGAIN, ENOMEM, EPERM, ENOSYS, EIO};
 	struct fault_plan nothing = {0, FAULT_NEVER, 0, 0, MOST_CALLS};
 	struct result dry;
 	struct sums sums = {0};
-	int call, i;
+	int call, i, other;
 	attempt(scenario, &nothing, 1, &dry);
 	if (!WIFEXITED(dry.status) || WEXITSTATUS(dry.status) != DONE) {
 		printf("FOUND %s without any fault: %s\n", scenario->name, wrong(&dry) ? wrong(&dry) : "refused");
@@ -397,10 +552,13 @@ all_plans(const struct scenario *scenario, int is_long)
 	for (call = 0; call < FAULT_CALL_COUNT; call++) {
 		if (!dry.counted[call])
 			continue;
-		for (i = 0; i < (is_long ? ERRORS : (int)(sizeof few / sizeof *few)); i++)
-			plans_of_error(scenario, call, dry.counted[call], is_long ? errors[i].number : few[i], is_long ? 400 : 6, &sums);
+		/* The short form takes some errors, and others for the next call and scenario. */
+		other = (call + scenario->name[0] + (int)strlen(scenario->name)) % APART;
+		for (i = is_long ? 0 : other; i < ERRORS; i += is_long ? 1 : APART)
+			plans_of_error(scenario, call, dry.counted[call], errors[i].number, is_long ? 400 : 6, &sums);
 		if (moves_bytes(call))
-			plans_of_shortness(scenario, call, is_long ? 400 : 6, &sums);
+			plans_of_shortness(scenario, call, is_long, &sums);
+		tell_of_call(scenario, call, is_long, &sums);
 	}
 	printf("%s: %u runs, %u faults, %u done, %u refused, %u findings\n", scenario->name, sums.runs, sums.faults, sums.done,
 	       sums.refused, sums.findings);
@@ -408,30 +566,59 @@ all_plans(const struct scenario *scenario, int is_long)
 }
 
 /* In a sandbox that allows what the reference needs, everything works. */
-static int
-all_sandboxes(const struct scenario *scenario)
+static void
+all_sandboxes(const struct scenario *scenario, struct sums *sums)
 {
 	static const int refusals[] = {ENOSYS, EPERM};
 	struct fault_plan nothing = {0, FAULT_NEVER, 0, 0, MOST_CALLS};
 	struct result result;
-	struct sums sums = {0};
 	int i, j;
 	for (i = 0; i < SANDBOXES; i++) {
 		for (j = 0; j < 2; j++) {
 			refused_calls = sandboxes[i].numbers;
 			refusal = refusals[j];
 			attempt(scenario, &nothing, 1, &result);
-			sums.runs++;
+			sums->runs++;
 			if (WIFEXITED(result.status) && WEXITSTATUS(result.status) == DONE) {
-				sums.done++;
+				sums->done++;
 				continue;
 			}
-			sums.findings++;
+			sums->findings++;
 			printf("FOUND %s in a sandbox with %s (%s): %s\n", scenario->name, sandboxes[i].name, strerror(refusal),
 			       wrong(&result) ? wrong(&result) : "refused");
 		}
 	}
-	printf("%s: %u sandboxes, %u done, %u findings\n", scenario->name, sums.runs, sums.done, sums.findings);
+	refused_calls = NULL;
+}
+
+static int
+all_systems(const struct scenario *scenario, int slow)
+{
+	struct fault_plan nothing = {0, FAULT_NEVER, 0, 0, MOST_CALLS};
+	struct result result;
+	struct sums sums = {0};
+	unsigned skipped = 0;
+	int i, status;
+	all_sandboxes(scenario, &sums);
+	for (i = 0; i < SYSTEMS; i++) {
+		if (systems[i].is_slow && !slow)
+			continue;
+		prepare = systems[i].prepare;
+		attempt(scenario, &nothing, 1, &result);
+		status = WIFEXITED(result.status) ? WEXITSTATUS(result.status) : -1;
+		if (status == CANNOT_BE) {
+			printf("SKIPPED %s with %s: %s\n", scenario->name, systems[i].name, result.text);
+			skipped++;
+			continue;
+		}
+		sums.runs++;
+		sums.done += status == DONE;
+		if (status == DONE || (status == REFUSED && systems[i].timeouts))
+			continue;
+		sums.findings++;
+		printf("FOUND %s with %s: %s\n", scenario->name, systems[i].name, wrong(&result) ? wrong(&result) : "refused");
+	}
+	printf("%s: %u systems, %u done, %u skipped, %u findings\n", scenario->name, sums.runs, sums.done, skipped, sums.findings);
 	return sums.findings != 0;
 }
 
@@ -474,12 +661,12 @@ main(int count, char **words)
 	}
 	for (scenario = scenarios; scenario && count > 1 && strcmp(scenario->name, words[1]); scenario = scenario->next)
 		;
-	if (scenario && count == 3 && !strcmp(words[2], "sandbox"))
-		return all_sandboxes(scenario);
+	if (scenario && count == 3 && strstr(words[2], "systems"))
+		return all_systems(scenario, !strcmp(words[2], "all-systems"));
 	if (scenario && count == 3)
 		return all_plans(scenario, !strcmp(words[2], "long"));
 	if (scenario && count == 6)
 		return one_plan(scenario, words + 2);
-	fputs("usage: drive --list | SCENARIO short|long|sandbox | SCENARIO CALL ERRNO MODE NUMBER\n", stderr);
+	fputs("usage: drive --list | SCENARIO short|long|systems|all-systems | SCENARIO CALL ERRNO MODE NUMBER\n", stderr);
 	return 2;
 }

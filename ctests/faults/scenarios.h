@@ -53,7 +53,14 @@ void scenario_register(struct scenario *scenario);
 		}                                                                                  \
 	} while (0)
 
-/* A base with the methods of the environment; NULL when the library says so. */
+/* How new_base() makes bases: which methods it avoids, and EVENT_BASE_FLAG_*. */
+struct base_options {
+	const char *avoid[2];
+	int flags;
+};
+extern struct base_options base_options;
+
+/* A base as base_options say; NULL when the library says so. */
 struct event_base *new_base(int threads);
 
 /* Runs the loop until *finished, or the loop fails. A loop that neither finishes nor fails breaks

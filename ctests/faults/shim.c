@@ -18,6 +18,7 @@
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -123,6 +124,27 @@ has_to_fail(enum fault_call call, const void *caller)
 		errno = plan.error;
 	}
 	return fails;
+}
+
+static unsigned clock_from;
+static long clock_ahead, clock_set;
+static atomic_uint clock_readings;
+
+void
+faults_set_clocks(unsigned from, long ahead, long set)
+{
+	clock_from = from;
+	clock_ahead = ahead;
+	clock_set = set;
+}
+
+/* How far a clock is off. */
+static long
+off(clockid_t clock)
+{
+	if (!clock_from || !in_force || ++clock_readings < clock_from)
+		return 0;
+	return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE ? clock_set : clock_ahead;
 }
 
 /* The kernel takes no longer vector. */
@@ -232,7 +254,6 @@ allowed_vector(enum fault_call call, const void *caller, const struct iovec *vec
 WRAP(int, accept, (int fd, struct sockaddr *address, socklen_t *length), (fd, address, length), -1)
 WRAP(int, accept4, (int fd, struct sockaddr *address, socklen_t *length, int flags), (fd, address, length, flags), -1)
 WRAP(int, bind, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length), -1)
-WRAP(int, clock_gettime, (clockid_t clock, struct timespec *time), (clock, time), -1)
 WRAP(int, connect, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length), -1)
 WRAP(int, epoll_create, (int size), (size), -1)
 WRAP(int, epoll_create1, (int flags), (flags), -1)
@@ -294,6 +315,41 @@ WRAP_MESSAGE(sendmsg, const)
 WRAP_VARIADIC(fcntl, int)
 WRAP_VARIADIC(ioctl, int)
 WRAP_VARIADIC(open, const char *)
+
+RESOLVE(clock_gettime)
+int
+clock_gettime(clockid_t clock, struct timespec *time)
+{
+	int result;
+	if (has_to_fail(FAULT_clock_gettime, CALLER))
+		return -1;
+	result = REAL(clock_gettime)(clock, time);
+	if (!result && is_under_test(CALLER))
+		time->tv_sec += off(clock);
+	return result;
+}
+
+RESOLVE(gettimeofday)
+int
+gettimeofday(struct timeval *time, void *zone)
+{
+	int result = REAL(gettimeofday)(time, zone);
+	if (!result && is_under_test(CALLER))
+		time->tv_sec += off(CLOCK_REALTIME);
+	return result;
+}
+
+RESOLVE(time)
+time_t
+time(time_t *place)
+{
+	time_t now = REAL(time)(NULL);
+	if (is_under_test(CALLER))
+		now += off(CLOCK_REALTIME);
+	if (place)
+		*place = now;
+	return now;
+}
 
 /* The names under which code made for large files calls the same. */
 void *

@@ -45,6 +45,9 @@ enum { FAULT_BUSY = 97 };
 void faults_start(const struct fault_plan *plan);
 void faults_stop(void);
 unsigned faults_counted(enum fault_call call);
+/* From the call number `from` on that asks for the time, the clocks that never go back have gone ahead
+ * by so many seconds, and the time of day has been set by so many. */
+void faults_set_clocks(unsigned from, long ahead, long set);
 unsigned faults_made(void);
 extern const char *const fault_call_names[FAULT_CALL_COUNT];
 
