@@ -5,7 +5,6 @@
 #include <arpa/inet.h>
 #include <event2/dns.h>
 #include <event2/dns_struct.h>
-#include <sys/mman.h>
 
 enum { LOOKUPS = 6 };
 
@@ -87,6 +86,16 @@ look_up(struct event_base *base, struct evdns_base *resolver)
 	return lookups.failed ? REFUSED : DONE;
 }
 
+/* Where this program lies. */
+static char directory[200];
+
+__attribute__((constructor)) static void
+find_directory(void)
+{
+	if (readlink("/proc/self/exe", directory, sizeof directory - 1) > 0)
+		*strrchr(directory, '/') = 0;
+}
+
 /* The files of the system, made for the test. */
 SCENARIO(dns_files)
 {
@@ -95,14 +104,15 @@ SCENARIO(dns_files)
 	struct event_base *base = new_base(0);
 	struct evdns_base *resolver;
 	struct lookups lookups = {.ended = LOOKUPS - 1};
-	char paths[2][40];
-	int files[2], i, good = 0;
+	char paths[2][sizeof directory + 40];
+	int file, i, good = 0;
 	if (!base)
 		return REFUSED;
 	for (i = 0; i < 2; i++) {
-		files[i] = memfd_create("file", MFD_CLOEXEC);
-		HOLDS(write(files[i], i ? names : settings, i ? sizeof names - 1 : sizeof settings - 1) > 0, "a file");
-		snprintf(paths[i], sizeof paths[i], "/dev/fd/%d", files[i]);
+		snprintf(paths[i], sizeof paths[i], "%s/file-%d-%d", directory, getpid(), i);
+		file = open(paths[i], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		HOLDS(write(file, i ? names : settings, i ? sizeof names - 1 : sizeof settings - 1) > 0, "a file");
+		close(file);
 	}
 	resolver = evdns_base_new(base, 0);
 	if (resolver) {
@@ -115,8 +125,8 @@ SCENARIO(dns_files)
 		}
 		evdns_base_free(resolver, 1);
 	}
-	close(files[0]);
-	close(files[1]);
+	unlink(paths[0]);
+	unlink(paths[1]);
 	finish_base(base);
 	return good ? DONE : REFUSED;
 }

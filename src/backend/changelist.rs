@@ -71,10 +71,24 @@ impl Changelist {
 
     /// Empties the list; nothing is told.
     pub fn forget(&mut self, interest: &mut Interest) {
-        for fd in self.noted() {
+        self.forget_from(0, interest);
+    }
+
+    /// Empties the list but for its first `kept` entries.
+    pub fn forget_from(&mut self, kept: usize, interest: &mut Interest) {
+        for fd in self.noted().iter().skip(kept) {
             interest.slot(*fd).backend_bits &= !NOTED;
         }
-        self.count = 0;
+        self.count = self.count.min(kept as c_int);
+    }
+
+    /// Two entries change places.
+    pub fn exchange(&mut self, one: usize, other: usize) {
+        let count = self.noted().len();
+        if one < count && other < count {
+            // SAFETY: both are among the first `count`.
+            unsafe { ptr::swap(self.changes.add(one), self.changes.add(other)) };
+        }
     }
 
     /// Gives the memory back; the list is empty afterwards.

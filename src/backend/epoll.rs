@@ -9,7 +9,7 @@ use super::{Options, Report, Timeout, waited};
 use crate::event::{EventPtr, kind};
 use crate::hooks::memory::Array;
 use crate::interest::{Interest, Slot};
-use crate::system::{self, errno, substitutes, uncancelled};
+use crate::system::{self, errno, set_errno, substitutes, uncancelled};
 use crate::timers::{Microseconds, time};
 use crate::util::SystemError;
 use crate::util::file;
@@ -483,19 +483,25 @@ impl Epoll {
 
     fn apply_changes(&mut self, interest: &mut Interest) {
         let noted = |epoll: &Epoll, index| epoll.changes.as_ref()?.noted().get(index).copied();
-        let mut index = 0;
+        let (mut index, mut kept) = (0, 0);
         while let Some(fd) = noted(self, index) {
             let slot = interest.slot(fd);
             let wanted = Registered::wanted_by(slot);
-            // On balance there may be nothing to tell.
-            if !slot.told().suffices(wanted) {
-                // A refusal was logged; the event stays pending and the loop goes on.
-                let _ = self.tell(fd, slot, wanted);
+            // On balance there may be nothing to tell. A refusal was logged; the event stays pending
+            // and the loop goes on.
+            let refused = !slot.told().suffices(wanted) && self.tell(fd, slot, wanted).is_err();
+            self.refused |= refused;
+            // What the kernel lacks now it may have at the next wait.
+            if refused && matches!(errno(), libc::ENOMEM | libc::ENOSPC) {
+                if let Some(changes) = &mut self.changes {
+                    changes.exchange(kept, index);
+                }
+                kept += 1;
             }
             index += 1;
         }
         if let Some(changes) = &mut self.changes {
-            changes.forget(interest);
+            changes.forget_from(kept, interest);
         }
     }
 
@@ -719,6 +725,7 @@ impl Wait {
 fn refused(name: &str, fd: c_int, told: Registered, wanted: Registered) -> Result<(), SystemError> {
     let events = kernel_events(wanted.without(Registered::ONCE));
     let (old, new) = (told.kinds(), wanted.kinds());
+    let error = errno();
     warning_with_errno!(
         "Epoll {name}({events}) on fd {fd} failed. Old events were {old}; \
          read change was {}; write change was {}; close change was {}",
@@ -726,6 +733,7 @@ fn refused(name: &str, fd: c_int, told: Registered, wanted: Registered) -> Resul
         change(old, new, kind::WRITE),
         change(old, new, kind::CLOSED)
     );
+    set_errno(error);
     Err(SystemError)
 }
 

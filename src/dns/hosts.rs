@@ -3,10 +3,12 @@
 use super::resolver::BasePtr;
 use crate::hooks::memory::{self, Array, OutOfMemory};
 use crate::util::file;
+use crate::util::random;
 use crate::util::socket_address::{self, SocketAddress};
 use std::ffi::CStr;
-use std::hash::Hasher;
+use std::hash::{DefaultHasher, Hasher};
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::OnceLock;
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -131,10 +133,14 @@ impl Default for Hosts {
 
 /// Not to be foreseen by whoever writes the names.
 fn hash(name: &[u8]) -> usize {
-    use std::hash::{BuildHasher, RandomState};
-    use std::sync::OnceLock;
-    static KEYS: OnceLock<RandomState> = OnceLock::new();
-    let mut hasher = KEYS.get_or_init(RandomState::new).build_hasher();
+    static SECRET: OnceLock<[u8; 16]> = OnceLock::new();
+    let mut hasher = DefaultHasher::new();
+    // The standard library's own secret ends the process where the kernel refuses random bytes.
+    hasher.write(SECRET.get_or_init(|| {
+        let mut secret = [0; 16];
+        random::fill(&mut secret);
+        secret
+    }));
     name.iter()
         .for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
     hasher.finish() as usize
