@@ -4,6 +4,7 @@
 #include <event2/thread.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 
 enum { THREADS = 4, MESSAGES = 2000 };
 
@@ -553,7 +554,7 @@ DIFFERENCE(moved_while_another_thread_is_on_its_way, ONE_BACKEND,
 
 /* A member that another thread holds when its group has bytes again is resumed later. */
 static struct bufferevent *members[2];
-static volatile int holding_ends;
+static atomic_int holding_ends;
 
 static void *
 hold_a_member(void *arg)

@@ -10,9 +10,10 @@
 #include <event2/util.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 static struct event_base *base;
-static volatile int seen;
+static atomic_int seen; /* by the thread that runs the loop */
 
 static void
 cancel_and_join(pthread_t thread)
