@@ -28,6 +28,8 @@ PROJECT = pathlib.Path(__file__).resolve().parents[1]
 WORK = PROJECT / "build" / "mutants"
 TREE = WORK / "tree"
 MAP = WORK / "map.pickle"
+# The file with a fault in it, as it was: its name and its text.
+BEFORE = WORK / "before"
 SOURCES = ["src", "openssl", "headers", "packaging", "abi", "build.rs", "Cargo.toml", "Cargo.lock", "cbindgen.toml", "Makefile"]
 TESTS = ["ctests", "include", "rpcgen"]
 HOST = "x86_64-unknown-linux-gnu"
@@ -105,11 +107,20 @@ def copy(names):
                 old.unlink()
 
 
+def restore():
+    """Takes the fault out of the tree; also one that a run left there which was killed."""
+    if BEFORE.exists():
+        file, _, text = BEFORE.read_bytes().partition(b"\n")
+        (TREE / file.decode()).write_bytes(text)
+        BEFORE.unlink()
+
+
 class Laboratory:
     """The tree, the tests in it, and what they reach."""
 
     def __init__(self, keep_tree):
         TREE.mkdir(parents=True, exist_ok=True)
+        restore()
         sources = digest_of(files_below(SOURCES))
         known = pickle.loads(MAP.read_bytes()) if MAP.exists() else None
         if known and known["sources"] != sources and not keep_tree:
@@ -260,8 +271,9 @@ class Laboratory:
                        for number in by_line.get(line, ())} & self.current
             if numbers:
                 break
-        else:
-            numbers = {number for number in self.current if folder_of(self.units[number]) in folders}
+        if reach > 1:
+            # A constant is nowhere reached itself.
+            numbers |= {number for number in self.current if folder_of(self.units[number]) in folders}
         plain = {(self.units[number].program, self.units[number].case) for number in numbers
                  if self.units[number].configuration == "epoll"}
 
@@ -279,6 +291,7 @@ class Laboratory:
         """What becomes of a fault: the verdict and by whom."""
         source = TREE / file
         before = source.read_bytes()
+        BEFORE.write_bytes(f"{file}\n".encode() + before)
         try:
             patched = subprocess.run(["patch", "-s", "-p1", "--no-backup-if-mismatch", "-r", "-", str(source)],
                                      input=diff, text=True, cwd=TREE, capture_output=True)
@@ -295,9 +308,11 @@ class Laboratory:
                 return "killed", title(unit)
             if file.startswith("src/") and not command(["cargo", "test", "--quiet", "--lib"], {}, 600)[0]:
                 return "killed", "unit tests"
+            if not command(["ctests/syscalls/run"], {}, 600)[0]:
+                return "killed", "ctests/syscalls/run"
             return "survived", f"{len(numbers)} runs reach it"
         finally:
-            source.write_bytes(before)
+            restore()
 
 
 def good(unit):

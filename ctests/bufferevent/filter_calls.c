@@ -340,6 +340,46 @@ take_five(struct evbuffer *source, struct evbuffer *target, ev_ssize_t limit, en
 	return BEV_OK;
 }
 
+static enum bufferevent_filter_result
+take_fours(struct evbuffer *source, struct evbuffer *target, ev_ssize_t limit, enum bufferevent_flush_mode mode, void *arg)
+{
+	(void)limit;
+	(void)mode;
+	(void)arg;
+	if (evbuffer_get_length(source) < 4)
+		return BEV_NEED_MORE;
+	evbuffer_remove_buffer(source, target, 4);
+	return BEV_OK;
+}
+
+DIFFERENCE(rest_of_what_a_filter_took, EVERY_BACKEND,
+	"What has come through a filter while its reading was off waits there when reading is on again.")
+{
+	struct evbuffer *input;
+
+	make_base();
+	make_connection(0, ends);
+	bottom = bufferevent_socket_new(base, ends[0], BEV_OPT_CLOSE_ON_FREE);
+	filter = bufferevent_filter_new(bottom, take_fours, NULL, BEV_OPT_CLOSE_ON_FREE, NULL, NULL);
+	input = bufferevent_get_input(filter);
+	bufferevent_enable(filter, EV_READ);
+	/* It takes the first eight and asks for more than the last two. */
+	send_all(ends[1], "0123456789", 10);
+	settle();
+	CHECK_EQUAL(evbuffer_get_length(input), 8);
+	bufferevent_disable(filter, EV_READ);
+	CHECK_EQUAL(evbuffer_unfreeze(bufferevent_get_input(bottom), 0), 0);
+	CHECK_EQUAL(evbuffer_add(bufferevent_get_input(bottom), "abc", 3), 0);
+	settle();
+	CHECK_EQUAL(evbuffer_get_length(input), 8);
+	bufferevent_enable(filter, EV_READ);
+	settle();
+	CHECK_EQUAL(evbuffer_get_length(input), 12);
+	bufferevent_free(filter);
+	close(ends[1]);
+	finish();
+}
+
 DIFFERENCE(input_that_came_while_reading_was_off, EVERY_BACKEND,
 	"What has come through a filter while its reading was off waits there when reading is on again.")
 {

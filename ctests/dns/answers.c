@@ -86,6 +86,22 @@ answer_by_name(struct server *from, const struct query *query)
 		put32(&message, 60);
 		put16(&message, 4);
 		put(&message, "\1\2\3\4", 4);
+	} else if (!strcmp(label, "twice")) {
+		/* The record of the alias names itself by a pointer to a name that ends in a pointer. */
+		size_t alias;
+
+		begin_answer(&message, query, 0, 3, 0);
+		put_name_record(&message, TYPE_CNAME, 1, "");
+		message.length -= 3;
+		alias = message.length + 2;
+		put(&message, "\0\7\4real\300\22", 9);
+		put16(&message, 0xc000 | (unsigned)alias);
+		put16(&message, TYPE_A);
+		put16(&message, 1);
+		put32(&message, 60);
+		put16(&message, 4);
+		put(&message, "\1\2\3\4", 4);
+		put_a(&message, 60, "192.0.2.8");
 	} else if (!strcmp(label, "cut")) {
 		begin_answer(&message, query, 0, 2, 0);
 		put_a(&message, 60, "192.0.2.7");
@@ -105,6 +121,7 @@ CASE(addresses, ONE_BACKEND)
 	resolve_ipv4("nothing.example.com", 0);
 	resolve_ipv4("forty.example.com", 0);
 	resolve_ipv4("alias.example.com", 0);
+	resolve_ipv4("twice.example.com", 0);
 	resolve_ipv4("lower.example.com", 0);
 	end();
 }

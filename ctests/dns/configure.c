@@ -155,6 +155,42 @@ CASE(files_without_servers, ONE_BACKEND)
 	end();
 }
 
+/* The library's name for this machine, rather than libc's. */
+int
+gethostname(char *name, size_t size)
+{
+	snprintf(name, size, "host.own.test");
+	return 0;
+}
+
+static void
+answer_nothing(struct server *from, const struct query *query)
+{
+	answer_empty(from, query, 3);
+}
+
+/* Without the file, the domain of this machine's name is searched if domains were asked for. */
+static void
+without_a_file(int parts)
+{
+	base = new_base();
+	start_server(&server, "server", answer_nothing);
+	dns = evdns_base_new(base, 0);
+	CHECK_EQUAL(evdns_base_resolv_conf_parse(dns, parts, "/nonexistent/resolv.conf"), 1);
+	evdns_base_clear_nameservers_and_suspend(dns);
+	CHECK_EQUAL(add_server(dns, &server), 0);
+	CHECK_EQUAL(evdns_base_resume(dns), 0);
+	resolve_ipv4("name", 0);
+	end();
+}
+
+CASE(own_domain, ONE_BACKEND)
+{
+	without_a_file(DNS_OPTION_NAMESERVERS);
+	without_a_file(DNS_OPTION_NAMESERVERS | DNS_OPTION_SEARCH);
+	without_a_file(DNS_OPTION_SEARCH);
+}
+
 static void
 answer_no_name(struct server *from, const struct query *query)
 {

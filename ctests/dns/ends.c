@@ -45,6 +45,22 @@ CASE(cancelled_while_waiting, ONE_BACKEND)
 	end();
 }
 
+/* Nobody answers: each is asked when the one before has ended. */
+CASE(waiting_behind_silence, ONE_BACKEND)
+{
+	begin(NULL);
+	set("timeout", "0.02");
+	set("attempts", "1");
+	set("max-timeouts", "20");
+	set("max-inflight", "1");
+	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test"));
+	CHECK(evdns_base_resolve_ipv4(dns, "b.test", 0, on_result, "b.test"));
+	CHECK(evdns_base_resolve_ipv4(dns, "c.test", 0, on_result, "c.test"));
+	wait_for(&told, 3);
+	CHECK_EQUAL(server.queries, 3);
+	end();
+}
+
 static void
 start_ten(void)
 {

@@ -281,3 +281,43 @@ DIFFERENCE(socket_that_fails, ONE_BACKEND, "a resolver whose socket fails keeps 
 	dns = NULL;
 	end();
 }
+
+/* One that nobody wants to answer is asked at one server more, and then told. */
+CASE(two_unwilling_servers, ONE_BACKEND)
+{
+	begin(refuse);
+	start_server(&second, "second", refuse);
+	CHECK_EQUAL(add_server(dns, &second), 0);
+	server.quiet = second.quiet = 1;
+	resolve_ipv4("a.test", 0);
+	CHECK_EQUAL(server.queries + second.queries, 2);
+	end();
+}
+
+/* A question that only looks whether a server is back is of no use to another one. */
+CASE(servers_cleared_during_a_probe, ONE_BACKEND)
+{
+	long long deadline = milliseconds() + 10000;
+
+	begin(NULL);
+	server.quiet = 1;
+	set("timeout", "0.02");
+	set("attempts", "1");
+	set("max-timeouts", "1");
+	set("initial-probe-timeout", "0.02");
+	resolve_ipv4("a.test", 0);
+	server.queries = 0;
+	/* The probe is under way; its time-out is longer than a moment. */
+	set("timeout", "30");
+	while (server.queries == 0) {
+		CHECK(milliseconds() < deadline);
+		event_base_loop(base, EVLOOP_ONCE);
+	}
+	CHECK_EQUAL(evdns_base_clear_nameservers_and_suspend(dns), 0);
+	start_server(&second, "second", answer_address);
+	CHECK_EQUAL(add_server(dns, &second), 0);
+	CHECK_EQUAL(evdns_base_resume(dns), 0);
+	resolve_ipv4("b.test", 0);
+	CHECK_EQUAL(second.queries, 1);
+	end();
+}

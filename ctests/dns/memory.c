@@ -173,6 +173,41 @@ several_ends(int fail)
 	event_base_free(base);
 }
 
+static void
+answer_much(struct server *from, const struct query *query)
+{
+	static struct message message;
+
+	begin_answer(&message, query, 0, 30, 0);
+	for (int i = 0; i < 30; i++)
+		put_a(&message, 60, "192.0.2.1");
+	send_message(from, query, &message);
+}
+
+/* Much more than the question had room for. */
+CASE(long_answers_come_back, OWN)
+{
+	long alive;
+
+	allocator_install();
+	base = new_base();
+	start_server(&server, "server", answer_much);
+	server.quiet = 1;
+	dns = evdns_base_new(base, 0);
+	CHECK_EQUAL(add_server(dns, &server), 0);
+	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, take_result, NULL));
+	wait_for(&results, 1);
+	alive = allocator.alive;
+	for (int i = 0; i < 5; i++) {
+		CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, take_result, NULL));
+		wait_for(&results, 1);
+	}
+	CHECK_EQUAL(allocator.alive, alive);
+	evdns_base_free(dns, 0);
+	stop_server(&server);
+	event_base_free(base);
+}
+
 CASE(all_of_it_comes_back, OWN)
 {
 	allocator_install();

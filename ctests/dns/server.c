@@ -387,6 +387,42 @@ DIFFERENCE(closed_in_a_callback, ONE_BACKEND, "a server that is closed in its ca
 	end_port();
 }
 
+/* A port on one end of a pair of sockets, whose other end has room for few datagrams. */
+DIFFERENCE(answers_wait_for_room_in_turn, ONE_BACKEND,
+	"an answer that waits until the socket has room is told as failed, and later ones are sent before it")
+{
+	uint8_t bytes[2000];
+	char name[20];
+	int ends[2], later = 0, answered = 0, small = 1;
+
+	base = new_base();
+	CHECK_EQUAL(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	CHECK_EQUAL(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+	client = ends[1];
+	port = evdns_add_server_port_with_base(base, ends[0], 0, on_request, "data");
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof name, "%c.test", 'a' + i);
+		ask_for(name, TYPE_A, 0x0100);
+	}
+	CHECK_EQUAL(requests, 20);
+	for (; !later && answered < 18; answered++)
+		later = evdns_server_request_respond(kept[answered], 0);
+	CHECK_EQUAL(later, 1);
+	/* There is room for one again, but others are before this one. */
+	CHECK(take_answer(bytes) > 12);
+	printf("first %c\n", bytes[13]);
+	for (; answered < 20; answered++)
+		CHECK_EQUAL(evdns_server_request_respond(kept[answered], 0), 1);
+	for (int taken = 1; taken < 20;) {
+		while (take_answer(bytes) > 12) {
+			printf("then %c\n", bytes[13]);
+			taken++;
+		}
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	}
+	end_port();
+}
+
 DIFFERENCE(blocking_socket, ONE_BACKEND, "with a blocking socket the loop hangs after the first question")
 {
 	int fd, number = 0;

@@ -278,6 +278,13 @@ CASE(memory_with_any_content, EVERY_BACKEND | OWN_DEBUG_MODE)
 			CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
 			CHECK_EQUAL(event_del(&ev), 0);
 			CHECK_EQUAL(event_base_dispatch(base), 1);
+			/* No timeout was asked for: none comes of the memory when it runs. */
+			memset(&ev, fill == 0 ? 0x0f : fill == 1 ? 0x5a : 0x01, sizeof ev);
+			CHECK_EQUAL(event_assign(&ev, base, -1, interests[kinds], print_call, "without a timeout"), 0);
+			event_active(&ev, EV_READ, 1);
+			CHECK(event_base_loop(base, EVLOOP_NONBLOCK) >= 0);
+			CHECK_EQUAL(event_pending(&ev, 0xff, NULL), 0);
+			CHECK_EQUAL(event_del(&ev), 0);
 		}
 	}
 	event_base_free(base);

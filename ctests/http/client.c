@@ -532,6 +532,57 @@ CASE(continued, ONE_BACKEND)
 	stop_peer();
 }
 
+DIFFERENCE(continued_after_another_interim_reply, ONE_BACKEND, "a client takes a reply with the status 103 as the last one")
+{
+	struct evhttp_request *req;
+	int fd;
+
+	start_peer();
+	new_connection(peer_port);
+	req = evhttp_request_new(note_reply, NULL);
+	evhttp_add_header(evhttp_request_get_output_headers(req), "Expect", "100-continue");
+	evbuffer_add_printf(evhttp_request_get_output_buffer(req), "body");
+	CHECK_EQUAL(evhttp_make_request(connection, req, EVHTTP_REQ_POST, "/"), 0);
+	fd = accept_client();
+	read_until(fd, "\r\n\r\n");
+	answer_with(fd, "HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n");
+	read_until(fd, "body");
+	answer_with(fd, ok);
+	TURN_UNTIL(requests_done == 1);
+	printf("%s\n", seen);
+	evhttp_connection_free(connection);
+	close(fd);
+	stop_peer();
+}
+
+/* The limit counts for each reply, also where the same request is made again. */
+DIFFERENCE(one_request_made_again, ONE_BACKEND, "a request that the program keeps ends the process when it is made again")
+{
+	struct evhttp_request *req;
+	int fd = -1, i;
+
+	start_peer();
+	new_connection(peer_port);
+	evhttp_connection_set_max_headers_size(connection, 100);
+	evhttp_connection_set_max_body_size(connection, 4);
+	req = evhttp_request_new(note_reply, NULL);
+	evhttp_request_own(req);
+	for (i = 0; i < 5; i++) {
+		CHECK_EQUAL(evhttp_make_request(connection, req, EVHTTP_REQ_GET, "/"), 0);
+		if (fd < 0)
+			fd = accept_client();
+		read_until(fd, "\r\n\r\n");
+		answer_with(fd, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX: 12345678901234567890\r\n\r\nabc");
+		TURN_UNTIL(requests_done == i + 1);
+		evbuffer_drain(evhttp_request_get_input_buffer(req), 3);
+	}
+	printf("%s\n", seen);
+	evhttp_connection_free(connection);
+	evhttp_request_free(req);
+	close(fd);
+	stop_peer();
+}
+
 /* Freed when it is of no use any more. */
 CASE(freed_on_completion, ONE_BACKEND)
 {

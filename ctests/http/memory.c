@@ -267,3 +267,72 @@ DIFFERENCE(a_chunk_size_without_end, ALONE, "a client keeps the line with the si
 	CHECK_STRING(seen, "invalid; no reply; ");
 	stop_peer();
 }
+
+static int replies;
+
+static void
+reply_and_leave(struct evhttp_request *req, void *arg)
+{
+	(void)arg;
+	evhttp_send_reply(req, 200, "OK", NULL);
+	if (++replies == 3)
+		event_base_loopbreak(base);
+}
+
+/* Requests that stand in line behind each other have replies that were not sent when the server goes. */
+CASE(freed_with_replies_in_line, ALONE)
+{
+	static const char three[] = "GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\nGET /3 HTTP/1.1\r\n\r\n";
+	int fd;
+
+	allocator_install();
+	start_server();
+	evhttp_set_gencb(http, reply_and_leave, NULL);
+	fd = connect_raw();
+	CHECK_EQUAL(send(fd, three, sizeof three - 1, MSG_NOSIGNAL), sizeof three - 1);
+	while (replies < 3)
+		event_base_loop(base, EVLOOP_ONCE);
+	close(fd);
+	stop_server();
+	CHECK_EQUAL(allocator.alive, 0);
+}
+
+static void
+print_piece(struct evhttp_request *req, void *arg)
+{
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
+
+	(void)arg;
+	printf("%zu bytes, reads of %d\n", evbuffer_get_length(evhttp_request_get_input_buffer(req)),
+	       (int)bufferevent_get_max_single_read(bev));
+	evhttp_send_reply(req, 200, "OK", NULL);
+	replies++;
+}
+
+/* What is done to read a large body fast ends with it. */
+CASE(reads_after_a_large_body, ONE_BACKEND)
+{
+	static char body[300000];
+	static const char small[] = "GET / HTTP/1.1\r\n\r\n";
+	char head[100];
+	size_t sent = 0;
+	int fd;
+
+	start_server();
+	evhttp_set_gencb(http, print_piece, NULL);
+	fd = connect_raw();
+	snprintf(head, sizeof head, "POST / HTTP/1.1\r\nContent-Length: %zu\r\n\r\n", sizeof body);
+	CHECK_EQUAL(send(fd, head, strlen(head), MSG_NOSIGNAL), strlen(head));
+	memset(body, 'a', sizeof body);
+	while (replies < 1) {
+		ssize_t count = send(fd, body + sent, sizeof body - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		sent += count > 0 ? (size_t)count : 0;
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	CHECK_EQUAL(send(fd, small, sizeof small - 1, MSG_NOSIGNAL), sizeof small - 1);
+	while (replies < 2)
+		event_base_loop(base, EVLOOP_ONCE);
+	close(fd);
+	stop_server();
+}

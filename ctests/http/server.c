@@ -43,6 +43,7 @@ CASE(virtual_hosts, ONE_BACKEND)
 	below = virtual_server("below");
 	CHECK_EQUAL(evhttp_add_virtual_host(http, "a.com", a), 0);
 	CHECK_EQUAL(evhttp_add_virtual_host(http, "a.com", a), -1);
+	CHECK_EQUAL(evhttp_add_virtual_host(b, "listens.com", http), -1);
 	CHECK_EQUAL(evhttp_add_virtual_host(http, "*.b.com", b), 0);
 	CHECK_EQUAL(evhttp_add_virtual_host(b, "x.*.com", below), 0);
 	CHECK_EQUAL(evhttp_add_server_alias(below, "below.org"), 0);

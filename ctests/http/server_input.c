@@ -201,6 +201,8 @@ ROW_DIFFERENCE(tab_before_value, "a tab in front of a header's value becomes par
 	WITH("X:\t b"), "GET / X=[b]; -> 200 open")
 ROW_DIFFERENCE(two_hosts, "a request may have two Host headers",
 	"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", REFUSED)
+ROW_DIFFERENCE(two_hosts_and_a_body, "a request may have two Host headers",
+	POST("Host: a\r\nContent-Length: 3\r\nHost: b", "abc"), REFUSED)
 ROW_DIFFERENCE(folded_host, "a Host header may be folded over two lines",
 	"GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", REFUSED)
 ROW_DIFFERENCE(folded_length, "a Content-Length header may be folded over two lines",

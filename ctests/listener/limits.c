@@ -190,6 +190,25 @@ DIFFERENCE(one_warning_for_lack_of_descriptors, ONE_BACKEND,
 	use_up_descriptors(10); /* a leak checker needs some at the end */
 }
 
+/* Once it has accepted again, the next lack is another one. */
+DIFFERENCE(a_warning_for_each_lack_of_descriptors, ONE_BACKEND,
+	"a lack of descriptors is logged each time the loop turns")
+{
+	make_listener_in(AF_UNIX, keep);
+	event_set_log_callback(count_messages);
+	connect_waiting();
+	use_up_descriptors(0);
+	run_for(50);
+	CHECK_EQUAL(messages, 1);
+	use_up_descriptors(WAITING + 10);
+	run_base_until(base, &accepted, WAITING);
+	connect_waiting();
+	use_up_descriptors(0);
+	run_for(50);
+	CHECK_EQUAL(messages, 2);
+	use_up_descriptors(10);
+}
+
 static struct event *enable_again;
 
 static void

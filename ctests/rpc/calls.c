@@ -1,6 +1,8 @@
 /* Remote calls that go well, and what becomes of those that do not. */
 #include "tools.h"
 
+#include <event2/bufferevent_struct.h>
+
 CASE(a_call_and_its_answer, ONE_BACKEND)
 {
 	start_both(1);
@@ -367,6 +369,32 @@ CASE(connections_come_and_go, ONE_BACKEND)
 	call_and_print("one", "x");
 	evhttp_connection_free(evcon);
 	call_and_print("still one", "x");
+	end_both();
+}
+
+static void
+print_timeouts(const char *label, struct evhttp_connection *evcon)
+{
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(evcon);
+
+	printf("%s: reading %d s, writing %d s\n", label, (int)bev->timeout_read.tv_sec, (int)bev->timeout_write.tv_sec);
+}
+
+CASE(each_connection_has_the_timeout_of_the_pool, ONE_BACKEND)
+{
+	struct evhttp_connection *first, *second, *third;
+
+	start_both(0);
+	first = new_connection(side.port);
+	second = new_connection(side.port);
+	third = new_connection(side.port);
+	evrpc_pool_add_connection(side.pool, first);
+	evrpc_pool_add_connection(side.pool, second);
+	evrpc_pool_set_timeout(side.pool, 70);
+	evrpc_pool_add_connection(side.pool, third);
+	print_timeouts("first", first);
+	print_timeouts("second", second);
+	print_timeouts("third", third);
 	end_both();
 }
 

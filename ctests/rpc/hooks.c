@@ -205,6 +205,63 @@ CASE(others_go_on_while_one_is_paused, ONE_BACKEND)
 	end_both();
 }
 
+/* The time of a call is over when it was answered, whatever a hook does with the answer. */
+CASE(an_answer_is_paused_for_longer_than_the_timeout, ONE_BACKEND)
+{
+	struct one_call *call = new_call("hello");
+
+	start_both(1);
+	evrpc_pool_set_timeout(side.pool, 1);
+	evrpc_add_hook(side.pool, EVRPC_INPUT, pause_hook, &client_in);
+	EVRPC_MAKE_REQUEST(Ask, side.pool, call->question, call->answer, on_answer, call);
+	run_until(&client_in.runs, 1);
+	event_base_loopexit(side.base, &(struct timeval){1, 300000});
+	event_base_loop(side.base, EVLOOP_NO_EXIT_ON_EMPTY);
+	CHECK_EQUAL(side.done, 0);
+	CHECK_EQUAL(evrpc_resume_request(side.pool, client_in.ctx, EVRPC_CONTINUE), 0);
+	run_until(&side.done, 1);
+	print_ended("resumed", call);
+	free_call(call);
+	end_both();
+}
+
+/* A port that nobody listens on, while the socket is open. */
+static int
+unused_port(int fd)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof address;
+
+	CHECK(bind(fd, (struct sockaddr *)&address, sizeof address) == 0);
+	CHECK(getsockname(fd, (struct sockaddr *)&address, &length) == 0);
+	return ntohs(address.sin_port);
+}
+
+/* Where the connection leads nowhere, and leaves the pool, another one takes the call. */
+DIFFERENCE(the_connection_of_a_paused_call_leaves, ONE_BACKEND,
+	"a call that a hook has paused goes out on its connection although that has left the pool")
+{
+	struct one_call *call = new_call("hello");
+	struct evhttp_connection *nowhere;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	start_both(0);
+	nowhere = new_connection(unused_port(fd));
+	evrpc_pool_add_connection(side.pool, nowhere);
+	evrpc_add_hook(side.pool, EVRPC_OUTPUT, pause_hook, &client_out);
+	EVRPC_MAKE_REQUEST(Ask, side.pool, call->question, call->answer, on_answer, call);
+	CHECK_EQUAL(client_out.runs, 1);
+	evrpc_pool_add_connection(side.pool, new_connection(side.port));
+	evrpc_pool_remove_connection(side.pool, nowhere);
+	CHECK_EQUAL(evrpc_resume_request(side.pool, client_out.ctx, EVRPC_CONTINUE), 0);
+	run_until(&side.done, 1);
+	CHECK_EQUAL(side.status, EVRPC_STATUS_ERR_NONE);
+	free_call(call);
+	evhttp_connection_free(nowhere);
+	close(fd);
+	end_both();
+}
+
 /* Replaces the text of the one message by another of the same kind. */
 static int
 replace_message(void *ctx, struct evhttp_request *request, struct evbuffer *buffer, void *arg)

@@ -257,6 +257,10 @@ CASE(bytes_of_items, ONE_BACKEND)
 	CHECK_EQUAL(evbuffer_get_length(payload), 0);
 	evtag_marshal_buffer(buffer, 4, payload);
 	EXPECT(buffer, "\x04\x00");
+	/* Nothing leaves a buffer that is empty. */
+	CHECK_EQUAL(evbuffer_freeze(payload, 1), 0);
+	evtag_marshal_buffer(buffer, 5, payload);
+	EXPECT(buffer, "\x05\x00");
 	evbuffer_free(payload);
 	evbuffer_free(buffer);
 }

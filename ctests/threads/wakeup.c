@@ -229,6 +229,9 @@ CASE(signal_handled_in_another_thread_is_noticed, EVERY_BACKEND)
 	event_add(ev, NULL);
 	CHECK(pthread_kill(pthread_self(), SIGUSR1) == 0);
 	end_of_loop();
+	start_loop();
+	CHECK(pthread_kill(pthread_self(), SIGUSR1) == 0);
+	end_of_loop();
 	event_free(ev);
 	done();
 }

@@ -189,6 +189,27 @@ CASE(transport_ends_behind_what_was_sent, EVERY_BACKEND)
 	for_versions(transport_ends_behind_data);
 }
 
+/* More than is read at a time is there when the stream below ends. */
+static void
+pair_ends_behind_data(void)
+{
+	connected(FILTER_ON_PAIR);
+	client.trace = server.trace = 0;
+	server.wanted = 300000;
+	write_pattern(&client, 300000, 1);
+	bufferevent_flush(bufferevent_get_underlying(client.bev), EV_WRITE, BEV_FINISHED);
+	run_until(&server.ended, 1);
+	settle();
+	print_end(&server);
+	CHECK_EQUAL(server.got, 300000);
+	free_ends();
+}
+
+CASE(pair_below_ends_behind_what_was_sent, EVERY_BACKEND)
+{
+	for_versions(pair_ends_behind_data);
+}
+
 static void
 ignored_end(void)
 {
@@ -345,6 +366,43 @@ look_at_events(struct end *end, const char *callback)
 }
 
 /* Neither is one waited for nor a timeout. */
+static void
+leave_error(struct end *end, const char *callback)
+{
+	(void)end;
+	(void)callback;
+	ERR_raise(ERR_LIB_USER, ERR_R_PASSED_INVALID_ARGUMENT);
+}
+
+/* What other code has left in OpenSSL's queue of errors is none of the connection's. */
+static void
+errors_of_others(void)
+{
+	int transport;
+
+	for (transport = 0; transport < TRANSPORTS; transport++) {
+		ERR_raise(ERR_LIB_USER, ERR_R_PASSED_INVALID_ARGUMENT);
+		connected(transport);
+		client.then = server.then = leave_error;
+		client.trace = server.trace = 0;
+		server.echo = 1;
+		client.wanted = server.wanted = 50000;
+		write_pattern(&client, 50000, 1);
+		run_until(&client.finished, 1);
+		ERR_raise(ERR_LIB_USER, ERR_R_PASSED_INVALID_ARGUMENT);
+		settle();
+		CHECK_EQUAL(client.ended + server.ended, 0);
+		print_end(&client);
+		free_ends();
+		ERR_clear_error();
+	}
+}
+
+CASE(errors_of_others_do_not_count, EVERY_BACKEND)
+{
+	for_versions(errors_of_others);
+}
+
 CASE(nothing_is_waited_for_after_the_end, EVERY_BACKEND)
 {
 	struct timeval timeout = {5, 0};

@@ -423,6 +423,39 @@ CASE(renegotiation, EVERY_BACKEND)
 	for_versions(once_more);
 }
 
+/* The client has something to write when the peer asks for another handshake, and must read first. */
+static void
+once_more_while_writing(void)
+{
+	int transport;
+
+	for (transport = 0; transport < FILTER_ON_SOCKET; transport++) {
+		SSL_CTX_clear_options(context, SSL_OP_NO_RENEGOTIATION);
+		connect_ends(transport);
+		CHECK_EQUAL(bufferevent_disable(server.bev, EV_READ | EV_WRITE), 0);
+		CHECK_EQUAL(SSL_renegotiate(server.ssl), 1);
+		SSL_do_handshake(server.ssl);
+		ERR_clear_error();
+		/* It is asked, and answers; nobody hears it. */
+		settle();
+		write_pattern(&client, 5000, 1);
+		settle();
+		server.wanted = 5000;
+		CHECK_EQUAL(bufferevent_enable(server.bev, EV_READ | EV_WRITE), 0);
+		run_until(&server.finished, 1);
+		print_end(&server);
+		free_ends();
+	}
+}
+
+CASE(renegotiation_while_writing, EVERY_BACKEND)
+{
+	make_context(TLS1_2_VERSION);
+	make_base();
+	once_more_while_writing();
+	end_all();
+}
+
 CASE(renegotiation_of_others, ONE_BACKEND)
 {
 	struct bufferevent *plain;

@@ -397,6 +397,35 @@ CASE(peer_reads_late, ONE_BACKEND)
 	for_versions(slow_peer);
 }
 
+/* A write that has to be repeated is as long as it was, whatever is wanted meanwhile. */
+static void
+smaller_writes(void)
+{
+	int transport;
+
+	for (transport = 0; transport < FILTER_ON_SOCKET; transport++) {
+		connect_ends(transport);
+		CHECK_EQUAL(bufferevent_disable(server.bev, EV_READ), 0);
+		write_pattern(&client, 5000000, 1);
+		settle();
+		CHECK_EQUAL(bufferevent_set_max_single_write(client.bev, 100), 0);
+		settle();
+		server.wanted = 5000000;
+		CHECK_EQUAL(bufferevent_enable(server.bev, EV_READ), 0);
+		CHECK_EQUAL(bufferevent_set_max_single_write(client.bev, 0), 0);
+		CHECK_EQUAL(bufferevent_set_max_single_write(client.bev, 5000), 0);
+		run_until(&server.finished, 1);
+		CHECK_EQUAL(client.ended, 0);
+		print_end(&server);
+		free_ends();
+	}
+}
+
+CASE(smaller_writes_behind_an_unfinished_one, ONE_BACKEND)
+{
+	for_versions(smaller_writes);
+}
+
 /* --- Limits ------------------------------------------------------------------------------------------- */
 
 DIFFERENCE(limit_in_the_middle_of_a_record, ONE_BACKEND,

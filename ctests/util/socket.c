@@ -285,6 +285,28 @@ CASE(no_descriptors_left, ONE_BACKEND)
 	CHECK(!setrlimit(RLIMIT_NOFILE, &usual));
 }
 
+/* What was made before descriptors ran out is closed. */
+CASE(pairs_over_tcp_without_descriptors, ONE_BACKEND)
+{
+	struct rlimit usual, few;
+	int pair[2], left, lowest, before;
+
+	CHECK(!getrlimit(RLIMIT_NOFILE, &usual));
+	for (left = 0; left < 3; left++) {
+		lowest = dup(0);
+		close(lowest);
+		few = usual;
+		few.rlim_cur = (rlim_t)lowest + (rlim_t)left;
+		CHECK(!setrlimit(RLIMIT_NOFILE, &few));
+		CHECK_EQUAL(evutil_ersatz_socketpair_(AF_UNIX, SOCK_STREAM, 0, pair), -1);
+		CHECK_EQUAL(errno, EMFILE);
+		CHECK(!setrlimit(RLIMIT_NOFILE, &usual));
+		before = dup(0);
+		close(before);
+		CHECK_EQUAL(before, lowest);
+	}
+}
+
 CASE(pairs_over_tcp, ONE_BACKEND)
 {
 	static const int families[] = {AF_INET, AF_UNIX};
