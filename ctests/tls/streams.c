@@ -540,6 +540,36 @@ CASE(write_timeouts, ONE_BACKEND)
 	end_all();
 }
 
+/* The timer of a filter runs while something waits to be written, and no longer. */
+static void
+timer_while_writing(void)
+{
+	struct timeval hour = {3600, 0};
+	struct bufferevent *below;
+
+	connect_ends(FILTER_ON_SOCKET);
+	below = bufferevent_get_underlying(client.bev);
+	CHECK_EQUAL(bufferevent_set_timeouts(client.bev, NULL, &hour), 0);
+	bufferevent_setwatermark(below, EV_WRITE, 0, 1000);
+	CHECK_EQUAL(bufferevent_disable(below, EV_WRITE), 0);
+	server.wanted = 50000;
+	write_pattern(&client, 50000, 1);
+	settle();
+	CHECK(event_pending(&client.bev->ev_write, EV_TIMEOUT, NULL));
+	CHECK_EQUAL(bufferevent_enable(below, EV_WRITE), 0);
+	run_until(&server.finished, 1);
+	settle();
+	CHECK_EQUAL(evbuffer_get_length(bufferevent_get_output(client.bev)), 0);
+	CHECK(!event_pending(&client.bev->ev_write, EV_TIMEOUT, NULL));
+	free_ends();
+}
+
+DIFFERENCE(timer_of_a_filter_that_writes, EVERY_BACKEND,
+	   "a TLS filter with nothing to write has its write timeout all the same")
+{
+	for_versions(timer_while_writing);
+}
+
 DIFFERENCE(write_timeout_with_nothing_to_write, EVERY_BACKEND,
 	   "a TLS filter with nothing to write has its write timeout all the same")
 {

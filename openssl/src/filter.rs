@@ -196,6 +196,12 @@ impl TlsPtr {
         }
     }
 
+    /// Whether the timer of a direction runs.
+    pub fn has_timer(self, direction: Direction) -> bool {
+        // SAFETY: the event is part of the bufferevent.
+        unsafe { event_pending(self.event(direction), kind::TIMEOUT, std::ptr::null_mut()) != 0 }
+    }
+
     /// Starts the timers of directions that are started, for there is no descriptor to wait for.
     pub fn start_timers(self, directions: c_short) {
         for direction in Direction::ALL {

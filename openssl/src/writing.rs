@@ -53,7 +53,8 @@ impl TlsPtr {
             self.charge();
         }
         self.charge();
-        if count > 0 {
+        // What waits although nothing of it went out has a timer too, which goes on if it runs.
+        if count > 0 || !self.has_timer(Direction::Write) {
             self.start_timers(kind::WRITE);
         }
         if count > 0 && self.output_length() <= self.common.write_marks.get().low {
