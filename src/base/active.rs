@@ -353,8 +353,14 @@ impl EventBase {
     fn promote(&mut self, queue: *mut TailQueue<ActiveLinks>) {
         // SAFETY: the queue is live, and so are the entries in it.
         while let Some(entry) = unsafe { CallbackPtr::new(TailQueue::first(queue)) } {
-            self.dequeue(entry);
-            self.enqueue(entry);
+            // It stays one of those that are counted.
+            let flags = entry.flags() & !(state::QUEUED | state::BEFORE_WAIT);
+            entry.set_flags(flags | state::ACTIVE);
+            // SAFETY: the entry is the first, and both queues are live.
+            unsafe {
+                TailQueue::remove_first(queue, entry.as_ptr());
+                TailQueue::push_back(self.queue(entry.priority()), entry.as_ptr());
+            }
             // What was put off counts for what it queues itself.
             self.run.deferred += c_int::from(entry.closure() == Closure::Callback);
         }
