@@ -19,7 +19,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { SECONDS = 10, MOST_CALLS = 60000, HEARTBEATS = 30, SLOW_HEARTBEATS = 400 };
+enum { SECONDS = 40, MOST_CALLS = 60000, HEARTBEATS = 60, SLOW_HEARTBEATS = 2400 };
 
 static struct scenario *scenarios;
 /* How long a run may take that does not end: longer when every byte is a call of its own. */

@@ -70,6 +70,30 @@ impl<'a> ReadRoom<'a> {
     }
 }
 
+/// Room that a read has. It goes back also when the read is left: a thread may be cancelled in it.
+pub struct Lent<'a> {
+    /// The room.
+    pub chain: ChainPtr,
+    /// Where it comes from.
+    pub room: &'a ReadRoom<'a>,
+}
+
+impl Lent<'_> {
+    /// The read is over.
+    #[inline]
+    pub fn into_chain(self) -> ChainPtr {
+        let chain = self.chain;
+        std::mem::forget(self);
+        chain
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.room.give_back(self.chain);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

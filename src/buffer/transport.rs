@@ -3,7 +3,7 @@
 use super::chain::{ChainPtr, flag};
 use super::chains::{Chains, Slot};
 use super::file::{self, FileSegment};
-use super::read_room::{ReadRoom, SHORT_READ};
+use super::read_room::{Lent, ReadRoom, SHORT_READ};
 use super::{End, Evbuffer, Guard, Refused};
 use crate::system::{self, errno, set_errno, substitutes};
 use std::ffi::c_int;
@@ -135,7 +135,7 @@ impl Guard {
                         iov_len: limit - present,
                     };
                     used += 1;
-                    overflow = Some(chain);
+                    overflow = Some(Lent { chain, room });
                 }
                 Err(error) if used == 0 => return Err(error.into()),
                 Err(_) => {}
@@ -147,8 +147,8 @@ impl Guard {
         if let Some(slot) = self.first_slot_with_space().filter(|_| in_place > 0) {
             self.commit_count(slot, in_place);
         }
-        if let Some(chain) = overflow {
-            self.keep_overflow(chain, count - in_place, room);
+        if let Some(lent) = overflow {
+            self.keep_overflow(lent.into_chain(), count - in_place, room);
         }
         result
     }
