@@ -414,3 +414,22 @@ DIFFERENCE(prepending_an_impossible_length_changes_nothing, ONE_BACKEND,
 	check_text(buffer, "56789");
 	evbuffer_free(buffer);
 }
+
+/* Chains that go whole are not copied. */
+CASE(whole_chains_keep_their_memory, ONE_BACKEND)
+{
+	static const char first[] = "0123456789", second[] = "abcdefghij";
+	struct evbuffer *from = new_buffer(), *to = new_buffer();
+	struct evbuffer_iovec pieces[3];
+
+	CHECK_EQUAL(evbuffer_add_reference(from, first, 10, NULL, NULL), 0);
+	CHECK_EQUAL(evbuffer_add_reference(from, second, 10, NULL, NULL), 0);
+	CHECK_EQUAL(evbuffer_add(from, "the rest", 8), 0);
+	CHECK_EQUAL(evbuffer_remove_buffer(from, to, 20), 20);
+	CHECK(evbuffer_peek(to, -1, NULL, pieces, 3) >= 2);
+	CHECK(pieces[0].iov_base == first && pieces[1].iov_base == second);
+	check_text(to, "0123456789abcdefghij");
+	check_text(from, "the rest");
+	evbuffer_free(from);
+	evbuffer_free(to);
+}

@@ -3,6 +3,7 @@
 
 #include <event2/bufferevent_struct.h>
 #include <netdb.h>
+#include <poll.h>
 
 static struct traced client = {.name = "client", .drain = -1};
 static const int families[] = {AF_INET, AF_INET6, AF_UNIX};
@@ -130,6 +131,41 @@ CASE(queued_data, EVERY_BACKEND)
 		close(server);
 		close(listener);
 		settle();
+	}
+	finish();
+}
+
+/* The peer speaks first: the connection is readable and writable when the loop looks. */
+CASE(queued_data_and_a_greeting, EVERY_BACKEND)
+{
+	union any_address address;
+	socklen_t length;
+	char text[10];
+	struct pollfd readable = {.events = POLLIN};
+	int i, listener, server;
+
+	make_base();
+	for (i = 0; i < 2; i++) {
+		struct bufferevent *bev;
+
+		listener = listen_on(families[i], &address, &length);
+		bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, NULL);
+		bufferevent_write(bev, "early", 5);
+		CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
+		/* Later than writing, so that it is told first. */
+		bufferevent_enable(bev, EV_READ);
+		server = wait_for_connection(listener);
+		send_all(server, "greeting", 8);
+		readable.fd = bufferevent_getfd(bev);
+		CHECK(poll(&readable, 1, 10000) == 1);
+		settle();
+		readable.fd = server;
+		CHECK(poll(&readable, 1, 10000) == 1);
+		CHECK_EQUAL(received(server, text, sizeof text), 5);
+		bufferevent_free(bev);
+		settle();
+		close(server);
+		close(listener);
 	}
 	finish();
 }

@@ -366,6 +366,36 @@ look_at_events(struct end *end, const char *callback)
 }
 
 /* Neither is one waited for nor a timeout. */
+/* The end of a session is told once, whatever the program does with reading afterwards. */
+static void
+read_on_after_the_end(void)
+{
+	int transport;
+
+	for (transport = 0; transport < TRANSPORTS; transport++) {
+		connected(transport);
+		server.trace = 0;
+		CHECK_EQUAL(SSL_shutdown(client.ssl), 0);
+		run_until(&server.ended, 1);
+		CHECK_EQUAL(bufferevent_disable(server.bev, EV_READ), 0);
+		settle();
+		CHECK_EQUAL(bufferevent_enable(server.bev, EV_READ), 0);
+		settle();
+		CHECK_EQUAL(server.ended, 1);
+		/* Nor when the transport ends. */
+		free_end(&client);
+		settle();
+		CHECK_EQUAL(server.ended, 1);
+		free_ends();
+	}
+}
+
+DIFFERENCE(reading_is_enabled_after_the_end, EVERY_BACKEND,
+	   "a TLS filter tells the end of a session again when reading is enabled afterwards")
+{
+	for_versions(read_on_after_the_end);
+}
+
 static void
 leave_error(struct end *end, const char *callback)
 {
