@@ -433,3 +433,18 @@ CASE(whole_chains_keep_their_memory, ONE_BACKEND)
 	evbuffer_free(from);
 	evbuffer_free(to);
 }
+
+/* Bytes that are moved one by one do not stay in a chain each. */
+CASE(many_small_moves_make_few_chains, ONE_BACKEND)
+{
+	static char bytes[2000];
+	struct evbuffer *from = new_buffer(), *to = new_buffer();
+
+	CHECK_EQUAL(evbuffer_add(from, bytes, sizeof bytes), 0);
+	for (int i = 0; i < 1000; i++)
+		CHECK_EQUAL(evbuffer_remove_buffer(from, to, 1), 1);
+	CHECK(evbuffer_peek(to, -1, NULL, NULL, 0) < 20);
+	check_content(to, bytes, 1000);
+	evbuffer_free(from);
+	evbuffer_free(to);
+}

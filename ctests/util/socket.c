@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -305,6 +306,38 @@ CASE(pairs_over_tcp_without_descriptors, ONE_BACKEND)
 		close(before);
 		CHECK_EQUAL(before, lowest);
 	}
+}
+
+/* The library's way to accept, rather than libc's: as if somebody else had connected first. */
+static int somebody_else;
+
+int
+accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+{
+	int accepted = (int)syscall(SYS_accept4, fd, address, length, flags);
+
+	if (accepted >= 0 && somebody_else && address)
+		((struct sockaddr_in *)address)->sin_port ^= 1;
+	return accepted;
+}
+
+int
+accept(int fd, struct sockaddr *address, socklen_t *length)
+{
+	return accept4(fd, address, length, 0);
+}
+
+CASE(pair_over_tcp_with_somebody_else, ONE_BACKEND)
+{
+	int pair[2] = {-7, -7}, before = dup(0), after;
+
+	close(before);
+	somebody_else = 1;
+	CHECK_EQUAL(evutil_ersatz_socketpair_(AF_UNIX, SOCK_STREAM, 0, pair), -1);
+	CHECK_EQUAL(errno, ECONNABORTED);
+	after = dup(0);
+	close(after);
+	CHECK_EQUAL(before, after);
 }
 
 CASE(pairs_over_tcp, ONE_BACKEND)
