@@ -182,6 +182,20 @@ make_end(struct end *end, const char *name, struct bufferevent *underlying, int 
 	CHECK_EQUAL(bufferevent_enable(end->bev, EV_READ | EV_WRITE), 0);
 }
 
+/* One that leaves the SSL and what it goes over when it is freed. */
+OBSERVE_ void
+keep_everything(struct end *end, const char *name, struct bufferevent *below, int fd, enum bufferevent_ssl_state state)
+{
+	memset(end, 0, sizeof *end);
+	end->name = name;
+	end->ssl = SSL_new(context);
+	end->bev = below ? bufferevent_openssl_filter_new(base, below, end->ssl, state, 0)
+			 : bufferevent_openssl_socket_new(base, fd, end->ssl, state, 0);
+	CHECK(end->bev);
+	bufferevent_setcb(end->bev, tls_read, tls_write, tls_event, end);
+	CHECK_EQUAL(bufferevent_enable(end->bev, EV_READ | EV_WRITE), 0);
+}
+
 OBSERVE_ void
 make_ends(enum transport transport)
 {
