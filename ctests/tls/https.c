@@ -11,6 +11,7 @@ static int filters_of_server, options_of_both;
 static size_t body_length;
 static int requests_done, last_code;
 static size_t last_length;
+static SSL *kept; /* that no bufferevent frees */
 
 static struct bufferevent *
 make_tls(int filter, int state, int options)
@@ -23,6 +24,8 @@ make_tls(int filter, int state, int options)
 						     state, options | BEV_OPT_CLOSE_ON_FREE);
 	else
 		bev = bufferevent_openssl_socket_new(base, -1, ssl, state, options);
+	if (!filter && !(options & BEV_OPT_CLOSE_ON_FREE))
+		kept = ssl;
 	CHECK(bev != NULL);
 	bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
 	return bev;
@@ -98,6 +101,10 @@ exchange(int filter_of_client)
 	}
 	evhttp_connection_free(evcon);
 	evhttp_free(http);
+	for (i = 0; i < 6; i++)
+		CHECK(event_base_loop(base, EVLOOP_NONBLOCK) >= 0);
+	SSL_free(kept);
+	kept = NULL;
 }
 
 static void
