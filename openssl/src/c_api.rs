@@ -90,7 +90,7 @@ pub unsafe extern "C-unwind" fn bufferevent_openssl_get_allow_dirty_shutdown(
     bev: *mut Bufferevent,
 ) -> c_int {
     // SAFETY: the caller guarantees the bufferevent.
-    unsafe { with(bev, |tls| tls.allows_dirty_shutdown.get()) }.map_or(-1, c_int::from)
+    unsafe { with(bev, |tls| tls.allows_dirty_shutdown().get()) }.map_or(-1, c_int::from)
 }
 
 /// Sets what to do when the connection ends before the peer has ended the session, which anybody
@@ -105,7 +105,7 @@ pub unsafe extern "C-unwind" fn bufferevent_openssl_set_allow_dirty_shutdown(
     // SAFETY: the caller guarantees the bufferevent.
     unsafe {
         with(bev, |tls| {
-            tls.allows_dirty_shutdown.set(allow_dirty_shutdown != 0)
+            tls.allows_dirty_shutdown().set(allow_dirty_shutdown != 0)
         })
     };
 }

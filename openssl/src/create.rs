@@ -64,7 +64,12 @@ unsafe fn make(
     };
     // SAFETY: zero bytes are a valid bufferevent of this kind; the core prepares its part.
     unsafe {
-        let block = event_mm_calloc_(1, size_of::<Tls>());
+        let pass = if below.is_null() {
+            0
+        } else {
+            size_of::<EventCallback>()
+        };
+        let block = event_mm_calloc_(1, size_of::<Tls>() + pass);
         if block.is_null() {
             return None;
         }
@@ -96,11 +101,11 @@ unsafe fn set_up(tls: TlsPtr, descriptor: c_int) -> Result<(), Refused> {
         if tls.is_filter() {
             tls.descriptor.set(-1);
             bufferevent_init_generic_timeout_cbs_(tls.as_ptr());
+            let priority = event_get_priority(tls.event(crate::tls::Direction::Read)) as u8;
+            event_deferred_cb_init_(tls.pass(), priority, filter::run_pass, argument);
         } else {
             tls.bind(descriptor);
         }
-        let priority = event_get_priority(tls.event(crate::tls::Direction::Read)) as u8;
-        event_deferred_cb_init_(tls.pass.get(), priority, filter::run_pass, argument);
         let output = tls.common.output.get();
         if evbuffer_add_cb(output, writing::output_changed, argument).is_null() {
             return Err(Refused);

@@ -76,13 +76,29 @@ impl TlsPtr {
         };
         self.record(class);
         self.rest();
+        let session = self.session.get();
         // A write that fails behind the end of the peer is of the same class.
-        if class == openssl::SSL_ERROR_ZERO_RETURN && direction == Direction::Read {
+        let goes_on = class == openssl::SSL_ERROR_ZERO_RETURN && direction == Direction::Read;
+        if goes_on && self.is_filter() {
             // The other direction goes on, behind the callback.
             self.schedule_pass();
         }
         set_errno(error);
         self.tell(direction.told() | what, callbacks.options());
+        if goes_on && !self.is_filter() && self.is_still(session) {
+            self.go_on_after_end();
+        }
+    }
+
+    /// The peer has ended its side; the output still goes to it.
+    pub fn go_on_after_end(self) {
+        // SAFETY: the SSL lives as long as the bufferevent.
+        let ended = unsafe { openssl::has_ended(self.ssl()) };
+        let rests = self.rests(Direction::Write);
+        if ended && self.is_open() && self.output_length() > 0 && rests.replace(false) {
+            // What cannot be waited for now is waited for with the next change.
+            let _ = self.update_interest();
+        }
     }
 
     /// Waits for nothing, until the program asks for it.
@@ -104,7 +120,7 @@ impl TlsPtr {
             openssl::SSL_ERROR_SSL => self.is_open() && openssl::is_unexpected_eof(first),
             _ => false,
         };
-        dirty && self.allows_dirty_shutdown.get()
+        dirty && self.allows_dirty_shutdown().get()
     }
 
     /// Keeps what the program can ask for: the class and this thread's queue, which is emptied.

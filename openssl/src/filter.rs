@@ -104,7 +104,7 @@ impl TlsPtr {
             Direction::Read => self.has_input_below() || self.is_open() && self.has_unread(),
             Direction::Write => self.has_room_below() && self.is_open(),
         };
-        if waits && possible && !self.detached.get() {
+        if waits && possible && !self.detached().get() {
             self.schedule_pass();
         }
     }
@@ -112,7 +112,7 @@ impl TlsPtr {
     fn has_input_below(self) -> bool {
         // SAFETY: this one's reference keeps the one below, and its buffers, alive.
         let length = unsafe { evbuffer_get_length((*self.below.get()).input.get()) };
-        length > 0 && !self.needs_more.get()
+        length > 0 && !self.needs_more().get()
     }
 
     fn has_room_below(self) -> bool {
@@ -170,13 +170,13 @@ impl TlsPtr {
         if self.is_open() {
             match direction {
                 Direction::Read => {
-                    self.needs_more.set(false);
+                    self.needs_more().set(false);
                     self.go_on_reading();
                 }
                 Direction::Write => self.go_on_writing(Callbacks::AtOnce),
             }
-        } else if !self.handshake_held.get() && !self.rests(Direction::Read).get() {
-            self.needs_more.set(false);
+        } else if !self.handshake_held().get() && !self.rests(Direction::Read).get() {
+            self.needs_more().set(false);
             self.shake_hands(Callbacks::AtOnce);
         }
     }
@@ -237,14 +237,14 @@ impl TlsPtr {
             // That is what the program has been told already.
             return;
         }
-        let what = if self.allows_dirty_shutdown.get() {
+        let what = if self.allows_dirty_shutdown().get() {
             told::EOF
         } else {
             told::ERROR
         };
         self.end_below.set(what);
         let session = self.session.get();
-        self.needs_more.set(false);
+        self.needs_more().set(false);
         if self.is_open() && self.is_running(Direction::Read) {
             // Tells, when it finds nothing more.
             self.go_on_reading();
@@ -258,28 +258,17 @@ impl TlsPtr {
     }
 
     /// What can be done without being told by the one below. The caller has a guard.
-    fn pass(self) {
-        if self.is_filter() && self.is_open() {
+    fn go_on_from_the_loop(self) {
+        if self.is_open() {
             let session = self.session.get();
             self.go_on_writing(Callbacks::AtOnce);
             if self.is_still(session) && self.is_open() {
                 self.go_on(Direction::Read);
             }
-        } else if self.is_filter() {
+        } else {
             self.go_on(Direction::Write);
         }
         self.go_on_after_end();
-    }
-
-    /// The peer has ended its side; the output still goes to it.
-    fn go_on_after_end(self) {
-        // SAFETY: the SSL lives as long as the bufferevent.
-        let ended = unsafe { crate::openssl::has_ended(self.ssl()) };
-        let rests = self.rests(Direction::Write);
-        if ended && self.is_open() && self.output_length() > 0 && rests.replace(false) {
-            // What cannot be waited for now is waited for with the next change.
-            let _ = self.update_interest();
-        }
     }
 }
 
@@ -344,6 +333,6 @@ pub unsafe extern "C-unwind" fn run_pass(_: *mut EventCallback, argument: *mut c
     let queued = Queued(argument.cast());
     // SAFETY: the reference keeps the bufferevent alive.
     if let Some(guard) = unsafe { Guard::if_alive(queued.0.cast()) } {
-        guard.pass();
+        guard.go_on_from_the_loop();
     }
 }

@@ -24,10 +24,10 @@ impl TlsPtr {
         let state = self.first_state.get();
         self.state.set(state);
         let connects = state == State::Connecting && self.descriptor.get() >= 0;
-        self.connect_pending.set(connects);
-        self.handshake_begun.set(false);
+        self.connect_pending().set(connects);
+        self.handshake_begun().set(false);
         self.handshake_waits_for.set(Direction::Write);
-        self.handshake_held.set(false);
+        self.handshake_held().set(false);
         // SAFETY: the SSL lives as long as the bufferevent, whose lock is held.
         unsafe {
             if state != State::Open && openssl::SSL_clear(self.ssl()) <= 0 {
@@ -49,13 +49,13 @@ impl TlsPtr {
     /// Forgets a session, and all that belonged to it, for a new one over a new transport.
     pub fn begin_again(self) -> Result<(), Refused> {
         self.session.set(self.session.get().wrapping_add(1));
-        self.read_needs_write.set(false);
-        self.write_needs_read.set(false);
-        self.needs_more.set(false);
+        self.read_needs_write().set(false);
+        self.write_needs_read().set(false);
+        self.needs_more().set(false);
         self.unfinished_write.set(0);
         self.collected.set(0);
         self.charged.iter().for_each(|count| count.set(0));
-        self.broken.set(false);
+        self.broken().set(false);
         self.error_count.set(0);
         self.end_below.set(0);
         for direction in Direction::ALL {
@@ -66,7 +66,7 @@ impl TlsPtr {
 
     /// One step of the handshake. The caller has a guard.
     pub fn shake_hands(self, callbacks: Callbacks) -> Progress {
-        self.handshake_begun.set(true);
+        self.handshake_begun().set(true);
         // SAFETY: the SSL lives as long as the bufferevent, whose lock is held.
         let result = self.attempt(|| unsafe { SSL_do_handshake(self.ssl()) });
         self.charge();
@@ -80,7 +80,7 @@ impl TlsPtr {
                 Progress::Failed
             }
             Err(Trouble::NeedsRead) => {
-                self.needs_more.set(true);
+                self.needs_more().set(true);
                 self.wait_in_handshake(Direction::Read, callbacks)
             }
             Err(Trouble::NeedsWrite) => self.wait_in_handshake(Direction::Write, callbacks),
@@ -102,7 +102,7 @@ impl TlsPtr {
 
     fn finish_handshake(self, callbacks: Callbacks) {
         self.state.set(State::Open);
-        self.needs_more.set(false);
+        self.needs_more().set(false);
         if self.update_interest().is_err() {
             self.fail(told::READING, libc::ENOMEM, callbacks);
             return;
@@ -124,7 +124,7 @@ impl TlsPtr {
         }
         self.state.set(State::Connecting);
         self.handshake_waits_for.set(Direction::Write);
-        self.handshake_held.set(false);
+        self.handshake_held().set(false);
         if self.is_filter() {
             self.schedule_pass();
             return 0;

@@ -13,12 +13,12 @@ impl TlsPtr {
     /// Whether something can be done as soon as the transport is ready in a direction, when these
     /// directions are not wanted.
     fn waits_for(self, direction: Direction, unwanted: c_short) -> bool {
-        if self.detached.get() {
+        if self.detached().get() {
             return false;
         }
         if !self.is_open() {
             return self.handshake_awaits() == direction
-                && !self.handshake_held.get()
+                && !self.handshake_held().get()
                 && !self.rests(direction).get();
         }
         let [reads, writes] = Direction::ALL
@@ -26,17 +26,17 @@ impl TlsPtr {
         let writes = writes && (self.output_length() > 0 || self.collected.get() > 0);
         match direction {
             Direction::Read => {
-                reads && !self.read_needs_write.get() || writes && self.write_needs_read.get()
+                reads && !self.read_needs_write().get() || writes && self.write_needs_read().get()
             }
             Direction::Write => {
-                writes && !self.write_needs_read.get() || reads && self.read_needs_write.get()
+                writes && !self.write_needs_read().get() || reads && self.read_needs_write().get()
             }
         }
     }
 
     /// What the next step of the handshake waits for. A server has nothing to say at first.
     fn handshake_awaits(self) -> Direction {
-        if self.state.get() == State::Accepting && !self.handshake_begun.get() {
+        if self.state.get() == State::Accepting && !self.handshake_begun().get() {
             return Direction::Read;
         }
         self.handshake_waits_for.get()
@@ -64,7 +64,7 @@ impl TlsPtr {
 
     /// Whether something that has come in already waits to be read.
     pub fn has_unread(self) -> bool {
-        if self.needs_more.get() {
+        if self.needs_more().get() {
             return false;
         }
         // SAFETY: the SSL lives as long as the bufferevent; its lock is held.
@@ -78,7 +78,7 @@ impl TlsPtr {
             if directions & direction.kind() == 0 {
                 continue;
             }
-            let resumed = self.suspended[direction as usize].replace(false);
+            let resumed = self.suspended(direction).replace(false);
             // SAFETY: the SSL lives as long as the bufferevent.
             let ended =
                 direction == Direction::Read && unsafe { crate::openssl::has_ended(self.ssl()) };
@@ -86,7 +86,7 @@ impl TlsPtr {
                 self.rests(direction).set(false);
             }
             if !resumed {
-                self.handshake_held.set(false);
+                self.handshake_held().set(false);
             }
         }
         self.update_interest()
@@ -100,9 +100,9 @@ impl TlsPtr {
             }
             // Whoever suspends does not disable.
             let suspended = self.is_enabled(direction);
-            self.suspended[direction as usize].set(suspended);
+            self.suspended(direction).set(suspended);
             if !suspended && self.handshake_waits_for.get() == direction {
-                self.handshake_held.set(true);
+                self.handshake_held().set(true);
             }
         }
         self.update_interest_without(directions)

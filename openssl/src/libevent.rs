@@ -124,7 +124,7 @@ pub struct Bufferevent {
     pub options: Cell<c_int>,
     pub references: Cell<c_int>,
     pub lock: Cell<*mut c_void>,
-    _rest: [Cell<usize>; 8],
+    _rest: [Cell<usize>; 6],
 }
 
 const _: () = {
@@ -141,8 +141,8 @@ const _: () = {
     assert!(offset_of!(Bufferevent, options) == 456);
     assert!(offset_of!(Bufferevent, references) == 460);
     assert!(offset_of!(Bufferevent, lock) == 464);
-    // The most that the core takes.
-    assert!(size_of::<Bufferevent>() == 536);
+    // What the core takes.
+    assert!(size_of::<Bufferevent>() == 520);
 };
 
 /// What [`Operations::control`] is asked for.

@@ -60,7 +60,7 @@ unsafe extern "C-unwind" fn disable(bufferevent: *mut Bufferevent, directions: c
 unsafe extern "C-unwind" fn unlink(bufferevent: *mut Bufferevent) {
     // SAFETY: as in `enable`.
     let tls = unsafe { TlsPtr::new(bufferevent) };
-    tls.detached.set(true);
+    tls.detached().set(true);
     tls.session.set(tls.session.get().wrapping_add(1));
     if tls.is_filter() {
         tls.release_below();

@@ -21,13 +21,13 @@ const RECORDS: usize = 4;
 impl TlsPtr {
     /// Reads what there is, up to a limit, and tells the program. The caller has a guard.
     pub fn go_on_reading(self) {
-        if self.write_needs_read.replace(false) {
+        if self.write_needs_read().replace(false) {
             self.go_on_writing(Callbacks::AtOnce);
-            if self.write_needs_read.get() || !self.is_open() {
+            if self.write_needs_read().get() || !self.is_open() {
                 return;
             }
         }
-        if self.read_needs_write.get() {
+        if self.read_needs_write().get() {
             return;
         }
         self.read_records();
@@ -40,11 +40,11 @@ impl TlsPtr {
         let end = match trouble {
             None => None,
             Some(Trouble::NeedsRead) => {
-                self.needs_more.set(true);
+                self.needs_more().set(true);
                 None
             }
             Some(Trouble::NeedsWrite) => {
-                self.read_needs_write.set(true);
+                self.read_needs_write().set(true);
                 None
             }
             Some(Trouble::End(class, error)) => Some((class, error)),
@@ -194,7 +194,7 @@ impl TlsPtr {
     fn accepted(self, result: c_int, length: usize) -> Result<usize, Trouble> {
         if result < 0 {
             // They are lost, and whatever comes behind them has no meaning.
-            self.broken.set(true);
+            self.broken().set(true);
             return Err(Trouble::End(SSL_ERROR_SYSCALL, libc::ENOMEM));
         }
         Ok(length)

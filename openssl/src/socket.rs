@@ -108,7 +108,7 @@ impl TlsPtr {
 
     /// What became of the connection that a handshake is to go over: whether it is made.
     fn is_connected(self) -> bool {
-        if !self.connect_pending.get() {
+        if !self.connect_pending().get() {
             return true;
         }
         // SAFETY: asks about a number.
@@ -123,21 +123,21 @@ impl TlsPtr {
             }
             _ => {}
         }
-        self.connect_pending.set(false);
+        self.connect_pending().set(false);
         true
     }
 
     /// The descriptor is ready. The caller has a guard.
     fn ready(self, direction: Direction) {
         if !self.is_open() {
-            if !self.handshake_held.get() && self.is_connected() {
+            if !self.handshake_held().get() && self.is_connected() {
                 self.shake_hands(Callbacks::AtOnce);
             }
             return;
         }
         match direction {
             Direction::Read => {
-                self.needs_more.set(false);
+                self.needs_more().set(false);
                 self.go_on_reading();
             }
             Direction::Write => self.go_on_writing(Callbacks::AtOnce),

@@ -6,7 +6,7 @@
 use crate::bulk::BulkPtr;
 use crate::libevent::*;
 use crate::openssl::{self, SSL};
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::ffi::{c_int, c_short, c_void};
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -66,7 +66,8 @@ impl State {
 /// How many errors are kept for the program.
 pub const MOST_ERRORS: usize = 3;
 
-/// A TLS bufferevent.
+/// A TLS bufferevent. One on another bufferevent has an [`EventCallback`] behind it, in the same
+/// block.
 #[repr(C)]
 pub struct Tls {
     pub(crate) common: Bufferevent,
@@ -74,50 +75,107 @@ pub struct Tls {
     /// The bufferevent that the ciphertext passes through; null for a descriptor.
     pub(crate) below: Cell<*mut Bufferevent>,
     pub(crate) descriptor: Cell<c_int>,
+    /// Counts descriptors and the end: whether callbacks have left things as they were.
+    pub(crate) session: Cell<u32>,
+    /// What the BIOs had counted when that was last charged, in its lower bits.
+    pub(crate) charged: [Cell<u32>; 2],
+    /// How much of the output is encrypted and collected, but not sent.
+    pub(crate) collected: Cell<u32>,
+    pub(crate) errors: Cell<[u32; MOST_ERRORS]>,
+    /// The length of a write that has to be repeated, no longer than a record; 0 is none.
+    pub(crate) unfinished_write: Cell<u16>,
+    /// The end of the transport below, until what came before it was read.
+    pub(crate) end_below: Cell<c_short>,
+    marks: Cell<u16>,
+    pub(crate) error_count: Cell<u8>,
     /// Where it begins, and begins again with another descriptor.
     pub(crate) first_state: Cell<State>,
     pub(crate) state: Cell<State>,
-    /// Counts descriptors and the end: whether callbacks have left things as they were.
-    pub(crate) session: Cell<u32>,
-    /// The last reference is gone.
-    pub(crate) detached: Cell<bool>,
-    pub(crate) allows_dirty_shutdown: Cell<bool>,
-    /// It is not known yet what became of the connection that the handshake is for.
-    pub(crate) connect_pending: Cell<bool>,
-    /// The handshake has made its first step.
-    pub(crate) handshake_begun: Cell<bool>,
     /// What the handshake waits for.
     pub(crate) handshake_waits_for: Cell<Direction>,
-    /// The program has disabled what the handshake waits for.
-    pub(crate) handshake_held: Cell<bool>,
-    /// A read has to write first.
-    pub(crate) read_needs_write: Cell<bool>,
-    /// A write has to read first.
-    pub(crate) write_needs_read: Cell<bool>,
-    /// What came in is less than a record; nothing can be read before more has come.
-    pub(crate) needs_more: Cell<bool>,
-    /// There is output that could not be waited for.
-    pub(crate) waits_vainly: Cell<bool>,
-    /// Bytes of the stream were lost, or would be sent twice.
-    pub(crate) broken: Cell<bool>,
-    /// For each direction: it rests after an end that the program was told of.
-    pub(crate) rests: [Cell<bool>; 2],
-    /// For each direction: the core, not the program, has stopped it.
-    pub(crate) suspended: [Cell<bool>; 2],
     /// Whether the descriptor blocks, once that was asked.
     pub(crate) blocks: Cell<Option<bool>>,
-    /// The end of the transport below, until what came before it was read.
-    pub(crate) end_below: Cell<c_short>,
-    /// The length of a write that has to be repeated; 0 is none.
-    pub(crate) unfinished_write: Cell<usize>,
-    /// How much of the output is encrypted and collected, but not sent.
-    pub(crate) collected: Cell<usize>,
-    /// What the BIOs had counted when that was last charged.
-    pub(crate) charged: [Cell<u64>; 2],
-    pub(crate) errors: Cell<[u32; MOST_ERRORS]>,
-    pub(crate) error_count: Cell<u8>,
-    /// Goes on from the loop. Holds a reference while it is queued.
-    pub(crate) pass: UnsafeCell<EventCallback>,
+}
+
+// There is one for each connection.
+const _: () = assert!(size_of::<Tls>() == size_of::<Bufferevent>() + 64);
+
+/// A yes or no of a bufferevent.
+pub struct Mark<'a> {
+    among: &'a Cell<u16>,
+    bit: u16,
+}
+
+impl Mark<'_> {
+    /// What it says.
+    pub fn get(&self) -> bool {
+        self.among.get() & self.bit != 0
+    }
+
+    /// Changes what it says.
+    pub fn set(&self, yes: bool) {
+        let others = self.among.get() & !self.bit;
+        self.among.set(if yes { others | self.bit } else { others });
+    }
+
+    /// Changes what it says, and tells what it said.
+    pub fn replace(&self, yes: bool) -> bool {
+        let before = self.get();
+        self.set(yes);
+        before
+    }
+}
+
+macro_rules! marks {
+    ($($(#[$text:meta])* $name:ident: $number:literal,)*) => {
+        impl Tls {$(
+            $(#[$text])*
+            pub fn $name(&self) -> Mark<'_> {
+                Mark { among: &self.marks, bit: 1 << $number }
+            }
+        )*}
+    };
+}
+
+marks! {
+    /// The last reference is gone.
+    detached: 0,
+    /// An end of the transport is taken for a proper one.
+    allows_dirty_shutdown: 1,
+    /// It is not known yet what became of the connection that the handshake is for.
+    connect_pending: 2,
+    /// The handshake has made its first step.
+    handshake_begun: 3,
+    /// The program has disabled what the handshake waits for.
+    handshake_held: 4,
+    /// A read has to write first.
+    read_needs_write: 5,
+    /// A write has to read first.
+    write_needs_read: 6,
+    /// What came in is less than a record; nothing can be read before more has come.
+    needs_more: 7,
+    /// There is output that could not be waited for.
+    waits_vainly: 8,
+    /// Bytes of the stream were lost, or would be sent twice.
+    broken: 9,
+}
+
+impl Tls {
+    /// For each direction: it rests after an end that the program was told of.
+    pub fn rests(&self, direction: Direction) -> Mark<'_> {
+        Mark {
+            among: &self.marks,
+            bit: 1 << (10 + direction as u16),
+        }
+    }
+
+    /// For each direction: the core, not the program, has stopped it.
+    pub fn suspended(&self, direction: Direction) -> Mark<'_> {
+        Mark {
+            among: &self.marks,
+            bit: 1 << (12 + direction as u16),
+        }
+    }
 }
 
 /// A TLS bufferevent that is kept alive. Its fields are used with the lock held, for the time of
@@ -196,13 +254,8 @@ impl TlsPtr {
             Direction::Read => self.common.read_suspended.get(),
             Direction::Write => self.common.write_suspended.get(),
         };
-        let over = self.rests(direction).get() || self.broken.get();
+        let over = self.rests(direction).get() || self.broken().get();
         self.is_enabled(direction) && suspended == 0 && !over
-    }
-
-    /// See [`Tls::rests`].
-    pub fn rests(&self, direction: Direction) -> &Cell<bool> {
-        &self.rests[direction as usize]
     }
 
     /// Whether data passes.
@@ -258,10 +311,16 @@ impl TlsPtr {
         }
     }
 
-    /// How much a BIO has counted since the last time. The program may have put in another one.
+    /// How much a BIO has counted since the last time. The program may have put in another one, which
+    /// has counted less.
     fn uncharged(self, direction: Direction, total: u64) -> isize {
+        const FAR: u32 = 1 << 30;
+        let total = total as u32;
         let before = self.charged[direction as usize].replace(total);
-        total.checked_sub(before).unwrap_or(total) as isize
+        match total.wrapping_sub(before) {
+            FAR.. => total as isize,
+            count => count as isize,
+        }
     }
 
     /// Calls the event callback.
@@ -270,11 +329,17 @@ impl TlsPtr {
         unsafe { bufferevent_run_eventcb_(self.as_ptr(), what, options) };
     }
 
-    /// Has the loop go on with what can be done.
+    /// Goes on from the loop, above another bufferevent. Holds a reference while it is queued.
+    pub fn pass(self) -> *mut EventCallback {
+        // SAFETY: such a block has it behind the rest.
+        unsafe { self.0.as_ptr().add(1).cast() }
+    }
+
+    /// Has the loop go on with what can be done above another bufferevent.
     pub fn schedule_pass(self) {
         // SAFETY: the base outlives its bufferevents; the reference keeps the entry alive.
         unsafe {
-            if event_deferred_cb_schedule_(self.common.base.get(), self.pass.get()) != 0 {
+            if event_deferred_cb_schedule_(self.common.base.get(), self.pass()) != 0 {
                 bufferevent_incref(self.as_ptr());
             }
         }
@@ -304,7 +369,7 @@ impl Guard {
     pub unsafe fn if_alive(bufferevent: *mut c_void) -> Option<Guard> {
         // SAFETY: the caller guarantees the bufferevent.
         let guard = unsafe { Guard::new(bufferevent.cast()) };
-        (!guard.detached.get()).then_some(guard)
+        (!guard.detached().get()).then_some(guard)
     }
 }
 

@@ -27,10 +27,10 @@ const TURN: usize = 2 * BATCH;
 impl TlsPtr {
     /// Sends what there is, after what has to come first. The caller has a guard.
     pub fn go_on_writing(self, callbacks: Callbacks) {
-        if self.read_needs_write.replace(false) {
+        if self.read_needs_write().replace(false) {
             let session = self.session.get();
             self.read_records();
-            if !self.is_still(session) || self.read_needs_write.get() || !self.is_open() {
+            if !self.is_still(session) || self.read_needs_write().get() || !self.is_open() {
                 return;
             }
         }
@@ -71,7 +71,7 @@ impl TlsPtr {
             Some(Trouble::End(class, error)) => {
                 return self.end(Direction::Write, class, error, callbacks);
             }
-            Some(Trouble::NeedsRead) => self.write_needs_read.set(true),
+            Some(Trouble::NeedsRead) => self.write_needs_read().set(true),
             Some(Trouble::NeedsWrite) if !self.is_filter() => waiting = self.await_room(),
             Some(Trouble::NeedsWrite) | None => {}
         }
@@ -82,8 +82,8 @@ impl TlsPtr {
 
     fn may_write(self) -> bool {
         self.is_running(Direction::Write)
-            && !self.write_needs_read.get()
-            && !self.read_needs_write.get()
+            && !self.write_needs_read().get()
+            && !self.read_needs_write().get()
     }
 
     /// Sends one record, or several at once; how much of the output that was, 0 when nothing may be
@@ -120,7 +120,10 @@ impl TlsPtr {
         let mut place = Place::default();
         let whole = self.output_length();
         let _collecting = Collecting::begin(bulk);
-        while self.may_write() && self.collected.get() < BATCH && self.output_length() == whole {
+        while self.may_write()
+            && (self.collected.get() as usize) < BATCH
+            && self.output_length() == whole
+        {
             let most = self.longest_write();
             let (data, length) = place.record(segments, most, copy.as_mut_ptr().cast());
             if length == 0 {
@@ -128,7 +131,7 @@ impl TlsPtr {
             }
             let sent = self.encrypt(data, length)?;
             place.advance(segments, sent);
-            self.collected.set(self.collected.get() + sent);
+            self.collected.set(self.collected.get() + sent as u32);
             self.charge();
         }
         Ok(())
@@ -139,7 +142,7 @@ impl TlsPtr {
     fn push_collected(self) -> Result<usize, Trouble> {
         match self.bulk().map_or(Push::Done, BulkPtr::push) {
             Push::Done => {
-                let sent = self.collected.replace(0).min(self.output_length());
+                let sent = (self.collected.replace(0) as usize).min(self.output_length());
                 self.take_out(sent)
             }
             Push::Blocked => Err(Trouble::NeedsWrite),
@@ -160,7 +163,9 @@ impl TlsPtr {
     /// Sends one record; how much of the output that was, 0 when nothing may be sent.
     fn write_record(self) -> Result<usize, Trouble> {
         // One that was begun has to be offered again with all its bytes.
-        let most = self.longest_write().max(self.unfinished_write.get());
+        let most = self
+            .longest_write()
+            .max(usize::from(self.unfinished_write.get()));
         let mut segments = [MaybeUninit::<libc::iovec>::uninit(); MOST_SEGMENTS];
         let segments = self.segments(most, &mut segments);
         let Some(first) = segments.first() else {
@@ -207,7 +212,8 @@ impl TlsPtr {
         // a copy.
         let sent = self.attempt(|| unsafe { SSL_write(self.ssl(), data, length as c_int) });
         let unfinished = if sent.is_err() { length } else { 0 };
-        self.unfinished_write.set(unfinished);
+        // No longer than a record.
+        self.unfinished_write.set(unfinished as u16);
         sent
     }
 
@@ -216,7 +222,7 @@ impl TlsPtr {
         // SAFETY: the output lives as long as the bufferevent.
         if unsafe { evbuffer_drain(self.common.output.get(), sent) } < 0 {
             // The front is frozen: they would be sent again.
-            self.broken.set(true);
+            self.broken().set(true);
             return Err(Trouble::End(SSL_ERROR_SYSCALL, libc::EINVAL));
         }
         Ok(sent)
@@ -296,7 +302,7 @@ pub unsafe extern "C-unwind" fn output_changed(
     let (tls, change) = unsafe { (TlsPtr::new(argument.cast()), &*change) };
     if tls.is_filter() {
         tls.output_changed_in_filter(change);
-    } else if change.original_size == 0 || tls.waits_vainly.get() {
+    } else if change.original_size == 0 || tls.waits_vainly().get() {
         tls.output_changed_on_socket(change);
     }
     // Else what there was is waited for already, and so is what was added behind it.
@@ -314,12 +320,12 @@ impl TlsPtr {
     fn output_changed_on_socket(self, change: &BufferChange) {
         if self.may_write_what_was_added(change) {
             // What cannot be waited for now is waited for with the next change.
-            self.waits_vainly.set(self.update_interest().is_err());
+            self.waits_vainly().set(self.update_interest().is_err());
         }
     }
 
     fn may_write_what_was_added(self, change: &BufferChange) -> bool {
-        if change.added == 0 || self.detached.get() || !self.is_open() {
+        if change.added == 0 || self.detached().get() || !self.is_open() {
             return false;
         }
         if change.original_size == 0 {
