@@ -1,11 +1,12 @@
 /* Coverage-guided: the input is what a peer sends to a TLS bufferevent: before the handshake, in the middle of it, behind
- * it in the clear, or as data of the session. The bufferevent is a client or a server, on a socket or a filter. There is
- * one end, and what is read is what was sent inside of the session. */
+ * it in the clear, or as data of the session, in the last two cases perhaps behind much else. The bufferevent is a client
+ * or a server, on a socket or a filter. There is one end, and what is read is what was sent inside of the session. */
 #define _GNU_SOURCE
 #include "tls/tools.h"
 #include "checks.h"
 
 enum moment { BEFORE, DURING, BEHIND, INSIDE };
+enum { MUCH = 50000 };
 
 static SSL *peer;
 static int outside;
@@ -59,12 +60,25 @@ send_in_parts(const uint8_t *data, size_t size, size_t part)
 	}
 }
 
+/* Much passes both ways, so that the next records are read and sent several at a time. */
+static void
+let_much_pass(void)
+{
+	static const char much[MUCH];
+
+	CHECK_EQUAL(SSL_write(peer, much, MUCH), MUCH);
+	CHECK_EQUAL(bufferevent_write(client.bev, much, MUCH), 0);
+	converse(6);
+	CHECK_EQUAL(client.got, MUCH);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	enum moment moment;
+	size_t passed = 0;
 
 	if (size < 3)
 		return 0;
@@ -73,13 +87,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	moment = data[0] & 3;
 	make_both(data[0] & 4, data[0] & 8);
 	converse(moment == BEFORE ? 0 : moment == DURING ? 1 : 6);
+	if (moment >= BEHIND && data[0] & 32) {
+		let_much_pass();
+		passed = MUCH;
+	}
 	if (moment == INSIDE)
 		CHECK_EQUAL(SSL_write(peer, data + 2, (int)size - 2), (int)size - 2);
 	else
 		send_in_parts(data + 2, size - 2, data[0] & 16 ? 1 + data[1] % 40 : size);
 	converse(4);
 	CHECK(client.ended <= 1);
-	CHECK_EQUAL(client.got, moment == INSIDE ? size - 2 : 0);
+	CHECK_EQUAL(client.got, passed + (moment == INSIDE ? size - 2 : 0));
 	shutdown(outside, SHUT_WR);
 	converse(3);
 	CHECK(client.ended >= 1);

@@ -170,3 +170,61 @@ CASE(changed_anywhere, ONE_BACKEND | SLOW)
 {
 	for_versions(change_anywhere);
 }
+
+/* --- A peer that asks for new keys again and again, and takes no answer ---------------------------------- */
+
+static void
+flood_with_key_updates(int filter)
+{
+	char byte;
+	int i, got;
+
+	make_context(TLS1_3_VERSION);
+	make_base();
+	make_tested(1, filter);
+	CHECK((peer = SSL_new(context)));
+	CHECK_EQUAL(evutil_make_socket_nonblocking(outside), 0);
+	CHECK_EQUAL(SSL_set_fd(peer, outside), 1);
+	SSL_set_connect_state(peer);
+	while (SSL_do_handshake(peer) != 1 || !client.connected)
+		CHECK(event_base_loop(base, EVLOOP_NONBLOCK) >= 0);
+	settle();
+	for (i = 0; i < 20000; i++) {
+		if (SSL_key_update(peer, SSL_KEY_UPDATE_REQUESTED) != 1 || SSL_do_handshake(peer) != 1)
+			break;
+		if (i % 16 == 0)
+			CHECK(event_base_loop(base, EVLOOP_NONBLOCK) >= 0);
+	}
+	settle();
+	CHECK_EQUAL(client.ended, 0);
+	if (filter) {
+		struct evbuffer *output = bufferevent_get_output(bufferevent_get_underlying(client.bev));
+
+		CHECK(evbuffer_get_length(output) > 0);
+		CHECK(evbuffer_get_length(output) < 200000);
+	}
+	/* It takes them after all. */
+	client.wanted = 4;
+	for (i = got = 0; i < 10000 && !client.finished; i++) {
+		CHECK(event_base_loop(base, EVLOOP_NONBLOCK) >= 0);
+		SSL_read(peer, &byte, 1);
+		if (got != 4 && SSL_do_handshake(peer) == 1 && (got = SSL_write(peer, "data", 4)) != 4)
+			got = 0;
+	}
+	print_end(&client);
+	CHECK_EQUAL(client.got, 4);
+	finish_tested();
+	finish();
+	SSL_CTX_free(context);
+}
+
+CASE(key_updates_without_end, EVERY_BACKEND)
+{
+	flood_with_key_updates(0);
+}
+
+DIFFERENCE(key_updates_below_a_filter, EVERY_BACKEND,
+	   "a peer of a TLS filter that asks for new keys and takes no answer makes the output below grow without end")
+{
+	flood_with_key_updates(1);
+}

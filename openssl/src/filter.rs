@@ -8,6 +8,9 @@ use crate::openssl::SSL_set_bio;
 use crate::tls::{Direction, Guard, TlsPtr};
 use std::ffi::{c_int, c_short, c_void};
 
+/// Most bytes that may wait for a peer because of what it sends.
+const MOST_ANSWERS: u32 = 1 << 16;
+
 impl TlsPtr {
     /// Puts the BIO of the one below into the SSL.
     pub fn set_bio_below(self) -> Result<(), Refused> {
@@ -163,6 +166,31 @@ impl TlsPtr {
             }
         }
         self.update_interest()
+    }
+
+    /// How much waits to be sent by the one below, if there is one.
+    pub fn output_below(self) -> usize {
+        if !self.is_filter() {
+            return 0;
+        }
+        // SAFETY: as above.
+        unsafe { evbuffer_get_length((*self.below.get()).output.get()) }
+    }
+
+    /// Counts what reading has had the SSL say to the peer, like new keys that were asked for.
+    pub fn count_answers(self, output_before: usize) {
+        let more = self.output_below().saturating_sub(output_before);
+        let answers = (self.answers.get() as usize).saturating_add(more);
+        self.answers.set(answers.min(u32::MAX as usize) as u32);
+    }
+
+    /// Whether a peer that takes no answers has asked so much that reading has to rest. On a
+    /// descriptor, the kernel sees to that.
+    pub fn owes_much(self) -> bool {
+        if self.answers.get() > 0 && self.output_below() == 0 {
+            self.answers.set(0);
+        }
+        self.answers.get() > MOST_ANSWERS
     }
 
     /// Something came from below, or can go there. The caller has a guard.

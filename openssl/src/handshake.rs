@@ -54,6 +54,7 @@ impl TlsPtr {
         self.needs_more().set(false);
         self.unfinished_write.set(0);
         self.collected.set(0);
+        self.answers.set(0);
         self.charged.iter().for_each(|count| count.set(0));
         self.broken().set(false);
         self.error_count.set(0);

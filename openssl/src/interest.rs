@@ -23,6 +23,7 @@ impl TlsPtr {
         }
         let [reads, writes] = Direction::ALL
             .map(|direction| self.is_running(direction) && unwanted & direction.kind() == 0);
+        let reads = reads && !self.owes_much();
         let writes = writes && (self.output_length() > 0 || self.collected.get() > 0);
         match direction {
             Direction::Read => {

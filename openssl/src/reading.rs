@@ -37,6 +37,7 @@ impl TlsPtr {
     pub fn read_records(self) {
         let session = self.session.get();
         let (count, trouble) = self.read_turn(session);
+        let mut waiting = Ok(());
         let end = match trouble {
             None => None,
             Some(Trouble::NeedsRead) => {
@@ -45,6 +46,9 @@ impl TlsPtr {
             }
             Some(Trouble::NeedsWrite) => {
                 self.read_needs_write().set(true);
+                if !self.is_filter() {
+                    waiting = self.await_room();
+                }
                 None
             }
             Some(Trouble::End(class, error)) => Some((class, error)),
@@ -53,7 +57,7 @@ impl TlsPtr {
         if self.is_still(session) {
             self.set_flows(count);
         }
-        let refused = end.is_none() && self.update_interest().is_err();
+        let refused = end.is_none() && waiting.and(self.update_interest()).is_err();
         self.tell_of_input(count);
         if !self.is_still(session) {
             return;
@@ -73,7 +77,7 @@ impl TlsPtr {
         let flowing = self.bulk().filter(|bulk| bulk.flows());
         // SAFETY: the SSL lives as long as the bufferevent, for which the caller has a guard.
         let _fetching = flowing.map(|bulk| unsafe { Fetching::begin(bulk, self.ssl()) });
-        while self.is_running(Direction::Read) && count < self.read_limit() {
+        while self.is_running(Direction::Read) && !self.owes_much() && count < self.read_limit() {
             match self.read_record() {
                 Ok(length) => count += length,
                 Err(why) => return (count, Some(why)),
@@ -180,8 +184,11 @@ impl TlsPtr {
     }
 
     fn read_into(self, place: *mut c_void, room: usize) -> Result<usize, Trouble> {
+        let output_below = self.output_below();
         // SAFETY: the SSL lives as long as the bufferevent; the caller guarantees the room.
-        self.attempt(|| unsafe { SSL_read(self.ssl(), place, room as c_int) })
+        let result = self.attempt(|| unsafe { SSL_read(self.ssl(), place, room as c_int) });
+        self.count_answers(output_below);
+        result
     }
 
     fn append(self, data: *const c_void, length: usize) -> Result<usize, Trouble> {

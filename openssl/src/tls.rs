@@ -81,6 +81,8 @@ pub struct Tls {
     pub(crate) charged: [Cell<u32>; 2],
     /// How much of the output is encrypted and collected, but not sent.
     pub(crate) collected: Cell<u32>,
+    /// How much of the output of the one below answers what was read, at most.
+    pub(crate) answers: Cell<u32>,
     pub(crate) errors: Cell<[u32; MOST_ERRORS]>,
     /// The length of a write that has to be repeated, no longer than a record; 0 is none.
     pub(crate) unfinished_write: Cell<u16>,

@@ -71,7 +71,10 @@ impl TlsPtr {
             Some(Trouble::End(class, error)) => {
                 return self.end(Direction::Write, class, error, callbacks);
             }
-            Some(Trouble::NeedsRead) => self.write_needs_read().set(true),
+            Some(Trouble::NeedsRead) => {
+                self.write_needs_read().set(true);
+                self.needs_more().set(true);
+            }
             Some(Trouble::NeedsWrite) if !self.is_filter() => waiting = self.await_room(),
             Some(Trouble::NeedsWrite) | None => {}
         }
