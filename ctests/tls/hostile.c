@@ -121,14 +121,14 @@ CASE(one_byte_at_a_time, EVERY_BACKEND)
 static void
 cut_anywhere(void)
 {
-	int server, filter, limit, all, stride = under_valgrind() ? 97 : 19;
+	int server, filter, limit, all, stride = 97;
 
 	for (server = 0; server < 2; server++)
 		for (filter = 0; filter < 2; filter++) {
 			all = converse(server, filter, 1 << 20, MOST, -1);
 			finish_tested();
 			/* Signatures differ in length. */
-			for (limit = 0; limit < all - 20; limit += limit < 20 || limit > all - 40 ? 1 : stride) {
+			for (limit = 0; limit < all - 20; limit += limit < 8 || limit > all - 30 ? 1 : stride) {
 				converse(server, filter, limit, MOST, -1);
 				CHECK_EQUAL(shutdown(outside, SHUT_WR), 0);
 				run_until(&client.ended, 1);
@@ -149,7 +149,7 @@ CASE(cut_at_every_byte, ONE_BACKEND | SLOW)
 static void
 change_anywhere(void)
 {
-	int server, filter, place, all, stride = under_valgrind() ? 97 : 19;
+	int server, filter, place, all, stride = 97;
 
 	for (server = 0; server < 2; server++)
 		for (filter = 0; filter < 2; filter++) {
@@ -174,7 +174,7 @@ CASE(changed_anywhere, ONE_BACKEND | SLOW)
 /* --- A peer that asks for new keys again and again, and takes no answer ---------------------------------- */
 
 static void
-flood_with_key_updates(int filter)
+flood_with_key_updates(int filter, int count, int recovers)
 {
 	char byte;
 	int i, got;
@@ -189,7 +189,7 @@ flood_with_key_updates(int filter)
 	while (SSL_do_handshake(peer) != 1 || !client.connected)
 		CHECK(event_base_loop(base, EVLOOP_NONBLOCK) >= 0);
 	settle();
-	for (i = 0; i < 20000; i++) {
+	for (i = 0; i < count; i++) {
 		if (SSL_key_update(peer, SSL_KEY_UPDATE_REQUESTED) != 1 || SSL_do_handshake(peer) != 1)
 			break;
 		if (i % 16 == 0)
@@ -205,14 +205,14 @@ flood_with_key_updates(int filter)
 	}
 	/* It takes them after all. */
 	client.wanted = 4;
-	for (i = got = 0; i < 10000 && !client.finished; i++) {
+	for (i = got = 0; i < 10000 && recovers && !client.finished; i++) {
 		CHECK(event_base_loop(base, EVLOOP_NONBLOCK) >= 0);
 		SSL_read(peer, &byte, 1);
 		if (got != 4 && SSL_do_handshake(peer) == 1 && (got = SSL_write(peer, "data", 4)) != 4)
 			got = 0;
 	}
 	print_end(&client);
-	CHECK_EQUAL(client.got, 4);
+	CHECK_EQUAL(client.got, recovers ? 4 : 0);
 	finish_tested();
 	finish();
 	SSL_CTX_free(context);
@@ -220,11 +220,14 @@ flood_with_key_updates(int filter)
 
 CASE(key_updates_without_end, EVERY_BACKEND)
 {
-	flood_with_key_updates(0);
+	flood_with_key_updates(0, 20000, 0);
+	/* The answers fill the socket, but the questions do not yet. */
+	flood_with_key_updates(0, 400, 1);
 }
 
 DIFFERENCE(key_updates_below_a_filter, EVERY_BACKEND,
 	   "a peer of a TLS filter that asks for new keys and takes no answer makes the output below grow without end")
 {
-	flood_with_key_updates(1);
+	flood_with_key_updates(1, 20000, 0);
+	flood_with_key_updates(1, 2800, 1);
 }
