@@ -14,6 +14,9 @@ use crate::openssl::{self, BIO_new_socket, SSL_set_bio};
 use crate::tls::{Direction, Guard, TlsPtr};
 use std::ffi::{c_int, c_short, c_void};
 
+/// In the result of an event that is made active: before the wait of the loop, if possible.
+const BEFORE_WAIT: c_int = 1 << 16;
+
 unsafe extern "C-unwind" {
     fn fcntl(descriptor: c_int, command: c_int, ...) -> c_int;
 }
@@ -75,7 +78,7 @@ impl TlsPtr {
             let result = if !waits {
                 event_del(event)
             } else if direction == Direction::Write && self.may_write_at_once() {
-                event_active_later_(event, c_int::from(kind::WRITE));
+                event_active_later_(event, c_int::from(kind::WRITE) | BEFORE_WAIT);
                 0
             } else {
                 bufferevent_add_event_(event, &self.timeout(direction))

@@ -84,6 +84,10 @@ pub unsafe extern "C-unwind" fn event_active_nolock_(
     }
 }
 
+/// With this in the result, above what fits into one, libevent_openssl asks that the event be active before the
+/// wait of the next pass, if possible.
+const BEFORE_WAIT: c_int = 1 << 16;
+
 /// Makes an event active in the next pass of the loop.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_active_later_(event: *mut Event, result: c_int) {
@@ -91,7 +95,11 @@ pub unsafe extern "C-unwind" fn event_active_later_(event: *mut Event, result: c
     unsafe {
         if let Some(pointer) = EventPtr::new(event) {
             if let Some(mut guard) = lock(pointer.base()) {
-                guard.activate_event_later(pointer, result as c_short);
+                if result & BEFORE_WAIT != 0 {
+                    guard.activate_event_before_wait(pointer, result as c_short);
+                } else {
+                    guard.activate_event_later(pointer, result as c_short);
+                }
             }
         }
     }
