@@ -104,7 +104,7 @@ static void
 run_generated(int streams, unsigned how_bad)
 {
 	start_server();
-	evhttp_set_allowed_methods(http, 0xff);
+	evhttp_set_allowed_methods(http, 0xffff);
 	for (int i = 0; i < streams; i++) {
 		unsigned requests;
 

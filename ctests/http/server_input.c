@@ -31,6 +31,8 @@ static const struct row rows[] = {
 	ROW("GET /a b c HTTP/1.1\r\n\r\n", "GET /a b c; -> 200 open"),
 	ROW("GET  /a HTTP/1.1\r\n\r\n", "GET  /a; -> 200 open"),
 	ROW("GET\t/aa\tHTTP/1.1\r\n\r\n", REFUSED),
+	ROW("POST  HTTP/1.1\r\n\r\n", REFUSED),
+	ROW("DELETE  HTTP/1.1\r\n\r\n", REFUSED),
 	ROW("GET /aaaaaaaaaaaaaaa\r\n\r\n", REFUSED),
 	ROW("GETaaaaaaaaaaaaaaaa\r\n\r\n", REFUSED),
 	ROW(GET("/\xe4\xff"), "GET /\\xe4\\xff; -> 200 open"),
@@ -58,6 +60,7 @@ static const struct row rows[] = {
 	ROW("FOO / HTTP/1.1\r\n\r\n", "-> 501 end"),
 	ROW("GETT / HTTP/1.1\r\n\r\n", "-> 501 end"),
 	ROW("PATCH / HTTP/1.1\r\n\r\n", "-> 501 end"),
+	ROW("FOO /aa HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", "-> 501 end"),
 
 	/* Headers. */
 	ROW(WITH("X: b"), "GET / X=[b]; -> 200 open"),
@@ -170,6 +173,9 @@ ROW_DIFFERENCE(version_negative, "a version may be negative, and is then in the 
 	"GET / HTTP/-1.1\r\n\r\n", REFUSED)
 ROW_DIFFERENCE(version_with_sign, "a version may have a sign",
 	"GET / HTTP/+1.1\r\n\r\n", REFUSED)
+
+ROW_DIFFERENCE(body_of_no_allowed_method, "a client is told to go on with the body of a request whose method is not allowed",
+	"PATCH / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", "-> 501 end")
 
 /* Headers. */
 

@@ -141,3 +141,78 @@ DIFFERENCE(servers_on_filters, ONE_BACKEND,
 {
 	all_options(0, 1);
 }
+
+/* --- A client that never says all that it should --- */
+
+static int events_of_client, said;
+static size_t came;
+
+static void
+count_bytes(struct bufferevent *bev, void *arg)
+{
+	(void)arg;
+	came += evbuffer_get_length(bufferevent_get_input(bev));
+}
+
+static void
+say_half(struct bufferevent *bev, short what, void *arg)
+{
+	(void)arg;
+	if (!(what & BEV_EVENT_CONNECTED)) {
+		events_of_client = what;
+		return;
+	}
+	bufferevent_write(bev, "GET /test HTTP/1.0\r\nHost: some", 30);
+	bufferevent_enable(bev, EV_READ);
+	said = 1;
+}
+
+/* The server closes without a word: when the client ends its side, or has been silent for a second. */
+static void
+half_a_request(int client_ends)
+{
+	struct evhttp *http;
+	struct evhttp_bound_socket *bound;
+	struct bufferevent *bev;
+	struct sockaddr_in address;
+	socklen_t length = sizeof address;
+	long long end = milliseconds() + 10000;
+
+	signal(SIGPIPE, SIG_IGN);
+	events_of_client = said = 0;
+	base = event_base_new();
+	make_context(0);
+	filters_of_server = 0;
+	http = evhttp_new(base);
+	bound = evhttp_bind_socket_with_handle(http, "127.0.0.1", 0);
+	CHECK(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length) == 0);
+	evhttp_set_bevcb(http, accepting, NULL);
+	evhttp_set_gencb(http, serve, NULL);
+	if (!client_ends)
+		evhttp_set_timeout(http, 1);
+	bev = make_tls(0, BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
+	bufferevent_setcb(bev, count_bytes, NULL, say_half, NULL);
+	CHECK(bufferevent_socket_connect(bev, (struct sockaddr *)&address, sizeof address) == 0);
+	while (!events_of_client) {
+		CHECK(milliseconds() < end);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		if (client_ends && said && evbuffer_get_length(bufferevent_get_output(bev)) == 0) {
+			said = 0;
+			SSL_shutdown(bufferevent_openssl_get_ssl(bev));
+		}
+	}
+	printf("event %#x, %zu bytes\n", (unsigned)events_of_client, came);
+	CHECK_EQUAL(events_of_client, BEV_EVENT_READING | BEV_EVENT_EOF);
+	CHECK_EQUAL(came, 0);
+	bufferevent_free(bev);
+	evhttp_free(http);
+	event_base_free(base);
+	SSL_CTX_free(context);
+}
+
+DIFFERENCE(half_a_request_at_most, ONE_BACKEND,
+	   "with OpenSSL 3, the end of a TLS connection without close notify is told as an error although it is allowed")
+{
+	half_a_request(1);
+	half_a_request(0);
+}

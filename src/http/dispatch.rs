@@ -13,8 +13,6 @@ use crate::hooks::memory;
 pub enum Answer {
     /// The program handles it.
     Handler(Handler),
-    /// The method is not allowed.
-    NotAllowed,
     /// Nothing handles that path.
     NotFound,
 }
@@ -24,9 +22,6 @@ pub fn answer_to(connection: ConnectionPtr, request: RequestPtr) -> Answer {
     let Some(root) = connection.server() else {
         return Answer::NotFound;
     };
-    if request.method.get() & u32::from(root.methods.get()) == 0 {
-        return Answer::NotAllowed;
-    }
     let server = if root.has_names() {
         let host = request.host_text();
         host.map_or(root, |host| virtual_host(root, host))
@@ -38,6 +33,13 @@ pub fn answer_to(connection: ConnectionPtr, request: RequestPtr) -> Answer {
     handler
         .or_else(|| server.fallback.get())
         .map_or(Answer::NotFound, Answer::Handler)
+}
+
+/// Whether a server takes requests with that method at all.
+pub fn is_allowed(connection: ConnectionPtr, request: RequestPtr) -> bool {
+    connection
+        .server()
+        .is_none_or(|root| request.method.get() & u32::from(root.methods.get()) != 0)
 }
 
 /// Paths up to this length are decoded on the stack.

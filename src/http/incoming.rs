@@ -232,6 +232,10 @@ pub(super) fn head_is_there(
     connection: ConnectionPtr,
     request: RequestPtr,
 ) -> Result<After, Fault> {
+    if !dispatch::is_allowed(connection, request) {
+        refuse_with(connection, request, 501);
+        return Ok(After::Pause);
+    }
     let framing = framing::of_request(request)?;
     dispatch::mark_proxy_request(connection, request);
     connection.framing.set(framing);
@@ -272,9 +276,6 @@ fn handle(connection: ConnectionPtr, request: RequestPtr) {
     request.set_user_done(false);
     let handler = match dispatch::answer_to(connection, request) {
         Answer::Handler(handler) => handler,
-        Answer::NotAllowed => {
-            return reply::send_error_page(request, 501, None, ErrorPage::Plain);
-        }
         Answer::NotFound => {
             return reply::send_error_page(request, 404, None, ErrorPage::NotFound);
         }

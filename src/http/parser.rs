@@ -223,7 +223,8 @@ fn parse_request_line(request: RequestPtr, line: &[u8]) -> Result<(), Fault> {
     }
     let first = memchr(b' ', line).ok_or(Fault::Corrupt)?;
     let last = memchr::memrchr(b' ', line).ok_or(Fault::Corrupt)?;
-    if first == 0 || first == last {
+    // There is a method, and there is a target.
+    if first == 0 || last <= first + 1 {
         return Err(Fault::Corrupt);
     }
     let target = &line[first + 1..last];
