@@ -280,11 +280,6 @@ static void leave_the_handler()
 	send_text(fd, "GET / HTTP/1.1\r\n\r\n");
 	turn_until([] { return left == 1; });
 	check_server();
-	/* The request is the program's to reply to. */
-	left = 1;
-	send_text(fd, "GET / HTTP/1.1\r\n\r\n");
-	turn();
-	kept = evhttp_request_get_connection(kept) ? kept : nullptr;
 	close(fd);
 	end_server();
 }

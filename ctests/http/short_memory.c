@@ -101,7 +101,7 @@ run_with_failure(long number, int on)
 	struct sockaddr_in address;
 	socklen_t length = sizeof address;
 	struct evhttp *host;
-	int failed, port = 0;
+	int failed, port = 0, again = 0;
 
 	base = event_base_new();
 	CHECK(base != NULL);
@@ -134,8 +134,12 @@ run_with_failure(long number, int on)
 			evhttp_set_cb(http, "/whole", whole_reply, NULL);
 			evhttp_set_cb(http, "/stream me", stream_reply, NULL);
 			evhttp_set_cb(http, "/hundred", whole_reply, NULL);
-			replied = 0;
-			exchange();
+			do {
+				/* Where all is slow, the timeout may still end some. */
+				CHECK(again++ < 20);
+				replied = 0;
+				exchange();
+			} while (replied < 4);
 			CHECK_EQUAL(replied, 4);
 			evhttp_connection_free(connection);
 		}
