@@ -38,6 +38,8 @@ pub struct Server {
     /// The hosts that it is for, as such.
     pattern: Cell<*mut c_char>,
     aliases: UnsafeCell<TailQueue<AliasLinks>>,
+    /// How many aliases it and the servers below it have.
+    named: Cell<usize>,
     paths: UnsafeCell<PathTable>,
     pub(super) fallback: Cell<Option<Handler>>,
     pub(super) bufferevent_maker: Cell<Option<BuffereventMakerFn>>,
@@ -354,6 +356,7 @@ impl ServerPtr {
         host.parent.set(self.as_ptr());
         // SAFETY: the other server is in no such list.
         unsafe { TailQueue::push_back(self.virtual_hosts.get(), host.as_ptr()) };
+        self.count_names(host.named.get() as isize);
         Ok(())
     }
 
@@ -366,7 +369,19 @@ impl ServerPtr {
         unsafe { TailQueue::remove(self.virtual_hosts.get(), host.as_ptr()) };
         replace(&host.pattern, ptr::null_mut());
         host.parent.set(ptr::null_mut());
+        self.count_names(-(host.named.get() as isize));
         Ok(())
+    }
+
+    /// So many aliases more, or less, belong to this server and those above it.
+    fn count_names(self, more: isize) {
+        let mut server = Some(self);
+        while let Some(counted) = server {
+            let named = counted.named.get().saturating_add_signed(more);
+            counted.named.set(named);
+            // SAFETY: a server outlives those below it.
+            server = unsafe { ServerPtr::new(counted.parent.get()) };
+        }
     }
 
     /// Whether it matters which host a request is for.
@@ -405,6 +420,7 @@ impl ServerPtr {
             Ok(name) => unsafe {
                 (*alias.as_ptr()).name = name.as_ptr();
                 TailQueue::push_back(self.aliases.get(), alias.as_ptr());
+                self.count_names(1);
                 Ok(())
             },
             Err(refused) => {
@@ -423,6 +439,7 @@ impl ServerPtr {
         }
         // SAFETY: it is one of this server's.
         unsafe { self.drop_alias(alias) };
+        self.count_names(-1);
         true
     }
 
@@ -454,6 +471,9 @@ impl ServerPtr {
 
     /// The server, this one or below it, that has a name.
     pub(super) fn with_alias(self, name: &[u8]) -> Option<ServerPtr> {
+        if self.named.get() == 0 {
+            return None;
+        }
         if !self.find_alias(name).is_null() {
             return Some(self);
         }
