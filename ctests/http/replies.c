@@ -534,7 +534,7 @@ static size_t
 take_slowly(int *stalled)
 {
 	static char bytes[1 << 18];
-	long long next = milliseconds(), before = next;
+	long long next = milliseconds(), before = next, now;
 	size_t length = 0;
 	ssize_t count;
 	int fd = connect_raw();
@@ -544,8 +544,8 @@ take_slowly(int *stalled)
 	while ((count = recv(fd, bytes, sizeof bytes, 0)) != 0) {
 		if (count > 0)
 			length += (size_t)count;
-		for (next += 30; milliseconds() < next; before = milliseconds()) {
-			*stalled |= milliseconds() - before > 200;
+		for (next += 30; (now = milliseconds()) < next; before = now) {
+			*stalled |= now - before > 200;
 			event_base_loop(base, EVLOOP_NONBLOCK);
 		}
 	}
