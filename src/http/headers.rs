@@ -203,6 +203,17 @@ pub unsafe fn append(
     Ok(pair)
 }
 
+/// Strings that are part of the block of their pair begin so far behind it: at an odd address, where no
+/// block of its own can be. One that is may lie right behind the pair's.
+const PACKED_AT: usize = 1;
+
+/// Where the key of a pair is that is one block with its strings.
+fn packed_key(pair: *mut Evkeyval) -> *mut c_char {
+    pair.wrapping_add(1)
+        .cast::<c_char>()
+        .wrapping_add(PACKED_AT)
+}
+
 /// [`append`] for a pair of the library's own, which is one block with its strings. The program may
 /// look at them.
 ///
@@ -213,7 +224,7 @@ pub unsafe fn append_packed(
     name: &[u8],
     value: &[u8],
 ) -> Result<(), OutOfMemory> {
-    let size = size_of::<Evkeyval>() + name.len() + value.len() + 2;
+    let size = size_of::<Evkeyval>() + PACKED_AT + name.len() + value.len() + 2;
     let pair = memory::malloc(size).cast::<Evkeyval>();
     if pair.is_null() {
         return Err(OutOfMemory);
@@ -221,7 +232,7 @@ pub unsafe fn append_packed(
     // SAFETY: the block has room for the pair and, behind it, both strings with their ends. The
     // caller guarantees the list.
     unsafe {
-        let key = pair.add(1).cast::<c_char>();
+        let key = packed_key(pair);
         let text = key.add(name.len() + 1);
         for (place, bytes) in [(key, name), (text, value)] {
             ptr::copy_nonoverlapping(bytes.as_ptr().cast(), place, bytes.len());
@@ -253,7 +264,7 @@ unsafe fn free_pair(pair: *mut Evkeyval) {
     // SAFETY: the caller guarantees the pair.
     unsafe {
         let (key, value) = ((*pair).key, (*pair).value);
-        let packed = key == pair.add(1).cast();
+        let packed = key == packed_key(pair);
         let value_is_packed = packed && value == key.add(libc::strlen(key) + 1);
         for (text, is_packed) in [(key, packed), (value, value_is_packed)] {
             if !text.is_null() && !is_packed {
