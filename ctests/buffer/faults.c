@@ -393,3 +393,20 @@ DIFFERENCE(five_bytes_take_little_memory, ONE_BACKEND,
 	CHECK(bytes < 700);
 	evbuffer_free(buffer);
 }
+
+/* What is pulled up takes memory in proportion to its bytes. */
+CASE(pulling_few_bytes_up_takes_little_memory, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
+{
+	static const char bytes[400];
+	struct evbuffer *buffer;
+	size_t before;
+
+	allocator_install();
+	buffer = evbuffer_new();
+	CHECK_EQUAL(evbuffer_add(buffer, bytes, 400), 0);
+	CHECK_EQUAL(evbuffer_add_reference(buffer, bytes, 100, NULL, NULL), 0);
+	before = allocator.held;
+	CHECK(evbuffer_pullup(buffer, -1) != NULL);
+	CHECK(allocator.held < before + 2000);
+	evbuffer_free(buffer);
+}

@@ -397,6 +397,32 @@ CASE(peer_reads_late, ONE_BACKEND)
 	for_versions(slow_peer);
 }
 
+/* While nobody reads from a filter, what is below does not fill up with what the peer sends. */
+static void
+nothing_below(void)
+{
+	int transport, i;
+
+	for (transport = FILTER_ON_SOCKET; transport < FILTER_ON_PAIR; transport++) {
+		connect_ends(transport);
+		CHECK_EQUAL(bufferevent_disable(server.bev, EV_READ), 0);
+		write_pattern(&client, 3000000, 1);
+		for (i = 0; i < 100; i++)
+			settle();
+		CHECK(evbuffer_get_length(bufferevent_get_input(bufferevent_get_underlying(server.bev))) < 300000);
+		server.wanted = 3000000;
+		CHECK_EQUAL(bufferevent_enable(server.bev, EV_READ), 0);
+		run_until(&server.finished, 1);
+		print_end(&server);
+		free_ends();
+	}
+}
+
+CASE(nothing_is_read_below_a_filter_that_rests, ONE_BACKEND)
+{
+	for_versions(nothing_below);
+}
+
 /* A write that has to be repeated is as long as it was, whatever is wanted meanwhile. */
 static void
 smaller_writes(void)

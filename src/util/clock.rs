@@ -70,11 +70,6 @@ impl MonotonicClock {
         }
     }
 
-    /// Starts over with other flags.
-    pub fn configure(&mut self, flags: c_int) {
-        *self = Self::new(flags);
-    }
-
     /// The time since some unspecified moment.
     #[inline]
     pub fn now(&mut self) -> timeval {
