@@ -44,7 +44,7 @@ TEST_PACKAGES := abigail-tools debhelper doxygen g++ groff-base lintian $(REFERE
 # The stock programs that run on our library, their clients, and what they need around them.
 PROGRAM_PACKAGES := apache2-utils bind9-dnsutils coturn curl dnsmasq-base fstrm-bin \
 	gearman-job-server gearman-tools gnutls-bin groonga-bin groonga-plugin-suggest iproute2 kamailio \
-	kamailio-extra-modules knot-dnsutils libevhtp-dev links2 litecoind lldpd lua-event lua5.4 memcached \
+	kamailio-extra-modules knot-dnsutils libevhtp-dev libradsec-dev links2 litecoind lldpd lua-event lua5.4 memcached \
 	nginx-light nsd ocproxy openmpi-bin openssl pgbouncer postgresql redis-server redsocks remctl-server \
 	scanssh socat sslsplit tmate tmux tor transmission-cli transmission-daemon unbound ustreamer webdis wrk
 
