@@ -83,11 +83,16 @@ impl MonotonicClock {
     /// clock that counts from the same moment.
     #[cold]
     fn substitute(&mut self) -> timeval {
-        let precise = match self.source {
-            Source::Coarse | Source::Precise => read_clock(libc::CLOCK_MONOTONIC),
+        let monotonic = match self.source {
+            // The same clock at first: the exact one is ahead of the coarse one by up to a step.
+            Source::Coarse | Source::Precise => self
+                .source
+                .system_clock()
+                .and_then(read_clock)
+                .or_else(|| read_clock(libc::CLOCK_MONOTONIC)),
             Source::TimeOfDay => None,
         };
-        precise.unwrap_or_else(|| self.ratchet.advance(time_of_day()))
+        monotonic.unwrap_or_else(|| self.ratchet.advance(time_of_day()))
     }
 }
 
