@@ -67,9 +67,9 @@ static struct slot {
 	int runs; /* since that was told */
 } slots[EVENTS];
 
-/* A timeout of zero that passes ends a persistent event on a descriptor on the reference; on ours the
- * descriptor goes on being watched. */
-static int zero_ends;
+/* On the reference the descriptor of an event that comes once is not watched any more when its timeout has
+ * passed; on ours when its callback runs, so that it is told of both. */
+static int watched_until_told;
 
 static struct event_base *base;
 static int pipes[PIPES][2];
@@ -119,7 +119,7 @@ forget(struct slot *slot)
 static void
 pass_timeout(struct slot *slot)
 {
-	int stays = !zero_ends && (slot->kind == READER || slot->kind == WRITER);
+	int stays = watched_until_told && !slot->persistent && (slot->kind == READER || slot->kind == WRITER);
 	slot->has_timer = 0;
 	slot->active = 0;
 	if (!stays)
@@ -612,6 +612,14 @@ settle_links(void)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 static void
+note_whether_watched(evutil_socket_t fd, short what, void *reader)
+{
+	(void)fd;
+	(void)what;
+	watched_until_told = event_pending(reader, EV_READ, NULL) != 0;
+}
+
+static void
 ignore(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -619,19 +627,23 @@ ignore(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 }
 
+/* Both are due; the first one is told before the second. */
 static void
-learn_about_zero(void)
+learn_what_is_watched(void)
 {
 	static const struct timeval zero = {0, 0};
 	struct event_base *other = event_base_new();
 	int ends[2];
-	struct event *reader;
+	struct event *reader, *observer;
 	CHECK_EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-	reader = event_new(other, ends[0], EV_READ | EV_PERSIST, ignore, NULL);
-	CHECK_EQUAL(event_add(reader, &zero), 0);
+	CHECK_EQUAL(event_base_priority_init(other, 2), 0);
+	reader = event_new(other, ends[0], EV_READ, ignore, NULL);
+	observer = event_new(other, -1, 0, note_whether_watched, reader);
+	CHECK_EQUAL(event_priority_set(observer, 0) | event_priority_set(reader, 1), 0);
+	CHECK_EQUAL(event_add(reader, &zero) | event_add(observer, &zero), 0);
 	event_base_loop(other, EVLOOP_NONBLOCK);
-	zero_ends = !event_pending(reader, EV_READ, NULL);
 	event_free(reader);
+	event_free(observer);
 	event_base_free(other);
 	close(ends[0]);
 	close(ends[1]);
@@ -688,7 +700,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	signal(SIGUSR1, SIG_IGN);
-	learn_about_zero();
+	learn_what_is_watched();
 	input = bytes;
 	left = size;
 	begin();

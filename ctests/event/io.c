@@ -233,6 +233,29 @@ CASE(timeout_of_a_persistent_reader, EVERY_BACKEND)
 	event_base_free(base);
 }
 
+/* No interval means no repetition, and the descriptor is not watched any more either. */
+CASE(a_persistent_reader_with_no_time, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	struct event *ev;
+	int ends[2];
+	make_pipe(ends);
+	ev = event_new(base, ends[0], EV_READ | EV_PERSIST, take_and_print, "reader");
+	CHECK_EQUAL(add_timed(ev, 0), 0);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	printf("pending %s\n", flag_names(event_pending(ev, 0x7fff, NULL)));
+	put_byte(ends[1]);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	printf("activated by hand, it stays\n");
+	CHECK_EQUAL(event_add(ev, NULL), 0);
+	take_byte(ends[0]);
+	event_active(ev, EV_TIMEOUT, 1);
+	poll_once(base);
+	printf("pending %s\n", flag_names(event_pending(ev, 0x7fff, NULL)));
+	event_free(ev);
+	event_base_free(base);
+}
+
 CASE(the_timeout_is_removed, EVERY_BACKEND)
 {
 	struct event_base *base = new_base();

@@ -11,6 +11,13 @@ use libc::timeval;
 use std::ffi::{c_int, c_short, c_void};
 use std::ptr::{NonNull, addr_of_mut};
 
+/// Whether a persistent event has an interval after which it comes again.
+#[inline]
+fn repeats(event: EventPtr) -> bool {
+    let interval = event.interval();
+    interval.tv_sec != 0 || interval.tv_usec != 0
+}
+
 impl EventBase {
     /// Makes every event active whose deadline has passed.
     pub(crate) fn expire_timers(&mut self) {
@@ -32,14 +39,16 @@ impl EventBase {
     }
 
     /// An event leaves its deadline behind but keeps its interest in a descriptor until its
-    /// callback runs, so that readiness in the same pass is told too. A signal ends being watched.
+    /// callback runs, so that readiness in the same pass is told too. A signal ends being watched,
+    /// and so does the descriptor of a persistent event with a zero interval: it does not come back.
     fn expire(&mut self, event: EventPtr) {
         self.drop_deadline(event);
         self.activate_expired(event);
     }
 
     fn activate_expired(&mut self, event: EventPtr) {
-        if event.wants(kind::SIGNAL) && event.has(state::INSERTED) {
+        let is_last = event.wants(kind::SIGNAL) || (event.wants(kind::PERSIST) && !repeats(event));
+        if is_last && event.has(state::INSERTED) {
             // A refusal to restore the old handler was logged; the event is out all the same.
             let _ = self.withdraw(event);
         }
@@ -49,9 +58,8 @@ impl EventBase {
     /// Before the callback of a persistent event: its next deadline.
     #[inline]
     pub(crate) fn rearm(&mut self, event: EventPtr) {
-        let interval = event.interval();
-        if interval.tv_sec != 0 || interval.tv_usec != 0 {
-            self.repeat(event, interval);
+        if repeats(event) {
+            self.repeat(event, event.interval());
         }
     }
 
