@@ -1,6 +1,6 @@
 //! Construction.
 
-use crate::interest::Refused;
+use crate::interest::NotAwaited;
 use crate::libevent::*;
 use crate::openssl::{self, SSL, SSL_free};
 use crate::operations::bufferevent_ops_openssl;
@@ -94,7 +94,7 @@ unsafe fn make(
 ///
 /// # Safety
 /// As for [`create`].
-unsafe fn set_up(tls: TlsPtr, descriptor: c_int) -> Result<(), Refused> {
+unsafe fn set_up(tls: TlsPtr, descriptor: c_int) -> Result<(), NotAwaited> {
     let argument = tls.as_ptr().cast();
     // SAFETY: all of it is part of the new bufferevent; the base is live.
     unsafe {
@@ -108,7 +108,7 @@ unsafe fn set_up(tls: TlsPtr, descriptor: c_int) -> Result<(), Refused> {
         }
         let output = tls.common.output.get();
         if evbuffer_add_cb(output, writing::output_changed, argument).is_null() {
-            return Err(Refused);
+            return Err(NotAwaited);
         }
         openssl::prepare(tls.ssl());
         if tls.is_filter() {
@@ -124,7 +124,7 @@ unsafe fn set_up(tls: TlsPtr, descriptor: c_int) -> Result<(), Refused> {
 }
 
 /// A bufferevent shares the lock of the one below also where it was not asked to have one.
-unsafe fn share_lock(tls: TlsPtr) -> Result<(), Refused> {
+unsafe fn share_lock(tls: TlsPtr) -> Result<(), NotAwaited> {
     // SAFETY: the one below is live.
     unsafe {
         let lock = (*tls.below.get()).lock.get();
@@ -133,14 +133,14 @@ unsafe fn share_lock(tls: TlsPtr) -> Result<(), Refused> {
             && !lock.is_null()
             && bufferevent_enable_locking_(tls.as_ptr(), lock) < 0
         {
-            return Err(Refused);
+            return Err(NotAwaited);
         }
     }
     Ok(())
 }
 
 impl TlsPtr {
-    fn begin_waiting(self) -> Result<(), Refused> {
+    fn begin_waiting(self) -> Result<(), NotAwaited> {
         if self.is_filter() {
             self.take_over_below();
             self.schedule_handshake();

@@ -2,7 +2,7 @@
 
 use crate::bio;
 use crate::ending::Callbacks;
-use crate::interest::Refused;
+use crate::interest::NotAwaited;
 use crate::libevent::*;
 use crate::openssl::SSL_set_bio;
 use crate::tls::{Direction, Guard, TlsPtr};
@@ -13,8 +13,8 @@ const MOST_ANSWERS: u32 = 1 << 16;
 
 impl TlsPtr {
     /// Puts the BIO of the one below into the SSL.
-    pub fn set_bio_below(self) -> Result<(), Refused> {
-        let bio = bio::on_bufferevent(self.below.get()).ok_or(Refused)?;
+    pub fn set_bio_below(self) -> Result<(), NotAwaited> {
+        let bio = bio::on_bufferevent(self.below.get()).ok_or(NotAwaited)?;
         // SAFETY: the SSL takes it over.
         unsafe { SSL_set_bio(self.ssl(), bio, bio) };
         Ok(())
@@ -146,7 +146,7 @@ impl TlsPtr {
     }
 
     /// Another descriptor for the one below, and a new session over it.
-    pub fn attach_below(self, descriptor: c_int) -> Result<(), Refused> {
+    pub fn attach_below(self, descriptor: c_int) -> Result<(), NotAwaited> {
         self.set_bio_below()?;
         self.set_callbacks_below();
         self.begin_again()?;

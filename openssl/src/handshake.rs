@@ -1,7 +1,7 @@
 //! The handshake, also one in the middle of a session.
 
 use crate::ending::{Callbacks, Trouble};
-use crate::interest::Refused;
+use crate::interest::NotAwaited;
 use crate::libevent::told;
 use crate::openssl::{self, SSL_do_handshake};
 use crate::tls::{Direction, State, TlsPtr};
@@ -20,7 +20,7 @@ pub enum Progress {
 
 impl TlsPtr {
     /// Prepares the SSL for the handshake of a first state.
-    pub fn begin(self) -> Result<(), Refused> {
+    pub fn begin(self) -> Result<(), NotAwaited> {
         let state = self.first_state.get();
         self.state.set(state);
         let connects = state == State::Connecting && self.descriptor.get() >= 0;
@@ -32,7 +32,7 @@ impl TlsPtr {
         unsafe {
             if state != State::Open && openssl::SSL_clear(self.ssl()) <= 0 {
                 self.forget_errors();
-                return Err(Refused);
+                return Err(NotAwaited);
             }
             match state {
                 State::Open => {}
@@ -47,7 +47,7 @@ impl TlsPtr {
     }
 
     /// Forgets a session, and all that belonged to it, for a new one over a new transport.
-    pub fn begin_again(self) -> Result<(), Refused> {
+    pub fn begin_again(self) -> Result<(), NotAwaited> {
         self.session.set(self.session.get().wrapping_add(1));
         self.read_needs_write().set(false);
         self.write_needs_read().set(false);

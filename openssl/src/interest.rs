@@ -7,7 +7,7 @@ use std::ffi::c_short;
 
 /// What could not be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused;
+pub struct NotAwaited;
 
 impl TlsPtr {
     /// Whether something can be done as soon as the transport is ready in a direction, when these
@@ -44,11 +44,11 @@ impl TlsPtr {
     }
 
     /// Waits for what there is to wait for, and for nothing else.
-    pub fn update_interest(self) -> Result<(), Refused> {
+    pub fn update_interest(self) -> Result<(), NotAwaited> {
         self.update_interest_without(0)
     }
 
-    fn update_interest_without(self, unwanted: c_short) -> Result<(), Refused> {
+    fn update_interest_without(self, unwanted: c_short) -> Result<(), NotAwaited> {
         let mut result = Ok(());
         for direction in Direction::ALL {
             let waits = self.waits_for(direction, unwanted);
@@ -74,7 +74,7 @@ impl TlsPtr {
     }
 
     /// The program wants these directions, or they are no longer suspended.
-    pub fn start(self, directions: c_short) -> Result<(), Refused> {
+    pub fn start(self, directions: c_short) -> Result<(), NotAwaited> {
         for direction in Direction::ALL {
             if directions & direction.kind() == 0 {
                 continue;
@@ -94,7 +94,7 @@ impl TlsPtr {
     }
 
     /// The program does not want these directions any more, or they are suspended.
-    pub fn stop(self, directions: c_short) -> Result<(), Refused> {
+    pub fn stop(self, directions: c_short) -> Result<(), NotAwaited> {
         for direction in Direction::ALL {
             if directions & direction.kind() == 0 {
                 continue;

@@ -1,6 +1,6 @@
 //! The table that makes a bufferevent one of this kind.
 
-use crate::interest::Refused;
+use crate::interest::NotAwaited;
 use crate::libevent::*;
 use crate::openssl::SSL_free;
 use crate::socket;
@@ -34,10 +34,10 @@ pub unsafe fn of_this_kind(bufferevent: *mut Bufferevent) -> Option<TlsPtr> {
     }
 }
 
-fn status(result: Result<(), Refused>) -> c_int {
+fn status(result: Result<(), NotAwaited>) -> c_int {
     match result {
         Ok(()) => 0,
-        Err(Refused) => -1,
+        Err(NotAwaited) => -1,
     }
 }
 

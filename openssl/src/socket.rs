@@ -8,7 +8,7 @@
 //! is pending.
 
 use crate::ending::{Callbacks, set_errno};
-use crate::interest::Refused;
+use crate::interest::NotAwaited;
 use crate::libevent::*;
 use crate::openssl::{self, BIO_new_socket, SSL_set_bio};
 use crate::tls::{Direction, Guard, TlsPtr};
@@ -40,12 +40,12 @@ impl TlsPtr {
     }
 
     /// Goes over to another descriptor, with a session to come. Settings and buffers stay.
-    pub fn attach(self, descriptor: c_int) -> Result<(), Refused> {
+    pub fn attach(self, descriptor: c_int) -> Result<(), NotAwaited> {
         // SAFETY: the SSL takes the new BIO over; the events are the bufferevent's own.
         unsafe {
             let bio = BIO_new_socket(descriptor, 0);
             if bio.is_null() {
-                return Err(Refused);
+                return Err(NotAwaited);
             }
             SSL_set_bio(self.ssl(), bio, bio);
             let priority = event_get_priority(self.event(Direction::Read));
@@ -62,7 +62,7 @@ impl TlsPtr {
     }
 
     /// Waits, or does not wait, for the descriptor to be ready in a direction.
-    pub fn await_descriptor(self, direction: Direction, waits: bool) -> Result<(), Refused> {
+    pub fn await_descriptor(self, direction: Direction, waits: bool) -> Result<(), NotAwaited> {
         let event = self.event(direction);
         let events = direction.kind() | kind::TIMEOUT;
         // SAFETY: the event is the bufferevent's own, whose lock is held.
@@ -83,16 +83,16 @@ impl TlsPtr {
             } else {
                 bufferevent_add_event_(event, &self.timeout(direction))
             };
-            if result < 0 { Err(Refused) } else { Ok(()) }
+            if result < 0 { Err(NotAwaited) } else { Ok(()) }
         }
     }
 
     /// Waits until the kernel reports room.
-    pub fn await_room(self) -> Result<(), Refused> {
+    pub fn await_room(self) -> Result<(), NotAwaited> {
         let (event, timeout) = (self.event(Direction::Write), self.timeout(Direction::Write));
         // SAFETY: as above.
         let result = unsafe { bufferevent_add_event_(event, &timeout) };
-        if result < 0 { Err(Refused) } else { Ok(()) }
+        if result < 0 { Err(NotAwaited) } else { Ok(()) }
     }
 
     /// Whether a write may be tried without asking the kernel whether it would block.
