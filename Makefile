@@ -207,17 +207,19 @@ LINK_evhttp := -levent
 LINK_microhttpd := -lmicrohttpd
 .PRECIOUS: $(BUILD)/bench/% $(BUILD)/bench/loops/% $(BUILD)/bench/http/% $(BUILD)/bench/look_ups/%
 
+# Those with a client and a server.
+TWO_ENDED := bufferevent_streams rpc
 bench-%: $(BUILD)/bench/%
-	bench/run $<
+	bench/run $(if $(filter $*,$(TWO_ENDED)),--one-processor) $<
 bench-tls_streams: $(BUILD)/bench/tls_streams $(BUILD)/bench/tls/bare
-	bench/run --against $(BUILD)/bench/tls/bare $<
+	bench/run --one-processor --against $(BUILD)/bench/tls/bare $<
 	bench/syscalls $<
 bench-dns: $(BUILD)/bench/dns $(BUILD)/bench/look_ups/cares $(BUILD)/bench/look_ups/bare
-	bench/run $(patsubst %,--against %,$(filter-out $<,$^)) $<
+	bench/run --one-processor $(patsubst %,--against %,$(filter-out $<,$^)) $<
 bench-loops: $(LOOPS)
 	bench/run --rounds 9 $(patsubst %,--against %,$(filter-out %/libevent,$^)) $(BUILD)/bench/loops/libevent
 bench-http: $(HTTP_SERVERS)
-	bench/run --rounds 5 $(patsubst %,--against %,$(filter-out %/evhttp,$^)) $(BUILD)/bench/http/evhttp
+	bench/run --one-processor --rounds 5 $(patsubst %,--against %,$(filter-out %/evhttp,$^)) $(BUILD)/bench/http/evhttp
 PATTERNS := $(filter-out $(if $(TLS),,%/tls.c),$(wildcard bench/patterns/*.c))
 $(BUILD)/bench/patterns: $(PATTERNS) bench/patterns/patterns.h $(BUILD)/bench/rpc.gen.c
 	@mkdir -p $(@D)
