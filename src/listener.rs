@@ -51,10 +51,6 @@ const DEFAULT_BACKLOG: c_int = 128;
 const FIRST_PAUSE: i64 = 10_000;
 const LONGEST_PAUSE: i64 = 100_000;
 
-/// To accept where nothing waits costs ten times as much as to ask whether something does. When so
-/// many came at once, one such attempt matters little, and no more is asked.
-const MOST_ASKED: usize = 8;
-
 /// `struct evconnlistener`.
 ///
 /// What changes are cells: while one thread has a reference here, the loop's thread, with the lock
@@ -381,17 +377,13 @@ impl Hold {
         self.delete(self.pause_over()).and(stopped)
     }
 
-    /// Accepts what has come.
+    /// Accepts what has come. To accept where nothing waits costs ten times as much as to ask whether
+    /// something does, which is asked after the first, as most come alone; among many it matters little.
     fn accept_all(&self) {
-        let mut asked = 0;
-        while self.accepts() && self.accept_one() {
-            if asked < MOST_ASKED {
-                asked += 1;
-                if !sockets::may_be_readable(self.fd()) {
-                    break;
-                }
-            }
+        if !self.accepts() || !self.accept_one() || !sockets::may_be_readable(self.fd()) {
+            return;
         }
+        while self.accepts() && self.accept_one() {}
     }
 
     /// Accepts a connection; whether there may be more.
