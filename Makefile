@@ -42,11 +42,52 @@ PACKAGES := binutils gcc libc6-dev libssl-dev pkg-config python3
 REFERENCE := 'libevent-dev>=2.1.12-stable-8+deb12u1'
 TEST_PACKAGES := abigail-tools debhelper doxygen g++ groff-base lintian $(REFERENCE) strace
 # The stock programs that run on our library, their clients, and what they need around them.
-PROGRAM_PACKAGES := apache2-utils bind9-dnsutils coturn curl dnsmasq-base fstrm-bin \
-	gearman-job-server gearman-tools gnutls-bin groonga-bin groonga-plugin-suggest iproute2 kamailio \
-	kamailio-extra-modules knot-dnsutils libevhtp-dev libradsec-dev links2 litecoind lldpd lua-event lua5.4 memcached \
-	nginx-light nsd ocproxy openmpi-bin openssl pgbouncer postgresql redis-server redsocks remctl-server \
-	scanssh socat sslsplit tmate tmux tor transmission-cli transmission-daemon unbound ustreamer webdis wrk
+PROGRAM_PACKAGES := \
+	apache2-utils \
+	bind9-dnsutils \
+	coturn \
+	curl \
+	dnsmasq-base \
+	fstrm-bin \
+	gearman-job-server \
+	gearman-tools \
+	gnutls-bin \
+	groonga-bin \
+	groonga-plugin-suggest \
+	iproute2 \
+	kamailio \
+	kamailio-extra-modules \
+	knot-dnsutils \
+	libevhtp-dev \
+	libradsec-dev \
+	links2 \
+	litecoind \
+	lldpd \
+	lua-event \
+	lua5.4 \
+	memcached \
+	nginx-light \
+	nsd \
+	ocproxy \
+	openmpi-bin \
+	openssl \
+	pgbouncer \
+	postgresql \
+	redis-server \
+	redsocks \
+	remctl-server \
+	scanssh \
+	socat \
+	sslsplit \
+	tmate \
+	tmux \
+	tor \
+	transmission-cli \
+	transmission-daemon \
+	unbound \
+	ustreamer \
+	webdis \
+	wrk
 
 .PHONY: all shared libraries headers run check check-long with-address with-thread bench sbom tables \
 	tree install uninstall docs deb clean FORCE
