@@ -27,6 +27,29 @@ CASE(a_record_is_a_callback, EVERY_BACKEND)
 	for_versions(whole_records);
 }
 
+/* Short records are messages: they have a callback each, also when they have come together. */
+static void
+messages_together(void)
+{
+	int transport, i;
+
+	for (transport = PAIR_OF_SOCKETS; transport <= TCP; transport++) {
+		connect_ends(transport);
+		for (i = 1; i <= 5; i++)
+			CHECK_EQUAL(SSL_write(client.ssl, "a record", i), i);
+		server.trace = 1;
+		server.wanted = 15;
+		run_until(&server.finished, 1);
+		settle();
+		free_ends();
+	}
+}
+
+CASE(messages_are_callbacks, EVERY_BACKEND)
+{
+	for_versions(messages_together);
+}
+
 static void
 low_watermark(void)
 {

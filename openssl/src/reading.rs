@@ -72,21 +72,26 @@ impl TlsPtr {
     }
 
     /// Reads records: how much was in them, and what stopped that.
+    ///
+    /// On a descriptor, a short record that is not part of a stream is a message, and has a turn
+    /// for itself: so the peer of a program that answers each message gets the answers one by one.
     fn read_turn(self, session: u32) -> (usize, Option<Trouble>) {
         let mut count = 0;
         let flowing = self.bulk().filter(|bulk| bulk.flows());
         // SAFETY: the SSL lives as long as the bufferevent, for which the caller has a guard.
-        let _fetching = flowing.map(|bulk| unsafe { Fetching::begin(bulk, self.ssl()) });
+        let fetching = flowing.map(|bulk| unsafe { Fetching::begin(bulk, self.ssl()) });
         while self.is_running(Direction::Read) && !self.owes_much() && count < self.read_limit() {
-            match self.read_record() {
-                Ok(length) => count += length,
+            let length = match self.read_record() {
+                Ok(length) => length,
                 Err(why) => return (count, Some(why)),
-            }
+            };
+            count += length;
             if !self.is_still(session) {
                 break;
             }
             self.charge();
-            if !self.has_unread() && !self.is_filter() {
+            let is_message = length < START && fetching.is_none();
+            if !self.is_filter() && (is_message || !self.has_unread()) {
                 break;
             }
         }
