@@ -115,16 +115,17 @@ $(BUILD)/unwinder.o: packaging/unwinder.c
 # $(call link,archive,exported names,what else it is linked with) makes a shared library of an archive.
 define link
 @{ echo '{ global:'; sed 's/$$/;/' $(2); echo 'local: *; };'; } > $(2).map
-$(CC) -shared -o $@ $(BUILD)/unwinder.o -Wl,--whole-archive $(1) -Wl,--no-whole-archive \
+ld -r -o $(2).o -T packaging/order.ld $$(sed 's/^/-u /' $(2)) $(1)
+$(CC) -shared -o $@ $(BUILD)/unwinder.o $(2).o \
   -Wl,-soname,$(@F) -Wl,--version-script=$(2).map -Wl,--gc-sections \
   -Wl,-Bsymbolic-functions -Wl,-z,relro,-z,now -Wl,--as-needed $(3) -static-libgcc $(STRIP)
 endef
 
-$(LIB)/$(MAIN)-$(VERSION): $(BUILD)/exported $(BUILD)/unwinder.o
+$(LIB)/$(MAIN)-$(VERSION): $(BUILD)/exported $(BUILD)/unwinder.o packaging/order.ld
 	$(call link,$(ARCHIVE),$<)
 
 # It finds the real one beside itself.
-$(LIB)/libevent_openssl-$(VERSION): $(BUILD)/exported_openssl $(BUILD)/unwinder.o $(LIB)/$(MAIN)-$(VERSION)
+$(LIB)/libevent_openssl-$(VERSION): $(BUILD)/exported_openssl $(BUILD)/unwinder.o packaging/order.ld $(LIB)/$(MAIN)-$(VERSION)
 	$(call link,$(TLS_ARCHIVE),$<,$(LIB)/$(MAIN)-$(VERSION) -lssl -lcrypto -Wl$(comma)-rpath$(comma)'$$ORIGIN')
 comma := ,
 
