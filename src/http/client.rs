@@ -9,7 +9,6 @@ use super::head::Head;
 use super::headers;
 use super::parser::{Fault, Progress, method_name};
 use super::reading::After;
-use super::reply::has_word;
 use super::request::RequestPtr;
 use crate::bufferevent::Direction;
 use crate::bufferevent::abi::{BEV_EVENT_CONNECTED, BEV_EVENT_EOF, BEV_EVENT_READING};
@@ -473,11 +472,9 @@ fn closes(connection: ConnectionPtr, request: RequestPtr, ending: Ending) -> boo
     if request.method.get() == method::CONNECT {
         return false;
     }
-    let has = |value: Option<&[u8]>, word| value.is_some_and(|value| has_word(value, word));
-    let replied = request.input_header(b"Connection");
-    has(replied, b"close")
-        || has(request.output_header(b"Connection"), b"close")
-        || !request.is_version_1_1() && !has(replied, b"keep-alive")
+    request.input_has_word(b"Connection", b"close")
+        || request.output_has_word(b"Connection", b"close")
+        || !request.is_version_1_1() && !request.input_has_word(b"Connection", b"keep-alive")
 }
 
 /// A reply is there as a whole.

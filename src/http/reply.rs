@@ -5,7 +5,7 @@ use super::connection::{ConnectionPtr, State};
 use super::date::{self, DateCache};
 use super::encoding;
 use super::head::{DIGITS, Head, append, decimal};
-use super::parser::{Fault, trim};
+use super::parser::Fault;
 use super::request::RequestPtr;
 use super::{incoming, status};
 use crate::buffer::{Evbuffer, Guard as BufferGuard};
@@ -14,21 +14,9 @@ use crate::util::text::Text;
 use crate::{require, warning};
 use std::ffi::{CStr, c_int, c_void};
 
-/// Whether a value, a list of words, has that word.
-pub(super) fn has_word(value: &[u8], word: &[u8]) -> bool {
-    value
-        .split(|byte| *byte == b',')
-        .any(|item| trim(item).eq_ignore_ascii_case(word))
-}
-
-/// Whether any header of that name has that word.
-fn any_has_word(value: Option<&[u8]>, word: &[u8]) -> bool {
-    value.is_some_and(|value| has_word(value, word))
-}
-
 /// Whether a request wants the connection kept although its version does not say so.
 fn asks_to_keep(request: RequestPtr) -> bool {
-    any_has_word(request.input_header(b"Connection"), b"keep-alive")
+    request.input_has_word(b"Connection", b"keep-alive")
 }
 
 /// Whether the request says that the connection ends after it.
@@ -36,9 +24,9 @@ fn asks_to_close(request: RequestPtr) -> bool {
     if request.method.get() == method::CONNECT {
         return false;
     }
-    any_has_word(request.input_header(b"Connection"), b"close")
+    request.input_has_word(b"Connection", b"close")
         || request.has(flag::PROXY_REQUEST)
-            && !any_has_word(request.input_header(b"Proxy-Connection"), b"keep-alive")
+            && !request.input_has_word(b"Proxy-Connection", b"keep-alive")
 }
 
 /// Whether the connection ends after the reply.
@@ -50,9 +38,9 @@ pub(super) fn closes(request: RequestPtr) -> bool {
         return true;
     }
     request.method.get() != method::CONNECT
-        && (any_has_word(request.output_header(b"Connection"), b"close")
+        && (request.output_has_word(b"Connection", b"close")
             || request.has(flag::PROXY_REQUEST)
-                && !any_has_word(request.output_header(b"Proxy-Connection"), b"keep-alive"))
+                && !request.output_has_word(b"Proxy-Connection", b"keep-alive"))
 }
 
 /// Whether bytes of a body may follow the head.

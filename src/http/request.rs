@@ -3,6 +3,7 @@
 use super::abi::{EvhttpRequest, RequestFn, flag, request_kind};
 use super::connection::ConnectionPtr;
 use super::headers::{self, Evkeyvalq};
+use super::parser::trim;
 use super::status;
 use super::uri::{Part, Uri};
 use crate::buffer::{Evbuffer, Guard as BufferGuard};
@@ -264,6 +265,18 @@ impl RequestPtr {
         unsafe { value_of(self.output_headers.get(), name) }
     }
 
+    /// Whether a word is among those of the headers of that name that came in.
+    pub fn input_has_word(&self, name: &[u8], word: &[u8]) -> bool {
+        // SAFETY: the list is the request's, its texts are terminated.
+        unsafe { any_has_word(self.input_headers.get(), name, word) }
+    }
+
+    /// Whether a word is among those of the headers of that name to go out.
+    pub fn output_has_word(&self, name: &[u8], word: &[u8]) -> bool {
+        // SAFETY: as above.
+        unsafe { any_has_word(self.output_headers.get(), name, word) }
+    }
+
     /// Adds a header to go out.
     pub fn add_output_header(self, name: &[u8], value: &[u8]) -> Result<(), OutOfMemory> {
         // SAFETY: the list is the request's.
@@ -404,6 +417,27 @@ unsafe fn value_of<'a>(list: *const Evkeyvalq, name: &[u8]) -> Option<&'a [u8]> 
         let pair = headers::find(list, name);
         (!pair.is_null()).then(|| CStr::from_ptr((*pair).value).to_bytes())
     }
+}
+
+/// Whether a word is among those, divided by commas, of the headers of that name: several are one list.
+///
+/// # Safety
+/// The list is live and its texts are terminated.
+unsafe fn any_has_word(list: *const Evkeyvalq, name: &[u8], word: &[u8]) -> bool {
+    // SAFETY: the caller guarantees the list.
+    unsafe {
+        let mut pair = headers::find(list, name);
+        while !pair.is_null() {
+            let mut items = CStr::from_ptr((*pair).value)
+                .to_bytes()
+                .split(|byte| *byte == b',');
+            if items.any(|item| trim(item).eq_ignore_ascii_case(word)) {
+                return true;
+            }
+            pair = headers::find_next(pair, name);
+        }
+    }
+    false
 }
 
 /// A host without the colon and digits at its end.
