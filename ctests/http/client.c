@@ -320,9 +320,11 @@ CASE(retries, ONE_BACKEND)
 	stop_peer();
 }
 
+/* The pauses go on to double until a connection is made. */
 DIFFERENCE(requests_after_retries, ONE_BACKEND, "after its attempts to connect have failed, a connection never tries again")
 {
-	struct timeval pause = {0, 10000};
+	struct timeval pause = {0, 50000};
+	long long began;
 
 	start_peer();
 	new_connection(unused_port());
@@ -330,8 +332,10 @@ DIFFERENCE(requests_after_retries, ONE_BACKEND, "after its attempts to connect h
 	evhttp_connection_set_initial_retry_tv(connection, &pause);
 	refused_request("/1");
 	TURN_UNTIL(requests_done == 1);
+	began = milliseconds();
 	refused_request("/2");
 	TURN_UNTIL(requests_done == 2);
+	CHECK(is_between(began, 95, 5000));
 	evhttp_connection_free(connection);
 	stop_peer();
 }

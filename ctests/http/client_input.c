@@ -127,6 +127,10 @@ ROW_DIFFERENCE(status_short, "a client accepts a status of two digits",
 	STATUS("20 OK"), REFUSED)
 ROW_DIFFERENCE(status_overflows, "a client accepts a status of any length",
 	STATUS("4294967496 OK"), REFUSED)
+ROW_DIFFERENCE(nul_in_reason, "a client cuts the reason of a reply at a NUL",
+	STATUS("200 O\0K"), REFUSED)
+ROW_DIFFERENCE(carriage_return_in_reason, "a client accepts a carriage return in the reason of a reply",
+	STATUS("200 O\rK"), REFUSED)
 ROW_DIFFERENCE(version_with_zeros, "a client accepts a version with leading zeros",
 	"HTTP/01.01 200 OK\r\nContent-Length: 0\r\n\r\n", REFUSED)
 ROW_DIFFERENCE(version_overflows, "a client takes a minor version of 257 as 1",
@@ -159,6 +163,9 @@ ROW_DIFFERENCE(tab_before_value, "a client takes a tab in front of a header's va
 ROW_DIFFERENCE(folded_length, "a client accepts a Content-Length header that is folded over two lines",
 	OK("Content-Length:\r\n 3", "abc"), REFUSED)
 
+ROW_DIFFERENCE(folded_coding, "a client accepts a Transfer-Encoding header that is folded over two lines",
+	OK("Transfer-Encoding:\r\n chunked", "3\r\nabc\r\n0\r\n\r\n"), REFUSED)
+
 /* Bodies. */
 
 ROW_DIFFERENCE(no_length_but_keep_alive, "a client takes the body of a reply without length as empty when there is a Connection header",
@@ -182,6 +189,12 @@ ROW_DIFFERENCE(chunk_size_0x, "a client accepts a size of a chunk that begins wi
 	CHUNKED("0x3\r\nabc\r\n0\r\n\r\n"), REFUSED)
 ROW_DIFFERENCE(chunk_size_with_plus, "a client accepts a size of a chunk with a sign",
 	CHUNKED("+3\r\nabc\r\n0\r\n\r\n"), REFUSED)
+ROW_DIFFERENCE(chunk_size_minus_zero, "a client accepts a size of a chunk of minus zero",
+	CHUNKED("3\r\nabc\r\n-0\r\n\r\n"), REFUSED)
+ROW_DIFFERENCE(nul_after_chunk_size, "a client ignores what follows a NUL behind the size of a chunk",
+	CHUNKED("3\0x\r\nabc\r\n0\r\n\r\n"), REFUSED)
+ROW_DIFFERENCE(line_feed_after_last_chunk, "a client accepts LF alone behind the size of the last chunk",
+	CHUNKED("3\r\nabc\r\n0\n\r\n"), REFUSED)
 ROW_DIFFERENCE(blank_before_chunk_size, "a client accepts blanks before the size of a chunk",
 	CHUNKED(" 3\r\nabc\r\n0\r\n\r\n"), REFUSED)
 ROW_DIFFERENCE(chunk_size_too_large, "a client takes a size of a chunk of more than 63 bits as the largest number",

@@ -89,6 +89,26 @@ CASE(limits_are_for_each_request, ONE_BACKEND)
 	stop_server();
 }
 
+/* A server's limits are those of the connections that it accepts from then on. */
+CASE(limits_are_for_later_connections, ONE_BACKEND)
+{
+	int fd;
+
+	start_server();
+	fd = connect_raw();
+	settle(fd);
+	evhttp_set_max_headers_size(http, 20);
+	evhttp_set_max_body_size(http, 3);
+	memset(&answer, 0, sizeof answer);
+	send_bytes(fd, "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nabcde", 43);
+	settle(fd);
+	CHECK(strncmp(answer.text, "HTTP/1.1 200 ", 13) == 0);
+	close(fd);
+	settle(-1);
+	CHECK_STRING(outcome_of(head_of(40), WHOLE), "-> 400 end");
+	stop_server();
+}
+
 #define POST(headers, rest) "POST / HTTP/1.1\r\n" headers "\r\n\r\n" rest
 #define CHUNKED(rest) POST("Transfer-Encoding: chunked", rest)
 

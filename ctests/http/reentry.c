@@ -149,6 +149,30 @@ DIFFERENCE(owned_when_its_connection_is_freed, ONE_BACKEND,
 	stop_server();
 }
 
+static void
+own_and_reply(struct evhttp_request *req, void *arg)
+{
+	(void)arg;
+	evhttp_request_own(req);
+	evhttp_send_reply(req, 200, NULL, NULL);
+}
+
+/* When it has been replied to, it goes all the same. */
+CASE(owned_and_replied_to, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
+{
+	int fd;
+
+	allocator_install();
+	start_server();
+	evhttp_set_gencb(http, own_and_reply, NULL);
+	fd = ask_raw("GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+	see_answer();
+	printf("%s\n", seen);
+	leave(fd);
+	stop_server();
+	CHECK_EQUAL(allocator.alive, 0);
+}
+
 /* --- Replies in pieces --- */
 
 static int closed;

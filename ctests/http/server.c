@@ -349,6 +349,27 @@ CASE(bufferevents_of_the_program, ONE_BACKEND)
 	stop_server();
 }
 
+/* One that was made on another base is moved to the server's. */
+static struct bufferevent *
+make_elsewhere(struct event_base *its_base, void *elsewhere)
+{
+	CHECK(its_base == base);
+	made++;
+	return bufferevent_socket_new(elsewhere, -1, BEV_OPT_CLOSE_ON_FREE);
+}
+
+CASE(bufferevents_of_another_base, ONE_BACKEND)
+{
+	struct event_base *elsewhere = event_base_new();
+
+	start_server();
+	evhttp_set_bevcb(http, make_elsewhere, elsewhere);
+	ask("GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n");
+	CHECK_EQUAL(made, 1);
+	stop_server();
+	event_base_free(elsewhere);
+}
+
 /* Pipelined requests are answered in order, without the stack growing with them. */
 CASE(many_pipelined, ONE_BACKEND)
 {

@@ -142,6 +142,172 @@ DIFFERENCE(servers_on_filters, ONE_BACKEND,
 	all_options(0, 1);
 }
 
+/* --- A reply in pieces, and its end --- */
+
+static struct evhttp_request *streaming;
+
+static void
+stream_on_time(evutil_socket_t fd, short what, void *arg)
+{
+	struct timeval none = {0, 0};
+	struct evbuffer *piece = evbuffer_new();
+
+	(void)fd;
+	(void)what;
+	if (*(int *)arg < 3) {
+		++*(int *)arg;
+		evbuffer_add(piece, "a piece", 7);
+		evhttp_send_reply_chunk(streaming, piece);
+		event_base_once(base, -1, EV_TIMEOUT, stream_on_time, arg, &none);
+	} else {
+		evhttp_send_reply_end(streaming);
+	}
+	evbuffer_free(piece);
+}
+
+static void
+stream(struct evhttp_request *req, void *arg)
+{
+	struct timeval none = {0, 0};
+
+	*(int *)arg = 0;
+	streaming = req;
+	evhttp_send_reply_start(req, 200, NULL);
+	event_base_once(base, -1, EV_TIMEOUT, stream_on_time, arg, &none);
+}
+
+static int ended_with;
+
+static void
+ask_and_note_end(struct bufferevent *bev, short what, void *arg)
+{
+	(void)arg;
+	if (what & BEV_EVENT_CONNECTED)
+		bufferevent_write(bev, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 37);
+	else
+		ended_with = what;
+}
+
+static void
+streamed(int filter_of_client, int filter_of_server)
+{
+	struct evhttp *http = evhttp_new(base);
+	struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(http, "127.0.0.1", 0);
+	struct bufferevent *bev = make_tls(filter_of_client, BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
+	struct sockaddr_in address;
+	socklen_t length = sizeof address;
+	long long end = milliseconds() + 10000;
+	int number;
+	char *text;
+
+	CHECK(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length) == 0);
+	filters_of_server = filter_of_server;
+	evhttp_set_bevcb(http, accepting, NULL);
+	evhttp_set_gencb(http, stream, &number);
+	bufferevent_setcb(bev, NULL, NULL, ask_and_note_end, NULL);
+	bufferevent_enable(bev, EV_READ | EV_WRITE);
+	CHECK_EQUAL(bufferevent_socket_connect(bev, (struct sockaddr *)&address, sizeof address), 0);
+	for (ended_with = 0; !ended_with;) {
+		CHECK(milliseconds() < end);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	CHECK_EQUAL(ended_with & ~BEV_EVENT_READING, BEV_EVENT_EOF);
+	evbuffer_add(bufferevent_get_input(bev), "", 1);
+	text = (char *)evbuffer_pullup(bufferevent_get_input(bev), -1);
+	CHECK_STRING(strstr(text, "\r\n\r\n"), "\r\n\r\n7\r\na piece\r\n7\r\na piece\r\n7\r\na piece\r\n0\r\n\r\n");
+	bufferevent_free(bev);
+	evhttp_free(http);
+}
+
+DIFFERENCE(replies_in_pieces, ONE_BACKEND, "with OpenSSL 3, the end of a reply over TLS that comes without close notify is told as an error although it is allowed")
+{
+	signal(SIGPIPE, SIG_IGN);
+	base = event_base_new();
+	make_context(0);
+	options_of_both = 0;
+	streamed(0, 0);
+	streamed(1, 0);
+	streamed(0, 1);
+	event_base_free(base);
+	SSL_CTX_free(context);
+}
+
+/* --- A server that is not there, and comes --- */
+
+static struct evhttp *
+serve_at(int port)
+{
+	struct evhttp *http = evhttp_new(base);
+
+	filters_of_server = 0;
+	CHECK_EQUAL(evhttp_bind_socket(http, "127.0.0.1", (ev_uint16_t)port), 0);
+	evhttp_set_bevcb(http, accepting, NULL);
+	evhttp_set_gencb(http, serve, NULL);
+	return http;
+}
+
+static void
+answered_and_freed(struct evhttp_request *req, void *arg)
+{
+	CHECK(req == NULL);
+	requests_done++;
+	evhttp_connection_free(*(struct evhttp_connection **)arg);
+	*(struct evhttp_connection **)arg = NULL;
+}
+
+CASE(nobody_there, ONE_BACKEND)
+{
+	struct evhttp_connection *evcon;
+
+	signal(SIGPIPE, SIG_IGN);
+	base = event_base_new();
+	make_context(0);
+	/* The broadcast address is none to connect to. */
+	evcon = evhttp_connection_base_bufferevent_new(base, NULL, make_tls(0, BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE),
+		"255.255.255.255", 443);
+	CHECK_EQUAL(evhttp_make_request(evcon, evhttp_request_new(answered_and_freed, &evcon), EVHTTP_REQ_GET, "/"), 0);
+	while (requests_done == 0)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	CHECK(evcon == NULL);
+	event_base_free(base);
+	SSL_CTX_free(context);
+}
+
+DIFFERENCE(server_that_comes_up, ONE_BACKEND,
+	   "after its attempts to connect have failed, a connection never tries again")
+{
+	struct timeval pause = {0, 20000};
+	struct evhttp_connection *evcon;
+	struct evhttp_request *req;
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof address;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct evhttp *http;
+
+	CHECK(bind(fd, (struct sockaddr *)&address, length) == 0 && getsockname(fd, (struct sockaddr *)&address, &length) == 0);
+	signal(SIGPIPE, SIG_IGN);
+	base = event_base_new();
+	make_context(0);
+	evcon = evhttp_connection_base_bufferevent_new(base, NULL, make_tls(0, BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE),
+		"127.0.0.1", ntohs(address.sin_port));
+	evhttp_connection_set_retries(evcon, 1);
+	evhttp_connection_set_initial_retry_tv(evcon, &pause);
+	req = evhttp_request_new(answered, NULL);
+	CHECK_EQUAL(evhttp_make_request(evcon, req, EVHTTP_REQ_GET, "/"), 0);
+	while (requests_done == 0)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	CHECK_EQUAL(last_code, 0);
+	close(fd);
+	http = serve_at(ntohs(address.sin_port));
+	body_length = 5;
+	ask(evcon, 1);
+	ask(evcon, 0);
+	evhttp_connection_free(evcon);
+	evhttp_free(http);
+	event_base_free(base);
+	SSL_CTX_free(context);
+}
+
 /* --- A client that never says all that it should --- */
 
 static int events_of_client, said;
