@@ -3,7 +3,7 @@
 use super::{EventBase, Guard};
 use crate::backend::Report;
 use crate::debug_message;
-use crate::event::{ActiveLinks, CallbackPtr, Closure, EventPtr, kind, state};
+use crate::event::{ActiveLinks, CallbackPtr, EventPtr, kind, state};
 use crate::hooks::{log, threads};
 use crate::interest;
 use crate::list::TailQueue;
@@ -362,7 +362,7 @@ impl EventBase {
                 TailQueue::push_back(self.queue(entry.priority()), entry.as_ptr());
             }
             // What was put off counts for what it queues itself.
-            self.run.deferred += c_int::from(entry.closure() == Closure::Callback);
+            self.run.deferred += c_int::from(entry.closure().is_deferred());
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
     once,
 };
 use crate::backend::{Backend, Mechanism, Options};
-use crate::event::{ActiveLinks, CallbackPtr, debug, state};
+use crate::event::{ActiveLinks, CallbackPtr, Closure, debug, state};
 use crate::hooks::log::{self, Severity};
 use crate::hooks::memory::{self, OutOfMemory, SpareBlock};
 use crate::hooks::panic;
@@ -249,12 +249,17 @@ fn delete_everything(guard: &mut Guard, finalize: bool) {
 }
 
 impl Guard {
-    /// Takes out all that is queued and runs the finalizers; whether any ran.
+    /// Takes out all that is queued, runs the finalizers, and has callbacks let go of what they
+    /// hold; whether there were any.
     fn empty_queues(&mut self, finalize: bool) -> bool {
         let mut ran = false;
         while let Some(entry) = self.any_queued() {
             self.dequeue(entry);
             if !entry.has(state::FINALIZING) {
+                if finalize && entry.closure() == Closure::HoldingCallback {
+                    self.let_go(entry);
+                    ran = true;
+                }
                 continue;
             }
             if finalize {

@@ -1,8 +1,13 @@
 //! Callbacks without an event, which the layers above queue to run from the loop.
+//!
+//! Most hold something while they are queued, as a reference on the object they are part of. When
+//! the base is freed before they could run, they are called with no entry: to let go of it, and to
+//! do nothing else.
 
 use super::{EventBase, Guard, or_current};
 use crate::event::{CallbackFunction, CallbackPtr, Closure, EventCallback, SelfCallbackFn, state};
 use std::ffi::{c_int, c_void};
+use std::ptr;
 
 /// More than this many in one pass wait for the next, so that callbacks which queue callbacks
 /// cannot keep the loop from looking at descriptors.
@@ -27,6 +32,24 @@ pub unsafe fn initialise(
         (*callback).evcb_arg = argument;
         (*callback).evcb_pri = priority;
         (*callback).evcb_closure = Closure::Callback as u8;
+    }
+}
+
+/// [`initialise`] for a callback that holds something while it is queued, and lets go of it when it
+/// is called with a null entry.
+///
+/// # Safety
+/// As for [`initialise`].
+pub unsafe fn initialise_holding(
+    callback: *mut EventCallback,
+    priority: u8,
+    function: SelfCallbackFn,
+    argument: *mut c_void,
+) {
+    // SAFETY: as the caller guarantees.
+    unsafe {
+        initialise(callback, priority, function, argument);
+        (*callback).evcb_closure = Closure::HoldingCallback as u8;
     }
 }
 
@@ -129,6 +152,19 @@ pub unsafe fn finalize_many(
 pub unsafe fn priorities(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
     unsafe { Guard::lock(base).run.priorities }
+}
+
+impl Guard {
+    /// Has an entry that will never run let go of what it holds.
+    pub(super) fn let_go(&mut self, entry: CallbackPtr) {
+        let argument = entry.argument();
+        // SAFETY: the closure says which member holds, and that null is expected.
+        unsafe {
+            if let Some(function) = entry.function().evcb_selfcb {
+                self.unlocked(|| function(ptr::null_mut(), argument));
+            }
+        }
+    }
 }
 
 impl EventBase {

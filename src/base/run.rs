@@ -301,7 +301,7 @@ impl Guard {
     /// Runs an entry, out of its queue, that stands for no callback of an event.
     #[inline(never)]
     fn run_other(&mut self, entry: CallbackPtr) {
-        if entry.closure() != Closure::Callback {
+        if !entry.closure().is_deferred() {
             // The object may be freed, so it is not the running one: nobody waits for it.
             return self.run_finalizer(entry);
         }

@@ -54,7 +54,7 @@ impl Guard {
             (*deferral).base = base;
             let priority = deferred::priorities(base) / 2;
             let entry = addr_of_mut!((*deferral).entry);
-            deferred::initialise(entry, priority as u8, run_deferred, self.as_ptr().cast());
+            deferred::initialise_holding(entry, priority as u8, run_deferred, self.as_ptr().cast());
         }
         Ok(())
     }
@@ -90,15 +90,17 @@ impl Guard {
 }
 
 /// What the loop calls: the buffer is `argument`, and the queued notification's reference becomes
-/// the guard's.
-unsafe extern "C-unwind" fn run_deferred(_entry: *mut EventCallback, argument: *mut c_void) {
+/// the guard's. Without an entry the callbacks will never run.
+unsafe extern "C-unwind" fn run_deferred(entry: *mut EventCallback, argument: *mut c_void) {
     let buffer = argument.cast::<Evbuffer>();
     // SAFETY: the notification holds a reference on the buffer, and one on its parent.
     unsafe {
         (*buffer).lock();
         let guard = Guard::adopt(buffer);
         let parent = guard.parent.get();
-        guard.run_queued_callbacks();
+        if !entry.is_null() {
+            guard.run_queued_callbacks();
+        }
         drop(guard);
         if let Some(operations) = parent_operations().filter(|_| !parent.is_null()) {
             (operations.drop_reference)(parent);

@@ -169,12 +169,14 @@ impl BuffereventPtr {
     }
 }
 
-/// What the loop calls for the queue entry of a bufferevent.
+/// What the loop calls for the queue entry of a bufferevent; none when the callbacks never run.
 pub(super) unsafe extern "C-unwind" fn run_deferred(
-    _entry: *mut EventCallback,
+    entry: *mut EventCallback,
     argument: *mut c_void,
 ) {
     // SAFETY: the queued entry held a reference, which becomes the guard's.
     let guard = unsafe { Guard::acquire(argument.cast()) };
-    guard.run_pending();
+    if !entry.is_null() {
+        guard.run_pending();
+    }
 }

@@ -125,7 +125,7 @@ impl FilterPtr {
         // SAFETY: the entry is part of new memory; the base is live.
         unsafe {
             let priority = (*self.0.deferred.get()).evcb_pri;
-            deferred::initialise(self.get().pass.get(), priority, run_pass, argument);
+            deferred::initialise_holding(self.get().pass.get(), priority, run_pass, argument);
         }
         for (direction, changed) in [
             (
@@ -408,11 +408,15 @@ unsafe extern "C-unwind" fn output_changed(
     }
 }
 
-/// What the loop calls for the entry that processes what became possible.
-unsafe extern "C-unwind" fn run_pass(_entry: *mut EventCallback, filter: *mut c_void) {
+/// What the loop calls for the entry that processes what became possible; without one, when nothing
+/// will.
+unsafe extern "C-unwind" fn run_pass(entry: *mut EventCallback, filter: *mut c_void) {
     // SAFETY: the queued entry held a reference, which becomes the guard's.
     let guard = unsafe { Guard::acquire(filter.cast()) };
     let filter = FilterPtr(*guard);
+    if entry.is_null() {
+        return;
+    }
     if filter.has_news(Direction::Read) {
         filter.read(0);
     }

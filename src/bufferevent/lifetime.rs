@@ -3,7 +3,7 @@
 use super::abi::BuffereventOptions;
 use super::operations::Operations;
 use super::{Bufferevent, BuffereventPtr, Direction, Guard, callbacks, flag, limit};
-use crate::base::{self, EventBase, deferred};
+use crate::base::{self, EventBase, deferred, live};
 use crate::buffer::deferred::{ParentOperations, set_parent_operations};
 use crate::buffer::{Evbuffer, Guard as BufferGuard, Refused};
 use crate::event::{EventCallback, assign, debug, kind};
@@ -100,7 +100,7 @@ impl BuffereventPtr {
         unsafe {
             let priority = assign::middle_priority(loop_base);
             let argument = self.as_ptr().cast();
-            deferred::initialise(
+            deferred::initialise_holding(
                 self.deferred.get(),
                 priority,
                 callbacks::run_deferred,
@@ -194,25 +194,33 @@ impl BuffereventPtr {
         self.references.set(references);
         let last = references == 0;
         let lock = self.lock();
-        if last {
-            self.end();
-        }
+        let has_base = !last || self.end();
         lock.release();
+        if !has_base {
+            // SAFETY: as if a loop called it: nothing refers to the bufferevent any more.
+            unsafe { finalize(ptr::null_mut(), self.as_ptr().cast()) };
+        }
         last
     }
 
-    /// The last reference is gone: the loop may free the bufferevent from now on.
+    /// The last reference is gone: the loop may free the bufferevent from now on. False if its base
+    /// is gone, and nobody will.
     #[inline(never)]
-    fn end(self) {
+    fn end(self) -> bool {
         self.references.set(DYING);
         self.unlink();
         self.leave_group(limit::Resume::No);
         self.stop_refill();
+        let base = base::or_current(self.base.get());
+        if !live::is_live(base) {
+            return false;
+        }
         let [read, write] = Direction::ALL.map(|direction| self.event(direction).entry());
         let entries = [self.deferred.get(), read.as_ptr(), write.as_ptr()];
-        // SAFETY: the base outlives its bufferevents; all three have this one as argument, and it
+        // SAFETY: the base is live; all three have this one as argument, and it
         // stays until the finalizer ran.
-        unsafe { deferred::finalize_many(self.base.get(), &entries, finalize) };
+        unsafe { deferred::finalize_many(base, &entries, finalize) };
+        true
     }
 
     /// Gives back a bufferevent that nobody has seen yet.

@@ -60,9 +60,16 @@ pub enum Closure {
     CallbackFinalize = 4,
     EventFinalize = 5,
     EventFinalizeFree = 6,
+    /// A callback that holds something while it is queued; see [`crate::base::deferred`].
+    HoldingCallback = 7,
 }
 
 impl Closure {
+    /// Whether it is one of those that stand for no event and no finalizer.
+    pub fn is_deferred(self) -> bool {
+        matches!(self, Closure::Callback | Closure::HoldingCallback)
+    }
+
     fn from_field(value: u8) -> Closure {
         match value {
             1 => Closure::EventSignal,
@@ -71,6 +78,7 @@ impl Closure {
             4 => Closure::CallbackFinalize,
             5 => Closure::EventFinalize,
             6 => Closure::EventFinalizeFree,
+            7 => Closure::HoldingCallback,
             _ => Closure::Event,
         }
     }
