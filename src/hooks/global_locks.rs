@@ -1,7 +1,8 @@
 //! The locks of the process: made when lock callbacks are set, freed by the global shutdown.
 //!
 //! When the callbacks are cleared, what they made is kept: only they may free it, and they can no
-//! longer be asked. Should they come back, it is used again.
+//! longer be asked. Should they come back, it is used again, or freed if it is of the wrong kind: lock
+//! debugging began meanwhile.
 
 use super::lock_debugging::{self, DebugLock};
 use super::memory::OutOfMemory;
@@ -95,15 +96,22 @@ impl GlobalLock {
         let debugging = lock_debugging::wrappers_in_force();
         let wanted = if debugging { KIND | RECURSIVE } else { KIND };
         // SAFETY: the callbacks are set before other threads use the library.
-        let made_by_them = unsafe { *addr_of!(KEPT_OF) == *program_lock_callbacks() };
-        let lock = self.lock.load(Relaxed);
-        let fits =
-            made_by_them && self.kept_kind.load(Relaxed) == wanted && lock.is_null() != debugging;
-        let kept = match fits {
-            true => self.kept.swap(ptr::null_mut(), Relaxed),
-            false => ptr::null_mut(),
-        };
+        let callbacks = unsafe { *program_lock_callbacks() };
+        // SAFETY: as above.
+        if unsafe { *addr_of!(KEPT_OF) } != callbacks {
+            return false;
+        }
+        let kept = self.kept.swap(ptr::null_mut(), Relaxed);
         if kept.is_null() {
+            return false;
+        }
+        let kind = self.kept_kind.load(Relaxed);
+        let lock = self.lock.load(Relaxed);
+        if kind != wanted || lock.is_null() == debugging {
+            if let Some(free) = callbacks.free {
+                // SAFETY: the lock came from these callbacks, of this kind, and nobody has it.
+                unsafe { free(kept, kind) };
+            }
             return false;
         }
         if debugging {
