@@ -468,12 +468,17 @@ DIFFERENCE(base_creation_without_descriptors, ONE_BACKEND,
 	}
 }
 
-/* Freed blocks are overwritten and never used again. */
+/* Freed blocks are overwritten and never used again, but all are known, so none is lost. */
+static size_t *last_block;
+
 static void *
 counted_malloc(size_t size)
 {
 	size_t *block = malloc(size + 16);
-	*block = size;
+
+	block[0] = size;
+	block[1] = (size_t)last_block;
+	last_block = block;
 	return block + 2;
 }
 
