@@ -30,12 +30,6 @@ impl EventBase {
             self.uncount_state(event, state::TIMEOUT);
             self.activate_expired(event);
         }
-        while let Some((due, event)) = self.timers.heap.first() {
-            if due > now {
-                break;
-            }
-            self.expire(event);
-        }
     }
 
     /// An event leaves its deadline behind but keeps its interest in a descriptor until its
