@@ -1,7 +1,7 @@
 # make            libraries into build/lib, headers into include
 # make run        a stock memcached on our library
 # make check      every test; FILTER=http runs a folder of C tests, FILTER=http/limits a program
-# make check-long the C tests under valgrind and the sanitizers, a soak, and fuzzing
+# make check-long the C tests under valgrind and the sanitizers, long forms, a soak, and fuzzing
 # make bench      the reference, ours and other libraries against each other, and README's table of it;
 #                 BENCH=name runs a part, as patterns
 # make install    PREFIX=/usr/local LIBDIR=PREFIX/lib DESTDIR=
