@@ -45,9 +45,11 @@ TEST_PACKAGES := abigail-tools debhelper doxygen g++ groff-base lintian $(REFERE
 PROGRAM_PACKAGES := \
 	apache2-utils \
 	bind9-dnsutils \
+	bitlbee \
 	coturn \
 	curl \
 	dnsmasq-base \
+	dnsproxy \
 	fstrm-bin \
 	gearman-job-server \
 	gearman-tools \
@@ -59,6 +61,7 @@ PROGRAM_PACKAGES := \
 	kamailio-extra-modules \
 	knot-dnsutils \
 	libevhtp-dev \
+	libmemcached-tools \
 	libradsec-dev \
 	links2 \
 	litecoind \
@@ -69,9 +72,12 @@ PROGRAM_PACKAGES := \
 	nginx-light \
 	nsd \
 	ocproxy \
+	openbgpd \
+	openbsd-inetd \
 	openmpi-bin \
 	openssl \
 	pgbouncer \
+	poolcounter \
 	postgresql \
 	redis-server \
 	redsocks \
