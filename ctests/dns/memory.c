@@ -217,6 +217,38 @@ CASE(all_of_it_comes_back, OWN)
 	printf("%ld\n", allocator.alive);
 }
 
+static void
+ignore_request(struct evdns_server_request *request, void *arg)
+{
+	(void)arg;
+	evdns_server_request_drop(request);
+}
+
+/* What is there without any look-up. The loop's tables of descriptors grow, too. */
+CASE(sizes, OWN)
+{
+	struct evdns_server_port *port;
+	size_t held;
+	int number;
+
+	allocator_install();
+	base = new_base();
+	held = allocator.held;
+	dns = evdns_base_new(base, 0);
+	CHECK(allocator.held - held <= 448);
+	held = allocator.held;
+	CHECK_EQUAL(evdns_base_nameserver_ip_add(dns, "127.0.0.1"), 0);
+	CHECK_EQUAL(evdns_base_nameserver_ip_add(dns, "127.0.0.2"), 0);
+	CHECK_EQUAL(evdns_base_nameserver_ip_add(dns, "::1"), 0);
+	CHECK(allocator.held - held <= 768 + 2 * 496);
+	held = allocator.held;
+	port = evdns_add_server_port_with_base(base, bound_socket(SOCK_DGRAM, &number), 0, ignore_request, NULL);
+	CHECK(port && allocator.held - held <= 224 + 128);
+	evdns_close_server_port(port);
+	evdns_base_free(dns, 0);
+	event_base_free(base);
+}
+
 DIFFERENCE(look_ups_of_addresses_come_back, OWN, "a look-up of addresses that is forgotten with its resolver is never freed")
 {
 	allocator_install();

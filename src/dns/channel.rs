@@ -2,49 +2,60 @@
 //! guess, so each serves for some questions only. One that was replaced stays open until its questions
 //! have their answers.
 
-use super::name_server::{NameServer, ServerPtr};
+use super::flight;
+use super::name_server::ServerPtr;
 use super::receive;
-use super::request::RequestPtr;
-use super::resolver::BasePtr;
+use super::request::{Place, RequestPtr};
+use super::resolver::{BasePtr, Hold};
 use crate::base::Guard;
 use crate::base::pending::Blocking;
-use crate::event::{Event, EventPtr, assign, debug, kind};
+use crate::event::{Event, EventPtr, assign, debug, kind, state};
+use crate::list::TailQueue;
+use crate::system::{self, errno};
 use crate::util::SystemError;
 use crate::util::random;
 use crate::util::socket_address::SocketAddress;
 use crate::util::sockets::{self, OwnedSocket};
 use std::cell::{Cell, UnsafeCell};
-use std::ffi::c_int;
-use std::ptr;
+use std::ffi::{c_int, c_short, c_void};
 
 /// A socket serves for so many questions, and up to as many more.
 const QUESTIONS: u16 = 64;
 /// While more than this are under way, no other socket is taken: the program may have asked for
 /// larger buffers than a new one gets.
-const MOST_IN_FLIGHT: usize = 32;
+const MOST_IN_FLIGHT: u16 = 32;
 
 /// A socket and what waits for it.
 pub struct Channel {
-    pub(super) server: Cell<*mut NameServer>,
+    event: UnsafeCell<Event>,
     /// -1 while it is not in use.
     socket: Cell<c_int>,
-    read_event: UnsafeCell<Event>,
+    /// How many questions were sent through it and wait for answers: never more than there are ids.
+    pub(super) in_flight: Cell<u16>,
     /// Reading failed, and is tried again after the next question: the socket may go on saying that
     /// there is something to read.
     resting: Cell<bool>,
-    /// How many questions were sent through it and wait for answers.
-    pub(super) in_flight: Cell<usize>,
+}
+
+/// What became of a datagram.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It is on its way.
+    Sent,
+    /// Not now.
+    NoRoom,
+    /// The system refuses; errno says why.
+    Failed,
 }
 
 impl Channel {
     pub(super) const fn new() -> Channel {
         Channel {
-            server: Cell::new(ptr::null_mut()),
-            socket: Cell::new(-1),
             // SAFETY: zero bytes are a valid event.
-            read_event: UnsafeCell::new(unsafe { std::mem::zeroed() }),
-            resting: Cell::new(false),
+            event: UnsafeCell::new(unsafe { std::mem::zeroed() }),
+            socket: Cell::new(-1),
             in_flight: Cell::new(0),
+            resting: Cell::new(false),
         }
     }
 
@@ -53,62 +64,79 @@ impl Channel {
         self.socket.get()
     }
 
-    fn read_event(&self) -> EventPtr {
+    fn event(&self) -> EventPtr {
         // SAFETY: part of a live object; the address of a field is not null.
-        unsafe { EventPtr::new(self.read_event.get()).unwrap_unchecked() }
+        unsafe { EventPtr::new(self.event.get()).unwrap_unchecked() }
     }
 
     /// Takes a socket into use, which stays the caller's when that is refused.
-    fn open(&self, base: BasePtr, socket: c_int) -> Result<(), SystemError> {
-        let wanted = kind::READ | kind::PERSIST;
-        let (event, argument) = (self.read_event.get(), ptr::from_ref(self).cast_mut().cast());
+    fn open(&self, base: BasePtr, server: ServerPtr, socket: c_int) -> Result<(), SystemError> {
+        let argument = server.as_ptr().cast();
         // SAFETY: the event stays as long as the server, which ends it; the loop's base outlives
         // both.
         unsafe {
-            let loop_base = base.event_base;
-            if base.quiet {
-                let made = assign::internal(
-                    event,
-                    loop_base,
-                    socket,
-                    wanted,
-                    receive::replies_wait,
-                    argument,
-                );
-                made.entry()
-                    .set_priority(assign::middle_priority(loop_base));
-            } else {
-                let function = receive::replies_wait;
-                assign::private(event, loop_base, socket, wanted, function, argument);
-            }
-            if let Err(refused) = Guard::lock(loop_base).add(self.read_event(), None) {
-                debug::note_teardown(self.read_event());
-                return Err(refused);
-            }
+            let event = self.event.get();
+            let wanted = kind::PERSIST;
+            assign::private(event, base.event_base, socket, wanted, is_ready, argument);
+        }
+        self.resting.set(false);
+        if let Err(refused) = self.wait_for(base, kind::READ) {
+            debug::note_teardown(self.event());
+            return Err(refused);
         }
         self.socket.set(socket);
-        self.resting.set(false);
         Ok(())
     }
 
+    /// Has the loop wait for what is wanted: for replies unless the channel rests, and for room.
+    /// Waiting for replies alone does not keep the loop running where the program does not want that.
+    fn wait_for(&self, base: BasePtr, wanted: c_short) -> Result<(), SystemError> {
+        let event = self.event();
+        // SAFETY: the loop's base outlives its resolvers.
+        let mut guard = unsafe { Guard::lock(base.event_base) };
+        // A refusal was logged; the event is out.
+        let _ = guard.delete(event, Blocking::No);
+        event.set_events(wanted | kind::PERSIST);
+        if base.quiet && wanted & kind::WRITE == 0 {
+            event.entry().insert(state::INTERNAL);
+        } else {
+            event.entry().remove(state::INTERNAL);
+        }
+        let waits = wanted == 0 || guard.add(event, None).is_ok();
+        if !waits {
+            self.resting.set(true);
+            event.set_events(0);
+            return Err(SystemError);
+        }
+        Ok(())
+    }
+
+    fn waits_for_room(&self) -> bool {
+        self.event().wants(kind::WRITE)
+    }
+
     /// Does not wait for replies any more.
-    pub(super) fn rest(&self) {
-        let event = self.read_event();
-        // SAFETY: the loop's base outlives its resolvers. A refusal was logged; the event is out.
-        let _ = unsafe { Guard::lock(event.base()) }.delete(event, Blocking::No);
+    pub(super) fn rest(&self, base: BasePtr) {
         self.resting.set(true);
+        let room = self.event().events() & kind::WRITE;
+        let _ = self.wait_for(base, room);
     }
 
     /// Waits for replies again.
-    pub(super) fn wake(&self) {
-        if self.resting.get() {
-            let event = self.read_event();
-            // SAFETY: the loop's base outlives its resolvers.
-            let woken = unsafe { Guard::lock(event.base()) }
-                .add(event, None)
-                .is_ok();
-            self.resting.set(!woken);
+    #[inline]
+    pub(super) fn wake(&self, base: BasePtr) {
+        if self.resting.replace(false) {
+            let room = self.event().events() & kind::WRITE;
+            // Where that fails, the channel goes on resting.
+            let _ = self.wait_for(base, room | kind::READ);
         }
+    }
+
+    /// Waits for room, too, or not any more.
+    fn watch_for_room(&self, base: BasePtr, room: bool) -> Result<(), SystemError> {
+        let replies = if self.resting.get() { 0 } else { kind::READ };
+        let room = if room { kind::WRITE } else { 0 };
+        self.wait_for(base, replies | room)
     }
 
     /// Closes the socket, if there is one.
@@ -117,7 +145,7 @@ impl Channel {
         if socket < 0 {
             return;
         }
-        let event = self.read_event();
+        let event = self.event();
         // SAFETY: the loop's base outlives its resolvers. A refusal was logged; the event is out.
         let _ = unsafe { Guard::lock(event.base()) }.delete(event, blocking);
         debug::note_teardown(event);
@@ -137,10 +165,7 @@ impl ServerPtr {
 
     /// Begins with a socket.
     pub(super) fn open(self, base: BasePtr, socket: OwnedSocket) -> Result<(), SystemError> {
-        for channel in &self.channels {
-            channel.server.set(self.as_ptr());
-        }
-        self.channel().open(base, socket.0)?;
+        self.channel().open(base, self, socket.0)?;
         socket.into_inner();
         self.questions_left.set(lifetime());
         Ok(())
@@ -169,7 +194,7 @@ impl ServerPtr {
             return;
         };
         other.close(Blocking::No);
-        if other.open(base, socket.0).is_err() {
+        if other.open(base, self, socket.0).is_err() {
             return;
         }
         socket.into_inner();
@@ -177,6 +202,91 @@ impl ServerPtr {
         if present.in_flight.get() == 0 {
             present.close(Blocking::No);
         }
+    }
+
+    /// Sends a datagram.
+    pub(super) fn send(self, packet: &[u8]) -> Sent {
+        let socket = self.channel().socket();
+        let (address, length) = (self.address.as_ptr(), self.address.length());
+        loop {
+            // SAFETY: the packet and the address are complete.
+            let sent = unsafe {
+                let bytes = packet.as_ptr().cast();
+                system::sendto(socket, bytes, packet.len(), 0, address, length)
+            };
+            if sent >= 0 {
+                return Sent::Sent;
+            }
+            match errno() {
+                libc::EINTR => {}
+                libc::EAGAIN => return Sent::NoRoom,
+                _ => return Sent::Failed,
+            }
+        }
+    }
+
+    /// The first of the questions that wait for room in the socket.
+    pub(super) fn first_unsent(self) -> Option<RequestPtr> {
+        // SAFETY: look-ups in the queue are live.
+        unsafe { RequestPtr::new(TailQueue::first(self.unsent.get())) }
+    }
+
+    /// Lets a question wait for room in the socket; whether that is possible.
+    pub(super) fn wait_for_room(self, base: BasePtr, request: RequestPtr) -> bool {
+        let channel = self.channel();
+        if !channel.waits_for_room() && channel.watch_for_room(base, true).is_err() {
+            return false;
+        }
+        request.place.set(Place::Unsent);
+        // SAFETY: the queue is initialised, and the look-up in none.
+        unsafe { TailQueue::push_back(self.unsent.get(), request.as_ptr()) };
+        true
+    }
+
+    /// Sends the questions that wait, as far as there is room.
+    fn send_waiting(self, base: BasePtr) {
+        while let Some(request) = self.first_unsent() {
+            let sent = self.send(request.packet());
+            if sent == Sent::NoRoom {
+                return;
+            }
+            base.stop_waiting(request);
+            flight::note_sent(base, request, self, sent);
+            if self.removed.get() {
+                return;
+            }
+        }
+        let channel = self.channel();
+        if channel.waits_for_room() {
+            let _ = channel.watch_for_room(base, false);
+        }
+    }
+}
+
+/// Runs when replies wait in the socket of a channel, or when it has room again.
+unsafe extern "C-unwind" fn is_ready(socket: c_int, what: c_short, server: *mut c_void) {
+    // SAFETY: the memory of the server stays until this function has returned.
+    unsafe {
+        let Some(server) = ServerPtr::new(server.cast()) else {
+            return;
+        };
+        let Some(hold) = Hold::enter(server.base().as_ptr()) else {
+            return;
+        };
+        let channel = server
+            .channels
+            .iter()
+            .find(|channel| channel.socket() == socket);
+        let Some(channel) = channel.filter(|_| !server.removed.get()) else {
+            return;
+        };
+        if what & kind::READ != 0 {
+            receive::read_replies(*hold, server, channel);
+        }
+        if what & kind::WRITE != 0 && !server.removed.get() {
+            server.send_waiting(*hold);
+        }
+        flight::promote(*hold);
     }
 }
 

@@ -1,8 +1,9 @@
 //! The way of a question: to a server, again to the next one, and to its end.
 
+use super::channel::Sent;
 use super::code;
 use super::health;
-use super::name_server::{Sent, ServerPtr};
+use super::name_server::ServerPtr;
 use super::reply::{Answer, Verdict};
 use super::request::{Place, RequestPtr};
 use super::resolver::BasePtr;
@@ -22,7 +23,7 @@ pub fn submit(base: BasePtr, request: RequestPtr) -> Result<(), SystemError> {
     }
     base.reserve()?;
     launch(base, request);
-    if let Err(refused) = base.arm() {
+    if let Err(refused) = base.timeouts.settle(base) {
         request.withdraw(base);
         return Err(refused);
     }
@@ -48,7 +49,7 @@ pub fn promote(base: BasePtr) {
 
 impl BasePtr {
     fn may_ask(self) -> bool {
-        self.server_count() > 0 && self.in_flight() < self.options.most_in_flight.get()
+        self.server_count() > 0 && self.in_flight() < usize::from(self.options.most_in_flight.get())
     }
 
     /// How many questions are under way.
@@ -130,7 +131,7 @@ pub(super) fn launch_at(base: BasePtr, request: RequestPtr, server: ServerPtr) {
 /// the socket.
 fn transmit(base: BasePtr, request: RequestPtr, server: ServerPtr) {
     server.renew_socket(base);
-    server.channel().wake();
+    server.channel().wake(base);
     request.assign_to(server);
     request.streamed.set(0);
     let sent = if server.first_unsent().is_some() {
@@ -138,7 +139,7 @@ fn transmit(base: BasePtr, request: RequestPtr, server: ServerPtr) {
     } else {
         server.send(request.packet())
     };
-    if sent != Sent::NoRoom || !server.wait_for_room(request) {
+    if sent != Sent::NoRoom || !server.wait_for_room(base, request) {
         note_sent(base, request, server, sent);
     }
 }
@@ -185,7 +186,7 @@ pub(super) fn expire(base: BasePtr, request: RequestPtr) {
         give_up(base, request, server);
         return;
     }
-    server.silent.set(server.silent.get() + 1);
+    server.silent.set(server.silent.get().saturating_add(1));
     if server.silent.get() > base.options.most_timeouts.get() {
         health::failed(base, server, format_args!("request timed out."));
     }

@@ -6,13 +6,13 @@ use super::flight;
 use super::log;
 use super::name_server::ServerPtr;
 use super::options::LONGEST_PROBE_PAUSE;
-use super::request::{Receiver, RequestPtr, Wanted};
+use super::request::{Place, Receiver, RequestPtr, Wanted};
 use super::resolver::{BasePtr, Hold};
 use super::wire::record;
 use crate::base::Guard;
 use crate::base::pending::Blocking;
 use crate::hooks::log::Severity;
-use crate::timers::time;
+use crate::timers::{Microseconds, time};
 use std::ffi::{c_int, c_short, c_void};
 use std::fmt;
 
@@ -92,13 +92,18 @@ fn schedule_probe(base: BasePtr, server: ServerPtr) {
             break;
         }
     }
+    wait(base, server, pause);
+}
+
+/// Sets the timer of a server that has failed: for the next probe, or the end of the one under way.
+/// Without a timer the server is asked when no other is up, and then known to be back.
+pub(super) fn wait(base: BasePtr, server: ServerPtr, pause: Microseconds) {
     let pause = time::to_timeval(pause);
-    // SAFETY: the loop's base outlives the resolver. Without a timer the server is asked when no
-    // other is up, and then known to be back.
+    // SAFETY: the loop's base outlives the resolver.
     let _ = unsafe { Guard::lock(base.event_base) }.add(server.probe_timer(), Some(&pause));
 }
 
-/// Runs when a server that has failed is to be tried.
+/// Runs when a server that has failed is to be tried, or has not answered.
 ///
 /// # Safety
 /// The argument is a server whose memory is there.
@@ -111,8 +116,13 @@ pub unsafe extern "C-unwind" fn probe_is_due(_: c_int, _: c_short, server: *mut 
         let Some(hold) = Hold::enter(server.base().as_ptr()) else {
             return;
         };
-        if !server.removed.get() && !server.up.get() && server.probe.get().is_none() {
-            probe(*hold, server);
+        if server.removed.get() || server.up.get() {
+            return;
+        }
+        match server.probe.get() {
+            None => probe(*hold, server),
+            Some(request) if request.place.get() == Place::Sent => flight::expire(*hold, request),
+            Some(_) => {}
         }
     }
 }

@@ -7,7 +7,9 @@ use crate::util::random;
 use crate::util::socket_address::{self, SocketAddress};
 use std::ffi::CStr;
 use std::hash::{DefaultHasher, Hasher};
+use std::mem::size_of;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ptr;
 use std::sync::OnceLock;
 
 #[derive(Clone, Copy)]
@@ -26,9 +28,9 @@ const END: u32 = u32::MAX;
 pub struct Hosts {
     entries: Array<Entry>,
     names: Array<u8>,
-    /// The first entry of each bucket; made when a name is looked up after the entries changed.
+    /// The first entry of each bucket; made when a name is looked up, and none after the entries
+    /// changed.
     buckets: Array<u32>,
-    indexed: usize,
 }
 
 impl Hosts {
@@ -38,13 +40,14 @@ impl Hosts {
             entries: Array::new(),
             names: Array::new(),
             buckets: Array::new(),
-            indexed: 0,
         }
     }
 
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        *self = Hosts::new();
+    /// Gives back what has no use while nothing is added.
+    fn trim(&mut self) {
+        // Where that fails it stays as it is.
+        let _ = self.entries.try_set_capacity(self.entries.len());
+        let _ = self.names.try_set_capacity(self.names.len());
     }
 
     fn add(&mut self, address: SocketAddress, name: &[u8]) -> Result<(), OutOfMemory> {
@@ -58,6 +61,7 @@ impl Hosts {
         };
         name.iter().for_each(|&byte| self.names.push_reserved(byte));
         self.entries.push_reserved(entry);
+        self.buckets.truncate(0);
         Ok(())
     }
 
@@ -107,21 +111,57 @@ impl Hosts {
 
     /// Brings the buckets up to date.
     fn index(&mut self) -> Result<(), OutOfMemory> {
-        if self.indexed == self.entries.len() {
+        if !self.buckets.is_empty() {
             return Ok(());
         }
-        let count = self.entries.len().next_power_of_two();
-        self.buckets.try_extend_to(count, END)?;
-        self.buckets.fill(END);
-        let mask = self.buckets.len() - 1;
+        let count = u32::try_from(self.entries.len()).map_err(|_| OutOfMemory)?;
+        let size = self.entries.len().next_power_of_two();
+        self.buckets.try_extend_to(size, END)?;
         // From the last to the first, so that the first stands in front.
-        for i in (0..self.entries.len()).rev() {
-            let bucket = hash(self.name(&self.entries[i])) & mask;
-            self.entries[i].next = self.buckets[bucket];
-            self.buckets[bucket] = u32::try_from(i).map_err(|_| OutOfMemory)?;
+        for i in (0..count).rev() {
+            let bucket = hash(self.name(&self.entries[i as usize])) & (size - 1);
+            self.entries[i as usize].next = self.buckets[bucket];
+            self.buckets[bucket] = i;
         }
-        self.indexed = self.entries.len();
         Ok(())
+    }
+}
+
+/// A resolver's hosts, in a block of their own: most resolvers know none.
+pub(super) struct KnownHosts(*mut Hosts);
+
+impl KnownHosts {
+    pub(super) const NONE: KnownHosts = KnownHosts(ptr::null_mut());
+
+    /// Those that there are, if any.
+    pub(super) fn get(&mut self) -> Option<&mut Hosts> {
+        // SAFETY: the block belongs to this object alone.
+        unsafe { self.0.as_mut() }
+    }
+
+    fn get_or_create(&mut self) -> Result<&mut Hosts, OutOfMemory> {
+        if self.0.is_null() {
+            let block: *mut Hosts = memory::malloc(size_of::<Hosts>()).cast();
+            if block.is_null() {
+                return Err(OutOfMemory);
+            }
+            // SAFETY: the block is new and large enough.
+            unsafe { block.write(Hosts::new()) };
+            self.0 = block;
+        }
+        self.get().ok_or(OutOfMemory)
+    }
+}
+
+impl Drop for KnownHosts {
+    fn drop(&mut self) {
+        if !self.0.is_null() {
+            // SAFETY: the block was made above, and nobody else has it.
+            unsafe {
+                ptr::drop_in_place(self.0);
+                memory::free(self.0.cast());
+            }
+        }
     }
 }
 
@@ -196,16 +236,31 @@ impl BasePtr {
     pub fn load_hosts(self, path: Option<&CStr>) -> Result<(), NotLoaded> {
         // SAFETY: the lock is held, and nothing here calls the program.
         let hosts = unsafe { &mut *self.hosts.get() };
+        let hosts = hosts.get_or_create().map_err(|OutOfMemory| NotLoaded)?;
+        let loaded = hosts.load(path);
+        hosts.trim();
+        loaded
+    }
+
+    /// Forgets all names from hosts files.
+    pub fn clear_hosts(self) {
+        // SAFETY: as in `load_hosts`.
+        unsafe { *self.hosts.get() = KnownHosts::NONE };
+    }
+}
+
+impl Hosts {
+    fn load(&mut self, path: Option<&CStr>) -> Result<(), NotLoaded> {
         let Some(path) = path else {
-            return hosts.add_localhost().map_err(|_| NotLoaded);
+            return self.add_localhost().map_err(|_| NotLoaded);
         };
         let Ok(content) = Content::of(path) else {
             // As well as memory allows.
-            let _ = hosts.add_localhost();
+            let _ = self.add_localhost();
             return Err(NotLoaded);
         };
         lines(content.bytes())
-            .try_for_each(|line| hosts.add_line(line))
+            .try_for_each(|line| self.add_line(line))
             .map_err(|memory::OutOfMemory| NotLoaded)
     }
 }

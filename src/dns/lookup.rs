@@ -233,7 +233,8 @@ fn find_in_hosts(base: BasePtr, name: &[u8], hints: &addrinfo, port: u16) -> Opt
     let mut addresses = Addresses::new();
     let (mut known, mut complete) = (false, true);
     // SAFETY: the lock is held, and nothing here calls the program.
-    unsafe { &mut *base.hosts.get() }.find(name, |mut address| {
+    let hosts = unsafe { &mut *base.hosts.get() }.get()?;
+    hosts.find(name, |mut address| {
         known = true;
         let family = match &mut address {
             SocketAddress::V4(v4) => {

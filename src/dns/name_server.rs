@@ -1,26 +1,25 @@
 //! The servers that a resolver asks.
 
 use super::channel::Channel;
-use super::flight;
 use super::health;
 use super::log;
-use super::request::{Place, RequestLinks, RequestPtr};
+use super::request::{RequestLinks, RequestPtr};
 use super::resolver::{BasePtr, EvdnsBase, Hold};
 use super::stream::StreamPtr;
 use crate::base::Guard;
 use crate::base::pending::Blocking;
-use crate::event::{Event, EventPtr, assign, debug, kind};
+use crate::event::{Event, EventPtr, assign, debug};
 use crate::hooks::log::Severity;
-use crate::hooks::memory::{self, Array};
+use crate::hooks::memory::{self, Array, OutOfMemory};
 use crate::list::TailQueue;
-use crate::system::{self, errno};
+use crate::system::errno;
 use crate::util::SystemError;
 use crate::util::socket_address::{self, SocketAddress};
 use crate::util::sockets::{self, OwnedSocket};
 use crate::util::text::Text;
 use libc::{sockaddr, socklen_t};
 use std::cell::{Cell, UnsafeCell};
-use std::ffi::{c_int, c_short, c_uint, c_void};
+use std::ffi::c_int;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
@@ -52,14 +51,13 @@ pub struct NameServer {
     pub(super) questions_left: Cell<u16>,
     /// Tells it apart from the others in [`super::request::EvdnsRequest::asked`].
     number: u32,
-    write_event: UnsafeCell<Event>,
     probe_timer: UnsafeCell<Event>,
     /// It is not part of its resolver any more.
     pub(super) removed: Cell<bool>,
     pub(super) up: Cell<bool>,
     /// How many questions it left unanswered since it was last heard of.
-    pub(super) silent: Cell<c_uint>,
-    pub(super) failed_probes: Cell<c_uint>,
+    pub(super) silent: Cell<u16>,
+    pub(super) failed_probes: Cell<u8>,
     /// The probe under way.
     pub(super) probe: Cell<Option<RequestPtr>>,
     /// Questions that wait until the socket has room.
@@ -81,17 +79,6 @@ impl Deref for ServerPtr {
     }
 }
 
-/// What became of a datagram.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
-    /// It is on its way.
-    Sent,
-    /// Not now.
-    NoRoom,
-    /// The system refuses; errno says why.
-    Failed,
-}
-
 impl BasePtr {
     /// How many servers there are.
     pub fn server_count(self) -> usize {
@@ -108,17 +95,24 @@ impl BasePtr {
     /// A server, counted from the one whose turn it is.
     pub fn server_address(self, index: usize) -> Option<SocketAddress> {
         let count = self.server_count();
-        let place = (index < count).then(|| (self.turn.get() + index) % count)?;
+        let place = (index < count).then(|| (self.turn.get() as usize + index) % count)?;
         self.server(place).map(|server| server.address)
     }
 
     /// The server whose turn it is: the next one that is up, or the next one where none is.
     pub(super) fn pick_server(self) -> Option<ServerPtr> {
-        let (count, turn) = (self.server_count(), self.turn.get());
-        let places = || (turn..turn + count).map(|place| place % count);
-        let is_up = |&place: &usize| self.server(place).is_some_and(|server| server.up.get());
-        let place = places().find(is_up).or_else(|| places().next())?;
-        self.turn.set((place + 1) % count);
+        let (count, turn) = (self.server_count(), self.turn.get() as usize);
+        let after = |place: usize| if place + 1 < count { place + 1 } else { 0 };
+        let is_up = |place: usize| self.server(place).is_some_and(|server| server.up.get());
+        let mut place = turn;
+        for _ in 0..count {
+            if is_up(place) {
+                break;
+            }
+            // Where none is up, this comes back to the first.
+            place = after(place);
+        }
+        self.turn.set(after(place) as u32);
         self.server(place)
     }
 
@@ -191,8 +185,8 @@ impl BasePtr {
         if self.event_base.is_null() {
             return Err(NotAdded::NotUsable);
         }
-        // SAFETY: the lock is held, and nothing here calls the program.
-        unsafe { (*self.servers.get()).try_reserve(1) }.map_err(|_| NotAdded::NoMemory)?;
+        self.reserve_server()
+            .map_err(|OutOfMemory| NotAdded::NoMemory)?;
         let socket = self.make_socket(&address)?;
         let block = memory::malloc(size_of::<NameServer>());
         let server = ServerPtr(NonNull::new(block.cast()).ok_or(NotAdded::NoMemory)?);
@@ -206,7 +200,6 @@ impl BasePtr {
                 current: Cell::new(0),
                 questions_left: Cell::new(0),
                 number,
-                write_event: UnsafeCell::new(std::mem::zeroed()),
                 probe_timer: UnsafeCell::new(std::mem::zeroed()),
                 removed: Cell::new(false),
                 up: Cell::new(true),
@@ -218,7 +211,7 @@ impl BasePtr {
             });
             TailQueue::initialise(server.unsent.get());
         }
-        server.prepare_events(self);
+        server.prepare_timer(self);
         if server.open(self, socket).is_err() {
             server.destroy();
             return Err(NotAdded::NotUsable);
@@ -227,12 +220,22 @@ impl BasePtr {
         Ok(())
     }
 
+    /// Makes room for one more server: there are few.
+    fn reserve_server(self) -> Result<(), OutOfMemory> {
+        // SAFETY: the lock is held, and nothing here calls the program.
+        let servers = unsafe { &mut *self.servers.get() };
+        if servers.len() < servers.capacity() {
+            return Ok(());
+        }
+        servers.try_set_capacity(2 * servers.len())
+    }
+
     /// Puts a server, for which there is room, behind the one whose turn it is.
     fn insert_server(self, server: ServerPtr) {
         // SAFETY: the lock is held, and nothing here calls the program.
         let servers = unsafe { &mut *self.servers.get() };
         servers.push_reserved(server);
-        let place = (self.turn.get() + 1).min(servers.len() - 1);
+        let place = (self.turn.get() as usize + 1).min(servers.len() - 1);
         servers[place..].rotate_right(1);
     }
 
@@ -302,18 +305,21 @@ pub unsafe fn clear_and_suspend(base: *mut EvdnsBase) {
 }
 
 impl BasePtr {
-    /// Some question that is under way.
+    /// Some question that is under way, the one that was sent last if possible.
     fn any_in_flight(self) -> Option<RequestPtr> {
-        let queues = [
-            self.timeouts.queue.get(),
-            self.stream_timeouts.queue.get(),
-            self.probe_timeouts.queue.get(),
-        ];
-        // SAFETY: look-ups in the queues are live.
-        let sent = queues
-            .into_iter()
-            .find_map(|queue| unsafe { RequestPtr::new(TailQueue::last(queue)) });
-        sent.or_else(|| (0..self.server_count()).find_map(|i| self.server(i)?.first_unsent()))
+        // SAFETY: look-ups in the queue are live.
+        let sent = unsafe { RequestPtr::new(TailQueue::last(self.timeouts.queue.get())) };
+        sent.or_else(|| self.any_at_servers())
+    }
+
+    /// Some question that its server knows of.
+    pub(super) fn any_at_servers(self) -> Option<RequestPtr> {
+        let at_server = |server: ServerPtr| {
+            let streamed = || server.stream.get()?.timeouts.first();
+            let unsent = || server.first_unsent();
+            server.probe.get().or_else(streamed).or_else(unsent)
+        };
+        (0..self.server_count()).find_map(|i| at_server(self.server(i)?))
     }
 }
 
@@ -379,22 +385,14 @@ impl ServerPtr {
         Shown(unsafe { socket_address::format(self.address.as_ptr()) })
     }
 
-    fn event(event: &UnsafeCell<Event>) -> EventPtr {
-        // SAFETY: part of a live object; the address of a field is not null.
-        unsafe { EventPtr::new(event.get()).unwrap_unchecked() }
-    }
-
-    fn write_event(self) -> EventPtr {
-        ServerPtr::event(&self.write_event)
-    }
-
     pub(super) fn probe_timer(self) -> EventPtr {
-        ServerPtr::event(&self.probe_timer)
+        // SAFETY: part of a live object; the address of a field is not null.
+        unsafe { EventPtr::new(self.probe_timer.get()).unwrap_unchecked() }
     }
 
-    fn prepare_events(self, base: BasePtr) {
+    fn prepare_timer(self, base: BasePtr) {
         let (timer, argument) = (self.probe_timer.get(), self.as_ptr().cast());
-        // SAFETY: the events stay as long as the server, which ends them; the loop's base outlives
+        // SAFETY: the event stays as long as the server, which ends it; the loop's base outlives
         // both.
         unsafe {
             assign::internal(
@@ -405,15 +403,6 @@ impl ServerPtr {
                 health::probe_is_due,
                 argument,
             );
-            let write = self.write_event.get();
-            assign::private(
-                write,
-                base.event_base,
-                -1,
-                kind::WRITE,
-                room_again,
-                argument,
-            );
         }
     }
 
@@ -421,95 +410,18 @@ impl ServerPtr {
     /// events that are running in another thread end first.
     pub(super) fn destroy(self) {
         if let Some(stream) = self.stream.take() {
-            stream.destroy();
+            // SAFETY: the caller still has a reference to the resolver.
+            stream.destroy(unsafe { self.base() });
         }
         for channel in &self.channels {
             channel.close(Blocking::Yes);
         }
-        for event in [self.write_event(), self.probe_timer()] {
-            // SAFETY: the loop's base outlives its resolvers. A refusal was logged; the event is
-            // out.
-            let _ = unsafe { Guard::lock(event.base()) }.delete(event, Blocking::Yes);
-            debug::note_teardown(event);
-        }
+        let timer = self.probe_timer();
+        // SAFETY: the loop's base outlives its resolvers. A refusal was logged; the timer is off.
+        let _ = unsafe { Guard::lock(timer.base()) }.delete(timer, Blocking::Yes);
+        debug::note_teardown(timer);
         // SAFETY: the block came from the hooks, and nobody uses it any more.
         unsafe { memory::free(self.as_ptr().cast()) };
-    }
-
-    /// Sends a datagram.
-    pub(super) fn send(self, packet: &[u8]) -> Sent {
-        loop {
-            // SAFETY: the packet and the address are complete.
-            let sent = unsafe {
-                system::sendto(
-                    self.channel().socket(),
-                    packet.as_ptr().cast(),
-                    packet.len(),
-                    0,
-                    self.address.as_ptr(),
-                    self.address.length(),
-                )
-            };
-            match errno() {
-                _ if sent >= 0 => return Sent::Sent,
-                libc::EINTR => {}
-                libc::EAGAIN => return Sent::NoRoom,
-                _ => return Sent::Failed,
-            }
-        }
-    }
-
-    /// The first of the questions that wait for room in the socket.
-    pub(super) fn first_unsent(self) -> Option<RequestPtr> {
-        // SAFETY: look-ups in the queue are live.
-        unsafe { RequestPtr::new(TailQueue::first(self.unsent.get())) }
-    }
-
-    /// Lets a question wait for room in the socket; whether that is possible.
-    pub(super) fn wait_for_room(self, request: RequestPtr) -> bool {
-        if self.first_unsent().is_none() && self.watch_for_room().is_err() {
-            return false;
-        }
-        request.place.set(Place::Unsent);
-        // SAFETY: the queue is initialised, and the look-up in none.
-        unsafe { TailQueue::push_back(self.unsent.get(), request.as_ptr()) };
-        true
-    }
-
-    fn watch_for_room(self) -> Result<(), SystemError> {
-        let event = self.write_event();
-        // The socket may be another one than the last time; it stays while questions wait.
-        event.set_fd(self.channel().socket());
-        // SAFETY: the loop's base outlives its resolvers.
-        unsafe { Guard::lock(event.base()) }.add(event, None)
-    }
-
-    /// Sends the questions that wait, as far as there is room.
-    fn send_waiting(self, base: BasePtr) {
-        while let Some(request) = self.first_unsent() {
-            let sent = self.send(request.packet());
-            if sent == Sent::NoRoom && self.watch_for_room().is_ok() {
-                return;
-            }
-            base.stop_waiting(request);
-            flight::note_sent(base, request, self, sent);
-        }
-    }
-}
-
-/// Runs when the socket of a server has room again.
-unsafe extern "C-unwind" fn room_again(_: c_int, _: c_short, server: *mut c_void) {
-    // SAFETY: the memory of the server stays until this function has returned.
-    unsafe {
-        let Some(server) = ServerPtr::new(server.cast()) else {
-            return;
-        };
-        let Some(hold) = Hold::enter(server.base().as_ptr()) else {
-            return;
-        };
-        if !server.removed.get() {
-            server.send_waiting(*hold);
-        }
     }
 }
 

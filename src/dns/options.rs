@@ -4,7 +4,7 @@ use super::resolver::BasePtr;
 use crate::timers::Microseconds;
 use crate::util::socket_address::{self, SocketAddress};
 use std::cell::Cell;
-use std::ffi::{c_int, c_uint};
+use std::ffi::c_int;
 
 /// Which parts of a resolv.conf file count.
 #[allow(missing_docs)]
@@ -31,9 +31,9 @@ pub struct Options {
     /// How often a question is sent.
     pub attempts: Cell<c_int>,
     /// A server that is silent more often than this in succession has failed.
-    pub most_timeouts: Cell<c_uint>,
+    pub most_timeouts: Cell<u16>,
     /// Most questions at a time.
-    pub most_in_flight: Cell<usize>,
+    pub most_in_flight: Cell<u16>,
     /// Whether letters of names get a random case.
     pub random_case: Cell<bool>,
     /// When a server that has failed is tried again for the first time.
@@ -100,11 +100,11 @@ impl BasePtr {
             }
             b"max-timeouts" => {
                 let most = integer(value)?.clamp(1, 255);
-                set(&options.most_timeouts, most as c_uint, miscellaneous);
+                set(&options.most_timeouts, most as u16, miscellaneous);
             }
             b"max-inflight" => {
                 let most = integer(value)?.clamp(1, 65000);
-                set(&options.most_in_flight, most as usize, miscellaneous);
+                set(&options.most_in_flight, most as u16, miscellaneous);
             }
             b"attempts" => {
                 let attempts = integer(value)?.min(255);

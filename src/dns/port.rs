@@ -17,6 +17,7 @@ use crate::list::TailQueue;
 use crate::system::uncancelled::Uncancelled;
 use crate::system::{self, errno};
 use crate::timers::time;
+use crate::util::SystemError;
 use crate::util::sockets;
 use libc::{sockaddr, socklen_t};
 use std::cell::{Cell, UnsafeCell};
@@ -32,8 +33,8 @@ pub type DnsRequestFn = unsafe extern "C-unwind" fn(*mut EvdnsServerRequest, *mu
 const MOST_CALLS: usize = 8;
 /// The pauses after reading failed, in microseconds: the first one, and the longest one. The socket may
 /// go on saying that there is something to read.
-const FIRST_PAUSE: i64 = 10_000;
-const LONGEST_PAUSE: i64 = 100_000;
+const FIRST_PAUSE: u32 = 10_000;
+const LONGEST_PAUSE: u32 = 100_000;
 /// The code for an operation that is not known.
 const NOT_IMPLEMENTED: u16 = 4;
 
@@ -42,16 +43,15 @@ pub struct EvdnsServerPort {
     lock: Lock,
     socket: c_int,
     /// The program's, one for each request, and one while questions are read.
-    references: Cell<usize>,
-    closed: Cell<bool>,
+    references: Cell<u32>,
     callback: Option<DnsRequestFn>,
     argument: *mut c_void,
-    read_event: UnsafeCell<Event>,
-    write_event: UnsafeCell<Event>,
-    /// Ends a pause, in which no questions are read.
-    pause_over: UnsafeCell<Event>,
-    /// How long the last pause was; 0 while reading works.
-    pause: Cell<i64>,
+    /// Waits for questions, for room while answers wait for that, and for the end of a pause.
+    event: UnsafeCell<Event>,
+    /// How long the last pause was, in which no questions are read; 0 while reading works.
+    pause: Cell<u32>,
+    pausing: Cell<bool>,
+    closed: Cell<bool>,
     /// Requests whose answers wait until the socket has room.
     unsent: UnsafeCell<TailQueue<RequestLinks>>,
 }
@@ -126,22 +126,18 @@ pub unsafe fn create(
             lock,
             socket,
             references: Cell::new(1),
-            closed: Cell::new(false),
             callback,
             argument,
-            read_event: UnsafeCell::new(std::mem::zeroed()),
-            write_event: UnsafeCell::new(std::mem::zeroed()),
-            pause_over: UnsafeCell::new(std::mem::zeroed()),
+            event: UnsafeCell::new(std::mem::zeroed()),
             pause: Cell::new(0),
+            pausing: Cell::new(false),
+            closed: Cell::new(false),
             unsent: UnsafeCell::new(std::mem::zeroed()),
         });
         TailQueue::initialise(port.unsent.get());
-        let (read, write) = (port.read_event.get(), port.write_event.get());
-        let wanted = kind::READ | kind::PERSIST;
-        let read = assign::private(read, event_base, socket, wanted, questions_wait, block);
-        assign::private(write, event_base, socket, kind::WRITE, room_again, block);
-        assign::private(port.pause_over.get(), event_base, -1, 0, end_pause, block);
-        if Guard::lock(event_base).add(read, None).is_err() {
+        let (event, wanted) = (port.event.get(), kind::PERSIST);
+        assign::private(event, event_base, socket, wanted, is_ready, block);
+        if port.wait().is_err() {
             port.free();
             return None;
         }
@@ -159,27 +155,37 @@ pub unsafe fn close(port: *mut EvdnsServerPort) {
     };
     let hold = Hold::new(port);
     hold.closed.set(true);
-    for event in [port.read_event(), port.pause_over()] {
-        // SAFETY: the loop's base outlives the port. A refusal was logged; the event is out.
-        let _ = unsafe { Guard::lock(event.base()) }.delete(event, Blocking::No);
-    }
+    // Without memory, answers that wait are lost, as they may be on their way.
+    let _ = hold.wait();
     hold.unreference();
 }
 
 impl PortPtr {
-    fn read_event(self) -> EventPtr {
+    fn event(self) -> EventPtr {
         // SAFETY: part of a live object; the address of a field is not null.
-        unsafe { EventPtr::new(self.read_event.get()).unwrap_unchecked() }
+        unsafe { EventPtr::new(self.event.get()).unwrap_unchecked() }
     }
 
-    fn write_event(self) -> EventPtr {
-        // SAFETY: part of a live object; the address of a field is not null.
-        unsafe { EventPtr::new(self.write_event.get()).unwrap_unchecked() }
-    }
-
-    fn pause_over(self) -> EventPtr {
-        // SAFETY: part of a live object; the address of a field is not null.
-        unsafe { EventPtr::new(self.pause_over.get()).unwrap_unchecked() }
+    /// Has the loop wait for what there is to wait for now.
+    fn wait(self) -> Result<(), SystemError> {
+        let (event, pausing) = (self.event(), self.pausing.get() && !self.closed.get());
+        let mut wanted = 0;
+        if !self.closed.get() && !pausing {
+            wanted |= kind::READ;
+        }
+        if self.first_unsent().is_some() {
+            wanted |= kind::WRITE;
+        }
+        let pause = time::to_timeval(i64::from(self.pause.get()));
+        // SAFETY: the loop's base outlives the port.
+        let mut guard = unsafe { Guard::lock(event.base()) };
+        // A refusal was logged; the event is out.
+        let _ = guard.delete(event, Blocking::No);
+        event.set_events(wanted | kind::PERSIST);
+        if wanted == 0 && !pausing {
+            return Ok(());
+        }
+        guard.add(event, pausing.then_some(&pause))
     }
 
     fn unreference(self) {
@@ -188,18 +194,15 @@ impl PortPtr {
 
     /// Ends a port to which no reference is left. The lock is not held.
     fn destroy(self) {
-        for event in [self.read_event(), self.write_event(), self.pause_over()] {
-            // SAFETY: the loop's base outlives the port. A refusal was logged; the event is out.
-            let _ = unsafe { Guard::lock(event.base()) }.delete(event, Blocking::Yes);
-        }
+        let event = self.event();
+        // SAFETY: the loop's base outlives the port. A refusal was logged; the event is out.
+        let _ = unsafe { Guard::lock(event.base()) }.delete(event, Blocking::Yes);
         let _ = sockets::close(self.socket);
         self.free();
     }
 
     fn free(self) {
-        for event in [self.read_event(), self.write_event(), self.pause_over()] {
-            debug::note_teardown(event);
-        }
+        debug::note_teardown(self.event());
         // SAFETY: nobody uses the port any more; the block came from the hooks.
         unsafe {
             self.lock.free(RECURSIVE);
@@ -242,23 +245,16 @@ impl PortPtr {
     fn pause_reading(self) {
         let pause = (2 * self.pause.get()).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         self.pause.set(pause);
-        // SAFETY: the loop's base outlives the port.
-        let mut guard = unsafe { Guard::lock(self.read_event().base()) };
-        let duration = time::to_timeval(pause);
-        if guard.add(self.pause_over(), Some(&duration)).is_ok() {
-            // A refusal was logged; the event is out.
-            let _ = guard.delete(self.read_event(), Blocking::No);
+        self.pausing.set(true);
+        if self.wait().is_err() {
+            self.resume_reading();
         }
     }
 
     /// Waits for questions again.
     fn resume_reading(self) {
-        // SAFETY: the loop's base outlives the port.
-        let mut guard = unsafe { Guard::lock(self.read_event().base()) };
-        if guard.add(self.read_event(), None).is_err() {
-            drop(guard);
-            self.pause_reading();
-        }
+        self.pausing.set(false);
+        let _ = self.wait();
     }
 
     /// A datagram: a question goes to the program.
@@ -325,7 +321,7 @@ impl PortPtr {
             // SAFETY: the lock is held, and nothing here calls the program.
             let answer = unsafe { &*request.answer.get() };
             let sent = self.send(answer, address, length);
-            if sent == Err(libc::EAGAIN) && self.watch_for_room() {
+            if sent == Err(libc::EAGAIN) {
                 return;
             }
             // SAFETY: the request is in the queue.
@@ -333,12 +329,23 @@ impl PortPtr {
             request.drop_held();
             log_failure(sent);
         }
+        if self.event().wants(kind::WRITE) {
+            let _ = self.wait();
+        }
     }
 
-    fn watch_for_room(self) -> bool {
-        // SAFETY: the loop's base outlives the port.
-        let mut guard = unsafe { Guard::lock(self.write_event().base()) };
-        guard.add(self.write_event(), None).is_ok()
+    /// Lets an answer wait for room in the socket; whether that is possible.
+    fn wait_for_room(self, request: RequestPtr) -> bool {
+        let others_wait = self.first_unsent().is_some();
+        // SAFETY: the queue is initialised, and the request in none.
+        unsafe { TailQueue::push_back(self.unsent.get(), request.as_ptr()) };
+        if others_wait || self.wait().is_ok() {
+            return true;
+        }
+        // SAFETY: it was just put there.
+        unsafe { TailQueue::remove(self.unsent.get(), request.as_ptr()) };
+        self.pause_reading();
+        false
     }
 }
 
@@ -402,13 +409,11 @@ impl RequestPtr {
 
     /// Lets an answer wait for room in the socket.
     fn keep(self, hold: &Hold, message: &[u8]) -> Answered {
-        if self.keep_answer(message).is_err() || !hold.watch_for_room() {
+        if self.keep_answer(message).is_err() || !hold.wait_for_room(self) {
             // SAFETY: the port's lock is held, and nothing here calls the program.
             unsafe { (*self.answer.get()).truncate(0) };
             return Answered::NotSent;
         }
-        // SAFETY: the queue is initialised, and the request in none.
-        unsafe { TailQueue::push_back(hold.unsent.get(), self.as_ptr()) };
         Answered::Later
     }
 }
@@ -428,30 +433,22 @@ unsafe fn enter(port: *mut c_void) -> Option<Hold> {
     Some(Hold(port))
 }
 
-/// Runs when questions wait.
-unsafe extern "C-unwind" fn questions_wait(_: c_int, _: c_short, port: *mut c_void) {
+/// Runs when questions wait, when the socket has room again, and when a pause is over.
+unsafe extern "C-unwind" fn is_ready(_: c_int, what: c_short, port: *mut c_void) {
     // SAFETY: the memory stays until this function has returned.
-    if let Some(hold) = unsafe { enter(port) } {
-        if !hold.closed.get() {
-            hold.read_questions();
-        }
-    }
-}
-
-/// Runs when the socket has room again.
-unsafe extern "C-unwind" fn room_again(_: c_int, _: c_short, port: *mut c_void) {
-    // SAFETY: the memory stays until this function has returned.
-    if let Some(hold) = unsafe { enter(port) } {
+    let Some(hold) = (unsafe { enter(port) }) else {
+        return;
+    };
+    if what & kind::WRITE != 0 {
         hold.send_waiting();
     }
-}
-
-/// Runs when a pause is over.
-unsafe extern "C-unwind" fn end_pause(_: c_int, _: c_short, port: *mut c_void) {
-    // SAFETY: the memory stays until this function has returned.
-    if let Some(hold) = unsafe { enter(port) } {
-        if !hold.closed.get() {
-            hold.resume_reading();
-        }
+    if hold.closed.get() {
+        return;
+    }
+    if what & kind::TIMEOUT != 0 {
+        hold.resume_reading();
+    }
+    if what & kind::READ != 0 {
+        hold.read_questions();
     }
 }

@@ -7,40 +7,18 @@ use super::health;
 use super::log;
 use super::name_server::ServerPtr;
 use super::reply;
-use super::resolver::{BasePtr, Hold};
+use super::resolver::BasePtr;
 use crate::hooks::log::Severity;
 use crate::system::set_errno;
-use crate::util::socket_address;
+use crate::util::socket_address::{self, SocketAddress};
 use crate::util::sockets;
-use std::ffi::{c_int, c_short, c_void};
 use std::mem::MaybeUninit;
 
 /// So many system calls, then others have their turn.
 const MOST_CALLS: usize = 8;
 
-/// Runs when replies wait in the socket of a channel.
-///
-/// # Safety
-/// The argument is a channel of a server whose memory is there.
-pub unsafe extern "C-unwind" fn replies_wait(_: c_int, _: c_short, channel: *mut c_void) {
-    // SAFETY: the memory of the server stays until this function has returned.
-    unsafe {
-        let channel: *const Channel = channel.cast();
-        let Some(server) = ServerPtr::new((*channel).server.get()) else {
-            return;
-        };
-        let Some(hold) = Hold::enter(server.base().as_ptr()) else {
-            return;
-        };
-        if !server.removed.get() {
-            read_replies(*hold, server, &*channel);
-            flight::promote(*hold);
-        }
-    }
-}
-
 /// Reads until the socket is empty or closed.
-fn read_replies(base: BasePtr, server: ServerPtr, channel: &Channel) {
+pub(super) fn read_replies(base: BasePtr, server: ServerPtr, channel: &Channel) {
     let mut inbox = MaybeUninit::uninit();
     let inbox = Inbox::begin(&mut inbox);
     for _ in 0..MOST_CALLS {
@@ -48,12 +26,12 @@ fn read_replies(base: BasePtr, server: ServerPtr, channel: &Channel) {
             return;
         }
         // No more than are expected, so that none is asked for in vain.
-        let wanted = channel.in_flight.get().clamp(1, MOST);
+        let wanted = usize::from(channel.in_flight.get()).clamp(1, MOST);
         let count = match inbox.receive(channel.socket(), wanted) {
             Ok(count) => count,
             Err(error) if sockets::read_write_retriable(error) => return,
             Err(error) => {
-                channel.rest();
+                channel.rest(base);
                 set_errno(error);
                 health::failed_by_system(base, server);
                 return;
@@ -97,5 +75,11 @@ fn take_reply(base: BasePtr, server: ServerPtr, message: &[u8], source: &Source)
 fn comes_from(server: ServerPtr, source: &Source) -> bool {
     let (address, whole) = (&server.address, source.length() >= server.address.length());
     // SAFETY: the kernel has written the address, as long as the family says.
-    whole && unsafe { socket_address::compare(address.as_ptr(), source.as_ptr(), true) == 0 }
+    match unsafe { SocketAddress::read(source.as_ptr()) }.filter(|_| whole) {
+        Some(SocketAddress::V4(source)) => matches!(address, SocketAddress::V4(v4)
+            if v4.sin_addr.s_addr == source.sin_addr.s_addr && v4.sin_port == source.sin_port),
+        Some(SocketAddress::V6(source)) => matches!(address, SocketAddress::V6(v6)
+            if v6.sin6_addr.s6_addr == source.sin6_addr.s6_addr && v6.sin6_port == source.sin6_port),
+        None => false,
+    }
 }

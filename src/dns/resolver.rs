@@ -4,7 +4,7 @@
 //! without it. Only the program's log function may run with it held.
 
 use super::flight;
-use super::hosts::Hosts;
+use super::hosts::KnownHosts;
 use super::lookup::{self, LookupLinks};
 use super::name_server::ServerPtr;
 use super::options::{Options, part};
@@ -13,7 +13,7 @@ use super::request::{EvdnsRequest, Receiver, RequestLinks, RequestPtr, Wanted};
 use super::resolv_conf::{Failure, SYSTEM_FILE};
 use super::search::SearchPtr;
 use super::table::Table;
-use super::timeouts::Timeouts;
+use super::timeouts::{Timeouts, questions_are_due};
 use super::{code, log};
 use crate::base::{self, EventBase, Guard};
 use crate::hooks::log::Severity;
@@ -42,26 +42,22 @@ pub struct EvdnsBase {
     lock: Lock,
     pub(super) event_base: *mut EventBase,
     /// The program's, and one for each look-up of both families, which use the lock to the end.
-    references: Cell<usize>,
+    references: Cell<u32>,
     freed: Cell<bool>,
     /// The servers' sockets do not keep the loop running.
     pub(super) quiet: bool,
     pub(super) options: Options,
     /// The domains to search; none is no list.
     pub(super) search: Cell<Option<SearchPtr>>,
-    pub(super) hosts: UnsafeCell<Hosts>,
+    pub(super) hosts: UnsafeCell<KnownHosts>,
     pub(super) servers: UnsafeCell<Array<ServerPtr>>,
     /// The server that is next in turn.
-    pub(super) turn: Cell<usize>,
+    pub(super) turn: Cell<u32>,
     /// Numbers for new servers.
     pub(super) numbers: Cell<u32>,
     pub(super) table: UnsafeCell<Table>,
     pub(super) waiting: UnsafeCell<TailQueue<RequestLinks>>,
     pub(super) timeouts: Timeouts,
-    /// Those of questions that were asked over connections.
-    pub(super) stream_timeouts: Timeouts,
-    /// Those of probes, which do not keep the loop running.
-    pub(super) probe_timeouts: Timeouts,
     pub(super) lookups: UnsafeCell<List<LookupLinks>>,
 }
 
@@ -124,7 +120,8 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.settle_timeouts();
+        // Where that fails, the timer stays at an earlier time.
+        let _ = self.timeouts.settle(self.base);
         self.base.lock.release();
     }
 }
@@ -162,19 +159,17 @@ pub unsafe fn create(event_base: *mut EventBase, flags: c_int) -> Option<NonNull
             quiet: flags & start::DISABLE_WHEN_INACTIVE != 0,
             options: Options::new(),
             search: Cell::new(None),
-            hosts: UnsafeCell::new(Hosts::new()),
+            hosts: UnsafeCell::new(KnownHosts::NONE),
             servers: UnsafeCell::new(Array::new()),
             turn: Cell::new(0),
             numbers: Cell::new(0),
             table: UnsafeCell::new(Table::new()),
             waiting: UnsafeCell::new(std::mem::zeroed()),
             timeouts: Timeouts::new(),
-            stream_timeouts: Timeouts::new(),
-            probe_timeouts: Timeouts::new(),
             lookups: UnsafeCell::new(List::EMPTY),
         });
         TailQueue::initialise(base.waiting.get());
-        base.prepare_timeouts();
+        base.timeouts.prepare(base, questions_are_due, block);
         if flags & start::INITIALIZE_NAME_SERVERS != 0 && base.use_system_files(flags).is_err() {
             free(base.as_ptr(), false);
             return None;
@@ -210,7 +205,7 @@ pub unsafe fn free(base: *mut EvdnsBase, fail: bool) {
     // SAFETY: as above.
     unsafe { lookup::free_all(&raw mut abandoned) };
     servers.iter().for_each(|server| server.destroy());
-    base.end_timeouts();
+    base.timeouts.end(base);
     base.release();
 }
 
@@ -269,29 +264,10 @@ impl BasePtr {
 
     /// Some look-up that has no result: those that wait first.
     fn any_request(self) -> Option<RequestPtr> {
-        let queues = [
-            self.waiting.get(),
-            self.timeouts.queue.get(),
-            self.stream_timeouts.queue.get(),
-            self.probe_timeouts.queue.get(),
-        ];
-        // SAFETY: look-ups in the queues are live.
-        let first = |queue: *mut TailQueue<RequestLinks>| unsafe {
-            RequestPtr::new(TailQueue::first(queue))
-        };
-        let unsent = || {
-            let servers = 0..self.server_count();
-            servers
-                .filter_map(|i| self.server(i)?.first_unsent())
-                .next()
-        };
-        queues.into_iter().find_map(first).or_else(unsent)
-    }
-
-    /// Forgets all names from hosts files.
-    pub fn clear_hosts(self) {
-        // SAFETY: the lock is held, and nothing here calls the program.
-        unsafe { &mut *self.hosts.get() }.clear();
+        // SAFETY: look-ups in the queue are live.
+        let waiting = unsafe { RequestPtr::new(TailQueue::first(self.waiting.get())) };
+        let sent = || self.timeouts.first();
+        waiting.or_else(sent).or_else(|| self.any_at_servers())
     }
 
     /// Starts a look-up; nothing when there cannot be one.

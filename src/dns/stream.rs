@@ -7,6 +7,7 @@ use super::name_server::ServerPtr;
 use super::reply;
 use super::request::{RequestLinks, RequestPtr};
 use super::resolver::{BasePtr, Hold};
+use super::timeouts::Timeouts;
 use crate::base::Guard;
 use crate::base::pending::Blocking;
 use crate::event::{Event, EventPtr, assign, debug, kind};
@@ -44,6 +45,8 @@ pub struct Stream {
     read_event: UnsafeCell<Event>,
     write_event: UnsafeCell<Event>,
     output: UnsafeCell<Array<u8>>,
+    /// The questions that were asked over it.
+    pub(super) timeouts: Timeouts,
     /// How much of the output was sent.
     sent: Cell<usize>,
     input: UnsafeCell<Array<u8>>,
@@ -75,7 +78,7 @@ impl ServerPtr {
     pub(super) fn send_over_stream(self, base: BasePtr, request: RequestPtr) -> bool {
         let stream = match self.stream.get() {
             Some(stream) => stream,
-            None => match Stream::create(self) {
+            None => match Stream::create(base, self) {
                 Ok(stream) => {
                     self.stream.set(Some(stream));
                     stream
@@ -92,7 +95,7 @@ impl ServerPtr {
 }
 
 impl Stream {
-    fn create(server: ServerPtr) -> Result<StreamPtr, OutOfMemory> {
+    fn create(base: BasePtr, server: ServerPtr) -> Result<StreamPtr, OutOfMemory> {
         let block = memory::malloc(size_of::<Stream>());
         let stream = StreamPtr(NonNull::new(block.cast()).ok_or(OutOfMemory)?);
         // SAFETY: the block is new and large enough; zero bytes are valid events.
@@ -103,9 +106,11 @@ impl Stream {
                 read_event: UnsafeCell::new(std::mem::zeroed()),
                 write_event: UnsafeCell::new(std::mem::zeroed()),
                 output: UnsafeCell::new(Array::new()),
+                timeouts: Timeouts::new(),
                 sent: Cell::new(0),
                 input: UnsafeCell::new(Array::new()),
             });
+            stream.timeouts.prepare(base, questions_are_due, block);
         }
         Ok(stream)
     }
@@ -269,14 +274,13 @@ impl StreamPtr {
         );
         self.close();
         // As many as there are now: those that are asked again come behind them.
-        let mut next = first(base);
+        let mut next = self.timeouts.first();
         let mut affected = Array::<RequestPtr>::new();
         while let Some(request) = next {
             // SAFETY: the look-up is in the queue.
             next = unsafe { RequestPtr::new(TailQueue::<RequestLinks>::next(request.as_ptr())) };
-            let ours = request.server.get() == Some(self.server);
             // Without memory the time-out ends it.
-            if ours && affected.try_push(request).is_err() {
+            if affected.try_push(request).is_err() {
                 break;
             }
         }
@@ -286,7 +290,8 @@ impl StreamPtr {
     }
 
     /// Frees the connection of a server that is in no resolver any more. The lock is not held.
-    pub(super) fn destroy(self) {
+    pub(super) fn destroy(self, base: BasePtr) {
+        self.timeouts.end(base);
         if self.socket.get() >= 0 {
             for event in self.events() {
                 // SAFETY: the loop's base outlives its resolvers. A refusal was logged.
@@ -300,12 +305,6 @@ impl StreamPtr {
             memory::free(self.0.as_ptr().cast());
         }
     }
-}
-
-/// The first of the questions that wait for answers over connections.
-fn first(base: BasePtr) -> Option<RequestPtr> {
-    // SAFETY: look-ups in the queue are live.
-    unsafe { RequestPtr::new(TailQueue::first(base.stream_timeouts.queue.get())) }
 }
 
 /// The message that begins at a place, if it is complete, and where the next one begins.
@@ -337,6 +336,22 @@ unsafe fn enter(stream: *mut c_void) -> Option<(StreamPtr, Hold)> {
         let stream = StreamPtr(NonNull::new(stream.cast())?);
         let hold = Hold::enter(stream.server.base().as_ptr())?;
         (!stream.server.removed.get() && stream.socket.get() >= 0).then_some((stream, hold))
+    }
+}
+
+/// Runs when the first of the questions is due.
+unsafe extern "C-unwind" fn questions_are_due(_: c_int, _: c_short, stream: *mut c_void) {
+    // SAFETY: the memory stays until this function has returned.
+    unsafe {
+        let Some(stream) = NonNull::new(stream.cast()).map(StreamPtr) else {
+            return;
+        };
+        let Some(hold) = Hold::enter(stream.server.base().as_ptr()) else {
+            return;
+        };
+        if !stream.server.removed.get() {
+            stream.timeouts.expire(*hold);
+        }
     }
 }
 

@@ -7,13 +7,16 @@ use crate::util::random;
 /// No question has this id.
 const NO_ID: u16 = 0xffff;
 
+/// So many random bytes are fetched at a time.
+const POOL: usize = 16;
+
 /// An open table, at most half full: ids are random, so they need no hashing.
 pub(super) struct Table {
     slots: Array<Option<RequestPtr>>,
-    count: usize,
+    count: u32,
     /// Random bytes that wait to be used as ids.
-    pool: [u8; 32],
-    left: usize,
+    pool: [u8; POOL],
+    left: u8,
 }
 
 impl Table {
@@ -21,19 +24,19 @@ impl Table {
         Table {
             slots: Array::new(),
             count: 0,
-            pool: [0; 32],
+            pool: [0; POOL],
             left: 0,
         }
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
-        self.count
+        self.count as usize
     }
 
     /// Makes room for one more.
     pub(super) fn try_reserve(&mut self) -> Result<(), OutOfMemory> {
-        if (self.count + 1) * 2 <= self.slots.len() {
+        if (self.count() + 1) * 2 <= self.slots.len() {
             return Ok(());
         }
         let mut larger = Array::new();
@@ -117,10 +120,10 @@ impl Table {
     fn random_word(&mut self) -> [u8; 2] {
         if self.left < 2 {
             random::fill(&mut self.pool);
-            self.left = self.pool.len();
+            self.left = POOL as u8;
         }
         self.left -= 2;
-        let place = self.left;
+        let place = usize::from(self.left);
         let word = [self.pool[place], self.pool[place + 1]];
         self.pool[place..place + 2].fill(0);
         word

@@ -1,13 +1,16 @@
 //! When questions that were sent are due to be sent again. All wait equally long, so a queue in the
-//! order of sending with one timer for its first does for any number.
+//! order of sending with one timer for its first does for any number: one queue for questions that
+//! were sent as datagrams, and one for each connection. A probe has the timer of its server.
 
 use super::flight;
+use super::health;
 use super::request::{Place, RequestLinks, RequestPtr};
 use super::resolver::{BasePtr, Hold};
+use super::stream::StreamPtr;
 use crate::base::Guard;
 use crate::base::deadline::Due;
 use crate::base::pending::Blocking;
-use crate::event::{Event, EventPtr, assign, debug};
+use crate::event::{Event, EventCallbackFn, EventPtr, assign, debug};
 use crate::list::TailQueue;
 use crate::timers::{Microseconds, time};
 use crate::util::SystemError;
@@ -18,9 +21,12 @@ use std::ffi::{c_int, c_short, c_void};
 pub struct Timeouts {
     pub(super) queue: UnsafeCell<TailQueue<RequestLinks>>,
     event: UnsafeCell<Event>,
-    /// What the timer is set to.
-    armed: Cell<Option<Microseconds>>,
+    /// What the timer is set to, or [`NEVER`].
+    armed: Cell<Microseconds>,
 }
+
+/// No question waits.
+const NEVER: Microseconds = Microseconds::MAX;
 
 impl Timeouts {
     pub(super) const fn new() -> Timeouts {
@@ -29,7 +35,26 @@ impl Timeouts {
             Timeouts {
                 queue: UnsafeCell::new(std::mem::zeroed()),
                 event: UnsafeCell::new(std::mem::zeroed()),
-                armed: Cell::new(None),
+                armed: Cell::new(NEVER),
+            }
+        }
+    }
+
+    /// Prepares queue and timer. Without a loop there is no timer: then there will be no server.
+    ///
+    /// # Safety
+    /// This stays where it is until [`Timeouts::end`]; the loop's base is live or null.
+    pub(super) unsafe fn prepare(
+        &self,
+        base: BasePtr,
+        is_due: EventCallbackFn,
+        argument: *mut c_void,
+    ) {
+        // SAFETY: the caller guarantees the place and the base.
+        unsafe {
+            TailQueue::initialise(self.queue.get());
+            if !base.event_base.is_null() {
+                assign::private(self.event.get(), base.event_base, -1, 0, is_due, argument);
             }
         }
     }
@@ -39,7 +64,8 @@ impl Timeouts {
         unsafe { EventPtr::new(self.event.get()).unwrap_unchecked() }
     }
 
-    fn first(&self) -> Option<RequestPtr> {
+    /// The question that is due first.
+    pub(super) fn first(&self) -> Option<RequestPtr> {
         // SAFETY: look-ups in the queue are live.
         unsafe { RequestPtr::new(TailQueue::first(self.queue.get())) }
     }
@@ -62,24 +88,30 @@ impl Timeouts {
         }
     }
 
-    /// Sets the timer as the queue needs it.
-    fn settle(&self, base: BasePtr) -> Result<(), SystemError> {
-        let due = self.first().map(|request| request.deadline.get());
+    /// Sets the timer as the queue needs it. Where that fails, it stays at an earlier time.
+    #[inline]
+    pub(super) fn settle(&self, base: BasePtr) -> Result<(), SystemError> {
+        let due = self.first().map_or(NEVER, |first| first.deadline.get());
         if due == self.armed.get() {
             return Ok(());
         }
+        self.arm(base, due)
+    }
+
+    fn arm(&self, base: BasePtr, due: Microseconds) -> Result<(), SystemError> {
         // SAFETY: the loop's base outlives the resolver.
         let mut guard = unsafe { Guard::lock(base.event_base) };
-        match due {
-            Some(due) => guard.add_until(self.event(), Due::at(due))?,
-            None => guard.delete(self.event(), Blocking::No)?,
+        if due == NEVER {
+            guard.delete(self.event(), Blocking::No)?;
+        } else {
+            guard.add_until(self.event(), Due::at(due))?;
         }
         self.armed.set(due);
         Ok(())
     }
 
     /// Ends the timer; its callback is not running any more afterwards.
-    fn end(&self, base: BasePtr) {
+    pub(super) fn end(&self, base: BasePtr) {
         if base.event_base.is_null() {
             return;
         }
@@ -87,112 +119,75 @@ impl Timeouts {
         let _ = unsafe { Guard::lock(base.event_base) }.delete(self.event(), Blocking::Yes);
         debug::note_teardown(self.event());
     }
+
+    /// Deals with the questions that are due, one at a time.
+    pub(super) fn expire(&self, base: BasePtr) {
+        self.armed.set(NEVER);
+        let now = base.now();
+        while let Some(request) = self.first().filter(|first| first.deadline.get() <= now) {
+            flight::expire(base, request);
+        }
+        let _ = self.settle(base);
+        flight::promote(base);
+    }
 }
 
 impl BasePtr {
-    /// Prepares queues and timers. Without a loop there are none: then there will be no server.
-    ///
-    /// # Safety
-    /// The loop's base is live or null.
-    pub(super) unsafe fn prepare_timeouts(self) {
-        let argument = self.as_ptr().cast();
-        // SAFETY: the fields stay where they are; the caller guarantees the base.
-        unsafe {
-            TailQueue::initialise(self.timeouts.queue.get());
-            TailQueue::initialise(self.stream_timeouts.queue.get());
-            TailQueue::initialise(self.probe_timeouts.queue.get());
-            if !self.event_base.is_null() {
-                let event = self.timeouts.event.get();
-                assign::private(event, self.event_base, -1, 0, questions_are_due, argument);
-                let event = self.stream_timeouts.event.get();
-                let due = streamed_questions_are_due;
-                assign::private(event, self.event_base, -1, 0, due, argument);
-                let event = self.probe_timeouts.event.get();
-                assign::internal(event, self.event_base, -1, 0, probes_are_due, argument);
-            }
-        }
-    }
-
-    pub(super) fn end_timeouts(self) {
-        self.timeouts.end(self);
-        self.stream_timeouts.end(self);
-        self.probe_timeouts.end(self);
-    }
-
-    fn timeouts_of(&self, request: RequestPtr) -> &Timeouts {
-        match request.probed() {
-            Some(_) => &self.probe_timeouts,
-            None if request.streamed.get() > 0 => &self.stream_timeouts,
-            None => &self.timeouts,
-        }
-    }
-
     /// Lets a question that was just sent wait.
     pub(super) fn wait_for_answer(self, request: RequestPtr) {
-        let deadline = time::later(self.now(), self.options.timeout.get());
-        request.deadline.set(deadline);
+        let pause = self.options.timeout.get();
         request.place.set(Place::Sent);
-        self.timeouts_of(request).insert(request);
+        if let Some(server) = request.probed() {
+            // Without a timer, what the server is asked when no other is up says that it is back.
+            health::wait(self, server, pause);
+            return;
+        }
+        request.deadline.set(time::later(self.now(), pause));
+        match stream_of(request) {
+            Some(stream) => {
+                stream.timeouts.insert(request);
+                let _ = stream.timeouts.settle(self);
+            }
+            None => self.timeouts.insert(request),
+        }
     }
 
     /// Takes a question out of the queue that it waits in.
     pub(super) fn stop_waiting(self, request: RequestPtr) {
-        let queue = match request.place.replace(Place::Nowhere) {
-            Place::Nowhere => return,
-            Place::Waiting => self.waiting.get(),
-            Place::Sent => self.timeouts_of(request).queue.get(),
-            Place::Unsent => match request.server.get() {
-                Some(server) => server.unsent.get(),
-                None => return,
-            },
+        let place = request.place.replace(Place::Nowhere);
+        let server = request.server.get();
+        let stream = stream_of(request);
+        let queue = match (place, server, stream) {
+            (Place::Nowhere, ..) | (Place::Unsent, None, _) => return,
+            (Place::Waiting, ..) => self.waiting.get(),
+            (Place::Unsent, Some(server), _) => server.unsent.get(),
+            (Place::Sent, ..) if request.probed().is_some() => return,
+            (Place::Sent, _, Some(stream)) => stream.timeouts.queue.get(),
+            (Place::Sent, _, None) => self.timeouts.queue.get(),
         };
         // SAFETY: the look-up is in that queue, as its place says.
         unsafe { TailQueue::remove(queue, request.as_ptr()) };
-    }
-
-    /// Sets the timers as the queues need them. Where that fails, the timer stays at an earlier time.
-    pub(super) fn settle_timeouts(self) {
-        let _ = self.timeouts.settle(self);
-        let _ = self.stream_timeouts.settle(self);
-        let _ = self.probe_timeouts.settle(self);
-    }
-
-    /// The same for the timer of the program's questions, where the first is about to wait.
-    pub(super) fn arm(self) -> Result<(), SystemError> {
-        self.timeouts.settle(self)
-    }
-
-    /// The questions that are due, one at a time.
-    fn expire(self, timeouts: &Timeouts) {
-        timeouts.armed.set(None);
-        let now = self.now();
-        while let Some(request) = timeouts.first().filter(|first| first.deadline.get() <= now) {
-            flight::expire(self, request);
+        if let (Place::Sent, Some(stream)) = (place, stream) {
+            let _ = stream.timeouts.settle(self);
         }
-        flight::promote(self);
     }
+}
+
+/// The connection that a question was sent over.
+fn stream_of(request: RequestPtr) -> Option<StreamPtr> {
+    if request.streamed.get() == 0 {
+        return None;
+    }
+    request.server.get()?.stream.get()
 }
 
 /// Runs when the first of the program's questions is due.
-unsafe extern "C-unwind" fn questions_are_due(_: c_int, _: c_short, base: *mut c_void) {
+///
+/// # Safety
+/// The argument is a resolver whose memory is there.
+pub unsafe extern "C-unwind" fn questions_are_due(_: c_int, _: c_short, base: *mut c_void) {
     // SAFETY: the memory stays until this function has returned.
     if let Some(hold) = unsafe { Hold::enter(base.cast()) } {
-        hold.expire(&hold.timeouts);
-    }
-}
-
-/// Runs when the first of the questions that were asked over connections is due.
-unsafe extern "C-unwind" fn streamed_questions_are_due(_: c_int, _: c_short, base: *mut c_void) {
-    // SAFETY: the memory stays until this function has returned.
-    if let Some(hold) = unsafe { Hold::enter(base.cast()) } {
-        hold.expire(&hold.stream_timeouts);
-    }
-}
-
-/// Runs when the first of the probes is due.
-unsafe extern "C-unwind" fn probes_are_due(_: c_int, _: c_short, base: *mut c_void) {
-    // SAFETY: the memory stays until this function has returned.
-    if let Some(hold) = unsafe { Hold::enter(base.cast()) } {
-        hold.expire(&hold.probe_timeouts);
+        hold.timeouts.expire(*hold);
     }
 }
