@@ -111,7 +111,8 @@ ignore_list(int result, struct evutil_addrinfo *list, void *arg)
 		evutil_freeaddrinfo(list);
 }
 
-/* Resolvers are made, used and freed while the loop runs in another thread. */
+/* Resolvers are made, used and freed while the loop runs in another thread. So often that the reference
+ * hangs or crashes in every run: of 300 it survives one time in sixteen. */
 DIFFERENCE(freed_in_another_thread, ONE_BACKEND | OWN_LOCKS | SLOW,
     "a resolver that another thread frees while the loop runs leaves look-ups behind that use it")
 {
@@ -126,7 +127,7 @@ DIFFERENCE(freed_in_another_thread, ONE_BACKEND | OWN_LOCKS | SLOW,
 	port = evdns_add_server_port_with_base(served, fd, 0, answer_quietly, NULL);
 	CHECK(port);
 	CHECK_EQUAL(pthread_create(&server_thread, NULL, serve, NULL), 0);
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 900; i++) {
 		shared = evdns_base_new(served, i % 2 ? EVDNS_BASE_DISABLE_WHEN_INACTIVE : 0);
 		evdns_base_set_option(shared, "timeout", "0.001");
 		evdns_base_set_option(shared, "getaddrinfo-allow-skew", "0.001");
