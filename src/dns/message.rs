@@ -83,25 +83,43 @@ impl Writer {
                 return self.word(0xc000 | first);
             }
         }
+        if self.suffix_count == 0 {
+            return self.first_name(text);
+        }
         let mut name = [0; wire::LONGEST_NAME];
-        let length = match text {
-            b"." => 1,
-            text => wire::write_name(text, &mut name).ok_or(NoRoom)?,
-        };
+        let length = wire_form(text, &mut name)?;
         let mut rest = &name[..length];
         while rest[0] != 0 {
             if let Some(place) = self.find_suffix(rest) {
                 return self.word(0xc000 | place);
             }
-            if self.suffix_count < MOST_SUFFIXES {
-                self.suffixes[self.suffix_count] = self.length as u16;
-                self.suffix_count += 1;
-            }
+            self.remember_suffix();
             let (label, after) = rest.split_at(1 + usize::from(rest[0]));
             self.bytes(label)?;
             rest = after;
         }
         self.bytes(rest)
+    }
+
+    /// Appends a name of which nothing was written before.
+    fn first_name(&mut self, text: &[u8]) -> Result<(), NoRoom> {
+        let room = &mut self.bytes[self.length..];
+        let longest = room.len().min(wire::LONGEST_NAME);
+        let end = self.length + wire_form(text, &mut room[..longest])?;
+        while self.bytes[self.length] != 0 {
+            self.remember_suffix();
+            self.length += 1 + usize::from(self.bytes[self.length]);
+        }
+        self.length = end;
+        Ok(())
+    }
+
+    /// What is written here is the end of a name.
+    fn remember_suffix(&mut self) {
+        if let Some(suffix) = self.suffixes.get_mut(self.suffix_count) {
+            *suffix = self.length as u16;
+            self.suffix_count += 1;
+        }
     }
 
     /// Whether a text is, letter by letter, that of the labels that stand at a place without a pointer.
@@ -169,6 +187,12 @@ impl Writer {
         self.set_word(place, u16::try_from(length).map_err(|_| NoRoom)?);
         Ok(())
     }
+}
+
+/// Writes the wire form of a name, or of the root; its length.
+fn wire_form(text: &[u8], out: &mut [u8]) -> Result<usize, NoRoom> {
+    let text = if text == b"." { b"" } else { text };
+    wire::write_name(text, out).ok_or(NoRoom)
 }
 
 impl Default for Writer {

@@ -68,6 +68,8 @@ pub struct Record<'a> {
 pub struct Reader<'a> {
     message: &'a [u8],
     position: usize,
+    /// Where a name begins that was read, or [`NONE`]: most records belong to it.
+    read: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -78,7 +80,11 @@ impl<'a> Reader<'a> {
 
     /// At some byte.
     pub fn at(message: &'a [u8], position: usize) -> Self {
-        Reader { message, position }
+        Reader {
+            message,
+            position,
+            read: NONE,
+        }
     }
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
@@ -88,22 +94,21 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    fn word(&mut self) -> Result<u16, Malformed> {
-        let bytes = self.take(2)?;
-        Ok(u16::from_be_bytes([bytes[0], bytes[1]]))
-    }
-
-    fn double_word(&mut self) -> Result<u32, Malformed> {
-        let bytes = self.take(4)?;
-        Ok(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+    fn array<const COUNT: usize>(&mut self) -> Result<&'a [u8; COUNT], Malformed> {
+        let rest = self.message.get(self.position..).ok_or(Malformed)?;
+        let taken = rest.first_chunk().ok_or(Malformed)?;
+        self.position += COUNT;
+        Ok(taken)
     }
 
     /// The head.
     pub fn header(&mut self) -> Result<Header, Malformed> {
+        let bytes = self.array::<HEADER>()?;
+        let word = |place: usize| u16::from_be_bytes([bytes[place], bytes[place + 1]]);
         Ok(Header {
-            id: self.word()?,
-            flags: self.word()?,
-            counts: [self.word()?, self.word()?, self.word()?, self.word()?],
+            id: word(0),
+            flags: word(2),
+            counts: [word(4), word(6), word(8), word(10)],
         })
     }
 
@@ -172,12 +177,29 @@ impl<'a> Reader<'a> {
     /// Whether the name here is `expected`, a name in wire form without pointers.
     pub fn name_is(&mut self, expected: &[u8], ignoring_case: bool) -> Result<bool, Malformed> {
         // Nearly always it is, to the letter.
-        let end = self.position + expected.len();
-        if self.message.get(self.position..end) == Some(expected) {
+        let (start, end) = (self.position, self.position + expected.len());
+        if self.message.get(start..end) == Some(expected) {
             self.position = end;
+            self.read = start;
             return Ok(true);
         }
-        self.name_is_alike(expected, ignoring_case)
+        let alike = self.name_is_alike(expected, ignoring_case);
+        if alike.is_ok() {
+            self.read = start;
+        }
+        alike
+    }
+
+    /// Leaves a name behind, which is only checked.
+    fn skip_name(&mut self) -> Result<(), Malformed> {
+        let rest = self.message.get(self.position..).unwrap_or_default();
+        match rest.first_chunk() {
+            Some(&[first, second]) if pointer(first, second) == Some(self.read) => {
+                self.position += 2;
+                Ok(())
+            }
+            _ => self.labels(|_| {}),
+        }
     }
 
     fn name_is_alike(&mut self, expected: &[u8], ignoring_case: bool) -> Result<bool, Malformed> {
@@ -201,21 +223,21 @@ impl<'a> Reader<'a> {
 
     /// The type and class behind a question's name.
     pub fn type_and_class(&mut self) -> Result<(u16, u16), Malformed> {
-        Ok((self.word()?, self.word()?))
+        let &[a, b, c, d] = self.array()?;
+        Ok((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
     }
 
     /// A record; its owner is only checked.
     pub fn record(&mut self) -> Result<Record<'a>, Malformed> {
-        self.labels(|_| {})?;
-        let (kind, class) = self.type_and_class()?;
-        let ttl = self.double_word()?;
-        let length = self.word()?;
+        self.skip_name()?;
+        let bytes = self.array::<10>()?;
+        let word = |place: usize| u16::from_be_bytes([bytes[place], bytes[place + 1]]);
         let start = self.position;
         Ok(Record {
-            kind,
-            class,
-            ttl,
-            data: self.take(usize::from(length))?,
+            kind: word(0),
+            class: word(2),
+            ttl: u32::from(word(4)) << 16 | u32::from(word(6)),
+            data: self.take(usize::from(word(8)))?,
             start,
         })
     }
@@ -225,8 +247,16 @@ impl<'a> Reader<'a> {
         self.labels(|_| {})?;
         self.labels(|_| {})?;
         self.take(16)?;
-        self.double_word()
+        Ok(u32::from_be_bytes(*self.array()?))
     }
+}
+
+/// No place in a message.
+const NONE: usize = usize::MAX;
+
+/// Where the pointer leads that two bytes are, if they are one.
+fn pointer(first: u8, second: u8) -> Option<usize> {
+    (first >= 0xc0).then(|| usize::from(first & 0x3f) << 8 | usize::from(second))
 }
 
 /// A name with dots between its labels, whatever bytes these have.
@@ -276,22 +306,22 @@ pub fn write_name(text: &[u8], out: &mut [u8]) -> Option<usize> {
     }
     // Each dot, and the place in front of the first label, becomes the length of the label behind it.
     let out = out.get_mut(..length)?;
-    out[1..length - 1].copy_from_slice(text);
-    let mut start = 0;
-    loop {
-        let rest = &out[start + 1..length - 1];
-        let label = memchr::memchr(b'.', rest).unwrap_or(rest.len());
-        if !(1..=LONGEST_LABEL).contains(&label) {
-            return None;
-        }
-        out[start] = label as u8;
-        start += 1 + label;
-        if start == length - 1 {
-            break;
-        }
+    let (first, rest) = out.split_first_mut()?;
+    let (end, rest) = rest.split_last_mut()?;
+    rest.copy_from_slice(text);
+    *end = 0;
+    let mut label = 0;
+    let dots = rest.iter_mut().rev().filter_map(|byte| {
+        label += 1;
+        (*byte == b'.').then(|| (byte, std::mem::take(&mut label) - 1))
+    });
+    let mut sound = true;
+    for (dot, length) in dots {
+        sound &= (1..=LONGEST_LABEL).contains(&length);
+        *dot = length as u8;
     }
-    out[start] = 0;
-    Some(length)
+    *first = label as u8;
+    (sound && (1..=LONGEST_LABEL).contains(&label)).then_some(length)
 }
 
 #[cfg(test)]
