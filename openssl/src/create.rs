@@ -5,7 +5,7 @@ use crate::libevent::*;
 use crate::openssl::{self, SSL, SSL_free};
 use crate::operations::bufferevent_ops_openssl;
 use crate::tls::{State, Tls, TlsPtr};
-use crate::{filter, panic, socket, writing};
+use crate::{filter, panic, socket};
 use std::ffi::c_int;
 use std::ptr;
 
@@ -105,10 +105,6 @@ unsafe fn set_up(tls: TlsPtr, descriptor: c_int) -> Result<(), NotAwaited> {
             event_deferred_cb_init_(tls.pass(), priority, filter::run_pass, argument);
         } else {
             tls.bind(descriptor);
-        }
-        let output = tls.common.output.get();
-        if evbuffer_add_cb(output, writing::output_changed, argument).is_null() {
-            return Err(NotAwaited);
         }
         openssl::prepare(tls.ssl());
         if tls.is_filter() {

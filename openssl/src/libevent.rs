@@ -25,9 +25,7 @@ opaque! {
     /// A loop.
     EventBase,
     /// A queue of bytes.
-    Evbuffer,
-    /// A callback that watches a buffer.
-    EvbufferCallbackEntry
+    Evbuffer
 }
 
 /// `struct event`.
@@ -87,7 +85,6 @@ pub type DataFn = unsafe extern "C-unwind" fn(*mut Bufferevent, *mut c_void);
 pub type EventFn = unsafe extern "C-unwind" fn(*mut Bufferevent, c_short, *mut c_void);
 pub type ReadinessFn = unsafe extern "C-unwind" fn(c_int, c_short, *mut c_void);
 pub type SelfCallbackFn = unsafe extern "C-unwind" fn(*mut EventCallback, *mut c_void);
-pub type BufferFn = unsafe extern "C-unwind" fn(*mut Evbuffer, *const BufferChange, *mut c_void);
 
 /// How a buffer has changed.
 #[repr(C)]
@@ -124,7 +121,7 @@ pub struct Bufferevent {
     pub options: Cell<c_int>,
     pub references: Cell<c_int>,
     pub lock: Cell<*mut c_void>,
-    _rest: [Cell<usize>; 6],
+    _rest: [Cell<usize>; 4],
 }
 
 const _: () = {
@@ -142,7 +139,7 @@ const _: () = {
     assert!(offset_of!(Bufferevent, references) == 460);
     assert!(offset_of!(Bufferevent, lock) == 464);
     // What the core takes.
-    assert!(size_of::<Bufferevent>() == 520);
+    assert!(size_of::<Bufferevent>() == 504);
 };
 
 /// What [`Operations::control`] is asked for.
@@ -151,6 +148,7 @@ pub mod request {
     pub const SET_DESCRIPTOR: c_uint = 0;
     pub const GET_DESCRIPTOR: c_uint = 1;
     pub const GET_UNDERLYING: c_uint = 2;
+    pub const OUTPUT_CHANGED: c_uint = 256;
 }
 
 /// Parameter or answer of a request.
@@ -158,6 +156,7 @@ pub mod request {
 pub union RequestData {
     pub pointer: *mut c_void,
     pub descriptor: c_int,
+    pub change: *const BufferChange,
 }
 
 /// `struct bufferevent_ops`: the functions that make a kind of bufferevent. All are called with
@@ -235,11 +234,6 @@ unsafe extern "C-unwind" {
         vectors: *mut libc::iovec,
         count: c_int,
     ) -> c_int;
-    pub fn evbuffer_add_cb(
-        buffer: *mut Evbuffer,
-        function: BufferFn,
-        argument: *mut c_void,
-    ) -> *mut EvbufferCallbackEntry;
 
     pub fn bufferevent_init_common_(
         bufev: *mut Bufferevent,

@@ -114,6 +114,10 @@ unsafe extern "C-unwind" fn control(
                 (*data).descriptor = tls.descriptor.get();
                 0
             }
+            request::OUTPUT_CHANGED => {
+                tls.output_changed(&*(*data).change);
+                0
+            }
             request::GET_UNDERLYING => {
                 (*data).pointer = tls.below.get().cast();
                 0

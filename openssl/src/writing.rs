@@ -291,27 +291,17 @@ fn copy_together(segments: &[libc::iovec], most: usize, place: *mut u8) -> usize
     length
 }
 
-/// A callback of the output: what was appended is to be sent.
-///
-/// # Safety
-/// The argument is the bufferevent that the buffer is part of.
-pub unsafe extern "C-unwind" fn output_changed(
-    _output: *mut Evbuffer,
-    change: *const BufferChange,
-    argument: *mut c_void,
-) {
-    // SAFETY: the caller guarantees the argument; the buffer's lock, which is held, is its lock. The
-    // change is valid during the call.
-    let (tls, change) = unsafe { (TlsPtr::new(argument.cast()), &*change) };
-    if tls.is_filter() {
-        tls.output_changed_in_filter(change);
-    } else if change.original_size == 0 || tls.waits_vainly().get() {
-        tls.output_changed_on_socket(change);
-    }
-    // Else what there was is waited for already, and so is what was added behind it.
-}
-
 impl TlsPtr {
+    /// The output was changed: what was appended is to be sent.
+    pub fn output_changed(self, change: &BufferChange) {
+        if self.is_filter() {
+            self.output_changed_in_filter(change);
+        } else if change.original_size == 0 || self.waits_vainly().get() {
+            self.output_changed_on_socket(change);
+        }
+        // Else what there was is waited for already, and so is what was added behind it.
+    }
+
     fn output_changed_in_filter(self, change: &BufferChange) {
         if self.may_write_what_was_added(change) {
             // SAFETY: the bufferevent is live.

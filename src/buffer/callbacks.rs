@@ -103,10 +103,10 @@ impl Evbuffer {
         unsafe { (*self.callbacks.get()).first() }
     }
 
-    /// Whether nobody wants to be told.
+    /// Whether nobody wants to be told of changes.
     #[inline]
-    pub(super) fn has_no_callbacks(&self) -> bool {
-        self.first_callback().is_null()
+    pub(super) fn is_unwatched(&self) -> bool {
+        self.first_callback().is_null() && !self.tells_parent.get()
     }
 
     fn unlink_callback(&self, entry: *mut CallbackEntry) {
@@ -128,7 +128,7 @@ impl Evbuffer {
 
     /// Removes all callbacks.
     pub(super) fn free_callbacks(&self) {
-        while !self.has_no_callbacks() {
+        while !self.first_callback().is_null() {
             self.unlink_callback(self.first_callback());
         }
     }
@@ -225,7 +225,7 @@ impl Guard {
     /// Tells the callbacks what changed since they were last told, now or from the loop.
     #[inline]
     pub fn notify(&self) {
-        if self.has_no_callbacks() {
+        if self.is_unwatched() {
             self.forget_changes();
         } else {
             self.notify_callbacks();
@@ -253,12 +253,11 @@ impl Guard {
     fn notify_callbacks(&self) {
         let Some(info) = self.changes() else { return };
         if self.deferred_callback().is_some() {
-            const AT_ONCE: u32 = EVBUFFER_CB_ENABLED | NOT_DEFERRED;
             self.schedule_callbacks();
-            self.run_callbacks(&info, |flags| flags & AT_ONCE == AT_ONCE);
+            self.tell(&info, Audience::AtOnce);
         } else {
             self.forget_changes();
-            self.run_callbacks(&info, |flags| flags & EVBUFFER_CB_ENABLED != 0);
+            self.tell(&info, Audience::All);
         }
     }
 
@@ -266,13 +265,21 @@ impl Guard {
     pub(super) fn run_queued_callbacks(&self) {
         let Some(info) = self.changes() else { return };
         self.forget_changes();
-        self.run_callbacks(&info, |flags| {
-            flags & (EVBUFFER_CB_ENABLED | NOT_DEFERRED) == EVBUFFER_CB_ENABLED
-        });
+        self.tell(&info, Audience::Deferred);
     }
 
-    /// Calls the entries whose flags qualify, all with the same information.
-    fn run_callbacks(&self, info: &EvbufferCallbackInfo, qualifies: impl Fn(u32) -> bool) {
+    /// Calls those who are meant, all with the same information, and the parent last.
+    fn tell(&self, info: &EvbufferCallbackInfo, audience: Audience) {
+        let references = self.references.get();
+        if !self.first_callback().is_null() {
+            self.run_callbacks(info, audience);
+        }
+        if audience != Audience::AtOnce && !self.was_freed_since(references) {
+            self.notify_parent(info);
+        }
+    }
+
+    fn run_callbacks(&self, info: &EvbufferCallbackInfo, audience: Audience) {
         let length = self.length.get();
         let references = self.references.get();
         let round = Round {
@@ -291,7 +298,7 @@ impl Guard {
             unsafe {
                 round.next.set(CallbackList::next(entry));
                 let (function, argument) = ((*entry).function(), (*entry).argument);
-                if qualifies((*entry).flags) {
+                if audience.includes((*entry).flags) {
                     self.call(function, argument, info, length);
                 }
             }
@@ -322,6 +329,27 @@ impl Guard {
                 Function::Legacy(function) => function(buffer, info.orig_size, length, argument),
             }
         }
+    }
+}
+
+/// Who is told: with deferred callbacks some at once, and the others from the loop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Audience {
+    All,
+    AtOnce,
+    Deferred,
+}
+
+impl Audience {
+    /// Whether an entry with such flags is meant.
+    fn includes(self, flags: u32) -> bool {
+        let at_once = flags & NOT_DEFERRED != 0;
+        let meant = match self {
+            Audience::All => true,
+            Audience::AtOnce => at_once,
+            Audience::Deferred => !at_once,
+        };
+        meant && flags & EVBUFFER_CB_ENABLED != 0
     }
 }
 

@@ -1,5 +1,6 @@
 //! Callbacks that run from the event loop instead of inside the change.
 
+use super::abi::EvbufferCallbackInfo;
 use super::{Evbuffer, Guard};
 use crate::base::{self, EventBase, deferred};
 use crate::event::EventCallback;
@@ -14,20 +15,21 @@ pub struct Deferral {
     entry: EventCallback,
 }
 
-/// How to hold the object that a buffer is part of (its parent) while a notification is queued.
-/// Both are called with the buffer's address of the parent; the first one with the buffer's lock
-/// held, the second without.
+/// What a buffer does with the object that it is part of, its parent. All are called with the
+/// buffer's address of the parent; all but `drop_reference` with the buffer's lock held.
 pub struct ParentOperations {
-    /// Takes a reference.
+    /// Takes a reference, while a notification is queued.
     pub add_reference: unsafe fn(*mut c_void),
     /// Gives it up, which may free parent and buffer.
     pub drop_reference: unsafe fn(*mut c_void),
+    /// Tells of a change.
+    pub tell: unsafe fn(*mut c_void, &EvbufferCallbackInfo),
 }
 
 /// Set once, by the layer that has parents, before it makes the first.
 static PARENT: AtomicPtr<ParentOperations> = AtomicPtr::new(ptr::null_mut());
 
-/// Says how parents are held.
+/// Says what to do with parents.
 pub fn set_parent_operations(operations: &'static ParentOperations) {
     PARENT.store(ptr::from_ref(operations).cast_mut(), Release);
 }
@@ -69,6 +71,19 @@ impl Guard {
     /// Sets what the buffer is part of, which must not change while a notification is queued.
     pub fn set_parent(&self, parent: *mut c_void) {
         self.parent.set(parent);
+    }
+
+    /// Has the parent told of changes, after the callbacks.
+    pub fn tell_parent(&self) {
+        self.tells_parent.set(true);
+    }
+
+    /// Tells the parent of a change, if it is to be told.
+    pub(super) fn notify_parent(&self, info: &EvbufferCallbackInfo) {
+        if let Some(operations) = parent_operations().filter(|_| self.tells_parent.get()) {
+            // SAFETY: the parent sets itself only while it lives.
+            unsafe { (operations.tell)(self.parent.get(), info) };
+        }
     }
 
     /// Queues a notification, which holds a reference on the buffer and its parent.

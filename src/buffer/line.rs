@@ -149,7 +149,7 @@ impl Guard {
 
     /// Removes a line and its end. Callbacks are told in two steps.
     fn take_line(&self, length: usize, end_length: usize) {
-        if self.has_no_callbacks() {
+        if self.is_unwatched() {
             self.discard(length + end_length).release();
             self.notify();
             return;

@@ -90,6 +90,8 @@ pub struct Evbuffer {
     back_frozen: Cell<bool>,
     /// The last read brought more than a short one does.
     expects_much: Cell<bool>,
+    /// What the buffer is part of is told of changes, after the callbacks.
+    tells_parent: Cell<bool>,
     flags: Cell<u32>,
     /// The program's reference, one per guard, one while a deferred notification is queued.
     references: Cell<i32>,
@@ -134,6 +136,7 @@ impl Evbuffer {
                 front_frozen: Cell::new(false),
                 back_frozen: Cell::new(false),
                 expects_much: Cell::new(false),
+                tells_parent: Cell::new(false),
                 flags: Cell::new(0),
                 references: Cell::new(1),
                 callbacks: UnsafeCell::new(CallbackList::EMPTY),

@@ -11,6 +11,7 @@ use crate::system::{self, errno, set_errno};
 use crate::util::sockets::{self, Connecting};
 use crate::util::{resolve, resolve_async, resolve_errors};
 use libc::{addrinfo, sockaddr, sockaddr_storage, socklen_t};
+use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_char, c_int, c_void};
 use std::fmt::Write;
 use std::mem::{MaybeUninit, size_of};
@@ -18,6 +19,15 @@ use std::ptr::{self, addr_of_mut};
 
 /// The address of a peer, of any family.
 pub type PeerAddress = sockaddr_storage;
+
+/// What only those have that know their peer: a block of its own.
+pub struct Peer {
+    address: UnsafeCell<PeerAddress>,
+    /// The look-up under way, or null.
+    lookup: Cell<*mut c_void>,
+    /// Look-ups that were cancelled and not yet answered.
+    cancelled_lookups: Cell<u32>,
+}
 
 /// An address of family 0.
 pub fn no_address() -> *const sockaddr {
@@ -139,7 +149,7 @@ impl BuffereventPtr {
         port: c_int,
     ) -> Result<(), Failed> {
         let known = [libc::AF_INET, libc::AF_INET6, libc::AF_UNSPEC].contains(&hints.ai_family);
-        if !known || !(1..=65535).contains(&port) || !self.lookup.get().is_null() {
+        if !known || !(1..=65535).contains(&port) || self.is_looking_up()? {
             return Err(Failed);
         }
         let service = decimal(port);
@@ -157,29 +167,37 @@ impl BuffereventPtr {
             let argument = self.as_ptr().cast();
             resolve_async::start(dns_base, host, service.as_ptr(), hints, looked_up, argument)
         };
-        if !request.is_null() {
-            self.lookup.set(request);
+        if let Some(peer) = self.known_peer().filter(|_| !request.is_null()) {
+            peer.lookup.set(request);
         }
         Ok(())
     }
 
+    /// Whether a look-up is under way, for which there is a place now.
+    fn is_looking_up(self) -> Result<bool, Failed> {
+        Ok(!self.peer_or_new()?.lookup.get().is_null())
+    }
+
     /// Cancels the look-up, if one is under way.
     pub(super) fn cancel_lookup(self) {
-        let request = self.lookup.replace(ptr::null_mut());
+        let Some(peer) = self.known_peer() else {
+            return;
+        };
+        let request = peer.lookup.replace(ptr::null_mut());
         if request.is_null() {
             return;
         }
-        self.cancelled_lookups.set(self.cancelled_lookups.get() + 1);
+        peer.cancelled_lookups.set(peer.cancelled_lookups.get() + 1);
         // SAFETY: a request that is remembered has not been answered.
         unsafe { resolve_async::cancel(request) };
     }
 
     /// The answer of a look-up that was cancelled has come, perhaps after another look-up began or
     /// even ended, with which it has nothing to do.
-    fn forget_lookup(self) {
-        self.cancelled_lookups.set(self.cancelled_lookups.get() - 1);
+    fn forget_lookup(self, peer: &Peer) {
+        peer.cancelled_lookups.set(peer.cancelled_lookups.get() - 1);
         let waits = self.suspended(Direction::Write) & suspension::LOOKUP != 0;
-        if self.lookup.get().is_null() && waits {
+        if peer.lookup.get().is_null() && waits {
             self.end_lookup();
             self.dns_error.set(resolve_errors::CANCELED);
         }
@@ -196,11 +214,14 @@ impl BuffereventPtr {
     /// # Safety
     /// `list` is what the look-up found: after success at least one address.
     unsafe fn finish_lookup(self, result: c_int, list: *const addrinfo) {
-        if result == resolve_errors::CANCELED && self.cancelled_lookups.get() > 0 {
-            self.forget_lookup();
+        let Some(peer) = self.known_peer() else {
+            return;
+        };
+        if result == resolve_errors::CANCELED && peer.cancelled_lookups.get() > 0 {
+            self.forget_lookup(peer);
             return;
         }
-        self.lookup.set(ptr::null_mut());
+        peer.lookup.set(ptr::null_mut());
         self.end_lookup();
         if result == resolve_errors::CANCELED || self.has(flag::FREED) {
             self.dns_error.set(result);
@@ -239,38 +260,52 @@ impl BuffereventPtr {
         if length > size_of::<PeerAddress>() {
             return Err(Failed);
         }
-        let peer = self.peer_storage()?;
+        let place = self.peer_or_new()?.address.get();
         // SAFETY: the caller guarantees `length` bytes, which fit.
-        unsafe { ptr::copy_nonoverlapping(address.cast::<u8>(), peer.cast(), length) };
+        unsafe { ptr::copy_nonoverlapping(address.cast::<u8>(), place.cast(), length) };
         Ok(())
     }
 
-    fn peer_storage(self) -> Result<*mut PeerAddress, Failed> {
+    fn known_peer<'a>(self) -> Option<&'a Peer> {
+        // SAFETY: the block is this bufferevent's own and stays until its end, and what changes in
+        // it is in cells.
+        unsafe { self.peer.get().as_ref() }
+    }
+
+    fn peer_or_new<'a>(self) -> Result<&'a Peer, Failed> {
         if self.peer.get().is_null() {
+            // Zero bytes are no address and no look-up.
             let block = memory::allocate_zeroed().map_err(|_| Failed)?;
             self.peer.set(block.as_ptr());
         }
-        Ok(self.peer.get())
+        self.known_peer().ok_or(Failed)
+    }
+
+    /// At the end.
+    pub(super) fn free_peer(self) {
+        // SAFETY: the block is this bufferevent's own, and nobody uses it any more.
+        unsafe { memory::free(self.peer.get().cast()) };
     }
 
     /// The remembered address; of family 0 if there is none.
     pub fn peer_address(self) -> *const sockaddr {
-        match self.peer.get() {
-            peer if peer.is_null() => no_address(),
-            peer => peer.cast(),
-        }
+        self.known_peer()
+            .map_or(no_address(), |peer| peer.address.get().cast())
     }
 
     /// Replaces a remembered address by that of the peer of a socket.
     pub fn update_peer_address(self, descriptor: c_int) {
-        let peer = self.peer.get();
-        // SAFETY: a block of its own, not null, zeroed or filled with an address.
-        if peer.is_null() || c_int::from(unsafe { (*peer).ss_family }) == libc::AF_UNSPEC {
+        let Some(peer) = self.known_peer() else {
+            return;
+        };
+        let place = peer.address.get();
+        // SAFETY: zeroed or filled with an address.
+        if c_int::from(unsafe { (*place).ss_family }) == libc::AF_UNSPEC {
             return;
         }
         let mut length = size_of::<PeerAddress>() as socklen_t;
         // SAFETY: the block has the length that is given. Without a peer the address stays.
-        unsafe { system::getpeername(descriptor, peer.cast(), addr_of_mut!(length)) };
+        unsafe { system::getpeername(descriptor, place.cast(), addr_of_mut!(length)) };
     }
 }
 

@@ -127,18 +127,12 @@ impl FilterPtr {
             let priority = (*self.0.deferred.get()).evcb_pri;
             deferred::initialise_holding(self.get().pass.get(), priority, run_pass, argument);
         }
-        for (direction, changed) in [
-            (
-                Direction::Read,
-                input_changed as crate::buffer::abi::EvbufferCallbackFn,
-            ),
-            (Direction::Write, output_changed),
-        ] {
-            // SAFETY: the buffers live as long as the bufferevent.
-            let buffer = unsafe { BufferGuard::new(self.0.buffer(direction)) };
-            let changed = Function::Current(Some(changed));
-            buffer.add_callback(changed, argument, EVBUFFER_CB_ENABLED)?;
-        }
+        // SAFETY: the buffer lives as long as the bufferevent.
+        let input = unsafe { BufferGuard::new(self.0.input.get()) };
+        let changed = Function::Current(Some(input_changed));
+        input.add_callback(changed, argument, EVBUFFER_CB_ENABLED)?;
+        // Before there is a lock.
+        drop(input);
         if options & lifetime::THREADSAFE != 0 && below.lock().is_none() {
             below.enable_locking(Lock::NONE).map_err(|_| OutOfMemory)?;
             // The caller's guard gives up this lock too when it ends.
@@ -395,19 +389,6 @@ unsafe extern "C-unwind" fn input_changed(
     }
 }
 
-/// A callback of the output: what was appended is processed at once.
-unsafe extern "C-unwind" fn output_changed(
-    _output: *mut Evbuffer,
-    info: *const EvbufferCallbackInfo,
-    filter: *mut c_void,
-) {
-    // SAFETY: the buffer belongs to the filter; the information is valid during the call.
-    let (added, filter) = unsafe { ((*info).n_added > 0, alive(filter)) };
-    if let Some((_guard, filter)) = filter.filter(|_| added) {
-        filter.write(NORMAL, 0);
-    }
-}
-
 /// What the loop calls for the entry that processes what became possible; without one, when nothing
 /// will.
 unsafe extern "C-unwind" fn run_pass(entry: *mut EventCallback, filter: *mut c_void) {
@@ -536,6 +517,14 @@ unsafe extern "C-unwind" fn control(
         let filter = pointer(bufferevent);
         let below = filter.below();
         match (Request::from_number(request), below) {
+            (Some(Request::OutputChanged), _) => {
+                // What was appended is processed at once.
+                let added = (*(*data).change).n_added > 0;
+                if let Some((_guard, filter)) = alive(bufferevent.cast()).filter(|_| added) {
+                    filter.write(NORMAL, 0);
+                }
+                0
+            }
             (Some(Request::SetDescriptor), Some(below)) => {
                 status(below.set_descriptor((*data).descriptor))
             }

@@ -4,6 +4,7 @@ use super::abi::BuffereventOptions;
 use super::operations::Operations;
 use super::{Bufferevent, BuffereventPtr, Direction, Guard, callbacks, flag, limit};
 use crate::base::{self, EventBase, deferred, live};
+use crate::buffer::abi::EvbufferCallbackInfo;
 use crate::buffer::deferred::{ParentOperations, set_parent_operations};
 use crate::buffer::{Evbuffer, Guard as BufferGuard, Refused};
 use crate::event::{EventCallback, assign, debug, kind};
@@ -28,10 +29,12 @@ pub const UNLOCK_CALLBACKS: c_int = BuffereventOptions::BEV_OPT_UNLOCK_CALLBACKS
 /// not end it a second time.
 const DYING: c_int = c_int::MAX / 2;
 
-/// A notification that a buffer has queued holds the bufferevent that the buffer is part of.
+/// A notification that a buffer has queued holds the bufferevent that the buffer is part of, and
+/// that is told of changes of its output: a callback of the buffer would be a block more.
 static PARENT: ParentOperations = ParentOperations {
     add_reference: hold_parent,
     drop_reference: drop_parent,
+    tell: tell_parent,
 };
 
 unsafe fn hold_parent(parent: *mut c_void) {
@@ -44,6 +47,13 @@ unsafe fn hold_parent(parent: *mut c_void) {
 unsafe fn drop_parent(parent: *mut c_void) {
     // SAFETY: the notification's reference keeps the bufferevent alive and is given up.
     drop(unsafe { Guard::acquire(parent.cast()) });
+}
+
+unsafe fn tell_parent(parent: *mut c_void, change: &EvbufferCallbackInfo) {
+    // SAFETY: as in `hold_parent`.
+    if let Some(parent) = unsafe { BuffereventPtr::new(parent.cast()) } {
+        parent.tell_of_output(change);
+    }
 }
 
 /// Puts a kind's part and the common part into new zeroed memory and prepares the latter.
@@ -110,7 +120,11 @@ impl BuffereventPtr {
         set_parent_operations(&PARENT);
         for direction in Direction::ALL {
             // SAFETY: the buffers were just made.
-            unsafe { BufferGuard::new(self.buffer(direction)) }.set_parent(self.as_ptr().cast());
+            let buffer = unsafe { BufferGuard::new(self.buffer(direction)) };
+            buffer.set_parent(self.as_ptr().cast());
+            if direction == Direction::Write {
+                buffer.tell_parent();
+            }
         }
         Ok(())
     }
@@ -274,7 +288,7 @@ unsafe extern "C-unwind" fn finalize(_entry: *mut EventCallback, argument: *mut 
         bufferevent.forget_events();
         bufferevent.free_buffers();
         bufferevent.free_limiter();
-        memory::free(bufferevent.peer.get().cast());
+        bufferevent.free_peer();
         bufferevent.lock().release();
         bufferevent.free_lock();
         memory::free(bufferevent.allocation());

@@ -39,7 +39,7 @@ use crate::buffer::callbacks::CallbackEntry;
 use crate::event::{Event, EventCallback, EventPtr, kind};
 use crate::hooks::threads::Lock;
 use abi::{BEV_EVENT_READING, BEV_EVENT_WRITING, BuffereventDataFn, BuffereventEventFn};
-use connect::PeerAddress;
+use connect::Peer;
 use libc::timeval;
 use limit::Limiter;
 use operations::Operations;
@@ -185,12 +185,8 @@ pub struct Bufferevent {
     max_single_write: Cell<usize>,
     /// The own block with what rate limits need, once there was one.
     limiter: Cell<*mut Limiter>,
-    /// The own block with the address of the peer, once one was set.
-    peer: Cell<*mut PeerAddress>,
-    /// The look-up under way, or null.
-    lookup: Cell<*mut c_void>,
-    /// Look-ups that were cancelled and not yet answered.
-    cancelled_lookups: Cell<u32>,
+    /// The own block with what is known of the peer, once something was.
+    peer: Cell<*mut Peer>,
 }
 
 const _: () = {
@@ -221,7 +217,7 @@ const _: () = {
     assert!(offset_of!(Bufferevent, lock) == 464);
     assert!(offset_of!(Bufferevent, limiter) == 488);
     // What libevent_openssl reserves. That of the reference reserves 536.
-    assert!(size_of::<Bufferevent>() == 520);
+    assert!(size_of::<Bufferevent>() == 504);
 };
 
 /// A bufferevent that is kept alive by a reference, or by not being finalized yet. Its fields are

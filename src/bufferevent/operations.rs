@@ -4,12 +4,14 @@
 //! bufferevent's kind is told by the address of its table.
 
 use super::abi::FlushModeValue;
+use super::pair::{self, bufferevent_ops_pair};
 use super::{Bufferevent, BuffereventPtr};
+use crate::buffer::abi::EvbufferCallbackInfo;
 use libc::off_t;
 use std::ffi::{CStr, c_char, c_int, c_short, c_uint, c_void};
 
 /// What [`Operations::control`] is asked for.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Request {
     /// Use this descriptor.
@@ -20,6 +22,8 @@ pub enum Request {
     GetUnderlying = 2,
     /// Cancel what is under way: the program gives the bufferevent up.
     CancelAll = 3,
+    /// The output has changed. Only kinds of this library and its family know that.
+    OutputChanged = 256,
 }
 
 impl Request {
@@ -30,6 +34,7 @@ impl Request {
             1 => Some(Request::GetDescriptor),
             2 => Some(Request::GetUnderlying),
             3 => Some(Request::CancelAll),
+            256 => Some(Request::OutputChanged),
             _ => None,
         }
     }
@@ -42,6 +47,7 @@ impl Request {
 pub union RequestData {
     pub pointer: *mut c_void,
     pub descriptor: c_int,
+    pub change: *const EvbufferCallbackInfo,
 }
 
 type DirectionsFn = unsafe extern "C-unwind" fn(*mut Bufferevent, c_short) -> c_int;
@@ -190,6 +196,17 @@ impl BuffereventPtr {
         // SAFETY: this request is answered with a bufferevent or null; this one's reference keeps
         // the one below alive.
         unsafe { BuffereventPtr::new(data.pointer.cast()) }
+    }
+
+    /// Tells the kind that the output has changed. Code of the program may run.
+    pub(super) fn tell_of_output(self, change: &EvbufferCallbackInfo) {
+        if self.is_kind(&bufferevent_ops_pair) {
+            // The tables of pairs have no such function, as programs can see.
+            // SAFETY: as in `start`.
+            return unsafe { pair::output_changed(self, change) };
+        }
+        // A kind of another library has a callback of the buffer for that.
+        let _ = self.control(Request::OutputChanged, &mut RequestData { change });
     }
 
     /// Cancels what is under way.

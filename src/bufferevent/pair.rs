@@ -8,14 +8,12 @@ use super::lifetime::{self, DEFER_CALLBACKS};
 use super::operations::Operations;
 use super::{Bufferevent, BuffereventPtr, Direction, Guard};
 use crate::base::EventBase;
-use crate::buffer::abi::{EVBUFFER_CB_ENABLED, EvbufferCallbackInfo};
-use crate::buffer::callbacks::Function;
-use crate::buffer::{Evbuffer, Guard as BufferGuard};
+use crate::buffer::Guard as BufferGuard;
+use crate::buffer::abi::EvbufferCallbackInfo;
 use crate::event::kind;
-use crate::hooks::memory::OutOfMemory;
 use crate::util::status;
 use std::cell::Cell;
-use std::ffi::{c_int, c_short, c_void};
+use std::ffi::{c_int, c_short};
 use std::ptr;
 
 /// The table of pairs.
@@ -86,11 +84,6 @@ unsafe fn create_half(base: *mut EventBase, options: c_int) -> Option<Buffereven
     for direction in Direction::ALL {
         half.set_frozen(direction, true);
     }
-    if half.watch_output().is_err() {
-        // SAFETY: nobody has seen it yet.
-        unsafe { half.discard() };
-        return None;
-    }
     Some(half)
 }
 
@@ -113,14 +106,6 @@ impl BuffereventPtr {
             // SAFETY: a live half.
             unsafe { (*half).partner.set(partner) };
         }
-    }
-
-    fn watch_output(self) -> Result<(), OutOfMemory> {
-        // SAFETY: the buffer lives as long as the bufferevent.
-        let output = unsafe { BufferGuard::new(self.output.get()) };
-        let changed = Function::Current(Some(output_changed));
-        output.add_callback(changed, self.as_ptr().cast(), EVBUFFER_CB_ENABLED)?;
-        Ok(())
     }
 
     /// Whether something is to be moved to a receiver by itself.
@@ -172,21 +157,16 @@ unsafe fn guard(bufferevent: *mut Bufferevent) -> Guard {
     unsafe { Guard::new(bufferevent) }
 }
 
-/// A callback of the output.
-unsafe extern "C-unwind" fn output_changed(
-    _output: *mut Evbuffer,
-    info: *const EvbufferCallbackInfo,
-    argument: *mut c_void,
-) {
-    // SAFETY: the argument is the bufferevent that the buffer belongs to; the information is valid
-    // during the call.
-    let (half, added) = unsafe {
-        let Some(half) = Guard::if_alive(argument.cast()) else {
-            return;
-        };
-        (half, (*info).n_added > (*info).n_deleted)
+/// What was appended to the output goes over to the partner.
+///
+/// # Safety
+/// `half` was not finalized yet, and its lock is held.
+pub(super) unsafe fn output_changed(half: BuffereventPtr, change: &EvbufferCallbackInfo) {
+    // SAFETY: the caller guarantees the memory.
+    let Some(half) = (unsafe { Guard::if_alive(half.as_ptr()) }) else {
+        return;
     };
-    if !added {
+    if change.n_added <= change.n_deleted {
         return;
     }
     match partner_guard(*half) {

@@ -20,13 +20,11 @@ use super::operations::{Failed, Operations, Request, RequestData};
 use super::timeouts::{self, activate_before_wait, await_descriptor, remove_timeout};
 use super::{Bufferevent, BuffereventPtr, Direction, Guard, flag, lifetime, suspension};
 use crate::base::{self, EventBase, Guard as BaseGuard, deferred};
-use crate::buffer::abi::{EVBUFFER_CB_ENABLED, EVBUFFER_FLAG_DRAINS_TO_FD, EvbufferCallbackInfo};
-use crate::buffer::callbacks::Function;
+use crate::buffer::abi::EVBUFFER_FLAG_DRAINS_TO_FD;
 use crate::buffer::read_room::ReadRoom;
 use crate::buffer::transport::Descriptor;
-use crate::buffer::{End, Evbuffer, Guard as BufferGuard, Refused};
+use crate::buffer::{End, Guard as BufferGuard, Refused};
 use crate::event::{EventCallbackFn, assign, kind, state};
-use crate::hooks::memory::OutOfMemory;
 use crate::system::{errno, set_errno};
 use crate::util::{sockets, status};
 use std::ffi::{c_int, c_short, c_uint, c_void};
@@ -59,11 +57,7 @@ pub unsafe fn create(
     let block = unsafe { lifetime::create::<Bufferevent>(base, &bufferevent_ops_socket, options) }?;
     let bufferevent = BuffereventPtr(block);
     bufferevent.bind(descriptor, base);
-    if bufferevent.set_up_buffers().is_err() {
-        // SAFETY: nobody has seen it yet.
-        unsafe { bufferevent.discard() };
-        return None;
-    }
+    bufferevent.set_up_buffers();
     Some(block)
 }
 
@@ -76,18 +70,15 @@ fn own_end(direction: Direction) -> End {
 }
 
 impl BuffereventPtr {
-    fn set_up_buffers(self) -> Result<(), OutOfMemory> {
+    fn set_up_buffers(self) {
         // SAFETY: the buffers live as long as the bufferevent.
         unsafe {
             let output = BufferGuard::new(self.output.get());
             output.change_flags(EVBUFFER_FLAG_DRAINS_TO_FD, 0);
-            let changed = Function::Current(Some(output_changed));
-            output.add_callback(changed, self.as_ptr().cast(), EVBUFFER_CB_ENABLED)?;
         }
         for direction in Direction::ALL {
             self.set_frozen(direction, true);
         }
-        Ok(())
     }
 
     /// Keeps the program from, or lets it into, the end of a buffer that the bufferevent uses.
@@ -403,6 +394,19 @@ impl BuffereventPtr {
         }
     }
 
+    /// What was appended to the output is to be written.
+    fn write_what_was_added(self) {
+        if self.is_running(Direction::Write) && !self.is_write_armed() {
+            let timed = self.timeout(Direction::Write).is_some();
+            // Without memory for the timeout, what was accepted goes out without one.
+            let armed = self.arm_write().is_ok()
+                || (timed && timeouts::add(self.event(Direction::Write), None).is_ok());
+            if !armed {
+                self.give_up(Direction::Write);
+            }
+        }
+    }
+
     #[cold]
     fn end_direction(self, direction: Direction, result: Result<usize, Refused>, error: c_int) {
         let what = match result {
@@ -456,30 +460,6 @@ unsafe extern "C-unwind" fn writable(_: c_int, what: c_short, argument: *mut c_v
         remove_timeout(guard.event(Direction::Write));
     }
     guard.time_out(Direction::Write);
-}
-
-/// A callback of the output: what was appended is to be written.
-unsafe extern "C-unwind" fn output_changed(
-    _output: *mut Evbuffer,
-    info: *const EvbufferCallbackInfo,
-    argument: *mut c_void,
-) {
-    // SAFETY: the argument is the bufferevent that the buffer belongs to, and the buffer's lock,
-    // which is held, is its lock; the information is valid during the call.
-    let (Some(bufferevent), added) =
-        (unsafe { (BuffereventPtr::new(argument.cast()), (*info).n_added) })
-    else {
-        return;
-    };
-    if added > 0 && bufferevent.is_running(Direction::Write) && !bufferevent.is_write_armed() {
-        let timed = bufferevent.timeout(Direction::Write).is_some();
-        // Without memory for the timeout, what was accepted goes out without one.
-        let armed = bufferevent.arm_write().is_ok()
-            || (timed && timeouts::add(bufferevent.event(Direction::Write), None).is_ok());
-        if !armed {
-            bufferevent.give_up(Direction::Write);
-        }
-    }
 }
 
 /// # Safety
@@ -546,6 +526,12 @@ unsafe extern "C-unwind" fn control(
             Some(Request::SetDescriptor) => status(bufferevent.attach((*data).descriptor)),
             Some(Request::GetDescriptor) => {
                 (*data).descriptor = bufferevent.event(Direction::Read).fd();
+                0
+            }
+            Some(Request::OutputChanged) => {
+                if (*(*data).change).n_added > 0 {
+                    bufferevent.write_what_was_added();
+                }
                 0
             }
             Some(Request::CancelAll) => {
