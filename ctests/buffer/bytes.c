@@ -455,6 +455,26 @@ CASE(bytes_of_the_buffer_itself_can_be_added, ONE_BACKEND)
 	evbuffer_free(buffer);
 }
 
+/* The room is the buffer's also when all that it has, which is nothing, goes elsewhere. */
+CASE(room_of_a_buffer_of_which_nothing_is_moved, ONE_BACKEND)
+{
+	struct evbuffer *buffer = new_buffer(), *other = new_buffer();
+	struct evbuffer_iovec vec[1];
+
+	CHECK_EQUAL(evbuffer_reserve_space(buffer, 10, vec, 1), 1);
+	CHECK_EQUAL(evbuffer_add_buffer(other, buffer), 0);
+	CHECK_EQUAL(evbuffer_prepend_buffer(other, buffer), 0);
+	CHECK_EQUAL(evbuffer_remove_buffer(buffer, other, 10), 0);
+	memcpy(vec[0].iov_base, "0123456789", 10);
+	vec[0].iov_len = 10;
+	CHECK_EQUAL(evbuffer_commit_space(buffer, vec, 1), 0);
+	CHECK_EQUAL(evbuffer_get_length(buffer), 10);
+	CHECK_EQUAL(evbuffer_get_length(other), 0);
+	CHECK(memcmp(evbuffer_pullup(buffer, -1), "0123456789", 10) == 0);
+	evbuffer_free(buffer);
+	evbuffer_free(other);
+}
+
 DIFFERENCE(the_growth_after_a_large_reference_is_normal, ONE_BACKEND,
 	"after a large block was added by reference, one more byte allocates as much memory "
 	"as that block has")

@@ -253,6 +253,31 @@ CASE(compression, ONE_BACKEND)
 	end_port();
 }
 
+/* As many labels as a question can have, and more in the answer. */
+static void
+answer_with_labels(struct evdns_server_request *request)
+{
+	const char *name = request->questions[0]->name;
+
+	CHECK_EQUAL(evdns_server_request_add_cname_reply(request, name, "b.c.d.e", 1), 0);
+	CHECK_EQUAL(evdns_server_request_add_cname_reply(request, "b.c.d.e", "f.g.h.i", 1), 0);
+	CHECK_EQUAL(evdns_server_request_add_cname_reply(request, "f.g.h.i", name, 1), 0);
+	respond(request);
+}
+
+CASE(more_labels_than_are_remembered, ONE_BACKEND)
+{
+	char name[2 * 127];
+
+	for (size_t i = 0; i < sizeof name; i++)
+		name[i] = i % 2 ? '.' : (char)('a' + i / 2 % 26);
+	name[sizeof name - 1] = 0;
+	begin_port(answer_with_labels);
+	ask_for(name, TYPE_A, 0x0100);
+	print_answer();
+	end_port();
+}
+
 /* Walks over the records of an answer; the end of the last one. */
 static size_t
 walk(const uint8_t *bytes, size_t length, int *truncated)

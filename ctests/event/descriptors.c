@@ -312,6 +312,26 @@ CASE(read_and_write_on_duplicates, EVERY_BACKEND)
 	event_base_free(base);
 }
 
+/* The kernel knows the number with this file already, from before it was closed. */
+CASE(a_duplicate_gets_the_number_back, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	struct event *ev;
+	int ends[2];
+	make_socketpair(ends);
+	renumber(dup(ends[0]), 100);
+	ev = added_event(base, 100, EV_READ | EV_PERSIST, "reader");
+	poll_once(base);
+	close(100);
+	CHECK_EQUAL(event_del(ev), 0);
+	renumber(dup(ends[0]), 100);
+	CHECK_EQUAL(event_add(ev, NULL), 0);
+	put_byte(ends[1]);
+	poll_once(base);
+	event_free(ev);
+	event_base_free(base);
+}
+
 /* The number is closed first, the event deleted then; the file stays open elsewhere. */
 DIFFERENCE(closed_before_deleting_but_duplicated, EPOLL_ONLY | SLOW,
 	"closing a descriptor before its event is deleted, while a duplicate is open, makes "

@@ -124,6 +124,42 @@ CASE(headers_of_the_program, ONE_BACKEND)
 	stop_server();
 }
 
+/* Heads around the lengths for which a server may have room. */
+static void
+many_headers(struct evhttp_request *req, void *arg)
+{
+	char name[16], value[100];
+	int i, *wanted = arg;
+
+	memset(value, 'v', sizeof value);
+	value[wanted[1]] = 0;
+	for (i = 0; i < wanted[0]; i++) {
+		snprintf(name, sizeof name, "X-%d", i);
+		evhttp_add_header(evhttp_request_get_output_headers(req), name, value);
+	}
+	evhttp_send_reply(req, 200, "OK", NULL);
+}
+
+CASE(heads_of_every_length, ONE_BACKEND)
+{
+	const char *reply, *last;
+	char name[24];
+	int i, wanted[2];
+
+	start_server();
+	evhttp_set_gencb(http, many_headers, wanted);
+	for (i = 0; i < 40; i++) {
+		wanted[0] = i < 20 ? 12 + i : 100;
+		wanted[1] = i < 20 ? 90 : 40 + i;
+		reply = reply_to("GET / HTTP/1.1\r\n\r\n");
+		snprintf(name, sizeof name, "\r\nX-%d: v", wanted[0] - 1);
+		last = strstr(reply, name);
+		printf("%d of %d: %zu bytes, the last header at %zd\n", wanted[0], wanted[1], strlen(reply),
+		       last ? last - reply : -1);
+	}
+	stop_server();
+}
+
 static void
 fail(struct evhttp_request *req, void *arg)
 {
@@ -412,6 +448,7 @@ hold(struct evhttp_request *req, void *arg)
 
 CASE(held_requests, ONE_BACKEND)
 {
+	struct bufferevent *bev;
 	int fd;
 
 	start_server();
@@ -421,6 +458,8 @@ CASE(held_requests, ONE_BACKEND)
 	send_bytes(fd, "GET / HTTP/1.1\r\n\r\n", 18);
 	settle(fd);
 	CHECK(held != NULL);
+	bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(held));
+	CHECK_EQUAL(bufferevent_get_enabled(bev) & EV_READ, 0);
 	send_bytes(fd, "GET / HTTP/1.1\r\n\r\n", 18);
 	settle(fd);
 	CHECK_EQUAL(answer.length, 0);

@@ -321,6 +321,32 @@ CASE(ways_to_listen, ONE_BACKEND)
 	stop_server();
 }
 
+/* A socket that cannot be accepted from stays its owner's. */
+DIFFERENCE(refused_socket_stays_open, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS,
+	"a socket that a server cannot be made to accept from for lack of memory is closed")
+{
+	struct sockaddr_in any = {.sin_family = AF_INET};
+	struct evhttp_bound_socket *bound = NULL;
+	int fd, at;
+
+	allocator_install();
+	base = event_base_new();
+	http = evhttp_new(base);
+	fd = fcntl(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), F_DUPFD, 900);
+	CHECK(bind(fd, (struct sockaddr *)&any, sizeof any) == 0 && listen(fd, 5) == 0);
+	for (at = 1; !bound; at++) {
+		allocator_fail_at(at);
+		bound = evhttp_accept_socket_with_handle(http, fd);
+		allocator_fail_at(0);
+		CHECK_EQUAL(fcntl(fd, F_GETFD), 0);
+	}
+	CHECK(at > 3);
+	evhttp_free(http);
+	CHECK_EQUAL(fcntl(fd, F_GETFD), -1);
+	event_base_free(base);
+	CHECK_EQUAL(allocator.alive, 0);
+}
+
 /* Bufferevents of the program's for connections. */
 static int made;
 

@@ -312,6 +312,8 @@ ROW_DIFFERENCE(line_feed_after_last_chunk, "the line of the last chunk may end w
 	CHUNKED("3\r\nabc\r\n0\n\r\n"), REFUSED)
 ROW_DIFFERENCE(trailer_without_colon, "a malformed trailer is answered with 413",
 	CHUNKED("3\r\nabc\r\n0\r\nX\r\n\r\n"), REFUSED)
+ROW_DIFFERENCE(trailer_that_begins_folded, "a malformed trailer is answered with 413",
+	CHUNKED("3\r\nabc\r\n0\r\n X: y\r\n\r\n"), REFUSED)
 ROW_DIFFERENCE(trailer_with_blank_before_colon, "a trailer may have a blank before its colon",
 	CHUNKED("3\r\nabc\r\n0\r\nX : y\r\n\r\n"), REFUSED)
 

@@ -91,10 +91,13 @@ DIFFERENCE(bases_share_a_signal, EVERY_BACKEND, ONE_RECEIVES)
 		count_in(round & 1 ? first : second, round);
 		count_in(round & 1 ? second : first, round);
 	}
+	/* What comes while it does not watch is not told it later. */
 	event_free(b);
 	raise(SIGUSR1);
+	b = watch(second, SIGUSR1, "second");
 	count_in(second, 0);
 	count_in(first, 1);
+	event_free(b);
 	event_free(a);
 	CHECK(signal(SIGUSR1, SIG_DFL) == SIG_DFL);
 	event_base_free(first);

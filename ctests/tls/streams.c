@@ -228,6 +228,7 @@ watch_records(struct end *end)
 static void
 small_writes(void)
 {
+	static char piece[1000];
 	int i;
 
 	connect_ends(TCP);
@@ -236,6 +237,14 @@ small_writes(void)
 	for (i = 0; i < 200; i++)
 		write_pattern(&client, 50, i);
 	CHECK_EQUAL(records, 0);
+	run_until(&server.finished, 1);
+	CHECK_EQUAL(records, 1);
+	/* Also of pieces that lie apart. */
+	watch_records(&client);
+	server.wanted += 5 * sizeof piece;
+	server.finished = 0;
+	for (i = 0; i < 5; i++)
+		CHECK_EQUAL(evbuffer_add_reference(bufferevent_get_output(client.bev), piece, sizeof piece, NULL, NULL), 0);
 	run_until(&server.finished, 1);
 	CHECK_EQUAL(records, 1);
 	free_ends();
@@ -499,6 +508,34 @@ DIFFERENCE(limit_in_the_middle_of_a_record, ONE_BACKEND,
 	end_all();
 }
 
+/* An end is told once, also when a limit has stopped the direction meanwhile and lets it go on; nor does
+ * it begin anew when the program enables the other one. */
+DIFFERENCE(end_is_not_told_again_after_a_limit, ONE_BACKEND,
+	   "a TLS bufferevent that has failed tells so again when its rate limit lets it go on")
+{
+	struct timeval tick = {0, 5000};
+	struct ev_token_bucket_cfg *limit = ev_token_bucket_cfg_new(1000, 1000, 1000, 1000, &tick);
+
+	begin();
+	connect_ends(TCP);
+	CHECK_EQUAL(bufferevent_set_rate_limit(server.bev, limit), 0);
+	shutdown(bufferevent_getfd(client.bev), SHUT_RDWR);
+	run_until(&server.ended, 1);
+	CHECK(bufferevent_get_enabled(server.bev) & EV_READ);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQUAL(bufferevent_decrement_read_limit(server.bev, 3000), 0);
+		CHECK_EQUAL(bufferevent_decrement_write_limit(server.bev, 3000), 0);
+		while (bufferevent_get_read_limit(server.bev) <= 0 || bufferevent_get_write_limit(server.bev) <= 0)
+			event_base_loop(base, EVLOOP_ONCE);
+		settle();
+		CHECK_EQUAL(server.ended, 1);
+	}
+	CHECK_EQUAL(bufferevent_set_rate_limit(server.bev, NULL), 0);
+	free_ends();
+	ev_token_bucket_cfg_free(limit);
+	end_all();
+}
+
 /* The handshake is charged, but not held back. */
 CASE(limit_during_the_handshake, ONE_BACKEND)
 {
@@ -593,7 +630,7 @@ CASE(write_timeouts, ONE_BACKEND)
 static void
 timer_while_writing(void)
 {
-	struct timeval hour = {3600, 0};
+	struct timeval hour = {3600, 0}, deadline;
 	struct bufferevent *below;
 
 	connect_ends(FILTER_ON_SOCKET);
@@ -601,10 +638,14 @@ timer_while_writing(void)
 	CHECK_EQUAL(bufferevent_set_timeouts(client.bev, NULL, &hour), 0);
 	bufferevent_setwatermark(below, EV_WRITE, 0, 1000);
 	CHECK_EQUAL(bufferevent_disable(below, EV_WRITE), 0);
-	server.wanted = 50000;
+	server.wanted = 60000;
 	write_pattern(&client, 50000, 1);
 	settle();
 	CHECK(event_pending(&client.bev->ev_write, EV_TIMEOUT, NULL));
+	/* More of which nothing goes out does not put it off. */
+	deadline = client.bev->ev_write.ev_timeout;
+	write_pattern(&client, 10000, 1);
+	CHECK(evutil_timercmp(&client.bev->ev_write.ev_timeout, &deadline, ==));
 	CHECK_EQUAL(bufferevent_enable(below, EV_WRITE), 0);
 	run_until(&server.finished, 1);
 	settle();
@@ -617,6 +658,26 @@ DIFFERENCE(timer_of_a_filter_that_writes, EVERY_BACKEND,
 	   "a TLS filter with nothing to write has its write timeout all the same")
 {
 	for_versions(timer_while_writing);
+}
+
+/* What is written before the handshake is over has no timer of its own yet. */
+CASE(write_before_the_handshake_starts_no_timer, ONE_BACKEND)
+{
+	struct timeval hour = {3600, 0};
+	int transport;
+
+	begin();
+	for (transport = FILTER_ON_SOCKET; transport < TRANSPORTS; transport++) {
+		make_ends(transport);
+		CHECK_EQUAL(bufferevent_set_timeouts(client.bev, NULL, &hour), 0);
+		CHECK_EQUAL(bufferevent_write(client.bev, "x", 1), 0);
+		CHECK_EQUAL(event_pending(&client.bev->ev_write, EV_TIMEOUT, NULL), 0);
+		CHECK_EQUAL(evbuffer_get_length(bufferevent_get_output(client.bev)), 1);
+		server.wanted = 1;
+		run_until(&server.finished, 1);
+		free_ends();
+	}
+	end_all();
 }
 
 DIFFERENCE(write_timeout_with_nothing_to_write, EVERY_BACKEND,
