@@ -13,6 +13,7 @@ import importlib.util
 import os
 import pathlib
 import pickle
+import queue
 import re
 import select
 import shutil
@@ -26,10 +27,9 @@ import time
 
 PROJECT = pathlib.Path(__file__).resolve().parents[1]
 WORK = PROJECT / "build" / "mutants"
+# The first tree has the tests' programs; a fault is put into it or into one of its copies.
 TREE = WORK / "tree"
 MAP = WORK / "map.pickle"
-# The file with a fault in it, as it was: its name and its text.
-BEFORE = WORK / "before"
 SOURCES = ["src", "openssl", "headers", "packaging", "abi", "build.rs", "Cargo.toml", "Cargo.lock", "cbindgen.toml", "Makefile"]
 TESTS = ["ctests", "include", "rpcgen"]
 HOST = "x86_64-unknown-linux-gnu"
@@ -47,6 +47,8 @@ NOTING = {"CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNI
                        "-Cllvm-args=-sanitizer-coverage-trace-pc-guard -Cllvm-args=-sanitizer-coverage-pc-table "
                        "-Cllvm-args=-sanitizer-coverage-prune-blocks=0"}
 PARALLEL = 6
+# Faults whose tests run at the same time wait more than they compute; what compiles does not.
+COMPILING = threading.Semaphore(2)
 
 # `passed` and `output` are what the unit does with the library as it is.
 Unit = collections.namedtuple("Unit", "program case configuration same digest status output seconds")
@@ -62,10 +64,10 @@ def load_runner():
     return module
 
 
-def command(arguments, settings, seconds):
-    """Runs a command in the tree, with all that it starts ended when its time is over."""
+def command(arguments, settings, seconds, tree=TREE):
+    """Runs a command in a tree, with all that it starts ended when its time is over."""
     environment = {name: value for name, value in os.environ.items() if name not in ("CARGO_TARGET_DIR", "RUSTFLAGS")}
-    process = subprocess.Popen(arguments, cwd=TREE, env={**environment, **settings}, stdin=subprocess.DEVNULL,
+    process = subprocess.Popen(arguments, cwd=tree, env={**environment, **settings}, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
     try:
         text, _ = process.communicate(timeout=seconds)
@@ -76,9 +78,9 @@ def command(arguments, settings, seconds):
     return process.returncode == 0, text
 
 
-def files_below(names):
+def files_below(names, original=PROJECT):
     for name in names:
-        top = PROJECT / name
+        top = original / name
         yield from sorted(path for path in ([top] if top.is_file() else top.rglob("*"))
                           if path.is_file() and "__pycache__" not in path.parts)
 
@@ -90,11 +92,11 @@ def digest_of(paths):
     return whole.hexdigest()
 
 
-def copy(names):
-    """Brings the tree up to date; files that are the same keep their time."""
+def copy(names, tree=TREE, original=PROJECT):
+    """Brings a tree up to date; files that are the same keep their time."""
     wanted = set()
-    for path in files_below(names):
-        target = TREE / path.relative_to(PROJECT)
+    for path in files_below(names, original):
+        target = tree / path.relative_to(original)
         wanted.add(target)
         if not target.exists() or target.read_bytes() != path.read_bytes():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,25 +104,30 @@ def copy(names):
             shutil.copy2(path, target)
             os.utime(target)
     for name in names:
-        for old in [path for path in (TREE / name).rglob("*") if path.is_file()]:
+        for old in [path for path in (tree / name).rglob("*") if path.is_file()]:
             if old not in wanted and "__pycache__" not in old.parts:
                 old.unlink()
 
 
-def restore():
-    """Takes the fault out of the tree; also one that a run left there which was killed."""
-    if BEFORE.exists():
-        file, _, text = BEFORE.read_bytes().partition(b"\n")
-        (TREE / file.decode()).write_bytes(text)
-        BEFORE.unlink()
+def before(tree):
+    """Where the file with a fault in it is kept as it was: its name and its text."""
+    return tree.with_suffix(".before")
+
+
+def restore(tree):
+    """Takes the fault out of a tree; also one that a run left there which was killed."""
+    if before(tree).exists():
+        file, _, text = before(tree).read_bytes().partition(b"\n")
+        (tree / file.decode()).write_bytes(text)
+        before(tree).unlink()
 
 
 class Laboratory:
-    """The tree, the tests in it, and what they reach."""
+    """The trees, the tests in the first of them, and what they reach."""
 
-    def __init__(self, keep_tree):
+    def __init__(self, keep_tree, at_once):
         TREE.mkdir(parents=True, exist_ok=True)
-        restore()
+        restore(TREE)
         sources = digest_of(files_below(SOURCES))
         known = pickle.loads(MAP.read_bytes()) if MAP.exists() else None
         if known and known["sources"] != sources and not keep_tree:
@@ -139,8 +146,11 @@ class Laboratory:
         self.clean = WORK / "clean"
         shutil.rmtree(self.clean, ignore_errors=True)
         shutil.copytree(TREE / "build" / "lib", self.clean, symlinks=True)
-        self.lib = TREE / "build" / "lib"
         self.find_reached()
+        self.trees = queue.SimpleQueue()
+        self.trees.put(TREE)
+        for number in range(2, at_once + 1):
+            self.trees.put(another_tree(number))
 
     def save(self):
         partial = MAP.with_suffix(".new")
@@ -234,24 +244,25 @@ class Laboratory:
                 text = out.read(1 << 20)
         return Outcome(status, hashlib.sha256(text).hexdigest()[:16], seconds)
 
-    def notices(self, unit, library, stop=None):
+    def notices(self, unit, library, stop=None, patience=1):
         """Whether a unit does with this library what it should not."""
-        limit = 4 + 6 * unit.seconds
+        limit = patience * (4 + 6 * unit.seconds)
         outcome = self.run(unit.program, unit.case, unit.configuration, library, limit, stop=stop)
         if outcome.status is None:
             return False
         return outcome.status != unit.status or unit.same and outcome.output != unit.output
 
-    def killer(self, numbers):
-        """The first of the units that notices the fault, twice if it is not a hang, and passes without."""
+    def killer(self, numbers, library):
+        """The first of the units that notices the fault, twice, and passes without. The second time it
+        has longer, for a machine that does other things too."""
         stop = threading.Event()
         found = []
 
         def attempt(number):
             unit = self.units[number]
-            if stop.is_set() or not self.notices(unit, self.lib, stop):
+            if stop.is_set() or not self.notices(unit, library, stop):
                 return
-            if not self.notices(unit, self.clean) and self.notices(unit, self.lib):
+            if not self.notices(unit, self.clean, patience=3) and self.notices(unit, library, patience=3):
                 found.append(unit)
                 stop.set()
 
@@ -289,30 +300,51 @@ class Laboratory:
 
     def try_fault(self, file, diff, folders, earlier):
         """What becomes of a fault: the verdict and by whom."""
-        source = TREE / file
-        before = source.read_bytes()
-        BEFORE.write_bytes(f"{file}\n".encode() + before)
+        tree = self.trees.get()
         try:
-            patched = subprocess.run(["patch", "-s", "-p1", "--no-backup-if-mismatch", "-r", "-", str(source)],
-                                     input=diff, text=True, cwd=TREE, capture_output=True)
-            if patched.returncode:
-                return "not viable", "does not apply"
-            lines = changed_lines(before.decode(), source.read_text())
-            built, text = command(QUICK_MAKE, QUICK, 300)
-            if not built:
-                errors = re.findall(r"^error.*", text, re.M)
-                return "not viable", errors[0] if errors else "does not build"
-            numbers = self.units_for(file, lines, folders, earlier)
-            unit = self.killer(numbers)
-            if unit:
-                return "killed", title(unit)
-            if file.startswith("src/") and not command(["cargo", "test", "--quiet", "--lib"], {}, 600)[0]:
-                return "killed", "unit tests"
-            if not command(["ctests/syscalls/run"], {}, 600)[0]:
-                return "killed", "ctests/syscalls/run"
-            return "survived", f"{len(numbers)} runs reach it"
+            return self.try_fault_in(tree, file, diff, folders, earlier)
         finally:
-            restore()
+            restore(tree)
+            self.trees.put(tree)
+
+    def try_fault_in(self, tree, file, diff, folders, earlier):
+        source = tree / file
+        text = source.read_bytes()
+        before(tree).write_bytes(f"{file}\n".encode() + text)
+        patched = subprocess.run(["patch", "-s", "-p1", "--no-backup-if-mismatch", "-r", "-", str(source)],
+                                 input=diff, text=True, cwd=tree, capture_output=True)
+        if patched.returncode:
+            return "not viable", "does not apply"
+        lines = changed_lines(text.decode(), source.read_text())
+        with COMPILING:
+            built, said = command(QUICK_MAKE, QUICK, 900, tree)
+        if not built:
+            errors = re.findall(r"^error.*", said, re.M)
+            return "not viable", errors[0] if errors else "does not build"
+        numbers = self.units_for(file, lines, folders, earlier)
+        unit = self.killer(numbers, tree / "build" / "lib")
+        if unit:
+            return "killed", title(unit)
+        with COMPILING:
+            passed = not file.startswith("src/") or command(["cargo", "test", "--quiet", "--lib"], {}, 900, tree)[0]
+        if not passed:
+            return "killed", "unit tests"
+        if not command(["ctests/syscalls/run"], {}, 600, tree)[0]:
+            return "killed", "ctests/syscalls/run"
+        return "survived", f"{len(numbers)} runs reach it"
+
+
+def another_tree(number):
+    """A copy of the first tree, with what was built there."""
+    tree = TREE.with_name(f"{TREE.name}-{number}")
+    if not tree.exists():
+        shutil.copytree(TREE, tree, symlinks=True, ignore=shutil.ignore_patterns("noting"))
+    restore(tree)
+    copy(SOURCES + TESTS, tree, TREE)
+    built, text = command(QUICK_MAKE, QUICK, 1800, tree)
+    if not built:
+        sys.exit(f"mutants: the unchanged tree does not build a second time:\n{text}")
+    return tree
 
 
 def good(unit):
