@@ -1,6 +1,7 @@
 /* Filters: bufferevents on top of others. */
 #include "tools.h"
 
+#include <event2/bufferevent_struct.h>
 #include <event2/thread.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -416,7 +417,8 @@ CASE(stack_of_filters, EVERY_BACKEND)
 	end();
 }
 
-CASE(underlying_survives, ONE_BACKEND)
+static void
+free_above(short enabled)
 {
 	bufferevent_data_cb read_callback;
 
@@ -425,7 +427,7 @@ CASE(underlying_survives, ONE_BACKEND)
 	bottom = make_bufferevent(ends[0], BEV_OPT_CLOSE_ON_FREE, &under);
 	filter = bufferevent_filter_new(bottom, NULL, NULL, 0, free_context, (void *)"the");
 	trace(filter, &top);
-	bufferevent_enable(filter, EV_READ);
+	bufferevent_enable(filter, enabled);
 	bufferevent_free(filter);
 	settle();
 	bufferevent_getcb(bottom, &read_callback, NULL, NULL, NULL);
@@ -437,6 +439,13 @@ CASE(underlying_survives, ONE_BACKEND)
 	bufferevent_free(bottom);
 	finish();
 	CHECK(!is_open(ends[0]));
+}
+
+/* It reads on, also below a filter that did not. */
+CASE(underlying_survives, ONE_BACKEND)
+{
+	free_above(EV_READ);
+	free_above(0);
 }
 
 static void
@@ -665,4 +674,63 @@ DIFFERENCE(filter_and_underlying_share_a_lock, ONE_BACKEND,
 	bufferevent_free(filter);
 	finish();
 	close(ends[1]);
+}
+
+/* The one below gets a lock with the filter. */
+CASE(filter_with_a_lock_on_one_without, ONE_BACKEND)
+{
+	char bytes[3];
+
+	CHECK_EQUAL(evthread_use_pthreads(), 0);
+	begin(NULL, NULL, BEV_OPT_THREADSAFE);
+	bufferevent_enable(filter, EV_READ);
+	send_all(ends[1], "abc", 3);
+	run_until(&top.reads, 1);
+	bufferevent_lock(bottom);
+	CHECK_EQUAL(bufferevent_write(filter, "def", 3), 0);
+	bufferevent_unlock(bottom);
+	settle();
+	CHECK_EQUAL(received(ends[1], bytes, 3), 3);
+	end();
+}
+
+CASE(reading_begins_the_read_timeout_anew, ONE_BACKEND)
+{
+	struct timeval hour = {3600, 0}, deadline;
+
+	begin(NULL, NULL, 0);
+	bufferevent_set_timeouts(filter, &hour, NULL);
+	bufferevent_enable(filter, EV_READ);
+	settle();
+	CHECK(event_pending(&filter->ev_read, EV_TIMEOUT, NULL));
+	deadline = filter->ev_read.ev_timeout;
+	/* Longer than a step of the coarse clock. */
+	usleep(30000);
+	send_all(ends[1], "abc", 3);
+	run_until(&top.reads, 1);
+	CHECK(event_pending(&filter->ev_read, EV_TIMEOUT, NULL));
+	CHECK(evutil_timercmp(&filter->ev_read.ev_timeout, &deadline, >));
+	end();
+}
+
+/* What waits below comes with the room for it, not only when the loop runs. */
+CASE(room_in_a_full_input_is_used_at_once, ONE_BACKEND)
+{
+	struct evbuffer *input;
+	int i;
+
+	begin(NULL, NULL, 0);
+	input = bufferevent_get_input(filter);
+	bufferevent_setcb(filter, NULL, NULL, NULL, NULL);
+	bufferevent_setwatermark(filter, EV_READ, 0, 10);
+	bufferevent_enable(filter, EV_READ);
+	send_all(ends[1], "0123456789abcdefghij", 20);
+	for (i = 0; i < 20; i++)
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	printf("%zu bytes\n", evbuffer_get_length(input));
+	evbuffer_drain(input, 4);
+	printf("%zu bytes\n", evbuffer_get_length(input));
+	evbuffer_drain(input, 10);
+	printf("%zu bytes\n", evbuffer_get_length(input));
+	end();
 }

@@ -1,5 +1,9 @@
 /* Options, servers, resolv.conf files. */
+#define _GNU_SOURCE
 #include "tools.h"
+
+#include <sched.h>
+#include <sys/mount.h>
 
 static void
 try(const char *option, const char *value)
@@ -218,6 +222,31 @@ DIFFERENCE(dots_before_domains, ONE_BACKEND, "ndots in a resolv.conf file counts
 	server.quiet = 1;
 	resolve_ipv4("a.host", 0);
 	CHECK_EQUAL(server.queries, 2);
+	end();
+}
+
+/* This process alone has this text in the system's file. */
+static void
+replace_system_file(const char *text)
+{
+	const char *path = file_of(text);
+	int seen = (unshare(CLONE_NEWNS) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0) &&
+		   mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+		   mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL) == 0;
+
+	unlink(path);
+	if (!seen)
+		harness_skip("another file cannot be put in the place of /etc/resolv.conf");
+}
+
+DIFFERENCE(system_file_without_servers, ONE_BACKEND,
+	"a resolver with the system's servers cannot be made where resolv.conf names none, and that of this machine is to be asked")
+{
+	replace_system_file("search a.test\n");
+	base = new_base();
+	dns = evdns_base_new(base, EVDNS_BASE_INITIALIZE_NAMESERVERS);
+	CHECK(dns);
+	CHECK_EQUAL(evdns_base_count_nameservers(dns), 1);
 	end();
 }
 

@@ -45,6 +45,23 @@ CASE(cancelled_while_waiting, ONE_BACKEND)
 	end();
 }
 
+/* Nobody answers: they end in the order in which they were asked. */
+CASE(silence_ends_in_turn, ONE_BACKEND)
+{
+	static char *const names[] = {"a.test", "b.test", "c.test"};
+
+	begin(NULL);
+	set("attempts", "1");
+	set("timeout", "0.2");
+	set("max-timeouts", "20");
+	for (int i = 0; i < 3; i++) {
+		CHECK(evdns_base_resolve_ipv4(dns, names[i], 0, on_result, names[i]));
+		run_for(base, 10);
+	}
+	wait_for(&told, 3 - told);
+	end();
+}
+
 /* Nobody answers: each is asked when the one before has ended. */
 CASE(waiting_behind_silence, ONE_BACKEND)
 {

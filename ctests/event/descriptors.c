@@ -359,6 +359,43 @@ DIFFERENCE(closed_before_deleting_but_duplicated, EPOLL_ONLY | SLOW,
 	close(ends[1]);
 }
 
+static void
+count_call(evutil_socket_t fd, short what, void *calls)
+{
+	(void)fd;
+	(void)what;
+	++*(int *)calls;
+}
+
+DIFFERENCE(a_closed_file_is_not_taken_for_the_next, EPOLL_ONLY,
+	"a file that was closed before its event was deleted, and is open elsewhere, is reported "
+	"to the events of the next file with that number")
+{
+	struct event_base *base = new_base();
+	struct event *ev;
+	int ends[2], others[2], i, calls = 0;
+	make_socketpair(ends);
+	make_socketpair(others);
+	renumber(dup(ends[0]), 100);
+	ev = event_new(base, 100, EV_READ | EV_PERSIST, count_call, &calls);
+	CHECK_EQUAL(event_add(ev, NULL), 0);
+	poll_once(base);
+	close(100);
+	CHECK_EQUAL(event_del(ev), 0);
+	poll_once(base);
+	renumber(others[0], 100);
+	CHECK_EQUAL(event_add(ev, NULL), 0);
+	put_byte(ends[1]);
+	for (i = 0; i < 40; i++)
+		CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK), 0);
+	CHECK_EQUAL(calls, 0);
+	put_byte(others[1]);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK), 0);
+	CHECK_EQUAL(calls, 1);
+	event_free(ev);
+	event_base_free(base);
+}
+
 /* --- Memory --- */
 
 static int

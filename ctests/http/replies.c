@@ -54,6 +54,10 @@ CASE(whole_replies, ONE_BACKEND)
 	print_reply_to("PATCH /say HTTP/1.1\r\n\r\n");
 	print_reply_to("BREW /say HTTP/1.1\r\n\r\n");
 	print_reply_to("GET /say HTTP/1.1\r\n\r\n");
+	evhttp_set_allowed_methods(http, EVHTTP_REQ_TRACE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PUT);
+	print_reply_to("TRACE /say HTTP/1.1\r\n\r\n");
+	print_reply_to("OPTIONS /say HTTP/1.1\r\n\r\n");
+	print_reply_to("PUT /say HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
 	stop_server();
 }
 
