@@ -298,16 +298,16 @@ class Laboratory:
                 and (self.units[number].configuration == "epoll" or folder_of(self.units[number]) in folders
                      or (self.units[number].program, self.units[number].case) not in plain)]
 
-    def try_fault(self, file, diff, folders, earlier):
+    def try_fault(self, file, diff, folders, scenarios, earlier):
         """What becomes of a fault: the verdict and by whom."""
         tree = self.trees.get()
         try:
-            return self.try_fault_in(tree, file, diff, folders, earlier)
+            return self.try_fault_in(tree, file, diff, folders, scenarios, earlier)
         finally:
             restore(tree)
             self.trees.put(tree)
 
-    def try_fault_in(self, tree, file, diff, folders, earlier):
+    def try_fault_in(self, tree, file, diff, folders, scenarios, earlier):
         source = tree / file
         text = source.read_bytes()
         before(tree).write_bytes(f"{file}\n".encode() + text)
@@ -331,6 +331,11 @@ class Laboratory:
             return "killed", "unit tests"
         if not command(["ctests/syscalls/run"], {}, 600, tree)[0]:
             return "killed", "ctests/syscalls/run"
+        refuse = ["ctests/faults/run", *scenarios]
+        passed, said = command(refuse, {}, 900, tree)
+        if not passed and command([*refuse, "--lib", str(self.clean)], {}, 900, tree)[0]:
+            found = re.search(r"FOUND (\w+ \w+)", said)
+            return "killed", f"ctests/faults/run, {found[1] if found else 'time limit'}"
         return "survived", f"{len(numbers)} runs reach it"
 
 
