@@ -1,6 +1,6 @@
 /* Bytes of heap that the library takes, with what malloc adds to each block: for a base, and for each
  * event that is pending on it. The event itself, which has the same size everywhere, does not count:
- * programs embed it. */
+ * programs embed it. And what a process that has a base holds altogether. */
 #define _GNU_SOURCE
 #include "bench.h"
 
@@ -159,7 +159,42 @@ one_signal(void)
 	return bytes_of_pending(1, &number, EV_SIGNAL | EV_PERSIST, NULL);
 }
 
+/* What this process has in memory with a base and a timer that has expired, the library included. */
+static double
+resident_of(const char *format)
+{
+	struct event_base *base = event_base_new();
+	struct timeval soon = {0, 1};
+	FILE *rollup;
+	char line[256];
+	long kilobytes, sum = 0;
+
+	BENCH_CHECK(event_base_once(base, -1, EV_TIMEOUT, nothing, NULL, &soon) == 0);
+	BENCH_CHECK(event_base_dispatch(base) >= 0);
+	BENCH_CHECK((rollup = fopen("/proc/self/smaps_rollup", "r")) != NULL);
+	while (fgets(line, sizeof line, rollup))
+		if (sscanf(line, format, &kilobytes) == 1)
+			sum += kilobytes;
+	fclose(rollup);
+	event_base_free(base);
+	return (double)sum * 1024;
+}
+
+static double
+resident(void)
+{
+	return resident_of("Rss: %ld kB");
+}
+
+static double
+own(void)
+{
+	return resident_of("Private_Dirty: %ld kB");
+}
+
 static const struct benchmark benchmarks[] = {
+	{"process with a base, resident", .measure = resident},
+	{"process with a base, its own", .measure = own},
 	{"base", .measure = base_bytes},
 	{"base with locks", .measure = locked_base_bytes},
 	{"pending timer, 1", .measure = one_timer},

@@ -85,6 +85,80 @@ CASE(equal_deadlines_all_run, EVERY_BACKEND)
 	event_base_free(base);
 }
 
+/* Timers that are due together, among others that are not. */
+struct together {
+	struct event_base *base;
+	struct event *soon[200], *far[1000];
+	int soon_count, far_count;
+	int order[200], called;
+};
+
+static struct together together;
+
+static void
+note_order(evutil_socket_t fd, short what, void *number)
+{
+	(void)fd;
+	(void)what;
+	together.order[together.called++] = *(int *)number;
+}
+
+/* In a callback, where all that is added is added at the same time. Every third comes last. */
+static void
+add_together(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	for (int i = 0; i < together.far_count; i++)
+		add_timed(together.far[i], 3600000 + i * 37 % 1000);
+	for (int i = 0; i < together.soon_count; i++)
+		add_timed(together.soon[i], 1);
+	for (int i = 0; i < together.far_count; i += 2)
+		event_del(together.far[i]);
+	for (int i = 0; i < together.soon_count; i += 3)
+		add_timed(together.soon[i], 1);
+}
+
+static void
+run_together(int soon_count, int far_count)
+{
+	static int numbers[200];
+	struct timeval now = {0, 0};
+	int at = 0;
+
+	together = (struct together){.base = new_base(), .soon_count = soon_count, .far_count = far_count};
+	for (int i = 0; i < soon_count; i++) {
+		numbers[i] = i;
+		together.soon[i] = event_new(together.base, -1, 0, note_order, &numbers[i]);
+	}
+	for (int i = 0; i < far_count; i++)
+		together.far[i] = event_new(together.base, -1, 0, note_order, &numbers[0]);
+	CHECK_EQUAL(event_base_once(together.base, -1, EV_TIMEOUT, add_together, NULL, &now), 0);
+	while (together.called < soon_count)
+		CHECK(event_base_loop(together.base, EVLOOP_ONCE) >= 0);
+	for (int i = 0; i < soon_count; i++)
+		if (i % 3 != 0)
+			CHECK_EQUAL(together.order[at++], i);
+	for (int i = 0; i < soon_count; i += 3)
+		CHECK_EQUAL(together.order[at++], i);
+	for (int i = 0; i < soon_count; i++)
+		event_free(together.soon[i]);
+	for (int i = 0; i < far_count; i++)
+		event_free(together.far[i]);
+	event_base_free(together.base);
+}
+
+DIFFERENCE(equal_deadlines_run_in_the_order_they_were_added, ONE_BACKEND,
+	"timers that are due at the same time run in no order, not as they were added")
+{
+	run_together(200, 0);
+	run_together(200, 100);
+	run_together(3, 1000);
+	run_together(20, 1000);
+	run_together(100, 1000);
+}
+
 CASE(changing_the_time, EVERY_BACKEND)
 {
 	struct event_base *base = new_base();
