@@ -85,6 +85,7 @@ PROGRAM_PACKAGES := \
 	scanssh \
 	socat \
 	sslsplit \
+	tcpbench \
 	tmate \
 	tmux \
 	tor \
