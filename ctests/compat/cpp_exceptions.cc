@@ -5,6 +5,7 @@ extern "C" {
 }
 
 #include <csignal>
+#include <cstdlib>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <event2/thread.h>
@@ -362,6 +363,42 @@ CASE(shared_owner_dies_with_the_last_callback, EVERY_BACKEND)
 		context, nullptr);
 	CHECK_EQUAL(event_base_dispatch(base.get()), 1);
 	CHECK_STRING(text.c_str(), "owner gone");
+}
+
+long blocks;
+
+void *
+counted_malloc(size_t size)
+{
+	blocks++;
+	return malloc(size);
+}
+
+void *
+counted_realloc(void *block, size_t size)
+{
+	blocks += !block;
+	return realloc(block, size);
+}
+
+void
+counted_free(void *block)
+{
+	blocks--;
+	free(block);
+}
+
+CASE(exception_from_event_base_once_leaves_no_memory_behind, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
+{
+	event_set_mem_functions(counted_malloc, counted_realloc, counted_free);
+	{
+		Base base = make_base();
+		event_base_once(
+			base.get(), -1, EV_TIMEOUT, [](evutil_socket_t, short, void *) { fail("from event_base_once"); }, nullptr,
+			nullptr);
+		run("once", [&] { return event_base_dispatch(base.get()); });
+	}
+	CHECK_EQUAL(blocks, 0);
 }
 
 // --- The headers in C++ -------------------------------------------------------------------------

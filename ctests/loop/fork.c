@@ -449,6 +449,31 @@ DIFFERENCE(outstanding_wakeup_does_not_survive_reinit, EVERY_BACKEND,
 	end();
 }
 
+/* What was delivered to the parent before the fork is not told in the child. */
+static int
+look_for_signals_in_child(void)
+{
+	process = "child";
+	CHECK_EQUAL(event_reinit(base), 0);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_NONBLOCK), 0);
+	raise(SIGUSR1);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
+	return 0;
+}
+
+CASE(deliveries_before_the_fork_are_the_parents, EVERY_BACKEND)
+{
+	begin();
+	ev = evsignal_new(base, SIGUSR1, print_event, (void *)"signal");
+	event_add(ev, NULL);
+	raise(SIGUSR1);
+	raise(SIGUSR1);
+	in_child(look_for_signals_in_child);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
+	printf("%d calls\n", calls);
+	end();
+}
+
 /* --- Defects --- */
 
 static int bad_closes;
