@@ -178,9 +178,10 @@ class Program:
         self.log.close()
 
     def output(self):
-        """What the program has written so far."""
-        self.log.seek(0)
-        return self.log.read()
+        """What the program has written so far. The place in the file at which we read must not be the one that the
+        program has: it would move while we read."""
+        with open(f"/proc/self/fd/{self.log.fileno()}", errors="replace") as log:
+            return log.read()
 
     def wait_for(self, condition, what, seconds=20):
         """Waits until the condition holds; the program must not end before."""
