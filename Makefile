@@ -77,6 +77,9 @@ PROGRAM_PACKAGES := \
 	openmpi-bin \
 	openssl \
 	pgbouncer \
+	php8.2-cli \
+	php8.2-http \
+	php8.2-raphf \
 	poolcounter \
 	postgresql \
 	redis-server \
