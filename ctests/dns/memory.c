@@ -249,6 +249,38 @@ CASE(sizes, OWN)
 	event_base_free(base);
 }
 
+static void
+answer_with_another_name(struct server *from, const struct query *query)
+{
+	struct message *message = malloc(sizeof *message);
+
+	begin_answer(message, query, 0, 2, 0);
+	put_name_record(message, TYPE_CNAME, 60, "real.test");
+	put_a(message, 60, "192.0.2.1");
+	send_message(from, query, message);
+	free(message);
+}
+
+CASE(canonical_names_come_back, OWN)
+{
+	struct evutil_addrinfo hints = {.ai_family = PF_INET, .ai_flags = EVUTIL_AI_CANONNAME};
+
+	allocator_install();
+	base = new_base();
+	start_server(&server, "server", answer_with_another_name);
+	server.quiet = 1;
+	dns = evdns_base_new(base, 0);
+	CHECK_EQUAL(add_server(dns, &server), 0);
+	CHECK(evdns_getaddrinfo(dns, "a.test", "80", &hints, take_list, NULL));
+	wait_for(&lists, 1);
+	evdns_base_free(dns, 0);
+	dns = NULL;
+	stop_server(&server);
+	event_base_free(base);
+	libevent_global_shutdown();
+	CHECK_EQUAL(allocator.alive, 0);
+}
+
 DIFFERENCE(look_ups_of_addresses_come_back, OWN, "a look-up of addresses that is forgotten with its resolver is never freed")
 {
 	allocator_install();

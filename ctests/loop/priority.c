@@ -32,6 +32,53 @@ CASE(first_activated_runs_first, EVERY_BACKEND)
 	event_base_free(base);
 }
 
+/* What is due after a less urgent callback runs in one pass, at one time. */
+static struct timeval times[2];
+static int times_noted;
+
+static void
+note_time(evutil_socket_t fd, short what, void *base)
+{
+	(void)fd;
+	(void)what;
+	CHECK_EQUAL(event_base_gettimeofday_cached(base, &times[times_noted++]), 0);
+	usleep(20000);
+}
+
+static struct event *two[2];
+
+static void
+add_two(evutil_socket_t fd, short what, void *arg)
+{
+	struct timeval soon = {0, 1000};
+	(void)fd;
+	(void)what;
+	(void)arg;
+	CHECK_EQUAL(event_add(two[0], &soon), 0);
+	CHECK_EQUAL(event_add(two[1], &soon), 0);
+	usleep(20000);
+}
+
+CASE(a_pass_behind_a_less_urgent_one_is_whole, EVERY_BACKEND)
+{
+	struct event_base *base = base_with_priorities(2);
+	struct event *late = event_new(base, -1, 0, add_two, NULL);
+	int i;
+	CHECK_EQUAL(event_priority_set(late, 1), 0);
+	for (i = 0; i < 2; i++) {
+		two[i] = event_new(base, -1, 0, note_time, base);
+		CHECK_EQUAL(event_priority_set(two[i], 0), 0);
+	}
+	event_active(late, EV_READ, 1);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	CHECK_EQUAL(times_noted, 2);
+	CHECK(evutil_timercmp(&times[0], &times[1], ==));
+	for (i = 0; i < 2; i++)
+		event_free(two[i]);
+	event_free(late);
+	event_base_free(base);
+}
+
 CASE(urgent_runs_first, EVERY_BACKEND)
 {
 	static const char *const names[] = {"0", "1", "2", "3", "4"};

@@ -179,6 +179,39 @@ CASE(add_of_an_earlier_timer_is_noticed, EVERY_BACKEND)
 	done();
 }
 
+/* The thread that ran the loop before is another one now. */
+CASE(a_loop_that_moved_to_another_thread_is_woken, EVERY_BACKEND)
+{
+	struct timeval hour = {3600, 0}, soon = {0, 5000};
+	struct event *ev;
+
+	CHECK(evthread_use_pthreads() == 0);
+	base = event_base_new();
+	keep_alive = evtimer_new(base, ignore_event, NULL);
+	event_add(keep_alive, &hour);
+	CHECK_EQUAL(event_base_loop(base, EVLOOP_NONBLOCK), 0);
+	start_loop();
+	ev = evtimer_new(base, print_and_break, "timer");
+	event_add(ev, &soon);
+	end_of_loop();
+	event_free(ev);
+	done();
+}
+
+void event_active_later_(struct event *ev, int res);
+
+CASE(activation_in_the_next_pass_is_noticed, EVERY_BACKEND)
+{
+	struct event *ev;
+
+	sleeping_base();
+	ev = event_new(base, -1, EV_PERSIST, print_and_break, "user");
+	event_active_later_(ev, EV_READ);
+	end_of_loop();
+	event_free(ev);
+	done();
+}
+
 CASE(event_active_is_noticed, EVERY_BACKEND)
 {
 	struct event *ev;

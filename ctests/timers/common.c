@@ -27,6 +27,21 @@ CASE(equal_durations_share_a_queue, ONE_BACKEND)
 	event_base_free(base);
 }
 
+/* The queue goes on with what is due later. */
+CASE(added_later_runs_later, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	const struct timeval *common = common_milliseconds(base, 60);
+	struct event *first = named_event(base, -1, 0, "first"), *later = named_event(base, -1, 0, "later");
+	CHECK_EQUAL(event_add(first, common), 0);
+	pause_milliseconds(30);
+	CHECK_EQUAL(event_add(later, common), 0);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
+	event_free(first);
+	event_free(later);
+	event_base_free(base);
+}
+
 CASE(at_most_256_queues, ONE_BACKEND)
 {
 	struct event_base *base = new_base();

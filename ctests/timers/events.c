@@ -26,6 +26,54 @@ CASE(by_deadline, EVERY_BACKEND)
 	event_base_free(base);
 }
 
+/* A repeating timer that comes late is due again as if it had come in time. */
+static struct timeval kept[4];
+
+static void
+keep_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	static int count;
+	struct event *ev = arg;
+	(void)fd;
+	(void)what;
+	kept[count++] = ev->ev_timeout;
+	if (count == 4)
+		CHECK_EQUAL(event_del(ev), 0);
+}
+
+static void
+hold_up(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	pause_milliseconds(30);
+}
+
+CASE(periods_do_not_drift, EVERY_BACKEND)
+{
+	struct event_base *base = new_base();
+	struct timeval period = milliseconds_from_now(100), early = milliseconds_from_now(90);
+	struct event *ev = event_new(base, -1, EV_PERSIST, keep_deadline, event_self_cbarg());
+	struct event *other = event_new(base, -1, EV_PERSIST, hold_up, NULL);
+	int i;
+	CHECK_EQUAL(event_add(other, &early), 0);
+	CHECK_EQUAL(event_add(ev, &period), 0);
+	while (event_pending(ev, EV_TIMEOUT, NULL))
+		CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
+	for (i = 1; i < 4; i++) {
+		struct timeval passed;
+		long milliseconds_passed;
+		evutil_timersub(&kept[i], &kept[i - 1], &passed);
+		milliseconds_passed = passed.tv_sec * 1000 + passed.tv_usec / 1000;
+		/* Where the machine was busy for a whole period, that one is left out. */
+		CHECK(milliseconds_passed == 100 || milliseconds_passed >= 200);
+	}
+	event_free(ev);
+	event_free(other);
+	event_base_free(base);
+}
+
 CASE(not_early_and_not_very_late, EVERY_BACKEND)
 {
 	struct event_base *base = new_base();

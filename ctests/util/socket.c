@@ -186,6 +186,16 @@ CASE(connecting_a_blocking_socket, ONE_BACKEND)
 	close(server);
 }
 
+CASE(connections_that_cannot_be_begun, ONE_BACKEND)
+{
+	struct sockaddr_un nowhere = {.sun_family = AF_UNIX, .sun_path = "/nonexistent/socket"};
+	int client = -1, before = open_descriptors();
+	CHECK_EQUAL(evutil_socket_connect_(&client, (struct sockaddr *)&nowhere, sizeof nowhere), -1);
+	CHECK_EQUAL(errno, ENOENT);
+	CHECK_EQUAL(client, -1);
+	CHECK_EQUAL(open_descriptors(), before);
+}
+
 CASE(refused_connections, ONE_BACKEND)
 {
 	struct sockaddr_in address;
