@@ -246,6 +246,9 @@ CASE(reset, EVERY_BACKEND)
 {
 	for (allowed = 0; allowed < 2; allowed++)
 		for_versions(reset_by_peer);
+	/* The errno is that of then also when the loop calls. */
+	options_now = BEV_OPT_DEFER_CALLBACKS;
+	for_versions(reset_by_peer);
 }
 
 static void
@@ -365,7 +368,6 @@ look_at_events(struct end *end, const char *callback)
 	}
 }
 
-/* Neither is one waited for nor a timeout. */
 /* The end of a session is told once, whatever the program does with reading afterwards. */
 static void
 read_on_after_the_end(void)
@@ -433,6 +435,7 @@ CASE(errors_of_others_do_not_count, EVERY_BACKEND)
 	for_versions(errors_of_others);
 }
 
+/* Neither the descriptor nor a timeout. */
 CASE(nothing_is_waited_for_after_the_end, EVERY_BACKEND)
 {
 	struct timeval timeout = {5, 0};

@@ -310,6 +310,108 @@ CASE(certificates, ONE_BACKEND)
 	end_all();
 }
 
+/* --- Early data ------------------------------------------------------------------------------------- */
+
+static void
+show_early_data(const char *who, SSL *ssl)
+{
+	int status = SSL_get_early_data_status(ssl);
+
+	printf("%s: early data %s\n", who, status == SSL_EARLY_DATA_NOT_SENT ? "not sent"
+					  : status == SSL_EARLY_DATA_REJECTED ? "refused" : "taken");
+}
+
+/* A session with which early data could be sent. */
+static SSL_SESSION *
+session_for_early_data(void)
+{
+	SSL_SESSION *session;
+
+	connect_ends(TCP);
+	client.wanted = 1;
+	CHECK_EQUAL(bufferevent_write(server.bev, "x", 1), 0);
+	run_until(&client.finished, 1);
+	session = SSL_get1_session(client.ssl);
+	CHECK(session && SSL_SESSION_get_max_early_data(session) > 0);
+	/* Sessions that did not end well are not taken up again. */
+	SSL_shutdown(client.ssl);
+	SSL_shutdown(server.ssl);
+	free_ends();
+	return session;
+}
+
+/* A client of the program sends early data to a server: its handshake goes on without that. */
+static void
+send_early_data(SSL_SESSION *session, int filter)
+{
+	struct bufferevent *below = NULL;
+	SSL *ssl = SSL_new(context);
+	size_t written;
+	int fds[2], i;
+
+	make_connection(AF_INET, fds);
+	CHECK_EQUAL(evutil_make_socket_nonblocking(fds[0]), 0);
+	if (filter)
+		CHECK((below = bufferevent_socket_new(base, fds[1], BEV_OPT_CLOSE_ON_FREE)));
+	make_end(&server, "server", below, fds[1], BUFFEREVENT_SSL_ACCEPTING);
+	server.trace = 1;
+	CHECK_EQUAL(SSL_set_fd(ssl, fds[0]), 1);
+	CHECK_EQUAL(SSL_set_session(ssl, session), 1);
+	SSL_set_connect_state(ssl);
+	CHECK_EQUAL(SSL_write_early_data(ssl, "early", 5, &written), 1);
+	for (i = 0; i < 1000 && SSL_do_handshake(ssl) != 1; i++)
+		settle();
+	CHECK_EQUAL(SSL_write(ssl, "late", 4), 4);
+	server.wanted = 4;
+	run_until(&server.finished, 1);
+	show_early_data("client", ssl);
+	show_early_data("server", server.ssl);
+	CHECK_EQUAL(server.got, 4);
+	SSL_free(ssl);
+	close(fds[0]);
+	free_ends();
+}
+
+/* A client with such a session sends none by itself. */
+static void
+resume_without_early_data(SSL_SESSION *session)
+{
+	SSL *ssl = SSL_new(context);
+	int fds[2];
+
+	make_connection(AF_INET, fds);
+	CHECK_EQUAL(SSL_set_session(ssl, session), 1);
+	make_end_with(&client, "client", NULL, fds[0], ssl, BUFFEREVENT_SSL_CONNECTING);
+	make_end(&server, "server", NULL, fds[1], BUFFEREVENT_SSL_ACCEPTING);
+	CHECK_EQUAL(bufferevent_write(client.bev, "late", 4), 0);
+	server.wanted = 4;
+	run_until(&server.finished, 1);
+	printf("reused: %d\n", SSL_session_reused(client.ssl));
+	show_early_data("client", client.ssl);
+	show_early_data("server", server.ssl);
+	free_ends();
+}
+
+CASE(early_data_is_left_alone, EVERY_BACKEND)
+{
+	SSL_SESSION *session;
+
+	make_context(TLS1_3_VERSION);
+	SSL_CTX_set_session_id_context(context, session_name, sizeof session_name);
+	SSL_CTX_set_max_early_data(context, 16384);
+	make_base();
+	session = session_for_early_data();
+	resume_without_early_data(session);
+	SSL_SESSION_free(session);
+	session = session_for_early_data();
+	send_early_data(session, 0);
+	SSL_SESSION_free(session);
+	session = session_for_early_data();
+	send_early_data(session, 1);
+	SSL_SESSION_free(session);
+	end_all();
+}
+
 /* --- It fails --------------------------------------------------------------------------------------- */
 
 static void
@@ -368,6 +470,79 @@ feed(enum bufferevent_ssl_state state, int filter, const char *bytes, size_t len
 	CHECK_EQUAL(server.connected, 0);
 	close(fds[1]);
 	free_ends();
+}
+
+/* After a handshake that has failed, the same bufferevents can begin another one. */
+static void
+try_again(void)
+{
+	int fds[2];
+
+	make_connection(AF_INET, fds);
+	make_end(&server, "server", NULL, fds[0], BUFFEREVENT_SSL_ACCEPTING);
+	send_all(fds[1], "no handshake", 12);
+	run_until(&server.ended, 1);
+	close(fds[0]);
+	close(fds[1]);
+	make_connection(AF_INET, fds);
+	CHECK_EQUAL(bufferevent_setfd(server.bev, fds[0]), 0);
+	make_end(&client, "client", NULL, fds[1], BUFFEREVENT_SSL_CONNECTING);
+	run_until(&client.connected, 1);
+	run_until(&server.connected, 1);
+	CHECK_EQUAL(server.ended, 1);
+	free_ends();
+}
+
+CASE(again_after_failing, EVERY_BACKEND)
+{
+	for_versions(try_again);
+}
+
+/* Functions of the program in which OpenSSL waits for something: nobody will tell that it is there. */
+static int
+no_certificate_yet(SSL *ssl, void *arg)
+{
+	(void)ssl, (void)arg;
+	return -1;
+}
+
+static int
+no_decision_yet(SSL *ssl, int *alert, void *arg)
+{
+	(void)ssl, (void)alert, (void)arg;
+	return SSL_CLIENT_HELLO_RETRY;
+}
+
+static void
+wait_for_the_program(void)
+{
+	int fds[2], filter;
+
+	for (filter = 0; filter < 2; filter++) {
+		struct bufferevent *below = NULL;
+
+		make_connection(AF_INET, fds);
+		if (filter)
+			CHECK((below = bufferevent_socket_new(base, fds[1], BEV_OPT_CLOSE_ON_FREE)));
+		make_end(&client, "client", NULL, fds[0], BUFFEREVENT_SSL_CONNECTING);
+		make_end(&server, "server", below, fds[1], BUFFEREVENT_SSL_ACCEPTING);
+		server.trace = 1;
+		run_until(&server.ended, 1);
+		settle();
+		free_ends();
+	}
+}
+
+CASE(waiting_for_the_program, EVERY_BACKEND)
+{
+	log_to_stdout();
+	begin();
+	SSL_CTX_set_cert_cb(context, no_certificate_yet, NULL);
+	wait_for_the_program();
+	SSL_CTX_set_cert_cb(context, NULL, NULL);
+	SSL_CTX_set_client_hello_cb(context, no_decision_yet, NULL);
+	wait_for_the_program();
+	end_all();
 }
 
 CASE(plain_text, EVERY_BACKEND)
@@ -453,6 +628,18 @@ CASE(renegotiation_while_writing, EVERY_BACKEND)
 	make_context(TLS1_2_VERSION);
 	make_base();
 	once_more_while_writing();
+	end_all();
+}
+
+/* Where TLS 1.3 has no such thing, it is over at once, and nobody else finds an error. */
+CASE(renegotiation_leaves_no_error, ONE_BACKEND)
+{
+	make_context(TLS1_3_VERSION);
+	make_base();
+	connect_ends(TCP);
+	CHECK_EQUAL(bufferevent_ssl_renegotiate(server.bev), 1);
+	CHECK_EQUAL(server.connected, 1);
+	CHECK_EQUAL(ERR_peek_error(), 0);
 	end_all();
 }
 

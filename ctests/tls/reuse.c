@@ -112,6 +112,39 @@ DIFFERENCE(unread_errors_do_not_outlive_a_session, EVERY_BACKEND,
 	end_all();
 }
 
+/* A write that could not be finished on one connection does not concern the next one. */
+static void
+leave_a_write_unfinished(void)
+{
+	struct evbuffer *output;
+	int fds[2];
+
+	connect_ends(TCP);
+	CHECK_EQUAL(bufferevent_disable(server.bev, EV_READ), 0);
+	write_pattern(&client, 8000000, 1);
+	settle();
+	output = bufferevent_get_output(client.bev);
+	CHECK(evbuffer_get_length(output) > 100000);
+	close(bufferevent_getfd(client.bev));
+	free_end(&server);
+	make_connection(AF_INET, fds);
+	CHECK_EQUAL(bufferevent_setfd(client.bev, fds[0]), 0);
+	CHECK_EQUAL(evbuffer_drain(output, evbuffer_get_length(output)), 0);
+	make_end(&server, "server", NULL, fds[1], BUFFEREVENT_SSL_ACCEPTING);
+	run_until(&client.connected, 1);
+	run_until(&server.connected, 1);
+	CHECK_EQUAL(bufferevent_write(client.bev, "new", 3), 0);
+	server.wanted = 3;
+	run_until(&server.finished, 1);
+	CHECK_EQUAL(server.got, 3);
+	free_ends();
+}
+
+CASE(unfinished_write_is_forgotten, EVERY_BACKEND)
+{
+	for_versions(leave_a_write_unfinished);
+}
+
 /* The program puts a BIO of its own in; what is closed is the descriptor all the same. */
 static void
 bio_of_the_program(void)

@@ -371,6 +371,25 @@ CASE(write_callback, EVERY_BACKEND)
 	for_versions(write_callbacks);
 }
 
+/* The program keeps the front of the output to itself: what was sent could not be taken out. */
+DIFFERENCE(frozen_output, EVERY_BACKEND, "what a TLS bufferevent sends from an output whose front is frozen is sent again and again")
+{
+	int transport;
+
+	begin();
+	for (transport = 0; transport < TRANSPORTS; transport++) {
+		connect_ends(transport);
+		CHECK_EQUAL(evbuffer_freeze(bufferevent_get_output(client.bev), 1), 0);
+		CHECK_EQUAL(bufferevent_write(client.bev, "once", 4), 0);
+		run_until(&client.ended, 1);
+		CHECK_EQUAL(client.last, BEV_EVENT_WRITING | BEV_EVENT_ERROR);
+		settle();
+		CHECK(server.got <= 4);
+		free_ends();
+	}
+	end_all();
+}
+
 /* Ciphertext of a filter is below as soon as it was written, as much as may wait there. */
 static void
 synchronous(void)
@@ -555,6 +574,46 @@ CASE(limit_during_the_handshake, ONE_BACKEND)
 		CHECK_EQUAL(bufferevent_set_rate_limit(client.bev, NULL), 0);
 		free_ends();
 	}
+	ev_token_bucket_cfg_free(limit);
+	end_all();
+}
+
+/* Nor does an input that is full. */
+CASE(full_input_during_the_handshake, EVERY_BACKEND)
+{
+	begin();
+	make_ends(TCP);
+	bufferevent_setwatermark(client.bev, EV_READ, 0, 10);
+	CHECK_EQUAL(evbuffer_add(bufferevent_get_input(client.bev), "full already", 12), 0);
+	run_until(&client.connected, 1);
+	run_until(&server.connected, 1);
+	end_all();
+}
+
+/* What was counted on one connection is not taken for that of another. */
+DIFFERENCE(another_connection_counts_anew, EVERY_BACKEND,
+	   "the rate limit of a TLS bufferevent is far above what it allows, after another descriptor was set")
+{
+	struct timeval tick = {10, 0};
+	struct ev_token_bucket_cfg *limit = ev_token_bucket_cfg_new(100000, 100000, 100000, 100000, &tick);
+	int fds[2];
+
+	begin();
+	connect_ends(TCP);
+	server.wanted = 500000;
+	write_pattern(&client, 500000, 1);
+	run_until(&server.finished, 1);
+	CHECK_EQUAL(bufferevent_set_rate_limit(server.bev, limit), 0);
+	close(bufferevent_getfd(server.bev));
+	free_end(&client);
+	make_connection(AF_INET, fds);
+	CHECK_EQUAL(bufferevent_setfd(server.bev, fds[0]), 0);
+	make_end(&client, "client", NULL, fds[1], BUFFEREVENT_SSL_CONNECTING);
+	server.connected = 0;
+	run_until(&server.connected, 1);
+	CHECK(bufferevent_get_read_limit(server.bev) < 100000);
+	CHECK(bufferevent_get_write_limit(server.bev) < 100000);
+	CHECK_EQUAL(bufferevent_set_rate_limit(server.bev, NULL), 0);
 	ev_token_bucket_cfg_free(limit);
 	end_all();
 }

@@ -383,6 +383,20 @@ CASE(connecting, EVERY_BACKEND)
 	end_all();
 }
 
+/* A name that nobody has. */
+CASE(connecting_to_an_unknown_name, EVERY_BACKEND)
+{
+	begin();
+	make_end(&client, "client", NULL, -1, BUFFEREVENT_SSL_CONNECTING);
+	client.trace = 1;
+	bufferevent_socket_connect_hostname(client.bev, NULL, AF_INET, "no name at all", 443);
+	run_until(&client.ended, 1);
+	printf("%d\n", bufferevent_socket_get_dns_error(client.bev) != 0);
+	settle();
+	CHECK_EQUAL(client.ended, 1);
+	end_all();
+}
+
 /* Nothing is wrong with a session that there never was: no direction, no error of OpenSSL, and no proper end either. */
 DIFFERENCE(connecting_to_nobody, EVERY_BACKEND,
 	   "a connection over which TLS was to go, and which is refused, is reported as an error of reading")

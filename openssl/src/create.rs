@@ -102,7 +102,7 @@ unsafe fn set_up(tls: TlsPtr, descriptor: c_int) -> Result<(), NotAwaited> {
             tls.descriptor.set(-1);
             bufferevent_init_generic_timeout_cbs_(tls.as_ptr());
             let priority = event_get_priority(tls.event(crate::tls::Direction::Read)) as u8;
-            event_deferred_cb_init_(tls.pass(), priority, filter::run_pass, argument);
+            init_holding_callback(tls.pass(), priority, filter::run_pass, argument);
         } else {
             tls.bind(descriptor);
         }

@@ -4,6 +4,7 @@ use crate::libevent::{option, told};
 use crate::openssl::{self, ERR_clear_error, ERR_get_error, ERR_peek_error};
 use crate::tls::{Direction, MOST_ERRORS, TlsPtr};
 use std::ffi::{c_int, c_short, c_ulong};
+use std::mem::forget;
 
 /// What an operation of OpenSSL that did not succeed would have wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,13 +48,29 @@ impl Callbacks {
     }
 }
 
+/// An operation of OpenSSL that is under way. When code of the program that it has called unwinds,
+/// the operation is done by half, and OpenSSL must not go on with the session: that has failed.
+struct UnderWay(TlsPtr);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.broken().set(true);
+        self.0.fail(0, libc::ECANCELED, Callbacks::FromTheLoop);
+    }
+}
+
 impl TlsPtr {
     /// Runs an operation of OpenSSL, which is successful when its result is positive.
     pub fn attempt(self, operation: impl FnOnce() -> c_int) -> Result<usize, Trouble> {
+        if self.broken().get() {
+            return Err(Trouble::End(openssl::SSL_ERROR_SYSCALL, libc::ECANCELED));
+        }
         // SAFETY: the SSL lives as long as the bufferevent; its lock is held.
         unsafe {
             ERR_clear_error();
+            let under_way = UnderWay(self);
             let result = operation();
+            forget(under_way);
             if result > 0 {
                 return Ok(result as usize);
             }

@@ -345,11 +345,11 @@ unsafe extern "C-unwind" fn event_below(_: *mut Bufferevent, what: c_short, argu
     }
 }
 
-/// What the loop calls for the queue entry.
+/// What the loop calls for the queue entry; without one, when it never will.
 ///
 /// # Safety
 /// The argument is the bufferevent that the entry is part of; the entry held a reference.
-pub unsafe extern "C-unwind" fn run_pass(_: *mut EventCallback, argument: *mut c_void) {
+pub unsafe extern "C-unwind" fn run_pass(entry: *mut EventCallback, argument: *mut c_void) {
     /// Given up also when a callback unwinds.
     struct Queued(*mut Bufferevent);
     impl Drop for Queued {
@@ -359,6 +359,9 @@ pub unsafe extern "C-unwind" fn run_pass(_: *mut EventCallback, argument: *mut c
         }
     }
     let queued = Queued(argument.cast());
+    if entry.is_null() {
+        return;
+    }
     // SAFETY: the reference keeps the bufferevent alive.
     if let Some(guard) = unsafe { Guard::if_alive(queued.0.cast()) } {
         guard.go_on_from_the_loop();

@@ -117,6 +117,9 @@ impl TlsPtr {
 
     /// Shakes hands anew in the middle of a session: 1 done, 0 begun, -1 refused or failed.
     pub fn renegotiate(self) -> c_int {
+        if self.broken().get() {
+            return -1;
+        }
         // SAFETY: the SSL lives as long as the bufferevent, whose lock is held.
         let result = unsafe { openssl::SSL_renegotiate(self.ssl()) };
         self.forget_errors();

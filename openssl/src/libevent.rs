@@ -34,7 +34,34 @@ pub struct Event([usize; 16]);
 
 /// What the loop can call without an event.
 #[repr(C)]
-pub struct EventCallback([usize; 5]);
+pub struct EventCallback {
+    _links: [usize; 2],
+    _flags: c_short,
+    _priority: u8,
+    closure: u8,
+    _function_and_argument: [usize; 2],
+}
+
+/// A callback that holds something while it is queued, and lets go of it when it is called with no
+/// entry: the base has ended.
+const HOLDING: u8 = 7;
+
+/// Prepares a callback of that kind.
+///
+/// # Safety
+/// The callback is in no queue, and the function takes the argument.
+pub unsafe fn init_holding_callback(
+    callback: *mut EventCallback,
+    priority: u8,
+    function: SelfCallbackFn,
+    argument: *mut c_void,
+) {
+    // SAFETY: as the caller guarantees.
+    unsafe {
+        event_deferred_cb_init_(callback, priority, function, argument);
+        (*callback).closure = HOLDING;
+    }
+}
 
 /// Kinds of readiness, and of events.
 pub mod kind {
@@ -127,6 +154,7 @@ pub struct Bufferevent {
 const _: () = {
     assert!(size_of::<Event>() == 128);
     assert!(size_of::<EventCallback>() == 40);
+    assert!(offset_of!(EventCallback, closure) == 19);
     assert!(offset_of!(Bufferevent, read_event) == 16);
     assert!(offset_of!(Bufferevent, write_event) == 144);
     assert!(offset_of!(Bufferevent, input) == 272);
@@ -208,7 +236,6 @@ unsafe extern "C-unwind" {
         function: SelfCallbackFn,
         argument: *mut c_void,
     );
-    pub fn event_deferred_cb_set_priority_(callback: *mut EventCallback, priority: u8);
     pub fn event_deferred_cb_schedule_(base: *mut EventBase, callback: *mut EventCallback)
     -> c_int;
 

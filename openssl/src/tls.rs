@@ -158,7 +158,8 @@ marks! {
     needs_more: 7,
     /// There is output that could not be waited for.
     waits_vainly: 8,
-    /// Bytes of the stream were lost, or would be sent twice.
+    /// Bytes of the stream were lost, or would be sent twice, or OpenSSL was left in the middle of
+    /// something.
     broken: 9,
 }
 
