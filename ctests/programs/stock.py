@@ -51,6 +51,15 @@ def skip(reason):
     sys.exit(0)
 
 
+def in_network_of_its_own(program):
+    """Begins the driver again where nobody else has a port or an address, for a program that does not let us choose."""
+    if "OWN_NETWORK" not in os.environ:
+        command = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+        if os.geteuid() != 0 or subprocess.run([*command, "true"], stderr=subprocess.DEVNULL).returncode:
+            skip(f"this user or machine cannot give {program} a network of its own")
+        os.execvpe("unshare", [*command, sys.executable, *sys.argv], {**os.environ, "OWN_NETWORK": "yes"})
+
+
 def main(drive, *commands, around=contextlib.nullcontext):
     """Runs drive(swap, report) for each way to swap, and ends the process.
 

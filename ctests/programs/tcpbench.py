@@ -52,4 +52,6 @@ def drive(swap, report):
             report.check("exit", "Terminated by signal 15" in one.output(), f"SIGTERM ended it with status {status}")
 
 
+# Its server listens at all addresses.
+stock.in_network_of_its_own("tcpbench")
 stock.main(drive, "tcpbench")
