@@ -116,7 +116,8 @@ def drive(swap, report):
     with tempfile.TemporaryDirectory() as folder, jabber_server() as jabber:
         settings = pathlib.Path(folder, "bitlbee.conf")
         settings.write_text("[settings]\n[defaults]\n")
-        command = ["bitlbee", "-D", "-n", "-v", "-i", "127.0.0.1", "-p", str(port), "-c", str(settings), "-d", folder]
+        command = ["bitlbee", "-D", "-n", "-v", "-i", "127.0.0.1", "-p", str(port),
+                   "-c", str(settings), "-d", folder, "-P", f"{folder}/pid"]
         with stock.Server(command, swap) as server:
             server.wait_for_port(port)
             print(f"bitlbee, our library {server.swap}")
