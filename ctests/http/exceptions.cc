@@ -45,7 +45,7 @@ static int open_descriptors()
 /* --- Leaving callbacks --- */
 
 /* The way out, the callback that takes it, and whether it has. */
-static enum { THROWN, ENDED_THREAD } way;
+static enum { THROWN, ENDED_THREAD, CANCELLED_THREAD } way;
 static std::string leaver;
 static int left;
 
@@ -57,6 +57,10 @@ static void leave_from(const char *callback)
 	left++;
 	if (way == THROWN)
 		throw 1;
+	if (way == CANCELLED_THREAD) {
+		pthread_cancel(pthread_self());
+		pthread_testcancel();
+	}
 	pthread_exit(nullptr);
 }
 
@@ -315,6 +319,23 @@ static void leave_the_maker()
 	end_server();
 }
 
+static void each_socket(struct evhttp_bound_socket *, void *) { leave_from("socket"); }
+static void look_at_sockets(evutil_socket_t, short, void *) { evhttp_foreach_bound_socket(http, each_socket, nullptr); }
+
+static void leave_a_socket()
+{
+	struct timeval none = {0, 0};
+
+	start_server();
+	CHECK_EQUAL(evhttp_accept_socket(http, listening_socket()), 0);
+	leaver = "socket";
+	event_base_once(base, -1, EV_TIMEOUT, look_at_sockets, nullptr, &none);
+	turn_until([] { return left == 1; });
+	look_at_sockets(-1, 0, nullptr);
+	check_server();
+	end_server();
+}
+
 /* Freed again, the server loses what it has left. */
 CASE(close_while_the_server_is_freed, ONE_BACKEND)
 {
@@ -482,22 +503,23 @@ struct scenario {
 	void (*run)();
 };
 
-/* Each in a process of its own, with both ways out. */
+/* Each in a process of its own, with every way out. */
 template <size_t count> static void run_all(const struct scenario (&scenarios)[count])
 {
 	for (const struct scenario &scenario : scenarios) {
-		for (int each : {THROWN, ENDED_THREAD}) {
+		for (auto each : {THROWN, ENDED_THREAD, CANCELLED_THREAD}) {
+			static const char *const names[] = {"thrown", "thread ended", "thread cancelled"};
 			int status;
 			pid_t child = fork();
 
 			if (child == 0) {
-				way = each == THROWN ? THROWN : ENDED_THREAD;
+				way = each;
 				scenario.run();
 				_exit(0);
 			}
 			CHECK(waitpid(child, &status, 0) == child);
 			if (status != 0)
-				printf("%s, %s\n", scenario.name, each == THROWN ? "thrown" : "thread ended");
+				printf("%s, %s\n", scenario.name, names[each]);
 			CHECK_EQUAL(status, 0);
 		}
 	}
@@ -512,6 +534,7 @@ static const struct scenario of_servers[] = {
 	{"handler that never replies", [] { leave_the_handler(); }},
 	{"handler that replies later", [] { reply_after_the_handler(); }},
 	{"maker of bufferevents", [] { leave_the_maker(); }},
+	{"visitor of sockets", [] { leave_a_socket(); }},
 };
 
 DIFFERENCE(callbacks_of_servers, ONE_BACKEND,
