@@ -10,20 +10,17 @@ use super::framing::Framing;
 use super::parser::HeadState;
 use super::request::RequestPtr;
 use super::server::Server;
-use super::{client, connect, incoming};
-use crate::base::{self, EventBase, deferred};
-use crate::buffer::{End, Evbuffer, Guard as BufferGuard};
-use crate::bufferevent::abi::BuffereventOptions;
+use super::{client, incoming};
+use crate::base::{self, EventBase};
+use crate::buffer::Guard as BufferGuard;
 use crate::bufferevent::limit::DEFAULT_SINGLE;
-use crate::bufferevent::{self, Bufferevent, BuffereventPtr, Direction, Guard};
-use crate::event::{EventCallback, assign, kind};
+use crate::bufferevent::{self, Bufferevent, Direction, Guard};
+use crate::event::{EventCallback, kind};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::list::{Adapter, TailLink, TailQueue};
-use crate::system;
-use crate::util::sockets;
 use libc::{sockaddr, timeval};
 use std::cell::{Cell, UnsafeCell};
-use std::ffi::{c_char, c_int, c_short, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::ops::Deref;
 use std::ptr::{self, NonNull, addr_of_mut};
 
@@ -125,7 +122,7 @@ pub struct Connection {
     pub(super) written_callback: Cell<Option<ConnectionFn>>,
     pub(super) written_argument: Cell<*mut c_void>,
     /// Has the loop look after the connection.
-    deferred: UnsafeCell<EventCallback>,
+    pub(super) deferred: UnsafeCell<EventCallback>,
 }
 
 /// The links among the connections of a server.
@@ -173,44 +170,6 @@ impl Drop for Pin {
         self.pins.set(pins);
         if pins == 0 && self.is_freed() {
             self.0.release_memory();
-        }
-    }
-}
-
-/// A function of the program runs after which there is more to do. When an exception passes, or the
-/// thread is cancelled, the loop does it.
-pub(super) struct Unfinished {
-    connection: ConnectionPtr,
-    /// Set in the connection then.
-    bits: u16,
-}
-
-impl Unfinished {
-    /// The function has returned.
-    pub(super) fn finish(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if !self.connection.is_freed() {
-            self.connection.insert(self.bits);
-            self.connection.schedule();
-        }
-    }
-}
-
-/// This library writes to a connection: what the bufferevent tells until this is dropped waits.
-pub(super) struct Busy {
-    connection: ConnectionPtr,
-    before: u16,
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        if self.before == 0 {
-            self.connection.remove(bit::BUSY);
         }
     }
 }
@@ -273,18 +232,6 @@ impl ConnectionPtr {
         connection.most_body.set(u64::MAX);
         connection.prepare_deferred();
         Ok(connection)
-    }
-
-    fn prepare_deferred(self) {
-        let base = base::or_current(self.base.get());
-        if base.is_null() {
-            return;
-        }
-        // SAFETY: the entry is part of the connection and not queued; the base is live.
-        unsafe {
-            let priority = assign::middle_priority(base);
-            deferred::initialise(self.deferred.get(), priority, attend, self.as_ptr().cast());
-        }
     }
 
     /// Gives a connection that has none a base, and its bufferevent.
@@ -367,6 +314,13 @@ impl ConnectionPtr {
         let bufferevent = self.bufferevent.get();
         // SAFETY: the connection owns it, and forgets it when it is freed.
         (!bufferevent.is_null()).then(|| unsafe { Guard::new(bufferevent) })
+    }
+
+    /// [`ConnectionPtr::bufferevent`], which the connection has no more then.
+    pub(super) fn take_bufferevent(self) -> Option<Guard> {
+        let bufferevent = self.bufferevent();
+        self.bufferevent.set(ptr::null_mut());
+        bufferevent
     }
 
     fn buffer(self, direction: Direction) -> Option<BufferGuard> {
@@ -466,14 +420,6 @@ impl ConnectionPtr {
         }
     }
 
-    /// Has the bufferevent call this layer.
-    pub(super) fn take_callbacks(self) {
-        if let Some(bufferevent) = self.bufferevent() {
-            let argument = self.as_ptr().cast();
-            bufferevent.set_callbacks(Some(readable), Some(written), Some(happened), argument);
-        }
-    }
-
     /// Lets input come in.
     pub(super) fn start_reading(self) {
         if let Some(bufferevent) = self.bufferevent() {
@@ -504,33 +450,6 @@ impl ConnectionPtr {
         if let Some(bufferevent) = self.bufferevent() {
             // A refusal was logged.
             let _ = bufferevent.set_timeouts(read, write);
-        }
-    }
-
-    /// Before a function of the program is called. The caller has a pin.
-    pub(super) fn unfinished(self, bits: u16) -> Unfinished {
-        Unfinished {
-            connection: self,
-            bits,
-        }
-    }
-
-    /// Before something is written. The caller has a pin.
-    pub(super) fn busy(self) -> Busy {
-        let before = self.bits.get() & bit::BUSY;
-        self.insert(bit::BUSY);
-        Busy {
-            connection: self,
-            before,
-        }
-    }
-
-    /// Has the loop call [`attend`].
-    pub(super) fn schedule(self) {
-        if !self.has(bit::SCHEDULED) {
-            self.insert(bit::SCHEDULED);
-            // SAFETY: the base outlives its connections; the entry is taken out before it ends.
-            unsafe { deferred::schedule(self.base.get(), self.deferred.get()) };
         }
     }
 
@@ -606,53 +525,12 @@ impl ConnectionPtr {
         self.close_argument.set(argument);
     }
 
-    /// Tells the program that the connection ends, if there is one.
-    fn tell_closed(self) {
-        if self.is_connected() {
-            if let Some(callback) = self.close_callback.get() {
-                // SAFETY: the program's function; the caller has a pin.
-                unsafe { callback(self.as_ptr(), self.close_argument.get()) };
-            }
-        }
-    }
-
     /// The address of the peer; of family 0 if there never was one.
     pub fn peer_address(self) -> *const sockaddr {
         match self.bufferevent() {
             Some(bufferevent) => bufferevent.peer_address(),
             None => bufferevent::connect::no_address(),
         }
-    }
-
-    /// Ends the connection, if there is one; the object can be connected again.
-    pub fn reset(self) {
-        let pin = self.pin();
-        if let Some(bufferevent) = self.bufferevent() {
-            bufferevent.set_callbacks(None, None, None, ptr::null_mut());
-            // Refusals were logged.
-            let _ = bufferevent.disable_hard(kind::READ | kind::WRITE);
-        }
-        let disconnecting = Disconnecting(self);
-        let unfinished = self.unfinished(0);
-        pin.tell_closed();
-        unfinished.finish();
-        drop(disconnecting);
-    }
-
-    /// Frees the connection, and its requests unless they belong to the program. None of their
-    /// callbacks is called.
-    pub fn free(self) {
-        if self.is_freed() {
-            return;
-        }
-        let pin = self.pin();
-        self.insert(bit::FREED);
-        if let Some(bufferevent) = self.bufferevent() {
-            bufferevent.set_callbacks(None, None, None, ptr::null_mut());
-        }
-        let dismantling = Dismantling(self);
-        pin.tell_closed();
-        drop(dismantling);
     }
 
     fn release_memory(self) {
@@ -679,169 +557,5 @@ impl ConnectionPtr {
             }
             _ => true,
         }
-    }
-}
-
-/// The rest of [`ConnectionPtr::reset`], also when the close callback throws.
-struct Disconnecting(ConnectionPtr);
-
-impl Drop for Disconnecting {
-    fn drop(&mut self) {
-        let connection = self.0;
-        if connection.is_freed() {
-            return;
-        }
-        if let Some(bufferevent) = connection.bufferevent() {
-            close_descriptor(*bufferevent);
-            for direction in Direction::ALL {
-                empty(bufferevent.buffer(direction));
-            }
-        }
-        incoming::stop_watching(connection);
-        connection.written_callback.set(None);
-        connection.remove(bit::PEER_ENDED | bit::HELD | bit::WRITING_FAILED);
-        connection.state.set(State::Disconnected);
-    }
-}
-
-/// The rest of [`ConnectionPtr::free`], also when the close callback throws.
-struct Dismantling(ConnectionPtr);
-
-impl Drop for Dismantling {
-    fn drop(&mut self) {
-        let connection = self.0;
-        incoming::stop_watching(connection);
-        incoming::leave_server(connection);
-        connection.free_replied();
-        while let Some(request) = connection.current() {
-            connection.detach(request);
-            request.free_unless_owned();
-        }
-        connect::free_part(connection);
-        if connection.has(bit::SCHEDULED) {
-            // SAFETY: the base outlives its connections.
-            unsafe { deferred::cancel(connection.base.get(), connection.deferred.get()) };
-        }
-        if let Some(bufferevent) = connection.bufferevent() {
-            connection.bufferevent.set(ptr::null_mut());
-            end(bufferevent);
-        }
-        connection.state.set(State::Disconnected);
-    }
-}
-
-/// Says the peer that nothing more comes.
-fn shut_down(descriptor: c_int) {
-    // SAFETY: shutdown takes integers only; a peer that has gone already is no failure.
-    unsafe { system::shutdown(descriptor, libc::SHUT_WR) };
-}
-
-/// Throws away what is in a buffer of a bufferevent that has no descriptor any more.
-fn empty(buffer: *mut Evbuffer) {
-    // SAFETY: the buffer's bufferevent is guarded by the caller.
-    let buffer = unsafe { BufferGuard::new(buffer) };
-    if buffer.length() > 0 {
-        buffer.set_frozen(End::Front, false);
-        let _ = buffer.drain(buffer.length());
-    }
-}
-
-/// Ends a connection and closes its descriptor, which no bufferevent, also of those below, has any
-/// more then: the number may soon be another file's.
-fn close_descriptor(bufferevent: BuffereventPtr) {
-    let descriptor = bufferevent.descriptor();
-    if descriptor >= 0 {
-        shut_down(descriptor);
-    }
-    let mut lowest = bufferevent;
-    while let Some(below) = lowest.underlying() {
-        lowest = below;
-    }
-    // The kernel forgets the descriptor before it is closed.
-    let _ = lowest.set_descriptor(-1);
-    if descriptor >= 0 {
-        let _ = sockets::close(descriptor);
-    }
-}
-
-/// Closes the descriptor of a bufferevent and frees it.
-fn end(bufferevent: Guard) {
-    const CLOSE_ON_FREE: c_int = BuffereventOptions::BEV_OPT_CLOSE_ON_FREE as c_int;
-    if bufferevent.options() & CLOSE_ON_FREE == 0 {
-        // A refusal was logged.
-        let _ = bufferevent.disable_hard(kind::READ | kind::WRITE);
-        close_descriptor(*bufferevent);
-    } else if let descriptor @ 0.. = bufferevent.descriptor() {
-        shut_down(descriptor);
-    }
-    BuffereventPtr::free(bufferevent);
-}
-
-/// The connection that a callback of this layer is for.
-///
-/// # Safety
-/// `argument` is a connection that is not freed.
-unsafe fn pinned(argument: *mut c_void) -> Option<Pin> {
-    // SAFETY: the caller guarantees the connection.
-    unsafe { ConnectionPtr::new(argument.cast()) }.map(ConnectionPtr::pin)
-}
-
-/// Something came in.
-unsafe extern "C-unwind" fn readable(_: *mut Bufferevent, argument: *mut c_void) {
-    // SAFETY: a connection that is freed takes these functions away.
-    let Some(connection) = (unsafe { pinned(argument) }) else {
-        return;
-    };
-    if connection.is_incoming() {
-        incoming::readable(*connection);
-    } else {
-        client::readable(*connection);
-    }
-    // Replies go out one by one, not after all requests that came in at the same time: what belongs
-    // to them is still near.
-    if let Some(bufferevent) = connection.bufferevent() {
-        bufferevent.write_now();
-    }
-}
-
-/// What was to go out has gone out.
-unsafe extern "C-unwind" fn written(_: *mut Bufferevent, argument: *mut c_void) {
-    // SAFETY: as in `readable`.
-    let Some(connection) = (unsafe { pinned(argument) }) else {
-        return;
-    };
-    if connection.has(bit::BUSY) {
-        connection.schedule();
-    } else if connection.is_incoming() {
-        incoming::written(*connection);
-    } else {
-        client::written(*connection);
-    }
-}
-
-/// The connection was made, has ended, failed or timed out.
-unsafe extern "C-unwind" fn happened(_: *mut Bufferevent, what: c_short, argument: *mut c_void) {
-    // SAFETY: as in `readable`.
-    let Some(connection) = (unsafe { pinned(argument) }) else {
-        return;
-    };
-    if connection.is_incoming() {
-        incoming::happened(*connection, what);
-    } else {
-        client::happened(*connection, what);
-    }
-}
-
-/// What the loop does for a connection that was scheduled.
-unsafe extern "C-unwind" fn attend(_: *mut EventCallback, argument: *mut c_void) {
-    // SAFETY: the entry is taken out when the connection is freed.
-    let Some(connection) = (unsafe { pinned(argument) }) else {
-        return;
-    };
-    connection.remove(bit::SCHEDULED);
-    if connection.is_incoming() {
-        incoming::attend(*connection);
-    } else {
-        client::attend(*connection);
     }
 }

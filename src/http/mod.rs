@@ -11,7 +11,7 @@
 //! - [`request`]: a request and its reply.
 //! - [`parser`], [`framing`], [`reading`]: messages as they come in.
 //! - [`head`], [`status`], [`date`]: the heads of messages that go out.
-//! - [`connection`]: what all connections have in common.
+//! - [`connection`], [`callbacks`], [`ending`]: what all connections have in common.
 //! - [`server`], [`paths`], [`dispatch`]: servers, and who handles what.
 //! - [`listening`], [`accepting`]: where servers listen, and whom they accept.
 //! - [`incoming`], [`reply`]: the connections of a server.
@@ -19,12 +19,14 @@
 
 pub mod abi;
 pub mod accepting;
+pub mod callbacks;
 pub mod client;
 pub mod connect;
 pub mod connection;
 pub mod date;
 pub mod dispatch;
 pub mod encoding;
+pub mod ending;
 pub mod framing;
 pub mod head;
 pub mod headers;

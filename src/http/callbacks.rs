@@ -1,0 +1,174 @@
+//! What calls a connection, its bufferevent and the loop, and what keeps such calls in order while
+//! functions of the program run.
+
+use super::connection::{ConnectionPtr, Pin, bit};
+use super::{client, incoming};
+use crate::base::{self, deferred};
+use crate::bufferevent::Bufferevent;
+use crate::event::{EventCallback, assign};
+use std::ffi::{c_short, c_void};
+
+/// A function of the program runs after which there is more to do. When an exception passes, or the
+/// thread is cancelled, the loop does it.
+pub(super) struct Unfinished {
+    connection: ConnectionPtr,
+    /// Set in the connection then.
+    bits: u16,
+}
+
+impl Unfinished {
+    /// The function has returned.
+    pub(super) fn finish(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.connection.is_freed() {
+            self.connection.insert(self.bits);
+            self.connection.schedule();
+        }
+    }
+}
+
+/// This library writes to a connection: what the bufferevent tells until this is dropped waits.
+pub(super) struct Busy {
+    connection: ConnectionPtr,
+    before: u16,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if self.before == 0 {
+            self.connection.remove(bit::BUSY);
+        }
+    }
+}
+
+impl ConnectionPtr {
+    /// Prepares what the loop calls [`attend`] by, if there is a base.
+    pub(super) fn prepare_deferred(self) {
+        let base = base::or_current(self.base.get());
+        if base.is_null() {
+            return;
+        }
+        // SAFETY: the entry is part of the connection and not queued; the base is live.
+        unsafe {
+            let priority = assign::middle_priority(base);
+            deferred::initialise(self.deferred.get(), priority, attend, self.as_ptr().cast());
+        }
+    }
+
+    /// Has the bufferevent call this layer.
+    pub(super) fn take_callbacks(self) {
+        if let Some(bufferevent) = self.bufferevent() {
+            let argument = self.as_ptr().cast();
+            bufferevent.set_callbacks(Some(readable), Some(written), Some(happened), argument);
+        }
+    }
+
+    /// Before a function of the program is called. The caller has a pin.
+    pub(super) fn unfinished(self, bits: u16) -> Unfinished {
+        Unfinished {
+            connection: self,
+            bits,
+        }
+    }
+
+    /// Before something is written. The caller has a pin.
+    pub(super) fn busy(self) -> Busy {
+        let before = self.bits.get() & bit::BUSY;
+        self.insert(bit::BUSY);
+        Busy {
+            connection: self,
+            before,
+        }
+    }
+
+    /// Has the loop call [`attend`].
+    pub(super) fn schedule(self) {
+        if !self.has(bit::SCHEDULED) {
+            self.insert(bit::SCHEDULED);
+            // SAFETY: the base outlives its connections; the entry is taken out before it ends.
+            unsafe { deferred::schedule(self.base.get(), self.deferred.get()) };
+        }
+    }
+
+    /// Has the loop do nothing for the connection any more.
+    pub(super) fn unschedule(self) {
+        if self.has(bit::SCHEDULED) {
+            // SAFETY: the base outlives its connections.
+            unsafe { deferred::cancel(self.base.get(), self.deferred.get()) };
+        }
+    }
+}
+
+/// The connection that a callback of this layer is for.
+///
+/// # Safety
+/// `argument` is a connection that is not freed.
+unsafe fn pinned(argument: *mut c_void) -> Option<Pin> {
+    // SAFETY: the caller guarantees the connection.
+    unsafe { ConnectionPtr::new(argument.cast()) }.map(ConnectionPtr::pin)
+}
+
+/// Something came in.
+unsafe extern "C-unwind" fn readable(_: *mut Bufferevent, argument: *mut c_void) {
+    // SAFETY: a connection that is freed takes these functions away.
+    let Some(connection) = (unsafe { pinned(argument) }) else {
+        return;
+    };
+    if connection.is_incoming() {
+        incoming::readable(*connection);
+    } else {
+        client::readable(*connection);
+    }
+    // Replies go out one by one, not after all requests that came in at the same time: what belongs
+    // to them is still near.
+    if let Some(bufferevent) = connection.bufferevent() {
+        bufferevent.write_now();
+    }
+}
+
+/// What was to go out has gone out.
+unsafe extern "C-unwind" fn written(_: *mut Bufferevent, argument: *mut c_void) {
+    // SAFETY: as in `readable`.
+    let Some(connection) = (unsafe { pinned(argument) }) else {
+        return;
+    };
+    if connection.has(bit::BUSY) {
+        connection.schedule();
+    } else if connection.is_incoming() {
+        incoming::written(*connection);
+    } else {
+        client::written(*connection);
+    }
+}
+
+/// The connection was made, has ended, failed or timed out.
+unsafe extern "C-unwind" fn happened(_: *mut Bufferevent, what: c_short, argument: *mut c_void) {
+    // SAFETY: as in `readable`.
+    let Some(connection) = (unsafe { pinned(argument) }) else {
+        return;
+    };
+    if connection.is_incoming() {
+        incoming::happened(*connection, what);
+    } else {
+        client::happened(*connection, what);
+    }
+}
+
+/// What the loop does for a connection that was scheduled.
+unsafe extern "C-unwind" fn attend(_: *mut EventCallback, argument: *mut c_void) {
+    // SAFETY: the entry is taken out when the connection is freed.
+    let Some(connection) = (unsafe { pinned(argument) }) else {
+        return;
+    };
+    connection.remove(bit::SCHEDULED);
+    if connection.is_incoming() {
+        incoming::attend(*connection);
+    } else {
+        client::attend(*connection);
+    }
+}
