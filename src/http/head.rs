@@ -5,8 +5,8 @@ use super::headers::Evkeyvalq;
 use super::request::RequestPtr;
 use crate::buffer::Guard as BufferGuard;
 use crate::hooks::memory::{Array, OutOfMemory};
-use memchr::{memchr_iter, memchr2};
-use std::ffi::CStr;
+use memchr::memchr2;
+use std::ffi::{CStr, c_char, c_int};
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -82,8 +82,38 @@ impl Head {
         self.add(rest)
     }
 
+    /// Appends version and code of a reply, with the blank behind them.
+    pub fn add_status(
+        &mut self,
+        major: c_char,
+        minor: c_char,
+        code: c_int,
+    ) -> Result<(), OutOfMemory> {
+        if let (0..=9, 0..=9, 100..=999) = (major, minor, code) {
+            let digit = |number: c_int| b'0' + number as u8;
+            let version = [digit(major.into()), b'.', digit(minor.into()), b' '];
+            let code = [
+                digit(code / 100),
+                digit(code / 10 % 10),
+                digit(code % 10),
+                b' ',
+            ];
+            let mut text = *b"HTTP/0.0 000 ";
+            text[5..9].copy_from_slice(&version);
+            text[9..].copy_from_slice(&code);
+            return self.add(&text);
+        }
+        self.add(b"HTTP/")?;
+        self.add_number(major.into())?;
+        self.add(b".")?;
+        self.add_number(minor.into())?;
+        self.add(b" ")?;
+        self.add_number(code.into())?;
+        self.add(b" ")
+    }
+
     /// Appends a number.
-    pub fn add_number(&mut self, number: i64) -> Result<(), OutOfMemory> {
+    fn add_number(&mut self, number: i64) -> Result<(), OutOfMemory> {
         self.add(decimal(number, &mut [0; DIGITS]))
     }
 
@@ -122,9 +152,7 @@ impl Head {
             }
         }
         let added = self.text().get(before..).unwrap_or_default();
-        [b'\r', b'\n']
-            .iter()
-            .all(|byte| memchr_iter(*byte, added).count() == lines)
+        count_line_ends(added) == 2 * lines
     }
 
     #[cold]
@@ -183,6 +211,16 @@ impl Head {
         };
         append(&output, self.text())
     }
+}
+
+/// How many bytes of a text are CR or LF.
+fn count_line_ends(text: &[u8]) -> usize {
+    let in_piece = |piece: &[u8]| {
+        let is_end = |byte: &u8| u8::from(matches!(byte, b'\r' | b'\n'));
+        // A count that fits into a byte is kept for many bytes at a time.
+        usize::from(piece.iter().map(is_end).sum::<u8>())
+    };
+    text.chunks(u8::MAX.into()).map(in_piece).sum()
 }
 
 /// Digits and a sign.

@@ -110,15 +110,22 @@ unsafe fn find_from(mut pair: *mut Evkeyval, name: &[u8]) -> *mut Evkeyval {
 /// `key` is NUL-terminated.
 unsafe fn is_called(key: *const c_char, name: &[u8]) -> bool {
     for (place, wanted) in name.iter().enumerate() {
-        // SAFETY: all bytes before were equal to one of `name` other than NUL, so the string goes on.
+        // SAFETY: no byte before was the NUL, so the string goes on.
         let byte = unsafe { *key.add(place) } as u8;
-        if byte == 0 || !byte.eq_ignore_ascii_case(wanted) {
+        // Nearly all names differ, also where bytes that are no letters are taken for such.
+        if byte == 0 || byte | LOWER_CASE != wanted | LOWER_CASE {
             return false;
         }
     }
-    // SAFETY: as above.
-    unsafe { *key.add(name.len()) == 0 }
+    // SAFETY: as above; so many bytes are there.
+    unsafe {
+        let same = std::slice::from_raw_parts(key.cast::<u8>(), name.len());
+        *key.add(name.len()) == 0 && same.eq_ignore_ascii_case(name)
+    }
 }
+
+/// The bit that makes letters small.
+const LOWER_CASE: u8 = 0x20;
 
 /// Adds a pair at the end, for a program: what could end the line in a message is refused, except
 /// that a value may be folded as messages once were: a line end and the blanks behind it become

@@ -75,22 +75,19 @@ fn take_lines(
 ) -> Result<Progress, Fault> {
     loop {
         let start = (*scanned).min(input.length());
-        let Some(length) = first_line_length(input, start) else {
+        let Some((bytes, first)) = front_with_line(input, start)? else {
             *scanned = input.length();
             return Ok(Progress::More);
         };
-        let bytes = input.pull_up(Some(length)).map_err(|_| Fault::Memory)?;
-        let there = input.contiguous().max(length);
-        // SAFETY: so many bytes lie there, and the buffer is not changed while they are looked at.
-        let bytes = unsafe { std::slice::from_raw_parts(bytes, there) };
-        let mut used = 0;
+        let (mut used, mut feed) = (0, Some(first));
         let mut next = Ok(Next::Line);
-        while let (Ok(Next::Line), Some(feed)) = (&next, memchr(b'\n', &bytes[used..])) {
-            let line = &bytes[used..used + feed];
-            used += feed + 1;
+        while let (Ok(Next::Line), Some(end)) = (&next, feed) {
+            let line = &bytes[used..end];
+            used = end + 1;
             next = take(line.strip_suffix(b"\r").unwrap_or(line));
+            feed = memchr(b'\n', &bytes[used..]).map(|feed| used + feed);
         }
-        *scanned = there - used;
+        *scanned = bytes.len() - used;
         // The front of an input is not frozen.
         let _ = input.drain(used);
         if let Next::End = next? {
@@ -100,22 +97,34 @@ fn take_lines(
     }
 }
 
-/// How many bytes there are up to the first line feed and with it, which is not among the first
-/// `start` bytes.
-fn first_line_length(input: &BufferGuard, start: usize) -> Option<usize> {
+/// The bytes at the front of the input that lie together, with a whole line at least, and where that
+/// ends, which is not among the first `start` bytes; `None` when there is none yet.
+fn front_with_line(input: &BufferGuard, start: usize) -> Result<Option<(&[u8], usize)>, Fault> {
+    let front = |length: usize| -> Result<&[u8], Fault> {
+        let bytes = input.pull_up(Some(length)).map_err(|_| Fault::Memory)?;
+        let there = input.contiguous().max(length);
+        // SAFETY: so many bytes lie there, and the buffer is not changed while they are looked at.
+        Ok(unsafe { std::slice::from_raw_parts(bytes, there) })
+    };
     let contiguous = input.contiguous();
     if start < contiguous {
-        let bytes = input.pull_up(Some(contiguous)).ok()?;
-        // SAFETY: so many bytes lie there.
-        let bytes = unsafe { std::slice::from_raw_parts(bytes, contiguous) };
+        let bytes = front(contiguous)?;
         if let Some(feed) = memchr(b'\n', &bytes[start..]) {
-            return Some(start + feed + 1);
+            return Ok(Some((bytes, start + feed)));
         }
     }
     let mut from = crate::buffer::position::Position::NOT_FOUND;
-    input.set_position(&mut from, start.max(contiguous)).ok()?;
+    if input
+        .set_position(&mut from, start.max(contiguous))
+        .is_err()
+    {
+        return Ok(None);
+    }
     let (found, _) = input.search_line_end(Some(&from), LineEnd::Feed);
-    found.offset().map(|offset| offset + 1)
+    let Some(feed) = found.offset() else {
+        return Ok(None);
+    };
+    Ok(Some((front(feed + 1)?, feed)))
 }
 
 /// Refuses a head of which more has come in than allowed, also when the line has not ended yet.

@@ -69,12 +69,12 @@ fn complete_headers(
             request.add_output_header(b"Date", &date(connection))?;
         }
         let can_be_kept = length.is_some() || framed || !body;
-        let kept = asks_to_keep(request) && can_be_kept;
-        if request.minor.get() == 0 && kept && request.output_header(b"Connection").is_none() {
-            request.add_output_header(b"Connection", b"keep-alive")?;
-        }
-        if request.minor.get() == 0 && asks_to_keep(request) && !can_be_kept {
-            request.insert(flag::REPLY_CLOSES);
+        if request.minor.get() == 0 && asks_to_keep(request) {
+            if !can_be_kept {
+                request.insert(flag::REPLY_CLOSES);
+            } else if request.output_header(b"Connection").is_none() {
+                request.add_output_header(b"Connection", b"keep-alive")?;
+            }
         }
         // To HEAD, the length of what GET would bring, if that is known.
         let told =
@@ -118,13 +118,8 @@ fn write_head(
         let _ = body.drain(body.length());
     }
     let mut head = Head::empty();
-    head.add(b"HTTP/")?;
-    head.add_number(request.major.get().into())?;
-    head.add(b".")?;
-    head.add_number(request.minor.get().into())?;
-    head.add(b" ")?;
-    head.add_number(request.response_code.get().into())?;
-    head.add(b" ")?;
+    let (major, minor) = (request.major.get(), request.minor.get());
+    head.add_status(major, minor, request.response_code.get())?;
     head.add_in_line(request.reason())?;
     head.add(b"\r\n")?;
     head.add_headers(request)?;

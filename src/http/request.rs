@@ -8,12 +8,13 @@ use super::status;
 use super::uri::{Part, Uri};
 use crate::buffer::{Evbuffer, Guard as BufferGuard};
 use crate::hooks::memory::{self, OutOfMemory};
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ops::Deref;
 use std::ptr::{self, NonNull, addr_of_mut};
 
-/// A request and its lists of headers, as one block of memory.
+/// A request with its lists of headers, and room for texts that are short as a rule, as one block of
+/// memory.
 #[repr(C)]
 struct Block {
     request: EvhttpRequest,
@@ -21,6 +22,8 @@ struct Block {
     output_headers: Evkeyvalq,
     watcher: Cell<Option<WatcherFn>>,
     watcher_argument: Cell<*mut c_void>,
+    remote_host: UnsafeCell<[c_char; 48]>,
+    reason: UnsafeCell<[c_char; 32]>,
 }
 
 /// Is told that something ends.
@@ -47,15 +50,6 @@ impl Deref for RequestPtr {
 unsafe fn optional_text<'a>(text: *const c_char) -> Option<&'a [u8]> {
     // SAFETY: the caller guarantees the terminator.
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes())
-}
-
-/// Stores another text, which belongs to the request, in place of the present one.
-fn replace(place: &Cell<*mut c_char>, text: *mut c_char) {
-    let old = place.replace(text);
-    if !old.is_null() {
-        // SAFETY: texts of a request are blocks of `memory` and its own.
-        unsafe { memory::free(old.cast()) };
-    }
 }
 
 impl RequestPtr {
@@ -134,7 +128,7 @@ impl RequestPtr {
             &self.uri,
             &self.response_code_line,
         ] {
-            replace(text, ptr::null_mut());
+            self.replace(text, ptr::null_mut());
         }
         // SAFETY: all of these are the request's own, and this is its end.
         unsafe {
@@ -157,6 +151,45 @@ impl RequestPtr {
     fn block(&self) -> &Block {
         // SAFETY: every request is the beginning of such a block.
         unsafe { &*self.0.as_ptr().cast::<Block>() }
+    }
+
+    /// Stores another text, or none, which belongs to the request, in place of the present one.
+    fn replace(self, place: &Cell<*mut c_char>, text: *mut c_char) {
+        let old = place.replace(text);
+        if old.is_null() || self.has_room_of(old) {
+            return;
+        }
+        // SAFETY: other texts of a request are blocks of `memory` and its own.
+        unsafe { memory::free(old.cast()) };
+    }
+
+    /// Whether a text lies in the block of the request.
+    fn has_room_of(self, text: *mut c_char) -> bool {
+        let start = self.as_ptr() as usize;
+        (start..start + size_of::<Block>()).contains(&(text as usize))
+    }
+
+    /// Stores a copy of a text in place of the present one: in its room if it fits.
+    fn store<const SIZE: usize>(
+        self,
+        place: &Cell<*mut c_char>,
+        room: &UnsafeCell<[c_char; SIZE]>,
+        text: &[u8],
+    ) -> Result<*mut c_char, OutOfMemory> {
+        let copy = if text.len() < SIZE {
+            let copy = room.get().cast::<c_char>();
+            // SAFETY: there is room. The present text may be there, and is not needed any more; the
+            // other one is not part of it unless it is all of it.
+            unsafe {
+                ptr::copy(text.as_ptr().cast(), copy, text.len());
+                copy.add(text.len()).write(0);
+            }
+            copy
+        } else {
+            memory::copy_text(text)?.as_ptr()
+        };
+        self.replace(place, copy);
+        Ok(copy)
     }
 
     /// Has a function, or none, be told when the request ends and none of its callbacks is.
@@ -296,7 +329,7 @@ impl RequestPtr {
 
     /// Stores the target.
     pub fn set_uri(self, uri: &[u8]) -> Result<(), OutOfMemory> {
-        replace(&self.uri, memory::copy_text(uri)?.as_ptr());
+        self.replace(&self.uri, memory::copy_text(uri)?.as_ptr());
         Ok(())
     }
 
@@ -324,20 +357,27 @@ impl RequestPtr {
     /// Makes the request a reply with that code. Without a reason it has the usual one; line ends
     /// in a reason become blanks.
     pub fn set_response(self, code: c_int, reason: Option<&[u8]>) -> Result<(), OutOfMemory> {
-        let reason = reason.unwrap_or(status::phrase(code).as_bytes());
-        let copy = memory::copy_text(reason)?;
-        for place in 0..reason.len() {
-            // SAFETY: the copy has that many bytes.
-            unsafe {
-                let byte = copy.as_ptr().add(place);
-                if matches!(*byte as u8, b'\r' | b'\n') {
-                    *byte = b' ' as c_char;
+        let room = &self.block().reason;
+        match reason {
+            None => {
+                let phrase = status::phrase(code).as_bytes();
+                self.store(&self.response_code_line, room, phrase)?;
+            }
+            Some(reason) => {
+                let copy = self.store(&self.response_code_line, room, reason)?;
+                for place in 0..reason.len() {
+                    // SAFETY: the copy has that many bytes.
+                    unsafe {
+                        let byte = copy.add(place);
+                        if matches!(*byte as u8, b'\r' | b'\n') {
+                            *byte = b' ' as c_char;
+                        }
+                    }
                 }
             }
         }
         self.kind.set(request_kind::RESPONSE);
         self.response_code.set(code);
-        replace(&self.response_code_line, copy.as_ptr());
         Ok(())
     }
 
@@ -349,7 +389,7 @@ impl RequestPtr {
 
     /// Stores the address of the peer as text.
     pub fn set_remote(self, host: &[u8], port: u16) -> Result<(), OutOfMemory> {
-        replace(&self.remote_host, memory::copy_text(host)?.as_ptr());
+        self.store(&self.remote_host, &self.block().remote_host, host)?;
         self.remote_port.set(port);
         Ok(())
     }
@@ -362,7 +402,7 @@ impl RequestPtr {
                 None => self.input_header(b"Host").map(without_port),
             };
             if let Some(Ok(copy)) = host.map(memory::copy_text) {
-                replace(&self.host_cache, copy.as_ptr());
+                self.replace(&self.host_cache, copy.as_ptr());
             }
         }
         self.host_cache.get()
