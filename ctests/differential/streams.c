@@ -75,24 +75,9 @@ see_replies(void)
 static void
 outcome_of_server(size_t length, int cut)
 {
-	int fd = connect_raw();
-	size_t i, first = cut > 0 && (size_t)cut < length ? (size_t)cut : length;
-
-	if (cut == BYTE_BY_BYTE) {
-		for (i = 0; i < length && !answer.ended; i++) {
-			send_bytes(fd, stream + i, 1);
-			settle(fd);
-		}
-	} else {
-		send_bytes(fd, stream, first);
-		settle(fd);
-		if (first < length && !answer.ended)
-			send_bytes(fd, stream + first, length - first);
-	}
-	settle(fd);
+	send_divided(stream, length, cut);
 	see("-> ");
 	see_replies();
-	close(fd);
 	settle(-1);
 }
 
@@ -120,7 +105,6 @@ outcome_of_client(size_t length, int cut)
 {
 	struct evhttp_connection *client = new_client();
 	struct evhttp_request *req = evhttp_request_new(see_reply, NULL);
-	size_t i, step = cut == BYTE_BY_BYTE ? 1 : cut > 0 && (size_t)cut < length ? (size_t)cut : length;
 	int fd;
 
 	requests_done = 0;
@@ -128,17 +112,7 @@ outcome_of_client(size_t length, int cut)
 	CHECK(evhttp_make_request(client, req, EVHTTP_REQ_GET, "/") == 0);
 	fd = accept_client();
 	read_until(fd, "\r\n\r\n");
-	for (i = 0; i < length;) {
-		ssize_t sent = send(fd, stream + i, step < length - i ? step : length - i, MSG_NOSIGNAL);
-
-		if (sent < 0)
-			break;
-		i += (size_t)sent;
-		if (cut != BYTE_BY_BYTE)
-			step = length;
-		turn();
-	}
-	close(fd);
+	answer_divided(fd, stream, length, cut);
 	TURN_UNTIL(requests_done == 1);
 	evhttp_connection_free(client);
 }

@@ -738,17 +738,12 @@ reply_empty(struct evhttp_request *req, void *arg)
 
 CASE(one_request_after_the_other, ONE_BACKEND)
 {
-	struct evhttp_bound_socket *bound;
-	struct sockaddr_in address;
-	socklen_t length = sizeof address;
 	struct evhttp_request *req;
 
 	base = event_base_new();
 	http = evhttp_new(base);
 	evhttp_set_gencb(http, reply_empty, NULL);
-	bound = evhttp_bind_socket_with_handle(http, "127.0.0.1", 0);
-	CHECK(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length) == 0);
-	new_connection(ntohs(address.sin_port));
+	new_connection(port_of(evhttp_bind_socket_with_handle(http, "127.0.0.1", 0)));
 	req = evhttp_request_new(ask_again, NULL);
 	CHECK_EQUAL(evhttp_make_request(connection, req, EVHTTP_REQ_GET, "/"), 0);
 	TURN_UNTIL(left == 0);
@@ -761,17 +756,12 @@ CASE(one_request_after_the_other, ONE_BACKEND)
 /* A queue is made in one go, without the stack growing with it. */
 CASE(long_queue, ONE_BACKEND)
 {
-	struct evhttp_bound_socket *bound;
-	struct sockaddr_in address;
-	socklen_t length = sizeof address;
 	int i;
 
 	base = event_base_new();
 	http = evhttp_new(base);
 	evhttp_set_gencb(http, reply_empty, NULL);
-	bound = evhttp_bind_socket_with_handle(http, "127.0.0.1", 0);
-	CHECK(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length) == 0);
-	new_connection(ntohs(address.sin_port));
+	new_connection(port_of(evhttp_bind_socket_with_handle(http, "127.0.0.1", 0)));
 	for (i = 0; i < 1000; i++)
 		request(EVHTTP_REQ_GET, "/");
 	TURN_UNTIL(requests_done == 1000);

@@ -146,19 +146,12 @@ new_request(void)
 	return req;
 }
 
-/* Makes one request, answers it with these bytes and the end of the connection, and says what came of it. */
-ALLOCATOR_ const char *
-reply_outcome(enum evhttp_cmd_type method, const char *bytes, size_t length, int cut)
+/* Sends a client these bytes, divided like that, and the end of the connection. */
+ALLOCATOR_ void
+answer_divided(int fd, const char *bytes, size_t length, int cut)
 {
-	struct evhttp_connection *client = new_client();
-	size_t i, step = cut == BYTE_BY_BYTE ? 1 : cut == WHOLE ? length : (size_t)cut;
-	int fd;
+	size_t i, step = cut == BYTE_BY_BYTE ? 1 : cut > 0 && (size_t)cut < length ? (size_t)cut : length;
 
-	seen[0] = 0;
-	requests_done = 0;
-	CHECK(evhttp_make_request(client, new_request(), method, method == EVHTTP_REQ_CONNECT ? "h:80" : "/") == 0);
-	fd = accept_client();
-	read_until(fd, "\r\n\r\n");
 	for (i = 0; i < length;) {
 		ssize_t sent = send(fd, bytes + i, step < length - i ? step : length - i, MSG_NOSIGNAL);
 
@@ -170,9 +163,45 @@ reply_outcome(enum evhttp_cmd_type method, const char *bytes, size_t length, int
 		turn();
 	}
 	close(fd);
+}
+
+/* Makes one request, answers it with these bytes and the end of the connection, and says what came of it. */
+ALLOCATOR_ const char *
+reply_outcome(enum evhttp_cmd_type method, const char *bytes, size_t length, int cut)
+{
+	struct evhttp_connection *client = new_client();
+	int fd;
+
+	seen[0] = 0;
+	requests_done = 0;
+	CHECK(evhttp_make_request(client, new_request(), method, method == EVHTTP_REQ_CONNECT ? "h:80" : "/") == 0);
+	fd = accept_client();
+	read_until(fd, "\r\n\r\n");
+	answer_divided(fd, bytes, length, cut);
 	TURN_UNTIL(requests_done == 1);
 	evhttp_connection_free(client);
 	return seen;
+}
+
+/* Where a server on the loopback listens. */
+ALLOCATOR_ int
+port_of(struct evhttp_bound_socket *bound)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof address;
+
+	CHECK(bound != NULL);
+	CHECK(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length) == 0);
+	return ntohs(((struct sockaddr_in *)&address)->sin_port);
+}
+
+/* The callback of a timer. */
+ALLOCATOR_ void
+note_time(evutil_socket_t fd, short what, void *over)
+{
+	(void)fd;
+	(void)what;
+	*(int *)over = 1;
 }
 
 #endif

@@ -11,11 +11,7 @@ void evhttp_connection_fail_(struct evhttp_connection *, enum evhttp_request_err
 static void
 note_port(struct evhttp_bound_socket *bound, void *count)
 {
-	struct sockaddr_in address;
-	socklen_t length = sizeof address;
-
-	CHECK(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length) == 0);
-	peer_port = ntohs(address.sin_port);
+	peer_port = port_of(bound);
 	++*(int *)count;
 }
 
@@ -96,14 +92,6 @@ fail_the_client(struct evhttp_request *req, void *arg)
 	see("handled; ");
 	evhttp_connection_fail_(failing, EVREQ_HTTP_EOF);
 	see("failed; ");
-}
-
-static void
-note_time(evutil_socket_t fd, short what, void *over)
-{
-	(void)fd;
-	(void)what;
-	*(int *)over = 1;
 }
 
 CASE(failed_while_handled, ONE_BACKEND)

@@ -6,16 +6,6 @@ enum { MEGABYTE = 1 << 20, HEADER_LIMIT = 3 * MEGABYTE - 1, BODY_LIMIT = HEADER_
 static struct evhttp_connection *client;
 static int closes_of_client, handled;
 
-static int
-port_of(struct evhttp_bound_socket *bound)
-{
-	struct sockaddr_in address;
-	socklen_t length = sizeof address;
-
-	CHECK(bound && getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length) == 0);
-	return ntohs(address.sin_port);
-}
-
 static void
 reply_empty(struct evhttp_request *req, void *arg)
 {
@@ -226,14 +216,6 @@ CASE(negative_length_of_the_program, ONE_BACKEND)
 }
 
 /* Both sides time out while nothing is asked; the next request makes a connection without a word. */
-static void
-note_time(evutil_socket_t fd, short what, void *over)
-{
-	(void)fd;
-	(void)what;
-	*(int *)over = 1;
-}
-
 CASE(idle_connections_end, ONE_BACKEND)
 {
 	struct timeval timeout = {0, 100000}, pause = {0, 300000};

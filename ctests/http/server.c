@@ -223,17 +223,6 @@ count_socket(struct evhttp_bound_socket *bound, void *arg)
 }
 
 static int
-port_of(struct evhttp_bound_socket *bound)
-{
-	struct sockaddr_storage address;
-	socklen_t length = sizeof address;
-
-	CHECK(bound != NULL);
-	CHECK(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length) == 0);
-	return ntohs(((struct sockaddr_in *)&address)->sin_port);
-}
-
-static int
 option(int fd, int name)
 {
 	int value = -1;

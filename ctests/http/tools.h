@@ -235,14 +235,13 @@ see_answer(void)
 /* How a stream of bytes is divided. */
 enum { WHOLE = 0, BYTE_BY_BYTE = -1 }; /* other numbers: after so many bytes */
 
-/* Sends bytes on a new connection, and says what happened. */
-ALLOCATOR_ const char *
-outcome(const char *bytes, size_t length, int cut)
+/* Sends bytes on a new connection, divided like that, and closes it when nothing happens any more. */
+ALLOCATOR_ void
+send_divided(const char *bytes, size_t length, int cut)
 {
 	int fd = connect_raw();
-	size_t i, first = cut > 0 ? (size_t)cut : length;
+	size_t i, first = cut > 0 && (size_t)cut < length ? (size_t)cut : length;
 
-	seen[0] = 0;
 	memset(&answer, 0, sizeof answer);
 	if (cut == BYTE_BY_BYTE) {
 		for (i = 0; i < length && !answer.ended; i++) {
@@ -256,8 +255,16 @@ outcome(const char *bytes, size_t length, int cut)
 			send_bytes(fd, bytes + first, length - first);
 	}
 	settle(fd);
-	see_answer();
 	close(fd);
+}
+
+/* The same, and says what happened. */
+ALLOCATOR_ const char *
+outcome(const char *bytes, size_t length, int cut)
+{
+	seen[0] = 0;
+	send_divided(bytes, length, cut);
+	see_answer();
 	settle(-1);
 	return seen;
 }
