@@ -6,8 +6,8 @@ use crate::openssl::{self, SSL, SSL_free};
 use crate::operations::bufferevent_ops_openssl;
 use crate::tls::{State, Tls, TlsPtr};
 use crate::{filter, panic, socket};
-use std::ffi::c_int;
-use std::ptr;
+use std::ffi::{c_int, c_void};
+use std::ptr::{self, NonNull};
 
 /// What the ciphertext of a new bufferevent goes over.
 #[derive(Clone, Copy)]
@@ -64,30 +64,32 @@ unsafe fn make(
     };
     // SAFETY: zero bytes are a valid bufferevent of this kind; the core prepares its part.
     unsafe {
-        let pass = if below.is_null() {
-            0
-        } else {
-            size_of::<EventCallback>()
-        };
-        let block = event_mm_calloc_(1, size_of::<Tls>() + pass);
-        if block.is_null() {
-            return None;
-        }
-        let tls = TlsPtr::new(block.cast());
+        let block = allocate(!below.is_null())?;
+        let tls = TlsPtr::new(block.as_ptr().cast());
         tls.ssl.set(ssl);
         tls.below.set(below);
         tls.first_state.set(state);
         if bufferevent_init_common_(tls.as_ptr(), base, &bufferevent_ops_openssl, options) < 0 {
-            event_mm_free_(block);
+            event_mm_free_(block.as_ptr());
             return None;
         }
-        let set_up = set_up(tls, descriptor);
-        if set_up.is_err() {
+        if set_up(tls, descriptor).is_err() {
             discard(tls);
             return None;
         }
         Some(tls)
     }
+}
+
+/// Zeroed memory for a bufferevent; that of one above another has a queue entry behind it.
+fn allocate(is_filter: bool) -> Option<NonNull<c_void>> {
+    let entry = if is_filter {
+        size_of::<EventCallback>()
+    } else {
+        0
+    };
+    // SAFETY: allocates.
+    NonNull::new(unsafe { event_mm_calloc_(1, size_of::<Tls>() + entry) })
 }
 
 /// What is missing after the core has prepared its part.

@@ -88,7 +88,6 @@ pub mod told {
 pub mod option {
     use std::ffi::c_int;
     pub const CLOSE_ON_FREE: c_int = 0x01;
-    pub const THREADSAFE: c_int = 0x02;
     pub const DEFER_CALLBACKS: c_int = 0x04;
 }
 

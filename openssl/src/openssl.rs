@@ -10,6 +10,9 @@ pub use openssl_sys::{
     SSL_ERROR_WANT_WRITE, SSL_ERROR_WANT_X509_LOOKUP, SSL_ERROR_ZERO_RETURN,
 };
 
+/// Most bytes that a record can hold.
+pub const LONGEST_RECORD: usize = 16384;
+
 /// The write that is tried again may find its bytes at another address.
 const MODE_ACCEPT_MOVING_WRITE_BUFFER: c_long = 0x2;
 const CONTROL_MODE: c_int = 33;

@@ -3,7 +3,7 @@
 use crate::bulk::Fetching;
 use crate::ending::{Callbacks, Trouble};
 use crate::libevent::*;
-use crate::openssl::{SSL_ERROR_SYSCALL, SSL_has_pending, SSL_pending, SSL_read};
+use crate::openssl::{LONGEST_RECORD, SSL_ERROR_SYSCALL, SSL_has_pending, SSL_pending, SSL_read};
 use crate::tls::{Direction, TlsPtr};
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
@@ -12,8 +12,8 @@ use std::mem::MaybeUninit;
 /// much room is made in the input.
 const START: usize = 1024;
 
-/// Longest that a record can be.
-const LONGEST_RECORD: usize = 16384;
+/// A record that is shorter, and not part of a stream, is a message.
+const LONG_MESSAGE: usize = 1024;
 
 /// How many of the longest reads that the program allows make a turn.
 const RECORDS: usize = 4;
@@ -73,8 +73,8 @@ impl TlsPtr {
 
     /// Reads records: how much was in them, and what stopped that.
     ///
-    /// On a descriptor, a short record that is not part of a stream is a message, and has a turn
-    /// for itself: so the peer of a program that answers each message gets the answers one by one.
+    /// On a descriptor, a message has a turn for itself: so the peer of a program that answers each
+    /// message gets the answers one by one.
     fn read_turn(self, session: u32) -> (usize, Option<Trouble>) {
         let mut count = 0;
         let flowing = self.bulk().filter(|bulk| bulk.flows());
@@ -90,7 +90,7 @@ impl TlsPtr {
                 break;
             }
             self.charge();
-            let is_message = length < START && fetching.is_none();
+            let is_message = length < LONG_MESSAGE && fetching.is_none();
             if !self.is_filter() && (is_message || !self.has_unread()) {
                 break;
             }

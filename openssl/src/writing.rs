@@ -3,13 +3,10 @@
 use crate::bulk::{BulkPtr, Collecting, Push};
 use crate::ending::{Callbacks, Trouble};
 use crate::libevent::*;
-use crate::openssl::{SSL_ERROR_SYSCALL, SSL_write};
+use crate::openssl::{LONGEST_RECORD, SSL_ERROR_SYSCALL, SSL_write};
 use crate::tls::{Direction, TlsPtr};
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
-
-/// Longest that a record can be, and so most that is worth putting together.
-const LONGEST_RECORD: usize = 16384;
 
 /// A segment of the output that is at least this long is sent as it is. Shorter ones are copied
 /// together: a record, and a system call, cost more than that.
