@@ -1,5 +1,6 @@
 //! `evdns_getaddrinfo`: addresses of both families for a name, looked up at the same time.
 
+use super::addresses::{Addresses, Found, find_in_hosts};
 use super::code;
 use super::global;
 use super::log;
@@ -16,7 +17,7 @@ use crate::timers::time;
 use crate::util::interfaces;
 use crate::util::resolve::{self, Immediate};
 use crate::util::resolve_async::{self, ResolveFn};
-use crate::util::resolve_errors::{ADDRESS_FAMILY, CANCELED};
+use crate::util::resolve_errors::CANCELED;
 use crate::util::socket_address::SocketAddress;
 use libc::addrinfo;
 use std::cell::{Cell, UnsafeCell};
@@ -180,95 +181,6 @@ unsafe fn begin(
             None => Start::Now(libc::EAI_MEMORY, ptr::null_mut()),
         }
     }
-}
-
-struct Found {
-    code: c_int,
-    list: *mut addrinfo,
-}
-
-/// A list that grows at its end.
-struct Addresses {
-    first: *mut addrinfo,
-    last: *mut addrinfo,
-}
-
-impl Addresses {
-    const fn new() -> Addresses {
-        Addresses {
-            first: ptr::null_mut(),
-            last: ptr::null_mut(),
-        }
-    }
-
-    /// Appends an address; whether there was memory for it.
-    fn push(&mut self, address: &SocketAddress, hints: &addrinfo) -> bool {
-        // SAFETY: the address is complete, and the list was made here.
-        unsafe {
-            let more = resolve::new_list(address.as_ptr(), address.length(), hints);
-            if more.is_null() {
-                return false;
-            }
-            if self.first.is_null() {
-                self.first = more;
-            } else {
-                (*self.last).ai_next = more;
-            }
-            self.last = more;
-            while !(*self.last).ai_next.is_null() {
-                self.last = (*self.last).ai_next;
-            }
-        }
-        true
-    }
-
-    fn free(self) {
-        // SAFETY: the list was made here, and nobody else has it.
-        unsafe { resolve::free_list(self.first) };
-    }
-}
-
-/// The addresses that hosts files give to a name, if they know it.
-fn find_in_hosts(base: BasePtr, name: &[u8], hints: &addrinfo, port: u16) -> Option<Found> {
-    let mut addresses = Addresses::new();
-    let (mut known, mut complete) = (false, true);
-    // SAFETY: the lock is held, and nothing here calls the program.
-    let hosts = unsafe { &mut *base.hosts.get() }.get()?;
-    hosts.find(name, |mut address| {
-        known = true;
-        let family = match &mut address {
-            SocketAddress::V4(v4) => {
-                v4.sin_port = port.to_be();
-                libc::AF_INET
-            }
-            SocketAddress::V6(v6) => {
-                v6.sin6_port = port.to_be();
-                libc::AF_INET6
-            }
-        };
-        if [libc::AF_UNSPEC, family].contains(&hints.ai_family) {
-            complete &= addresses.push(&address, hints);
-        }
-    });
-    if !known {
-        return None;
-    }
-    let code = match (complete, addresses.first.is_null()) {
-        (false, _) => libc::EAI_MEMORY,
-        (true, true) => ADDRESS_FAMILY,
-        (true, false) => 0,
-    };
-    if code != 0 {
-        addresses.free();
-        return Some(Found {
-            code,
-            list: ptr::null_mut(),
-        });
-    }
-    Some(Found {
-        code,
-        list: addresses.first,
-    })
 }
 
 fn create(

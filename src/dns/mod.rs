@@ -2,27 +2,30 @@
 //!
 //! - [`wire`]: reading messages; [`message`]: writing them.
 //! - [`resolver`]: `struct evdns_base`, its lock and its life.
-//! - [`request`]: one look-up of the program's; [`flight`]: how its questions are sent, again and
-//!   elsewhere; [`timeouts`]: when that is; [`reply`]: what answers mean; [`receive`]: how they come,
-//!   several `datagrams` at a time.
+//! - [`request`]: one look-up of the program's, with `letters` of random case; [`flight`]: how its
+//!   questions are sent, again and elsewhere; [`timeouts`]: when that is; [`reply`]: what answers mean;
+//!   [`receive`]: how they come, several `datagrams` at a time; `outcome`: what the program is told.
 //! - [`name_server`]: the servers that are asked; [`channel`]: their sockets; [`health`]: which of
 //!   them answer; [`stream`]: asking over TCP what a datagram has no room for.
 //! - [`search`], [`hosts`], [`options`], [`resolv_conf`]: what the program or the system configures.
-//! - [`lookup`]: `evdns_getaddrinfo`, both families at once; [`reverse`]: the names of addresses.
+//! - [`lookup`]: `evdns_getaddrinfo`, both families at once, with lists of `addresses`; [`reverse`]: the names of addresses.
 //! - [`port`], [`question`], [`response`]: the server.
 //! - [`global`]: the one resolver of the 1.4 interface; [`log`]: messages.
 
+mod addresses;
 pub mod channel;
 mod datagrams;
 pub mod flight;
 pub mod global;
 pub mod health;
 pub mod hosts;
+mod letters;
 pub mod log;
 pub mod lookup;
 pub mod message;
 pub mod name_server;
 pub mod options;
+mod outcome;
 pub mod port;
 pub mod question;
 pub mod receive;

@@ -4,21 +4,20 @@
 //! name as the program gave it. It lives until its result has been told, and needs the resolver only
 //! until it has one.
 
-use super::health;
-use super::lookup::{self, LookupPtr};
+use super::letters::mix_case;
+use super::log;
+use super::lookup::LookupPtr;
 use super::name_server::ServerPtr;
-use super::reply::{self, Answer, Question};
+use super::reply::Question;
 use super::resolver::{BasePtr, EvdnsBase};
 use super::search::SearchPtr;
-use super::wire::{self, Reader, record};
-use super::{code, log};
-use crate::base::{EventBase, Guard, deferred};
-use crate::event::{CallbackPtr, EventCallback, assign, state};
+use super::wire::{self, record};
+use crate::base::EventBase;
+use crate::event::EventCallback;
 use crate::hooks::log::Severity;
 use crate::hooks::memory;
 use crate::list::{Adapter, TailLink};
 use crate::timers::Microseconds;
-use crate::util::random;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_char, c_int, c_void};
 use std::mem::size_of;
@@ -29,14 +28,6 @@ use std::ptr::{self, NonNull};
 /// and the argument.
 pub type DnsResultFn =
     unsafe extern "C-unwind" fn(c_int, c_char, c_int, c_int, *mut c_void, *mut c_void);
-
-/// Types of results, with the numbers of the C interface.
-mod told {
-    use std::ffi::c_char;
-    pub const A: c_char = 1;
-    pub const PTR: c_char = 2;
-    pub const AAAA: c_char = 3;
-}
 
 /// Who wants the result.
 #[derive(Clone, Copy)]
@@ -64,12 +55,12 @@ pub enum Place {
 
 /// `struct evdns_request`.
 pub struct EvdnsRequest {
-    entry: UnsafeCell<EventCallback>,
+    pub(super) entry: UnsafeCell<EventCallback>,
     links: UnsafeCell<TailLink<EvdnsRequest>>,
     /// The resolver, until there is a result.
     pub(super) base: Cell<*mut EvdnsBase>,
-    event_base: *mut EventBase,
-    receiver: Receiver,
+    pub(super) event_base: *mut EventBase,
+    pub(super) receiver: Receiver,
     /// The server that the question was sent to last.
     pub(super) server: Cell<Option<ServerPtr>>,
     /// The one of its channels that it was sent through.
@@ -77,20 +68,20 @@ pub struct EvdnsRequest {
     /// The servers that it was ever sent to, a bit each.
     pub(super) asked: Cell<u64>,
     pub(super) deadline: Cell<Microseconds>,
-    search: Cell<Option<SearchPtr>>,
+    pub(super) search: Cell<Option<SearchPtr>>,
     /// An own block with what was found, where the question leaves no room for it.
-    found: Cell<*mut u8>,
-    result: Cell<c_int>,
-    ttl: Cell<c_int>,
+    pub(super) found: Cell<*mut u8>,
+    pub(super) result: Cell<c_int>,
+    pub(super) ttl: Cell<c_int>,
     /// How many addresses were found; for a name whether there is one.
-    count: Cell<u16>,
+    pub(super) count: Cell<u16>,
     /// Where, in what was found, the name begins that the asked one is an alias of.
-    canonical: Cell<Option<u16>>,
+    pub(super) canonical: Cell<Option<u16>>,
     /// The type of records that are asked for.
-    kind: u16,
+    pub(super) kind: u16,
     pub(super) id: Cell<u16>,
     packet_length: Cell<u16>,
-    packet_room: u16,
+    pub(super) packet_room: u16,
     name_length: u16,
     /// The next of the names to try: 0 to the number of domains; see [`RequestPtr::candidate`].
     next_candidate: Cell<u16>,
@@ -222,7 +213,7 @@ impl RequestPtr {
         Some(request)
     }
 
-    fn packet_start(self) -> *mut u8 {
+    pub(super) fn packet_start(self) -> *mut u8 {
         // SAFETY: the block goes on behind the structure.
         unsafe { self.as_ptr().add(1).cast() }
     }
@@ -345,130 +336,6 @@ impl RequestPtr {
         }
     }
 
-    /// Whether the result was found and only waits to be told.
-    pub(super) fn is_done(self) -> bool {
-        self.base.get().is_null()
-    }
-
-    /// The look-up is over: has the result told from the loop. It is in no queue any more.
-    pub(super) fn complete(self, answer: &Answer, message: &[u8]) {
-        self.result.set(answer.result);
-        self.ttl.set(answer.ttl);
-        if self.store(answer, message).is_none() {
-            self.result.set(code::UNKNOWN);
-            self.ttl.set(0);
-        }
-        self.base.set(ptr::null_mut());
-        if let Some(search) = self.search.take() {
-            search.release();
-        }
-        if let Receiver::Probe(server) = self.receiver {
-            let result = self.result.get();
-            self.free();
-            health::probed(server, result);
-            return;
-        }
-        // SAFETY: the base of the loop outlives what it is asked to do; the entry lives until it ran.
-        unsafe {
-            let priority = assign::middle_priority(self.event_base);
-            let entry = self.entry.get();
-            deferred::initialise(entry, priority, tell_result, self.as_ptr().cast());
-            deferred::schedule(self.event_base, entry);
-        }
-    }
-
-    /// Takes the result back, if it is not being told, and frees the look-up; whether it did.
-    pub(super) fn discard_result(self) -> bool {
-        // SAFETY: as in `complete`.
-        let queued = unsafe {
-            let mut guard = Guard::lock(self.event_base);
-            let entry = CallbackPtr::new(self.entry.get());
-            let queued = entry.filter(|entry| entry.has(state::QUEUED));
-            queued.map(|entry| guard.cancel_entry(entry, false))
-        };
-        if queued.is_some() {
-            self.free();
-        }
-        queued.is_some()
-    }
-
-    /// Copies what was found out of the message, into the room of the question if it is large enough.
-    fn store(self, answer: &Answer, message: &[u8]) -> Option<()> {
-        let at = |place: u16| Reader::at(message, usize::from(place)).name().ok();
-        let target = answer.target.and_then(at);
-        let canonical = match self.receiver {
-            Receiver::Lookup(_) => answer.canonical.and_then(at),
-            _ => None,
-        };
-        let width = reply::address_length(self.kind);
-        let addresses = answer.count * width;
-        let named = |name: &Option<wire::NameText>| {
-            name.as_ref().map_or(0, |name| name.as_bytes().len() + 1)
-        };
-        let size = addresses + named(&target) + named(&canonical);
-        if size > usize::from(self.packet_room) {
-            self.found.set(memory::malloc(size).cast());
-            if self.found.get().is_null() {
-                return None;
-            }
-        }
-        // SAFETY: both places have room for so much, and the message is no part of either.
-        let found = unsafe {
-            ptr::write_bytes(self.found_start(), 0, size);
-            std::slice::from_raw_parts_mut(self.found_start(), size)
-        };
-        for (out, &place) in found
-            .chunks_exact_mut(width)
-            .zip(&answer.addresses[..answer.count])
-        {
-            out.copy_from_slice(message.get(usize::from(place)..usize::from(place) + width)?);
-        }
-        self.count.set(answer.count as u16);
-        let mut end = addresses;
-        for (name, canonical) in [(&target, false), (&canonical, true)] {
-            if let Some(name) = name {
-                found[end..end + name.as_bytes().len()].copy_from_slice(name.as_bytes());
-                if canonical {
-                    self.canonical.set(Some(end as u16));
-                } else {
-                    self.count.set(1);
-                }
-                end += name.as_bytes().len() + 1;
-            }
-        }
-        Some(())
-    }
-
-    fn found_start(self) -> *mut u8 {
-        let own = self.found.get();
-        if own.is_null() {
-            self.packet_start()
-        } else {
-            own
-        }
-    }
-
-    /// The result.
-    pub(super) fn result(self) -> c_int {
-        self.result.get()
-    }
-
-    /// The addresses that were found, one behind the other.
-    pub(super) fn addresses<'a>(self) -> &'a [u8] {
-        let length = usize::from(self.count.get()) * reply::address_length(self.kind);
-        // SAFETY: `store` wrote so much, which stays until the look-up is freed.
-        unsafe { std::slice::from_raw_parts(self.found_start(), length) }
-    }
-
-    /// The name that the asked one is an alias of, and its end.
-    pub(super) fn canonical_name(self) -> Option<*const c_char> {
-        // SAFETY: `store` put the name there, and a NUL behind it.
-        let name = |place: u16| unsafe { self.found_start().add(usize::from(place)) };
-        self.canonical
-            .get()
-            .map(|place| name(place).cast_const().cast())
-    }
-
     /// Frees a look-up that nobody waits for.
     pub(super) fn free(self) {
         if let Some(search) = self.search.take() {
@@ -481,118 +348,5 @@ impl RequestPtr {
             }
             memory::free(self.as_ptr().cast());
         }
-    }
-
-    /// Calls the program.
-    fn tell(self, callback: DnsResultFn, argument: *mut c_void) {
-        let result = self.result.get();
-        let mut name: *mut c_char = self.found_start().cast();
-        let (kind, data): (c_char, *mut c_void) = match self.kind {
-            _ if result != code::NONE => (0, ptr::null_mut()),
-            record::A => (told::A, name.cast()),
-            record::AAAA => (told::AAAA, name.cast()),
-            _ => (told::PTR, ptr::from_mut(&mut name).cast()),
-        };
-        let count = if result == code::NONE {
-            c_int::from(self.count.get())
-        } else {
-            0
-        };
-        // SAFETY: the callback is the program's; the data live until it has returned.
-        unsafe { callback(result, kind, count, self.ttl.get(), data, argument) };
-    }
-}
-
-/// Gives the letters of a name in wire form a random case. The lengths of labels are no letters.
-fn mix_case(name: &mut [u8]) {
-    let mut bits = [0; wire::LONGEST_NAME.div_ceil(8)];
-    let bits = &mut bits[..name.len().div_ceil(8)];
-    random::fill(bits);
-    for (eight, &bits) in name.chunks_mut(8).zip(bits.iter()) {
-        let mut bytes = [0; 8];
-        bytes[..eight.len()].copy_from_slice(eight);
-        let mixed = mix_case_of_eight(u64::from_ne_bytes(bytes), bits).to_ne_bytes();
-        eight.copy_from_slice(&mixed[..eight.len()]);
-    }
-}
-
-/// Turns the case of those letters among eight bytes whose bit is set.
-fn mix_case_of_eight(bytes: u64, bits: u8) -> u64 {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x80 * EACH;
-    // One bit of `bits` in each byte, then the highest bit of each byte that has one.
-    let spread = (u64::from(bits) * EACH) & 0x8040_2010_0804_0201;
-    let chosen = (spread + 0x7f * EACH) & HIGH;
-    // The highest bit of a sum says whether a byte below 128 is at least the other one.
-    let small = (bytes | (0x20 * EACH)) & !HIGH;
-    let from_a = small + (0x80 - u64::from(b'a')) * EACH;
-    let past_z = small + (0x80 - u64::from(b'z') - 1) * EACH;
-    let letters = from_a & !past_z & !bytes & HIGH;
-    bytes ^ ((chosen & letters) >> 2)
-}
-
-/// Runs from the loop when a look-up has a result.
-unsafe extern "C-unwind" fn tell_result(_: *mut EventCallback, request: *mut c_void) {
-    struct Free(RequestPtr);
-    impl Drop for Free {
-        fn drop(&mut self) {
-            self.0.free();
-        }
-    }
-    // SAFETY: the entry was made with its look-up as argument, which lives until now.
-    let Some(request) = (unsafe { RequestPtr::new(request.cast()) }) else {
-        return;
-    };
-    // Also when the callback unwinds.
-    let _free = Free(request);
-    match request.receiver {
-        Receiver::Program(Some(callback), argument) => request.tell(callback, argument),
-        Receiver::Lookup(lookup) => lookup::family_done(lookup, request),
-        Receiver::Program(None, _) | Receiver::Probe(_) => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn letters_alone_change_their_case() {
-        for byte in 0..=255u8 {
-            for place in 0..8 {
-                let mut bytes = [b'x'; 8];
-                bytes[place] = byte;
-                let mixed = |bits| mix_case_of_eight(u64::from_ne_bytes(bytes), bits).to_ne_bytes();
-                assert_eq!(mixed(0), bytes);
-                let mut wanted = [b'X'; 8];
-                wanted[place] = if byte.is_ascii_alphabetic() {
-                    byte ^ 0x20
-                } else {
-                    byte
-                };
-                assert_eq!(mixed(0xff), wanted);
-                let changed = mixed(1 << place)
-                    .iter()
-                    .zip(bytes)
-                    .filter(|(a, b)| **a != *b)
-                    .count();
-                assert_eq!(changed, usize::from(byte.is_ascii_alphabetic()));
-            }
-        }
-    }
-
-    #[test]
-    fn both_cases_come() {
-        let name = b"\x1eabcdefghijklmnopqrstuvwxyzabcd\x00";
-        let mut seen = [[false; 2]; 30];
-        for _ in 0..200 {
-            let mut mixed = *name;
-            mix_case(&mut mixed);
-            assert!(mixed.eq_ignore_ascii_case(name));
-            for (seen, byte) in seen.iter_mut().zip(&mixed[1..]) {
-                seen[usize::from(byte.is_ascii_uppercase())] = true;
-            }
-        }
-        assert_eq!(seen, [[true; 2]; 30]);
     }
 }

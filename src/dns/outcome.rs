@@ -1,0 +1,188 @@
+//! What a look-up has found, and telling it: from the loop, without the resolver.
+
+use super::code;
+use super::health;
+use super::lookup;
+use super::reply::{self, Answer};
+use super::request::DnsResultFn;
+use super::request::{Receiver, RequestPtr};
+use super::wire::{self, Reader, record};
+use crate::base::{Guard, deferred};
+use crate::event::{CallbackPtr, EventCallback, assign, state};
+use crate::hooks::memory;
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr;
+
+/// Types of results, with the numbers of the C interface.
+mod told {
+    use std::ffi::c_char;
+    pub const A: c_char = 1;
+    pub const PTR: c_char = 2;
+    pub const AAAA: c_char = 3;
+}
+
+impl RequestPtr {
+    /// Whether the result was found and only waits to be told.
+    pub(super) fn is_done(self) -> bool {
+        self.base.get().is_null()
+    }
+
+    /// The look-up is over: has the result told from the loop. It is in no queue any more.
+    pub(super) fn complete(self, answer: &Answer, message: &[u8]) {
+        self.result.set(answer.result);
+        self.ttl.set(answer.ttl);
+        if self.store(answer, message).is_none() {
+            self.result.set(code::UNKNOWN);
+            self.ttl.set(0);
+        }
+        self.base.set(ptr::null_mut());
+        if let Some(search) = self.search.take() {
+            search.release();
+        }
+        if let Receiver::Probe(server) = self.receiver {
+            let result = self.result.get();
+            self.free();
+            health::probed(server, result);
+            return;
+        }
+        // SAFETY: the base of the loop outlives what it is asked to do; the entry lives until it ran.
+        unsafe {
+            let priority = assign::middle_priority(self.event_base);
+            let entry = self.entry.get();
+            deferred::initialise(entry, priority, tell_result, self.as_ptr().cast());
+            deferred::schedule(self.event_base, entry);
+        }
+    }
+
+    /// Takes the result back, if it is not being told, and frees the look-up; whether it did.
+    pub(super) fn discard_result(self) -> bool {
+        // SAFETY: as in `complete`.
+        let queued = unsafe {
+            let mut guard = Guard::lock(self.event_base);
+            let entry = CallbackPtr::new(self.entry.get());
+            let queued = entry.filter(|entry| entry.has(state::QUEUED));
+            queued.map(|entry| guard.cancel_entry(entry, false))
+        };
+        if queued.is_some() {
+            self.free();
+        }
+        queued.is_some()
+    }
+
+    /// Copies what was found out of the message, into the room of the question if it is large enough.
+    fn store(self, answer: &Answer, message: &[u8]) -> Option<()> {
+        let at = |place: u16| Reader::at(message, usize::from(place)).name().ok();
+        let target = answer.target.and_then(at);
+        let canonical = match self.receiver {
+            Receiver::Lookup(_) => answer.canonical.and_then(at),
+            _ => None,
+        };
+        let width = reply::address_length(self.kind);
+        let addresses = answer.count * width;
+        let named = |name: &Option<wire::NameText>| {
+            name.as_ref().map_or(0, |name| name.as_bytes().len() + 1)
+        };
+        let size = addresses + named(&target) + named(&canonical);
+        if size > usize::from(self.packet_room) {
+            self.found.set(memory::malloc(size).cast());
+            if self.found.get().is_null() {
+                return None;
+            }
+        }
+        // SAFETY: both places have room for so much, and the message is no part of either.
+        let found = unsafe {
+            ptr::write_bytes(self.found_start(), 0, size);
+            std::slice::from_raw_parts_mut(self.found_start(), size)
+        };
+        for (out, &place) in found
+            .chunks_exact_mut(width)
+            .zip(&answer.addresses[..answer.count])
+        {
+            out.copy_from_slice(message.get(usize::from(place)..usize::from(place) + width)?);
+        }
+        self.count.set(answer.count as u16);
+        let mut end = addresses;
+        for (name, canonical) in [(&target, false), (&canonical, true)] {
+            if let Some(name) = name {
+                found[end..end + name.as_bytes().len()].copy_from_slice(name.as_bytes());
+                if canonical {
+                    self.canonical.set(Some(end as u16));
+                } else {
+                    self.count.set(1);
+                }
+                end += name.as_bytes().len() + 1;
+            }
+        }
+        Some(())
+    }
+
+    fn found_start(self) -> *mut u8 {
+        let own = self.found.get();
+        if own.is_null() {
+            self.packet_start()
+        } else {
+            own
+        }
+    }
+
+    /// The result.
+    pub(super) fn result(self) -> c_int {
+        self.result.get()
+    }
+
+    /// The addresses that were found, one behind the other.
+    pub(super) fn addresses<'a>(self) -> &'a [u8] {
+        let length = usize::from(self.count.get()) * reply::address_length(self.kind);
+        // SAFETY: `store` wrote so much, which stays until the look-up is freed.
+        unsafe { std::slice::from_raw_parts(self.found_start(), length) }
+    }
+
+    /// The name that the asked one is an alias of, and its end.
+    pub(super) fn canonical_name(self) -> Option<*const c_char> {
+        // SAFETY: `store` put the name there, and a NUL behind it.
+        let name = |place: u16| unsafe { self.found_start().add(usize::from(place)) };
+        self.canonical
+            .get()
+            .map(|place| name(place).cast_const().cast())
+    }
+
+    /// Calls the program.
+    fn tell(self, callback: DnsResultFn, argument: *mut c_void) {
+        let result = self.result.get();
+        let mut name: *mut c_char = self.found_start().cast();
+        let (kind, data): (c_char, *mut c_void) = match self.kind {
+            _ if result != code::NONE => (0, ptr::null_mut()),
+            record::A => (told::A, name.cast()),
+            record::AAAA => (told::AAAA, name.cast()),
+            _ => (told::PTR, ptr::from_mut(&mut name).cast()),
+        };
+        let count = if result == code::NONE {
+            c_int::from(self.count.get())
+        } else {
+            0
+        };
+        // SAFETY: the callback is the program's; the data live until it has returned.
+        unsafe { callback(result, kind, count, self.ttl.get(), data, argument) };
+    }
+}
+
+/// Runs from the loop when a look-up has a result.
+unsafe extern "C-unwind" fn tell_result(_: *mut EventCallback, request: *mut c_void) {
+    struct Free(RequestPtr);
+    impl Drop for Free {
+        fn drop(&mut self) {
+            self.0.free();
+        }
+    }
+    // SAFETY: the entry was made with its look-up as argument, which lives until now.
+    let Some(request) = (unsafe { RequestPtr::new(request.cast()) }) else {
+        return;
+    };
+    // Also when the callback unwinds.
+    let _free = Free(request);
+    match request.receiver {
+        Receiver::Program(Some(callback), argument) => request.tell(callback, argument),
+        Receiver::Lookup(lookup) => lookup::family_done(lookup, request),
+        Receiver::Program(None, _) | Receiver::Probe(_) => {}
+    }
+}
