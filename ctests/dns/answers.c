@@ -289,3 +289,86 @@ CASE(texts_of_errors, ONE_BACKEND)
 			printf("%d: %s\n", code, evdns_err_to_string(code));
 	printf("%s\n", evdns_err_to_string(1000));
 }
+
+/* What cannot be the answer changes nothing; bits that do not matter neither. */
+static void
+answer_after_others(struct server *from, const struct query *query)
+{
+	static struct message message;
+
+	begin_answer(&message, query, 0, 1, 0);
+	put_a(&message, 60, "192.0.2.66");
+	for (size_t length = 0; length < 12; length++)
+		send_bytes(from, query, message.bytes, length);
+	/* Another id. */
+	message.bytes[1] ^= 1;
+	send_message(from, query, &message);
+	message.bytes[1] ^= 1;
+	/* Not an answer. */
+	message.bytes[2] ^= 0x80;
+	send_message(from, query, &message);
+	/* Another operation, not recursive, authoritative. */
+	begin_answer(&message, query, 0, 1, 0);
+	put_a(&message, 60, "192.0.2.1");
+	message.bytes[2] = 0x84 | 5 << 3;
+	message.bytes[3] = 0;
+	send_message(from, query, &message);
+}
+
+CASE(what_is_no_answer, ONE_BACKEND)
+{
+	begin(answer_after_others);
+	set("attempts", "1");
+	resolve_ipv4("a.test", 0);
+	end();
+}
+
+/* Letters have a random case in every question. */
+static int upper, lower;
+
+static void
+count_letters(struct server *from, const struct query *query)
+{
+	for (size_t i = 12; i < query->question_end; i++) {
+		upper += query->raw[i] >= 'A' && query->raw[i] <= 'Z';
+		lower += query->raw[i] >= 'a' && query->raw[i] <= 'z';
+	}
+	answer_address(from, query);
+}
+
+CASE(letters_of_questions, ONE_BACKEND)
+{
+	struct in_addr in = {htonl(INADDR_LOOPBACK)};
+
+	begin(count_letters);
+	server.quiet = 1;
+	/* Of so many letters some are of either kind. */
+	resolve_ipv4("abcdefghijklmnopqrstuvwxyz-and-ABCDEFGHIJKLMNOPQRSTUVWXYZ.test", 0);
+	CHECK(upper > 0 && lower > 0);
+	upper = lower = 0;
+	for (int i = 0; i < 10; i++) {
+		CHECK(evdns_base_resolve_reverse(dns, &in, 0, on_result, "reverse"));
+		wait_for(&told, 1);
+	}
+	CHECK(upper > 0 && lower > 0);
+	set("randomize-case", "0");
+	upper = lower = 0;
+	resolve_ipv4("abcdefghijklmnopqrstuvwxyz.test", 0);
+	CHECK_EQUAL(upper, 0);
+	resolve_ipv4("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 0);
+	CHECK_EQUAL(upper, 26);
+	end();
+}
+
+/* Addresses are no names to search. */
+CASE(names_of_addresses_are_not_searched, ONE_BACKEND)
+{
+	struct in6_addr in = IN6ADDR_LOOPBACK_INIT;
+
+	begin(answer_by_name);
+	evdns_base_search_add(dns, "domain.test");
+	evdns_base_search_ndots_set(dns, 50);
+	CHECK(evdns_base_resolve_reverse_ipv6(dns, &in, 0, on_result, "reverse"));
+	wait_for(&told, 1);
+	end();
+}

@@ -252,6 +252,7 @@ DIFFERENCE(system_file_without_servers, ONE_BACKEND,
 
 CASE(bound_address, ONE_BACKEND)
 {
+	log_to_stdout();
 	base = new_base();
 	dns = evdns_base_new(base, 0);
 	set("bind-to", "127.0.0.1");
@@ -271,5 +272,48 @@ CASE(unknown_flags_of_a_resolver, ONE_BACKEND)
 	dns = evdns_base_new(base, EVDNS_BASE_NAMESERVERS_NO_DEFAULT);
 	CHECK(dns);
 	printf("%d servers\n", evdns_base_count_nameservers(dns));
+	end();
+}
+
+/* Addresses that are no servers, and the port as it is given. */
+CASE(socket_addresses, ONE_BACKEND)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000009)};
+	struct sockaddr_storage odd = {.ss_family = AF_UNIX};
+
+	log_to_stdout();
+	base = new_base();
+	dns = evdns_base_new(base, 0);
+	printf("%d\n", evdns_base_nameserver_sockaddr_add(dns, (struct sockaddr *)&address, sizeof address, 99));
+	print_servers();
+	odd.ss_family = 200;
+	printf("%d\n", evdns_base_nameserver_sockaddr_add(dns, (struct sockaddr *)&odd, sizeof odd, 0));
+	/* Three servers: the new ones come behind the one whose turn it is. */
+	evdns_base_clear_nameservers_and_suspend(dns);
+	for (int i = 1; i < 5; i++) {
+		address.sin_port = htons((uint16_t)(1000 + i));
+		CHECK_EQUAL(evdns_base_nameserver_sockaddr_add(dns, (struct sockaddr *)&address, sizeof address, 0), 0);
+	}
+	print_servers();
+	end();
+}
+
+/* Sockets that are made later have buffers of the size that was asked for. */
+CASE(sizes_of_buffers, ONE_BACKEND)
+{
+	int sizes[2] = {0}, fd;
+	socklen_t length = sizeof sizes[0];
+
+	base = new_base();
+	dns = evdns_base_new(base, 0);
+	set("so-rcvbuf", "10240");
+	set("so-sndbuf", "20480");
+	/* The next descriptor is the lowest one that is free. */
+	fd = dup(0);
+	close(fd);
+	CHECK_EQUAL(evdns_base_nameserver_ip_add(dns, "127.0.0.1"), 0);
+	CHECK_EQUAL(getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &sizes[0], &length), 0);
+	CHECK_EQUAL(getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sizes[1], &length), 0);
+	printf("%d %d\n", sizes[0], sizes[1]);
 	end();
 }

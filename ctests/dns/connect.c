@@ -12,9 +12,11 @@ static int events;
 static void
 on_event(struct bufferevent *bev, short what, void *name)
 {
+	int error = errno;
+
 	events++;
-	printf("%s:%s%s, dns error %d\n", (const char *)name, what & BEV_EVENT_CONNECTED ? " connected" : "", what & BEV_EVENT_ERROR ? " error" : "",
-	       bufferevent_socket_get_dns_error(bev));
+	printf("%s:%s%s, dns error %d%s\n", (const char *)name, what & BEV_EVENT_CONNECTED ? " connected" : "", what & BEV_EVENT_ERROR ? " error" : "",
+	       bufferevent_socket_get_dns_error(bev), what & BEV_EVENT_ERROR && error == EMFILE ? ", no descriptor" : "");
 }
 
 static void

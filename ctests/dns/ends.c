@@ -219,3 +219,95 @@ CASE(late_answers_are_ignored, ONE_BACKEND)
 	resolve_ipv4("b.test", 0);
 	end();
 }
+
+/* With results queued nobody is left to tell them. */
+CASE(loop_freed_before_they_are_told, ONE_BACKEND)
+{
+	begin(NULL);
+	start_ten();
+	evdns_base_free(dns, 1);
+	dns = NULL;
+	end();
+	CHECK_EQUAL(told, 0);
+}
+
+/* Found already, though not told yet. */
+CASE(cancelled_with_its_result_queued, ONE_BACKEND)
+{
+	long long deadline = milliseconds() + 10000;
+
+	begin(answer_address);
+	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, cancel_other, "a.test"));
+	request = evdns_base_resolve_ipv4(dns, "b.test", 0, on_result, "b.test");
+	/* Both answers are there before the resolver looks. */
+	while (server.queries < 2) {
+		CHECK(milliseconds() < deadline);
+		datagram_waits(server.fd, EV_READ, &server);
+	}
+	wait_for(&told, 2);
+	end();
+}
+
+/* A new one does not wait behind those that waited before there was a server. */
+CASE(new_ones_take_a_free_slot, ONE_BACKEND)
+{
+	begin(answer_address);
+	CHECK_EQUAL(evdns_base_clear_nameservers_and_suspend(dns), 0);
+	CHECK(evdns_base_resolve_ipv4(dns, "older.test", 0, on_result, "older.test"));
+	CHECK_EQUAL(add_server(dns, &server), 0);
+	CHECK(evdns_base_resolve_ipv4(dns, "newer.test", 0, on_result, "newer.test"));
+	wait_for(&told, 2);
+	end();
+}
+
+/* The question is on its way when the call returns. Addresses and names of this machine are names as any. */
+CASE(sent_in_the_call, ONE_BACKEND)
+{
+	uint8_t bytes[600];
+
+	begin(answer_address);
+	CHECK_EQUAL(evdns_base_load_hosts(dns, NULL), 0);
+	CHECK(evdns_base_resolve_ipv4(dns, "127.0.0.1", 0, on_result, "127.0.0.1"));
+	CHECK_EQUAL(recv(server.fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT), 12 + 11 + 4);
+	wait_for(&told, 1);
+	resolve_ipv4("localhost", 0);
+	end();
+}
+
+/* Time-outs and attempts that change meanwhile. */
+CASE(options_changed_meanwhile, ONE_BACKEND)
+{
+	begin(NULL);
+	set("timeout", "30");
+	request = evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test");
+	set("timeout", "0.02");
+	/* What runs already runs on. */
+	run_for(base, 150);
+	CHECK_EQUAL(server.queries, 1);
+	evdns_cancel_request(dns, request);
+	wait_for(&told, 1);
+	set("timeout", "0.2");
+	CHECK(evdns_base_resolve_ipv4(dns, "b.test", 0, on_result, "b.test"));
+	set("attempts", "1");
+	wait_for(&told, 1);
+	CHECK_EQUAL(server.queries, 2);
+	end();
+}
+
+/* So many results are told in one pass, the rest in the next ones. */
+CASE(a_hundred_results, ONE_BACKEND)
+{
+	struct evdns_request *all[100];
+
+	begin(NULL);
+	set("max-inflight", "1");
+	for (int i = 0; i < 100; i++)
+		all[i] = evdns_base_resolve_ipv4(dns, "a.test", DNS_QUERY_NO_SEARCH, on_result, "one of them");
+	for (int i = 0; i < 100; i++)
+		evdns_cancel_request(dns, all[i]);
+	while (told < 100) {
+		poll_once(base);
+		printf("%d told\n", told);
+	}
+	end();
+}

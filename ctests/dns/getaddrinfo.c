@@ -304,3 +304,156 @@ DIFFERENCE(hosts_for_both_protocols, ONE_BACKEND, "an address from a hosts file 
 	CHECK_EQUAL(told, 1);
 	end();
 }
+
+static void
+answer_in_odd_order(struct server *from, const struct query *query)
+{
+	static struct message message;
+
+	if (!strcmp(query->name, "without.test")) {
+		/* A record without an address. */
+		begin_answer(&message, query, 0, 1, 0);
+		put_record(&message, query->type, 60, "", 0);
+	} else if (query->type == TYPE_A) {
+		begin_answer(&message, query, 0, 2, 0);
+		put_a(&message, 60, "192.0.2.1");
+		put_name_record(&message, TYPE_CNAME, 60, "real.test");
+	} else {
+		begin_answer(&message, query, 0, 0, 0);
+	}
+	send_message(from, query, &message);
+}
+
+CASE(odd_answers, ONE_BACKEND)
+{
+	begin(answer_in_odd_order);
+	look_up("alias.test", "80", PF_INET, SOCK_STREAM, EVUTIL_AI_CANONNAME);
+	look_up("alias.test", "80", PF_UNSPEC, SOCK_STREAM, EVUTIL_AI_CANONNAME);
+	look_up("without.test", "80", PF_INET, SOCK_STREAM, 0);
+	end();
+}
+
+/* What counts as an address, and what is asked for. */
+CASE(names_that_look_like_addresses, ONE_BACKEND)
+{
+	struct evutil_addrinfo hints = {.ai_family = PF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = 0};
+
+	begin(answer_some);
+	look_up("127.1", "80", PF_INET, SOCK_STREAM, 0);
+	look_up("192.0.2.1", "80", PF_INET6, SOCK_STREAM, 0);
+	look_up("::1", "80", PF_INET, SOCK_STREAM, 0);
+	look_up("192.0.2.1", "80", PF_INET, SOCK_RAW, 0);
+	look_up("both.test", "80", PF_UNSPEC, SOCK_STREAM, EVUTIL_AI_ADDRCONFIG);
+	look_up("both.test", "80", PF_INET6, SOCK_STREAM, EVUTIL_AI_V4MAPPED | EVUTIL_AI_ALL);
+	hints.ai_protocol = IPPROTO_UDP;
+	hints.ai_socktype = 0;
+	CHECK(!evdns_getaddrinfo(dns, "192.0.2.1", "53", &hints, on_list, "udp"));
+	CHECK(!evdns_getaddrinfo(dns, "192.0.2.1", "53", NULL, on_list, "no hints"));
+	end();
+}
+
+/* This machine's name is a name as any. */
+CASE(localhost_without_hosts, ONE_BACKEND)
+{
+	begin(NULL);
+	set("timeout", "0.05");
+	set("attempts", "1");
+	look_up("localhost", "80", PF_INET, SOCK_STREAM, 0);
+	end();
+}
+
+static void
+answer_in_domain(struct server *from, const struct query *query)
+{
+	if (strcmp(query->name, "host.second.test"))
+		answer_empty(from, query, 3);
+	else
+		answer_some(from, query);
+}
+
+static void
+check_canonical_name(int result, struct evutil_addrinfo *list, void *arg)
+{
+	(void)arg;
+	told++;
+	CHECK_EQUAL(result, 0);
+	CHECK_STRING(list->ai_canonname, "real.test");
+	evutil_freeaddrinfo(list);
+}
+
+DIFFERENCE(canonical_name_after_a_search, ONE_BACKEND, "the canonical name is lost when it was found in a domain of the search list but the first")
+{
+	struct evutil_addrinfo hints = {.ai_family = PF_INET, .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_CANONNAME};
+
+	begin(answer_in_domain);
+	evdns_base_search_add(dns, "second.test");
+	evdns_base_search_add(dns, "first.test");
+	CHECK(evdns_getaddrinfo(dns, "host", "80", &hints, check_canonical_name, NULL));
+	wait_for(&told, 1);
+	end();
+}
+
+static int failed;
+
+static void
+count_list(int result, struct evutil_addrinfo *list, void *arg)
+{
+	CHECK(!inside);
+	++*(int *)arg;
+	told++;
+	failed += result == EVUTIL_EAI_FAIL;
+	if (list)
+		evutil_freeaddrinfo(list);
+}
+
+static struct evdns_getaddrinfo_request *all[200];
+static int ends[200];
+
+static void
+cancel_some(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	for (int i = 0; i < 200; i++)
+		if (i % 2 == *(int *)arg && !ends[i])
+			evdns_getaddrinfo_cancel(all[i]);
+}
+
+static void
+start_all(void)
+{
+	memset(ends, 0, sizeof ends);
+	inside = 1;
+	for (int i = 0; i < 200; i++) {
+		all[i] = evdns_getaddrinfo(dns, "a.test", "80", NULL, count_list, &ends[i]);
+		CHECK(all[i]);
+	}
+	inside = 0;
+}
+
+/* Many at a time that are cancelled at any moment, or shut down: each is told once, and never in a call. */
+CASE(many_given_up, ONE_BACKEND)
+{
+	struct timeval soon = {0, 1000}, later = {0, 3000};
+	int halves[2] = {0, 1};
+
+	begin(answer_some);
+	server.quiet = 1;
+	set("max-inflight", "20");
+	start_all();
+	event_base_once(base, -1, EV_TIMEOUT, cancel_some, &halves[0], &soon);
+	event_base_once(base, -1, EV_TIMEOUT, cancel_some, &halves[1], &later);
+	wait_for(&told, 200);
+	run_for(base, 20);
+	CHECK_EQUAL(told, 200);
+	start_all();
+	inside = 1;
+	evdns_base_free(dns, 1);
+	inside = 0;
+	dns = NULL;
+	failed = 0;
+	wait_for(&told, 200);
+	CHECK_EQUAL(failed, 200);
+	for (int i = 0; i < 200; i++)
+		CHECK_EQUAL(ends[i], 1);
+	end();
+}

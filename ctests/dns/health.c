@@ -321,3 +321,62 @@ CASE(servers_cleared_during_a_probe, ONE_BACKEND)
 	CHECK_EQUAL(second.queries, 1);
 	end();
 }
+
+/* A closed port is as good as silence: what the network says of it does not end a look-up. */
+CASE(closed_port, ONE_BACKEND)
+{
+	long long began;
+
+	begin(NULL);
+	stop_server(&server);
+	set("timeout", "0.2");
+	set("attempts", "2");
+	began = milliseconds();
+	resolve_ipv4("a.test", 0);
+	CHECK(milliseconds() - began >= 390);
+	end();
+}
+
+/* A probe that got lost is repeated at the server that it is for. */
+static void
+answer_no_probe(struct server *from, const struct query *query)
+{
+	CHECK(strcmp(query->name, "google.com"));
+	answer_address(from, query);
+}
+
+DIFFERENCE(probes_stay_at_their_server, ONE_BACKEND, "a probe that gets lost goes to another server, whose answer says that the failed one is back")
+{
+	long long deadline = milliseconds() + 10000;
+
+	two_servers(refuse, answer_no_probe);
+	server.quiet = second.quiet = 1;
+	set("initial-probe-timeout", "0.05");
+	resolve_ipv4("a.test", 0);
+	server.answer = NULL;
+	server.queries = 0;
+	set("timeout", "0.05");
+	while (server.queries < 4) {
+		CHECK(milliseconds() < deadline);
+		event_base_loop(base, EVLOOP_ONCE);
+	}
+	end();
+}
+
+/* Both questions of a look-up of addresses go out at once, to different servers. */
+CASE(families_at_different_servers, ONE_BACKEND)
+{
+	struct evdns_request *requests[2];
+
+	two_servers(NULL, NULL);
+	server.quiet = second.quiet = 1;
+	requests[0] = evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test");
+	requests[1] = evdns_base_resolve_ipv6(dns, "a.test", 0, on_result, "a.test");
+	run_for(base, 20);
+	CHECK_EQUAL(server.queries, 1);
+	CHECK_EQUAL(second.queries, 1);
+	for (int i = 0; i < 2; i++)
+		evdns_cancel_request(dns, requests[i]);
+	wait_for(&told, 2);
+	end();
+}

@@ -263,3 +263,34 @@ CASE(random_changes, ONE_BACKEND | SLOW)
 		CHECK_EQUAL(ended[i], 1);
 	end();
 }
+
+/* Lengths of labels that there are not. */
+static void
+odd_label(struct server *from, const struct query *query)
+{
+	static struct message message;
+
+	begin_answer(&message, query, 0, 1, 0);
+	put_a(&message, 60, "192.0.2.1");
+	message.bytes[query->question_end] = (uint8_t)shape;
+	send_message(from, query, &message);
+}
+
+static void
+check_no_address(int result, char type, int count, int ttl, void *addresses, void *arg)
+{
+	(void)type, (void)count, (void)ttl, (void)addresses, (void)arg;
+	told++;
+	CHECK_EQUAL(result, DNS_ERR_UNKNOWN);
+}
+
+DIFFERENCE(labels_of_unknown_kinds, ONE_BACKEND, "a name with a label of a kind that does not exist is followed as if it were a pointer")
+{
+	begin(odd_label);
+	server.quiet = 1;
+	for (shape = 0x40; shape < 0xc0; shape += 0x40) {
+		CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, check_no_address, NULL));
+		wait_for(&told, 1);
+	}
+	end();
+}

@@ -97,3 +97,33 @@ DIFFERENCE(without_a_resolver, ONE_BACKEND, "functions of the 1.x series crash w
 	CHECK_EQUAL(evdns_base_load_hosts(NULL, NULL), -1);
 	evdns_base_free(NULL, 0);
 }
+
+static void
+answer_legacy(struct evdns_server_request *request, void *arg)
+{
+	CHECK_STRING(arg, "data");
+	CHECK_EQUAL(evdns_server_request_add_aaaa_reply(request, request->questions[0]->name, 1, "0123456789abcdef", 1), 0);
+	CHECK_EQUAL(evdns_server_request_respond(request, 0), 0);
+}
+
+/* A server on the loop of the process, asked by the resolver of the process. */
+CASE(a_server, ONE_BACKEND)
+{
+	struct in6_addr in = IN6ADDR_LOOPBACK_INIT;
+	struct evdns_server_port *port;
+	struct server fake = {0};
+	char address[40];
+
+	base = event_init();
+	port = evdns_add_server_port(bound_socket(SOCK_DGRAM, &fake.port), 0, answer_legacy, "data");
+	CHECK(port);
+	snprintf(address, sizeof address, "127.0.0.1:%d", fake.port);
+	CHECK_EQUAL(evdns_nameserver_ip_add(address), 0);
+	CHECK_EQUAL(evdns_resolve_ipv6("a.test", 0, on_result, "a.test"), 0);
+	wait_for(&told, 1);
+	CHECK_EQUAL(evdns_resolve_reverse_ipv6(&in, 0, on_result, "reverse"), 0);
+	wait_for(&told, 1);
+	evdns_close_server_port(port);
+	evdns_shutdown(0);
+	end();
+}

@@ -136,3 +136,22 @@ CASE(failure_ends_it, ONE_BACKEND)
 	resolve_ipv4("host", 0);
 	end();
 }
+
+static void
+refuse_but_last(struct server *from, const struct query *query)
+{
+	if (!strcmp(query->name, "host"))
+		answer_address(from, query);
+	else
+		answer_empty(from, query, from->queries == 1 ? 5 : 1);
+}
+
+/* Every other answer that is none leads on; a dot at the end of a domain does not matter. */
+CASE(refusals_lead_on, ONE_BACKEND)
+{
+	begin(refuse_but_last);
+	evdns_base_search_add(dns, "b.test.");
+	evdns_base_search_add(dns, "a.test");
+	resolve_ipv4("host", 0);
+	end();
+}

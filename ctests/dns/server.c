@@ -488,3 +488,71 @@ DIFFERENCE(socket_that_fails, ONE_BACKEND, "a server whose socket fails keeps th
 	CHECK_EQUAL(event_base_dispatch(base), 1);
 	event_base_free(base);
 }
+
+/* Any bytes may be in a name, and other sections behind the questions. */
+CASE(odd_names, ONE_BACKEND)
+{
+	static const char zero[] = "\x12\x34\1\0\0\1\0\0\0\0\0\0\5a\0b.c\4\344\tAz\0\0\1\0\1";
+	static const char more[] = "\x12\x34\1\0\0\1\0\1\0\1\0\1\0\0\1\0\1\0\0\1\0\1\0\0\0\1\0\4\1\2\3\4";
+	static const char loop[] = "\x12\x34\1\0\0\1\0\0\0\0\0\0\300\14\0\1\0\1";
+	struct message *message = calloc(1, sizeof *message);
+
+	begin_port(respond);
+	ask(zero, sizeof zero - 1);
+	ask(more, sizeof more - 1);
+	print_answer();
+	print_answer();
+	ask(loop, sizeof loop - 1);
+	/* The largest that is read whole. */
+	put(message, "\x12\x34\1\0\0\1\0\0\0\0\0\0\1a\0\0\1\0\1", 19);
+	message->length = 1500;
+	ask(message->bytes, message->length);
+	print_answer();
+	free(message);
+	printf("%d requests\n", requests);
+	end_port();
+}
+
+static int fill;
+
+static void
+answer_and_fill(struct evdns_server_request *request)
+{
+	static const char bytes[600];
+
+	CHECK_EQUAL(evdns_server_request_add_reply(request, EVDNS_ANSWER_SECTION, request->questions[0]->name, EVDNS_TYPE_TXT, 1, 1, fill, 0, bytes), 0);
+	CHECK_EQUAL(evdns_server_request_add_reply(request, EVDNS_ADDITIONAL_SECTION, "a", 99, 1, 1, 2, 0, bytes), 0);
+	respond(request);
+}
+
+/* As much as there is room for, to the byte. */
+CASE(full_answers, ONE_BACKEND)
+{
+	uint8_t bytes[2000];
+
+	begin_port(answer_and_fill);
+	/* One more is cut, by the reference in another place. */
+	for (fill = 457; fill <= 461; fill++) {
+		int length;
+
+		ask_for("ab.test", TYPE_A, 0x0100);
+		length = (int)take_answer(bytes);
+		printf("%d bytes: %d, truncated %d\n", fill, fill < 461 ? length : 0, bytes[2] & 2);
+	}
+	end_port();
+}
+
+static void
+answer_without_data(struct evdns_server_request *request)
+{
+	CHECK_EQUAL(evdns_server_request_add_reply(request, EVDNS_ANSWER_SECTION, "a.test", EVDNS_TYPE_CNAME, 1, 1, 0, 1, NULL), -1);
+	respond(request);
+}
+
+DIFFERENCE(a_name_that_is_missing, ONE_BACKEND, "a record whose data are a name crashes without one")
+{
+	begin_port(answer_without_data);
+	ask_for("a.test", TYPE_A, 0x0100);
+	print_answer();
+	end_port();
+}

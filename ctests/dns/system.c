@@ -2,7 +2,8 @@
 #define _GNU_SOURCE
 #include "tools.h"
 
-#include <event2/bufferevent.h>
+#include <event2/dns_compat.h>
+#include <event2/event_compat.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -22,16 +23,27 @@ write_file(const char *path, const char *format, ...)
 	CHECK_EQUAL(fclose(file), 0);
 }
 
+/* Writes a file of the kernel's; whether it took it. */
+static int
+put_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return written;
+}
+
 /* A user who may not mount may do so where he is alone; whether that can be had. */
 static int
 be_alone(void)
 {
-	uid_t user = getuid();
-	int map;
+	char user[40], group[40];
 
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) || (map = open("/proc/self/uid_map", O_WRONLY)) < 0)
-		return 0;
-	return dprintf(map, "0 %u 1", (unsigned)user) > 0 && close(map) == 0;
+	snprintf(user, sizeof user, "0 %u 1", (unsigned)getuid());
+	snprintf(group, sizeof group, "0 %u 1", (unsigned)getgid());
+	return !unshare(CLONE_NEWUSER | CLONE_NEWNS) && put_text("/proc/self/setgroups", "deny") && put_text("/proc/self/uid_map", user) &&
+	       put_text("/proc/self/gid_map", group);
 }
 
 /* Puts an empty folder over /etc. */
@@ -161,6 +173,40 @@ DIFFERENCE(no_server_in_the_file, ONE_BACKEND, "where resolv.conf names no serve
 	CHECK(dns);
 	print_server();
 	CHECK_EQUAL(evdns_base_count_nameservers(dns), 1);
+	evdns_base_free(dns, 0);
+	event_base_free(base);
+}
+
+/* The resolver of the process. */
+CASE(used_by_the_old_interface, ONE_BACKEND)
+{
+	hide_etc();
+	base = event_init();
+	CHECK_EQUAL(evdns_init(), -1);
+	CHECK_EQUAL(evdns_resolv_conf_parse(DNS_OPTION_NAMESERVERS, "/etc/resolv.conf"), 1);
+	printf("%d servers\n", evdns_count_nameservers());
+	evdns_shutdown(0);
+	start_server(&server, "server", answer_in_domain);
+	write_file("/etc/resolv.conf", "search second.test\nnameserver 127.0.0.1:%d\n", server.port);
+	CHECK_EQUAL(evdns_init(), 0);
+	CHECK_EQUAL(evdns_resolve_ipv4("host", 0, on_result, "host"), 0);
+	wait_for(&told, 1);
+	CHECK_EQUAL(evdns_resolv_conf_parse(DNS_OPTIONS_ALL, "/etc/resolv.conf"), 0);
+	printf("%d servers\n", evdns_count_nameservers());
+	evdns_shutdown(1);
+	end();
+}
+
+DIFFERENCE(servers_of_the_file_do_not_keep_the_loop_running, ONE_BACKEND,
+	"with EVDNS_BASE_DISABLE_WHEN_INACTIVE the servers of resolv.conf keep the loop running until they are used")
+{
+	hide_etc();
+	base = new_base();
+	write_file("/etc/resolv.conf", "nameserver 127.0.0.1\n");
+	dns = evdns_base_new(base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	CHECK(dns);
+	alarm(5);
+	CHECK_EQUAL(event_base_dispatch(base), 1);
 	evdns_base_free(dns, 0);
 	event_base_free(base);
 }

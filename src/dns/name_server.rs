@@ -12,7 +12,6 @@ use crate::event::{Event, EventPtr, assign, debug};
 use crate::hooks::log::Severity;
 use crate::hooks::memory::{self, Array, OutOfMemory};
 use crate::list::TailQueue;
-use crate::system::errno;
 use crate::util::SystemError;
 use crate::util::socket_address::{self, SocketAddress};
 use crate::util::sockets::{self, OwnedSocket};
@@ -153,7 +152,11 @@ impl BasePtr {
         // SAFETY: the caller guarantees the address; its length was just compared.
         match unsafe { SocketAddress::read(address) } {
             Some(address) if length >= address.length() => self.add_server(address),
-            _ => Err(NotAdded::NoSocket),
+            _ => {
+                // SAFETY: the caller guarantees at least a family.
+                unsafe { log_refusal(address, NotAdded::NoSocket) };
+                Err(NotAdded::NoSocket)
+            }
         }
     }
 
@@ -166,18 +169,9 @@ impl BasePtr {
         if (0..self.server_count()).any(present) {
             return Err(NotAdded::Present);
         }
-        self.add_new_server(address).inspect_err(|_| {
+        self.add_new_server(address).inspect_err(|&error| {
             // SAFETY: a complete address.
-            let text = unsafe { socket_address::format(address.as_ptr()) };
-            let text = ShownText::of(text.as_bytes());
-            log::tell(
-                Severity::Warning,
-                format_args!(
-                    "Unable to add nameserver {}: error {}",
-                    text.as_str(),
-                    errno()
-                ),
-            );
+            unsafe { log_refusal(address.as_ptr(), error) };
         })
     }
 
@@ -187,7 +181,14 @@ impl BasePtr {
         }
         self.reserve_server()
             .map_err(|OutOfMemory| NotAdded::NoMemory)?;
-        let socket = self.make_socket(&address)?;
+        let socket = self.make_socket(&address).inspect_err(|&error| {
+            if error == NotAdded::NotUsable {
+                log::tell(
+                    Severity::Warning,
+                    format_args!("Couldn't bind to outgoing address"),
+                );
+            }
+        })?;
         let block = memory::malloc(size_of::<NameServer>());
         let server = ServerPtr(NonNull::new(block.cast()).ok_or(NotAdded::NoMemory)?);
         let number = self.numbers.replace(self.numbers.get().wrapping_add(1));
@@ -321,6 +322,21 @@ impl BasePtr {
         };
         (0..self.server_count()).find_map(|i| at_server(self.server(i)?))
     }
+}
+
+/// Says that the server at an address was not added.
+///
+/// # Safety
+/// As for [`socket_address::format`].
+unsafe fn log_refusal(address: *const sockaddr, error: NotAdded) {
+    // SAFETY: as the caller guarantees.
+    let text = unsafe { socket_address::format(address) };
+    let text = ShownText::of(text.as_bytes());
+    let (text, error) = (text.as_str(), error as c_int);
+    log::tell(
+        Severity::Warning,
+        format_args!("Unable to add nameserver {text}: error {error}"),
+    );
 }
 
 /// Whether two addresses are one server's.
