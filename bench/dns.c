@@ -74,30 +74,6 @@ look_ups(long in_flight, long count)
 	return begun;
 }
 
-static double
-one_at_a_time(void)
-{
-	return look_ups(1, 20000);
-}
-
-static double
-hundred_in_flight(void)
-{
-	return look_ups(100, 50000);
-}
-
-static double
-thousand_in_flight(void)
-{
-	return look_ups(1000, 50000);
-}
-
-static double
-ten_thousand_in_flight(void)
-{
-	return look_ups(10000, 50000);
-}
-
 /* --- Heap ------------------------------------------------------------------------------------------ */
 
 static size_t in_use;
@@ -199,10 +175,7 @@ answers(void)
 }
 
 static const struct benchmark benchmarks[] = {
-	{"look-ups one at a time", .measure = one_at_a_time},
-	{"look-ups, 100 in flight", .measure = hundred_in_flight},
-	{"look-ups, 1,000 in flight", .measure = thousand_in_flight},
-	{"look-ups, 10,000 in flight", .measure = ten_thousand_in_flight},
+	LOOK_UPS,
 	{"heap bytes a look-up in flight", .measure = heap_in_flight},
 	{"answers of a server", .measure = answers},
 };

@@ -84,30 +84,6 @@ look_ups(long in_flight, long count)
 }
 
 static double
-one_at_a_time(void)
-{
-	return look_ups(1, 20000);
-}
-
-static double
-hundred_in_flight(void)
-{
-	return look_ups(100, 50000);
-}
-
-static double
-thousand_in_flight(void)
-{
-	return look_ups(1000, 50000);
-}
-
-static double
-ten_thousand_in_flight(void)
-{
-	return look_ups(10000, 50000);
-}
-
-static double
 answers(void)
 {
 	struct sockaddr_in address;
@@ -140,10 +116,7 @@ answers(void)
 }
 
 static const struct benchmark benchmarks[] = {
-	{"look-ups one at a time", .measure = one_at_a_time},
-	{"look-ups, 100 in flight", .measure = hundred_in_flight},
-	{"look-ups, 1,000 in flight", .measure = thousand_in_flight},
-	{"look-ups, 10,000 in flight", .measure = ten_thousand_in_flight},
+	LOOK_UPS,
 	{"answers of a server", .measure = answers},
 };
 

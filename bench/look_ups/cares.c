@@ -87,35 +87,8 @@ look_ups(long in_flight, long count)
 	return begun;
 }
 
-static double
-one_at_a_time(void)
-{
-	return look_ups(1, 20000);
-}
-
-static double
-hundred_in_flight(void)
-{
-	return look_ups(100, 50000);
-}
-
-static double
-thousand_in_flight(void)
-{
-	return look_ups(1000, 50000);
-}
-
-static double
-ten_thousand_in_flight(void)
-{
-	return look_ups(10000, 50000);
-}
-
 static const struct benchmark benchmarks[] = {
-	{"look-ups one at a time", .measure = one_at_a_time},
-	{"look-ups, 100 in flight", .measure = hundred_in_flight},
-	{"look-ups, 1,000 in flight", .measure = thousand_in_flight},
-	{"look-ups, 10,000 in flight", .measure = ten_thousand_in_flight},
+	LOOK_UPS,
 };
 
 int

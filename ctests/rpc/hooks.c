@@ -186,6 +186,25 @@ CASE(four_pauses_of_one_call, ONE_BACKEND)
 	end_both();
 }
 
+/* Nothing was told which loop to run on. */
+CASE(pauses_on_the_current_base, ONE_BACKEND)
+{
+	side.base = event_init();
+	side.http = evhttp_new(NULL);
+	side.port = bound_port(side.http);
+	side.rpc = evrpc_init(side.http);
+	CHECK_EQUAL(EVRPC_REGISTER(side.rpc, Ask, question, answer, on_ask, &side), 0);
+	side.pool = evrpc_pool_new(NULL);
+	evrpc_pool_add_connection(side.pool, evhttp_connection_new("127.0.0.1", (unsigned short)side.port));
+	for (int type = EVRPC_INPUT; type <= EVRPC_OUTPUT; type++) {
+		evrpc_add_hook(side.rpc, type, pause_for_a_moment, side.rpc);
+		evrpc_add_hook(side.pool, type, pause_for_a_moment, side.pool);
+	}
+	call_and_print("paused", "hello");
+	CHECK_EQUAL(resumed, 4);
+	end_both();
+}
+
 /* Other calls use the connection while one waits to go out. */
 CASE(others_go_on_while_one_is_paused, ONE_BACKEND)
 {
