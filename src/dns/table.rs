@@ -7,6 +7,10 @@ use crate::util::random;
 /// No question has this id.
 const NO_ID: u16 = 0xffff;
 
+/// Most questions at a time. There are some more ids, so that a free one is found soon; the program's
+/// questions have a lower limit, probes have no other one.
+const MOST: usize = 65_100;
+
 /// So many random bytes are fetched at a time.
 const POOL: usize = 16;
 
@@ -36,6 +40,9 @@ impl Table {
 
     /// Makes room for one more.
     pub(super) fn try_reserve(&mut self) -> Result<(), OutOfMemory> {
+        if self.count() >= MOST {
+            return Err(OutOfMemory);
+        }
         if (self.count() + 1) * 2 <= self.slots.len() {
             return Ok(());
         }
