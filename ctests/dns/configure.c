@@ -231,8 +231,8 @@ replace_system_file(const char *text)
 {
 	const char *path = file_of(text);
 	int seen = (unshare(CLONE_NEWNS) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0) &&
-		   mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-		   mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL) == 0;
+		   mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
+		   mount(path, "/etc/resolv.conf", "none", MS_BIND, NULL) == 0;
 
 	unlink(path);
 	if (!seen)

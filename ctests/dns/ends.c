@@ -220,11 +220,17 @@ CASE(late_answers_are_ignored, ONE_BACKEND)
 	end();
 }
 
-/* With results queued nobody is left to tell them. */
+/* With results queued nobody is left to tell them, nor to free them. */
 CASE(loop_freed_before_they_are_told, ONE_BACKEND)
 {
+	static struct evdns_request *volatile lost[3];
+
 	begin(NULL);
-	start_ten();
+	set("max-inflight", "1");
+	for (int i = 0; i < 3; i++) {
+		lost[i] = evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test");
+		CHECK(lost[i]);
+	}
 	evdns_base_free(dns, 1);
 	dns = NULL;
 	end();

@@ -229,7 +229,7 @@ CASE(sizes, OWN)
 {
 	struct evdns_server_port *port;
 	size_t held;
-	int number;
+	int number = 0;
 
 	allocator_install();
 	base = new_base();
