@@ -109,7 +109,7 @@ main(int argc, char **argv)
 	base = event_base_new();
 	dns = evdns_base_new(base, 0);
 	evdns_base_set_option(dns, "timeout", "0.5");
-	evdns_base_set_option(dns, "attempts", "4");
+	evdns_base_set_option(dns, "attempts", "20");
 	evdns_base_set_option(dns, "max-inflight", "200");
 	evdns_base_set_option(dns, "initial-probe-timeout", "0.2");
 	for (int i = 1; i < argc; i++)
