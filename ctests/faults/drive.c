@@ -1,7 +1,11 @@
 /* Runs the scenarios while chosen system calls fail; shim.h says how, scenarios.h what must hold.
  *
  *   drive --list                             the scenarios
- *   drive SCENARIO short|long                all plans over one; a line for each finding, then a sum
+ *   drive SCENARIO short                     some plans over one; a line for each finding, then a sum
+ *   drive SCENARIO calls                     the calls that it makes, and how many
+ *   drive SCENARIO long CALL COUNT ERRNO|short PART PARTS
+ *                                            all plans with one call and error, or with bytes that fall short,
+ *                                            or a part of them
  *   drive SCENARIO systems|all-systems       the same on systems that are not ours, where all has to be done
  *   drive SCENARIO CALL ERRNO MODE NUMBER    one run, with its messages
  */
@@ -19,7 +23,11 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { SECONDS = 40, MOST_CALLS = 60000, HEARTBEATS = 60, SLOW_HEARTBEATS = 2400 };
+/* A run that waits for nothing ends after so many; where every byte is a call, which takes a second of the
+ * processor, one on a busy machine has far more. */
+enum { SECONDS = 40, SHORT_SECONDS = 900, MOST_CALLS = 60000, HEARTBEATS = 60, SLOW_HEARTBEATS = 2400 };
+/* Of calls that are made more often, so many to twice as many fail one by one in the long form. */
+enum { MOST_PLACES = 40 };
 
 static struct scenario *scenarios;
 /* How long a run may take that does not end: longer when every byte is a call of its own. */
@@ -386,7 +394,7 @@ in_child(const struct scenario *scenario, const struct fault_plan *plan, int rep
 	}
 	before = open_descriptors();
 	patience = plan->mode == FAULT_SHORT ? SLOW_HEARTBEATS : HEARTBEATS;
-	alarm(plan->mode == FAULT_SHORT ? 3 * SECONDS : SECONDS);
+	alarm(plan->mode == FAULT_SHORT ? SHORT_SECONDS : SECONDS);
 	if (refused_calls)
 		refuse(refused_calls, refusal);
 	faults_start(plan);
@@ -466,12 +474,17 @@ struct sums {
 	unsigned made[FAULT_CALL_COUNT][ERRORS + 1];
 };
 
+/* Of the plans, every so many are carried out here, from some one on. */
+static unsigned next_plan, part, parts = 1;
+
 static void
 judge(const struct scenario *scenario, const struct fault_plan *plan, struct sums *sums)
 {
 	struct result result;
 	const char *problem;
 	int i;
+	if (next_plan++ % parts != part)
+		return;
 	for (i = 0; i < ERRORS && errors[i].number != plan->error; i++)
 		;
 	attempt(scenario, plan, 1, &result);
@@ -520,64 +533,118 @@ plans_of_shortness(const struct scenario *scenario, enum fault_call call, int is
 		judge(scenario, &plan, sums);
 }
 
-/* Prints how many faults were made of each error; all that were wanted must be among them. */
+/* Prints how many faults were made of each error. */
 static void
-tell_of_call(const struct scenario *scenario, enum fault_call call, int is_long, struct sums *sums)
+tell_of_call(enum fault_call call, const struct sums *sums)
 {
 	int i;
 	printf("MADE %s", fault_call_names[call]);
 	for (i = 0; i <= ERRORS; i++)
 		printf(" %u", sums->made[call][i]);
 	puts("");
-	for (i = 0; is_long && i < ERRORS; i++) {
-		if (!sums->made[call][i]) {
-			sums->findings++;
-			printf("FOUND %s %s %s: no fault was made\n", scenario->name, fault_call_names[call], errors[i].name);
-		}
-	}
 }
 
 static int
-all_plans(const struct scenario *scenario, int is_long)
+tell_of_all(const struct scenario *scenario, const struct sums *sums)
+{
+	printf("%s: %u runs, %u faults, %u done, %u refused, %u findings\n", scenario->name, sums->runs, sums->faults, sums->done,
+	       sums->refused, sums->findings);
+	return sums->findings != 0;
+}
+
+/* Counts the calls of a run without faults; whether that did all. */
+static int
+run_dry(const struct scenario *scenario, struct result *dry)
 {
 	struct fault_plan nothing = {0, FAULT_NEVER, 0, 0, MOST_CALLS};
+	attempt(scenario, &nothing, 1, dry);
+	if (WIFEXITED(dry->status) && WEXITSTATUS(dry->status) == DONE)
+		return 1;
+	printf("FOUND %s without any fault: %s\n", scenario->name, wrong(dry) ? wrong(dry) : "refused");
+	return 0;
+}
+
+/* Some errors, and others for the next call and scenario. */
+static int
+some_plans(const struct scenario *scenario)
+{
 	struct result dry;
 	struct sums sums = {0};
-	int call, i, other;
-	attempt(scenario, &nothing, 1, &dry);
-	if (!WIFEXITED(dry.status) || WEXITSTATUS(dry.status) != DONE) {
-		printf("FOUND %s without any fault: %s\n", scenario->name, wrong(&dry) ? wrong(&dry) : "refused");
+	int call, i;
+	if (!run_dry(scenario, &dry))
 		return 1;
-	}
 	for (call = 0; call < FAULT_CALL_COUNT; call++) {
 		if (!dry.counted[call])
 			continue;
-		/* The short form takes some errors, and others for the next call and scenario. */
-		other = (call + scenario->name[0] + (int)strlen(scenario->name)) % APART;
-		for (i = is_long ? 0 : other; i < ERRORS; i += is_long ? 1 : APART)
-			plans_of_error(scenario, call, dry.counted[call], errors[i].number, is_long ? 400 : 6, &sums);
+		for (i = (call + scenario->name[0] + (int)strlen(scenario->name)) % APART; i < ERRORS; i += APART)
+			plans_of_error(scenario, call, dry.counted[call], errors[i].number, 6, &sums);
 		if (moves_bytes(call))
-			plans_of_shortness(scenario, call, is_long, &sums);
-		tell_of_call(scenario, call, is_long, &sums);
+			plans_of_shortness(scenario, call, 0, &sums);
+		tell_of_call(call, &sums);
 	}
-	printf("%s: %u runs, %u faults, %u done, %u refused, %u findings\n", scenario->name, sums.runs, sums.faults, sums.done,
-	       sums.refused, sums.findings);
-	return sums.findings != 0;
+	return tell_of_all(scenario, &sums);
+}
+
+/* A part of the plans with one call and error. */
+static int
+all_plans(const struct scenario *scenario, char **words)
+{
+	struct sums sums = {0};
+	int call = 0, i = 0;
+	while (call < FAULT_CALL_COUNT && strcmp(fault_call_names[call], words[0]))
+		call++;
+	while (i < ERRORS && strcmp(errors[i].name, words[2]))
+		i++;
+	if (call == FAULT_CALL_COUNT)
+		return 2;
+	part = atoi(words[3]);
+	parts = atoi(words[4]);
+	if (i < ERRORS)
+		plans_of_error(scenario, call, atoi(words[1]), errors[i].number, MOST_PLACES, &sums);
+	else if (moves_bytes(call))
+		plans_of_shortness(scenario, call, 1, &sums);
+	tell_of_call(call, &sums);
+	return tell_of_all(scenario, &sums);
+}
+
+static int
+list_calls(const struct scenario *scenario)
+{
+	struct result dry;
+	int call;
+	if (!run_dry(scenario, &dry))
+		return 1;
+	for (call = 0; call < FAULT_CALL_COUNT; call++) {
+		if (dry.counted[call])
+			printf("%s %u\n", fault_call_names[call], dry.counted[call]);
+	}
+	return 0;
+}
+
+/* Without faults. On a machine that is busy with the long form a timeout of a scenario may pass: what was
+ * refused is tried again. */
+static void
+attempt_all(const struct scenario *scenario, int is_long, struct result *result)
+{
+	struct fault_plan nothing = {0, FAULT_NEVER, 0, 0, MOST_CALLS};
+	int tries = is_long ? 3 : 1;
+	do {
+		attempt(scenario, &nothing, 1, result);
+	} while (--tries > 0 && WIFEXITED(result->status) && WEXITSTATUS(result->status) == REFUSED);
 }
 
 /* In a sandbox that allows what the reference needs, everything works. */
 static void
-all_sandboxes(const struct scenario *scenario, struct sums *sums)
+all_sandboxes(const struct scenario *scenario, int is_long, struct sums *sums)
 {
 	static const int refusals[] = {ENOSYS, EPERM};
-	struct fault_plan nothing = {0, FAULT_NEVER, 0, 0, MOST_CALLS};
 	struct result result;
 	int i, j;
 	for (i = 0; i < SANDBOXES; i++) {
 		for (j = 0; j < 2; j++) {
 			refused_calls = sandboxes[i].numbers;
 			refusal = refusals[j];
-			attempt(scenario, &nothing, 1, &result);
+			attempt_all(scenario, is_long, &result);
 			sums->runs++;
 			if (WIFEXITED(result.status) && WEXITSTATUS(result.status) == DONE) {
 				sums->done++;
@@ -592,19 +659,18 @@ all_sandboxes(const struct scenario *scenario, struct sums *sums)
 }
 
 static int
-all_systems(const struct scenario *scenario, int slow)
+all_systems(const struct scenario *scenario, int is_long)
 {
-	struct fault_plan nothing = {0, FAULT_NEVER, 0, 0, MOST_CALLS};
 	struct result result;
 	struct sums sums = {0};
 	unsigned skipped = 0;
 	int i, status;
-	all_sandboxes(scenario, &sums);
+	all_sandboxes(scenario, is_long, &sums);
 	for (i = 0; i < SYSTEMS; i++) {
-		if (systems[i].is_slow && !slow)
+		if (systems[i].is_slow && !is_long)
 			continue;
 		prepare = systems[i].prepare;
-		attempt(scenario, &nothing, 1, &result);
+		attempt_all(scenario, is_long, &result);
 		status = WIFEXITED(result.status) ? WEXITSTATUS(result.status) : -1;
 		if (status == CANNOT_BE) {
 			printf("SKIPPED %s with %s: %s\n", scenario->name, systems[i].name, result.text);
@@ -664,9 +730,11 @@ main(int count, char **words)
 	if (scenario && count == 3 && strstr(words[2], "systems"))
 		return all_systems(scenario, !strcmp(words[2], "all-systems"));
 	if (scenario && count == 3)
-		return all_plans(scenario, !strcmp(words[2], "long"));
+		return !strcmp(words[2], "calls") ? list_calls(scenario) : some_plans(scenario);
+	if (scenario && count == 8)
+		return all_plans(scenario, words + 3);
 	if (scenario && count == 6)
 		return one_plan(scenario, words + 2);
-	fputs("usage: drive --list | SCENARIO short|long|systems|all-systems | SCENARIO CALL ERRNO MODE NUMBER\n", stderr);
+	fputs("usage: drive --list | SCENARIO short|calls|systems|all-systems | SCENARIO long CALL COUNT ERRNO PART PARTS | SCENARIO CALL ERRNO MODE NUMBER\n", stderr);
 	return 2;
 }
