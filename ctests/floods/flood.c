@@ -94,8 +94,12 @@ read_answer(struct client *client, const char *request, int length)
 			return 0;
 		have += got;
 		bytes[have] = 0;
-		if (is("dns"))
-			return have > 40 && !memcmp(bytes, request, 2);
+		if (is("dns")) {
+			if (have > 40 && !memcmp(bytes, request, 2))
+				return 1;
+			have = 0; /* a late answer to a question that was asked twice */
+			continue;
+		}
 		if (is("http")) {
 			end = strstr(bytes, "\r\n\r\n");
 			if (end && have >= end + 4 - bytes + 128)
