@@ -233,6 +233,8 @@ CASE(loop_ends_when_inactive, ONE_BACKEND)
 		CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test"));
 	wait_for(&told, 20);
 	stop_server(&server);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	printf("%d events\n", event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED));
 	printf("%d\n", event_base_dispatch(base));
 	printf("%d events\n", event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED));
 	end();

@@ -212,11 +212,17 @@ DIFFERENCE(refused_timer_does_not_make_the_wait_endless, EPOLL_ONLY,
 	   "with precise timers, a timer descriptor that cannot be set makes the loop sleep for ever")
 {
 	struct event_base *base = base_with_flags(EVENT_BASE_FLAG_PRECISE_TIMER);
-	struct event *ev = named_event(base, -1, 0, "timer");
-	CHECK_EQUAL(add_timed(ev, 10), 0);
+	struct event *ev = named_event(base, -1, 0, "timer"), *reader;
+	int ends[2];
+	/* What ends the first wait has a second one begin, with the same deadline. */
+	make_pipe(ends);
+	put_byte(ends[1]);
+	reader = added_event(base, ends[0], EV_READ, "reader");
+	CHECK_EQUAL(add_timed(ev, 30), 0);
 	alarm(3);
 	timers_refused = 1;
 	CHECK_EQUAL(event_base_dispatch(base), 1);
+	event_free(reader);
 	event_free(ev);
 	event_base_free(base);
 }

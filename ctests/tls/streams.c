@@ -226,9 +226,20 @@ watch_records(struct end *end)
 }
 
 static void
-small_writes(void)
+write_pieces(int count)
 {
 	static char piece[1000];
+
+	server.wanted += count * sizeof piece;
+	server.finished = 0;
+	while (count--)
+		CHECK_EQUAL(evbuffer_add_reference(bufferevent_get_output(client.bev), piece, sizeof piece, NULL, NULL), 0);
+	run_until(&server.finished, 1);
+}
+
+static void
+small_writes(void)
+{
 	int i;
 
 	connect_ends(TCP);
@@ -241,12 +252,11 @@ small_writes(void)
 	CHECK_EQUAL(records, 1);
 	/* Also of pieces that lie apart. */
 	watch_records(&client);
-	server.wanted += 5 * sizeof piece;
-	server.finished = 0;
-	for (i = 0; i < 5; i++)
-		CHECK_EQUAL(evbuffer_add_reference(bufferevent_get_output(client.bev), piece, sizeof piece, NULL, NULL), 0);
-	run_until(&server.finished, 1);
+	write_pieces(5);
 	CHECK_EQUAL(records, 1);
+	watch_records(&client);
+	write_pieces(40);
+	CHECK_EQUAL(records, 3);
 	free_ends();
 }
 
