@@ -78,6 +78,29 @@ CASE(disabled_before_the_pass, EVERY_BACKEND)
 	end_of_used_connection();
 }
 
+/* What is taken back leaves its place in the queue to the next one. */
+CASE(another_writes_after_one_was_disabled, EVERY_BACKEND)
+{
+	struct traced traced = {.name = "another", .drain = -1};
+	struct bufferevent *another;
+	int other_ends[2];
+	char data[100];
+
+	begin(0);
+	another = make_used_connection(other_ends, BEV_OPT_CLOSE_ON_FREE, &traced);
+	bufferevent_write(bev, "abc", 3);
+	bufferevent_disable(bev, EV_WRITE);
+	bufferevent_write(another, "defg", 4);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	CHECK_EQUAL(recv(other_ends[1], data, sizeof data, MSG_DONTWAIT), 4);
+	bufferevent_enable(bev, EV_WRITE);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	CHECK_EQUAL(recv(ends[1], data, sizeof data, MSG_DONTWAIT), 3);
+	bufferevent_free(another);
+	close(other_ends[1]);
+	end_of_used_connection();
+}
+
 /* A loop that waits for one event does not end because a write was refused. */
 CASE(refused_write_ends_no_pass, EVERY_BACKEND)
 {
