@@ -65,15 +65,17 @@ put_request(unsigned how_bad)
 	const char *end = random_below(5) ? "\r\n" : "\n";
 	unsigned bad = random_below(how_bad), count = random_below(4);
 	const char *version = one_of(versions);
-	int hosts = 0;
+	int hosts = 0, connections = 0;
 
 	put("%s %s %s%s", one_of(methods), bad == 0 ? one_of(bad_targets) : one_of(targets), version, end);
 	if (bad == 1)
 		put("%s%s", one_of(bad_headers), end);
 	while (count--) {
 		const char *header = one_of(headers);
-		if (header[0] != 'H' || !hosts++)
-			put("%s%s", header, end);
+		/* Of these the reference refuses, or does not see, a second one. */
+		if (!strncmp(header, "Host:", 5) ? hosts++ : !strncmp(header, "Connection:", 11) && connections++)
+			continue;
+		put("%s%s", header, end);
 	}
 	put_body(strcmp(version, "HTTP/1.0") != 0);
 }
