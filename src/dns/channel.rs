@@ -273,11 +273,12 @@ unsafe extern "C-unwind" fn is_ready(socket: c_int, what: c_short, server: *mut 
         let Some(hold) = Hold::enter(server.base().as_ptr()) else {
             return;
         };
-        let channel = server
-            .channels
-            .iter()
-            .find(|channel| channel.socket() == socket);
-        let Some(channel) = channel.filter(|_| !server.removed.get()) else {
+        // Whoever has removed it closes its channels without the lock.
+        if server.removed.get() {
+            return;
+        }
+        let mut channels = server.channels.iter();
+        let Some(channel) = channels.find(|channel| channel.socket() == socket) else {
             return;
         };
         if what & kind::READ != 0 {
