@@ -120,30 +120,29 @@ find(const char *name, int family, int wanted)
 	client = NULL;
 }
 
-CASE(names_of_ipv6, ONE_BACKEND)
+/* A name with addresses of one family is found, asked for that family or for any. */
+static void
+find_one_family(int family, const char *address, const char *name)
 {
 	begin(answer_with_one_family);
 	server.quiet = 1;
-	family_that_is = AF_INET6;
-	start_http("::1");
-	find("six.test", AF_INET6, AF_INET6);
-	find("six.test", AF_UNSPEC, AF_INET6);
+	family_that_is = family;
+	start_http(address);
+	find(name, family, family);
+	find(name, AF_UNSPEC, family);
 	CHECK_STRING(seen, "200; 200; ");
 	evhttp_free(http);
 	end();
 }
 
+CASE(names_of_ipv6, ONE_BACKEND)
+{
+	find_one_family(AF_INET6, "::1", "six.test");
+}
+
 CASE(names_of_ipv4, ONE_BACKEND)
 {
-	begin(answer_with_one_family);
-	server.quiet = 1;
-	family_that_is = AF_INET;
-	start_http("127.0.0.1");
-	find("four.test", AF_INET, AF_INET);
-	find("four.test", AF_UNSPEC, AF_INET);
-	CHECK_STRING(seen, "200; 200; ");
-	evhttp_free(http);
-	end();
+	find_one_family(AF_INET, "127.0.0.1", "four.test");
 }
 
 /* Given up while the name is looked up: told at once, and the answer that comes later is no event. The connection
