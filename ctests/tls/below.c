@@ -32,14 +32,7 @@ begin_late(void)
 	for (i = 0; i < 1000 && !evbuffer_get_length(bufferevent_get_input(below)); i++)
 		CHECK(event_base_loop(base, EVLOOP_ONCE) >= 0);
 	make_end(&server, "server", below, -1, BUFFEREVENT_SSL_ACCEPTING);
-	client.wanted = server.wanted = 20000;
-	write_pattern(&client, 20000, 1);
-	write_pattern(&server, 20000, 2);
-	run_until(&client.finished, 1);
-	run_until(&server.finished, 1);
-	print_end(&client);
-	print_end(&server);
-	free_ends();
+	exchange_and_free(20000);
 }
 
 CASE(input_is_there_already, EVERY_BACKEND)
@@ -255,14 +248,7 @@ unlocked_below(int options)
 	options_now = options;
 	make_end(&client, "client", below[0], -1, BUFFEREVENT_SSL_CONNECTING);
 	make_end(&server, "server", below[1], -1, BUFFEREVENT_SSL_ACCEPTING);
-	client.wanted = server.wanted = 50000;
-	write_pattern(&client, 50000, 1);
-	write_pattern(&server, 50000, 2);
-	run_until(&client.finished, 1);
-	run_until(&server.finished, 1);
-	print_end(&client);
-	print_end(&server);
-	free_ends();
+	exchange_and_free(50000);
 }
 
 CASE(unlocked_callbacks_below, EVERY_BACKEND | OWN_LOCKS)

@@ -156,14 +156,7 @@ bio_of_the_program(void)
 	SSL_set_bio(client.ssl, BIO_new_socket(fd, BIO_NOCLOSE), NULL);
 	SSL_set0_wbio(client.ssl, SSL_get_rbio(client.ssl));
 	BIO_up_ref(SSL_get_rbio(client.ssl));
-	client.wanted = server.wanted = 50000;
-	write_pattern(&client, 50000, 1);
-	write_pattern(&server, 50000, 2);
-	run_until(&client.finished, 1);
-	run_until(&server.finished, 1);
-	print_end(&client);
-	print_end(&server);
-	free_ends();
+	exchange_and_free(50000);
 	CHECK(fcntl(fd, F_GETFD) < 0);
 }
 
@@ -208,14 +201,7 @@ start_open(void)
 		run_until(&server.connected, 1);
 		take_over(&client, filter);
 		take_over(&server, filter);
-		client.wanted = server.wanted = 40000;
-		write_pattern(&client, 40000, 1);
-		write_pattern(&server, 40000, 2);
-		run_until(&client.finished, 1);
-		run_until(&server.finished, 1);
-		print_end(&client);
-		print_end(&server);
-		free_ends();
+		exchange_and_free(40000);
 	}
 }
 

@@ -296,4 +296,18 @@ free_ends(void)
 	settle();
 }
 
+/* Each end sends so many bytes to the other one, and says what came. */
+OBSERVE_ void
+exchange_and_free(size_t bytes)
+{
+	client.wanted = server.wanted = bytes;
+	write_pattern(&client, bytes, 1);
+	write_pattern(&server, bytes, 2);
+	run_until(&client.finished, 1);
+	run_until(&server.finished, 1);
+	print_end(&client);
+	print_end(&server);
+	free_ends();
+}
+
 #endif
