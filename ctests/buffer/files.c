@@ -282,7 +282,7 @@ DIFFERENCE(the_rest_of_a_file_ends_with_the_file, ONE_BACKEND,
 }
 
 DIFFERENCE(files_that_were_not_read_can_be_looked_at, ONE_BACKEND,
-	"looking at bytes that wait to be sent from a file gives the library's own memory in their place")
+	"peeking at bytes that are still to be sent from a file returns the library's own memory instead")
 {
 	for (int what = 0; what < 8; what++) {
 		struct evbuffer *buffer = new_buffer(), *other = new_buffer();
@@ -338,7 +338,7 @@ DIFFERENCE(files_that_were_not_read_can_be_looked_at, ONE_BACKEND,
 }
 
 DIFFERENCE(files_that_cannot_be_read_give_no_bytes, ONE_BACKEND,
-	"looking at bytes that wait to be sent from a file gives the library's own memory in their place")
+	"peeking at bytes that are still to be sent from a file returns the library's own memory instead")
 {
 	struct evbuffer *buffer = new_buffer(), *other = new_buffer();
 	struct evbuffer_iovec vec[1];

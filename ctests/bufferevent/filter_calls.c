@@ -307,7 +307,7 @@ CASE(none_without_anything_new_deferred, ONE_BACKEND)
 }
 
 DIFFERENCE(room_made_by_the_read_callback, ONE_BACKEND,
-	   "when a full filter's read callback takes its data, the data that waits below is forgotten: the stream stands still")
+	   "when the read callback of a full filter drains it, the data waiting below is never processed: the stream stalls")
 {
 	script.portion = 100;
 	script.idle = BEV_NEED_MORE;

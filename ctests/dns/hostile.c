@@ -50,7 +50,7 @@ check_look_ups(int count)
 	CHECK_EQUAL(seen_forged, 0);
 }
 
-DIFFERENCE(forged_from_another_port, ONE_BACKEND, "an answer is believed from any port of the server's machine")
+DIFFERENCE(forged_from_another_port, ONE_BACKEND, "an answer is accepted from any port of the server's address")
 {
 	begin_forged(from_another_port);
 	check_look_ups(5);

@@ -367,7 +367,7 @@ DIFFERENCE(a_record_for_each_address, ONE_BACKEND, "several addresses are put in
 	end_port();
 }
 
-DIFFERENCE(short_datagrams, ONE_BACKEND, "a datagram of less than 12 bytes crashes a server")
+DIFFERENCE(short_datagrams, ONE_BACKEND, "a datagram of fewer than 12 bytes crashes a DNS server")
 {
 	begin_port(respond);
 	for (size_t length = 0; length < 12; length++)

@@ -419,7 +419,7 @@ large(struct evhttp_request *req, void *arg)
 	evbuffer_free(body);
 }
 
-DIFFERENCE(half_closed_peer_gets_all, ONE_BACKEND, "a reply is cut when the client ends its side of the connection")
+DIFFERENCE(half_closed_peer_gets_all, ONE_BACKEND, "a reply is truncated when the client shuts down its side of the connection")
 {
 	static const char requests[] = "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n";
 	int fd;

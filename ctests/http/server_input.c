@@ -186,7 +186,7 @@ ROW_DIFFERENCE(blank_before_colon, "a blank before the colon becomes part of the
 	WITH("X : b"), REFUSED)
 ROW_DIFFERENCE(tab_before_colon, "a tab before the colon becomes part of the header's name",
 	WITH("X\t: b"), REFUSED)
-ROW_DIFFERENCE(length_before_blank, "a Content-Length with a blank before its colon is not seen, and the body becomes a request",
+ROW_DIFFERENCE(length_before_blank, "a Content-Length header with a space before its colon is ignored, so the body is taken as another request",
 	POST("Content-Length : 22", NEXT), REFUSED)
 ROW_DIFFERENCE(blank_in_name, "a header's name may have a blank in it",
 	WITH("X Y: b"), REFUSED)

@@ -290,7 +290,7 @@ count_error(struct evconnlistener *self, void *arg)
 
 /* Attempts in a time, which may have become long. */
 DIFFERENCE(errors_are_paced, EVERY_BACKEND,
-	"the loop uses all of the processor as long as accept fails, for example without free descriptors")
+	"the loop spins as long as accept fails, for example when no descriptors are left")
 {
 	struct timeval duration = {0, 300000};
 	long long begun;

@@ -137,7 +137,7 @@ run_for(int duration)
 }
 
 DIFFERENCE(recovers_from_lack_of_descriptors, EVERY_BACKEND,
-	"the loop uses all of the processor as long as accept fails, for example without free descriptors")
+	"the loop spins as long as accept fails, for example when no descriptors are left")
 {
 	long long begun;
 	int before;
