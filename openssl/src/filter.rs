@@ -129,9 +129,11 @@ impl TlsPtr {
         let mut bottom = self.below.get();
         // SAFETY: each one's reference keeps the one below it alive.
         unsafe {
-            while let below = bufferevent_get_underlying(bottom)
-                && !below.is_null()
-            {
+            loop {
+                let below = bufferevent_get_underlying(bottom);
+                if below.is_null() {
+                    break;
+                }
                 bottom = below;
             }
             std::ptr::eq((*bottom).operations.get(), &raw const bufferevent_ops_pair)

@@ -265,9 +265,10 @@ impl Place {
     /// Goes on by so many bytes.
     fn advance(&mut self, segments: &[libc::iovec], count: usize) {
         self.offset += count;
-        while let Some(segment) = segments.get(self.segment)
-            && self.offset >= segment.iov_len
-        {
+        while let Some(segment) = segments.get(self.segment) {
+            if self.offset < segment.iov_len {
+                break;
+            }
             self.offset -= segment.iov_len;
             self.segment += 1;
         }

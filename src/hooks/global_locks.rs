@@ -34,7 +34,7 @@ pub static SIGNAL: GlobalLock = GlobalLock::new("evsig_base_lock");
 static mut KEPT_OF: LockCallbacks = LockCallbacks::NONE;
 
 /// In the order in which they are made and freed.
-const ALL: [&GlobalLock; 2] = [&DEBUG_TABLE, &SIGNAL];
+static ALL: [&GlobalLock; 2] = [&DEBUG_TABLE, &SIGNAL];
 
 impl GlobalLock {
     const fn new(name: &'static str) -> Self {
