@@ -104,26 +104,38 @@ unsafe extern "C-unwind" fn control(
     // SAFETY: as in `enable`; the data fits the request.
     unsafe {
         let tls = TlsPtr::new(bufferevent);
-        match request {
-            request::SET_DESCRIPTOR => set_descriptor(tls, (*data).descriptor),
-            request::GET_DESCRIPTOR if tls.is_filter() => {
-                (*data).descriptor = bufferevent_getfd(tls.below.get());
-                0
-            }
-            request::GET_DESCRIPTOR => {
-                (*data).descriptor = tls.descriptor.get();
-                0
-            }
-            request::OUTPUT_CHANGED => {
-                tls.output_changed(&*(*data).change);
-                0
-            }
-            request::GET_UNDERLYING => {
-                (*data).pointer = tls.below.get().cast();
-                0
-            }
-            _ => -1,
+        // First, because each write of the program brings one.
+        if request == request::OUTPUT_CHANGED {
+            tls.output_changed(&*(*data).change);
+            return 0;
         }
+        answer(tls, request, &mut *data)
+    }
+}
+
+/// The requests that are rare.
+///
+/// # Safety
+/// The data fits the request.
+#[inline(never)]
+unsafe fn answer(tls: TlsPtr, request: c_uint, data: &mut RequestData) -> c_int {
+    match request {
+        // SAFETY: the caller guarantees the data.
+        request::SET_DESCRIPTOR => set_descriptor(tls, unsafe { data.descriptor }),
+        request::GET_DESCRIPTOR if tls.is_filter() => {
+            // SAFETY: the one below lives as long as this one.
+            data.descriptor = unsafe { bufferevent_getfd(tls.below.get()) };
+            0
+        }
+        request::GET_DESCRIPTOR => {
+            data.descriptor = tls.descriptor.get();
+            0
+        }
+        request::GET_UNDERLYING => {
+            data.pointer = tls.below.get().cast();
+            0
+        }
+        _ => -1,
     }
 }
 

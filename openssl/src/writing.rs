@@ -300,6 +300,7 @@ impl TlsPtr {
         // Else what there was is waited for already, and so is what was added behind it.
     }
 
+    #[inline(never)]
     fn output_changed_in_filter(self, change: &BufferChange) {
         if self.may_write_what_was_added(change) {
             // SAFETY: the bufferevent is live.
@@ -308,6 +309,7 @@ impl TlsPtr {
         }
     }
 
+    #[inline(never)]
     fn output_changed_on_socket(self, change: &BufferChange) {
         if self.may_write_what_was_added(change) {
             // What cannot be waited for now is waited for with the next change.

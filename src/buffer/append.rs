@@ -14,26 +14,54 @@ impl Evbuffer {
     /// `data` has `count` readable bytes, which may lie in this buffer.
     #[inline]
     pub(super) unsafe fn store(&self, data: *const u8, count: usize) -> Result<Detached, Refused> {
-        // SAFETY: passed on, with the room checked for `push`.
+        // SAFETY: passed on.
         unsafe {
-            let Some(tail) = self.tail() else {
-                return self.store_first(data, count);
-            };
-            self.check_total(count)?;
-            if count > tail.space() {
-                return self.store_behind(tail, data, count);
+            if self.store_in_tail(data, count) {
+                return Ok(Detached::NONE);
             }
-            tail.push(data, count);
+            self.store_elsewhere(data, count)
         }
-        self.count_added(count);
-        Ok(Detached::NONE)
+    }
+
+    /// [`Evbuffer::store`] if the tail chain has room for the bytes as it is; whether it has.
+    ///
+    /// # Safety
+    /// As for `store`.
+    #[inline]
+    unsafe fn store_in_tail(&self, data: *const u8, count: usize) -> bool {
+        match self.tail() {
+            Some(tail) if count <= tail.space() && self.check_total(count).is_ok() => {
+                // SAFETY: there is room; the caller guarantees the data.
+                unsafe { tail.push(data, count) };
+                self.count_added(count);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// [`Evbuffer::store`] if the tail chain has no room, or there is none.
+    ///
+    /// # Safety
+    /// As for `store`.
+    #[inline(never)]
+    unsafe fn store_elsewhere(&self, data: *const u8, count: usize) -> Result<Detached, Refused> {
+        // SAFETY: passed on.
+        unsafe {
+            match self.tail() {
+                Some(tail) => {
+                    self.check_total(count)?;
+                    self.store_behind(tail, data, count)
+                }
+                None => self.store_first(data, count),
+            }
+        }
     }
 
     /// [`Evbuffer::store`] when there is no chain yet.
     ///
     /// # Safety
     /// As for `store`.
-    #[inline(never)]
     unsafe fn store_first(&self, data: *const u8, count: usize) -> Result<Detached, Refused> {
         if count == 0 {
             return Ok(Detached::NONE);
@@ -51,7 +79,6 @@ impl Evbuffer {
     ///
     /// # Safety
     /// As for `store`.
-    #[inline(never)]
     unsafe fn store_behind(
         &self,
         tail: ChainPtr,
@@ -127,7 +154,11 @@ impl Guard {
     pub unsafe fn append(&self, data: *const u8, count: usize) -> Result<(), Refused> {
         self.check_frozen(End::Back)?;
         // SAFETY: passed on.
-        unsafe { self.store(data, count) }?.release();
+        unsafe {
+            if !self.store_in_tail(data, count) {
+                self.store_elsewhere(data, count)?.release();
+            }
+        }
         self.notify();
         Ok(())
     }

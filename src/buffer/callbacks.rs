@@ -250,15 +250,21 @@ impl Guard {
         })
     }
 
+    #[inline(never)]
     fn notify_callbacks(&self) {
         let Some(info) = self.changes() else { return };
         if self.deferred_callback().is_some() {
-            self.schedule_callbacks();
-            self.tell(&info, Audience::AtOnce);
-        } else {
-            self.forget_changes();
-            self.tell(&info, Audience::All);
+            return self.notify_later(&info);
         }
+        self.forget_changes();
+        self.tell(&info, Audience::All);
+    }
+
+    /// Leaves most to the loop.
+    #[inline(never)]
+    fn notify_later(&self, info: &EvbufferCallbackInfo) {
+        self.schedule_callbacks();
+        self.run_callbacks(info, Audience::AtOnce);
     }
 
     /// Runs the callbacks that were deferred, with all that changed since they last ran.
@@ -270,15 +276,17 @@ impl Guard {
 
     /// Calls those who are meant, all with the same information, and the parent last.
     fn tell(&self, info: &EvbufferCallbackInfo, audience: Audience) {
-        let references = self.references.get();
-        if !self.first_callback().is_null() {
-            self.run_callbacks(info, audience);
+        if self.first_callback().is_null() {
+            return self.notify_parent(info);
         }
-        if audience != Audience::AtOnce && !self.was_freed_since(references) {
+        let references = self.references.get();
+        self.run_callbacks(info, audience);
+        if !self.was_freed_since(references) {
             self.notify_parent(info);
         }
     }
 
+    #[inline(never)]
     fn run_callbacks(&self, info: &EvbufferCallbackInfo, audience: Audience) {
         let length = self.length.get();
         let references = self.references.get();
@@ -333,7 +341,7 @@ impl Guard {
 }
 
 /// Who is told: with deferred callbacks some at once, and the others from the loop.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Audience {
     All,
     AtOnce,

@@ -161,6 +161,7 @@ unsafe fn guard(bufferevent: *mut Bufferevent) -> Guard {
 ///
 /// # Safety
 /// `half` was not finalized yet, and its lock is held.
+#[inline(never)]
 pub(super) unsafe fn output_changed(half: BuffereventPtr, change: &EvbufferCallbackInfo) {
     // SAFETY: the caller guarantees the memory.
     let Some(half) = (unsafe { Guard::if_alive(half.as_ptr()) }) else {

@@ -397,13 +397,18 @@ impl BuffereventPtr {
     /// What was appended to the output is to be written.
     fn write_what_was_added(self) {
         if self.is_running(Direction::Write) && !self.is_write_armed() {
-            let timed = self.timeout(Direction::Write).is_some();
-            // Without memory for the timeout, what was accepted goes out without one.
-            let armed = self.arm_write().is_ok()
-                || (timed && timeouts::add(self.event(Direction::Write), None).is_ok());
-            if !armed {
-                self.give_up(Direction::Write);
-            }
+            self.arm_write_somehow();
+        }
+    }
+
+    #[inline(never)]
+    fn arm_write_somehow(self) {
+        let timed = self.timeout(Direction::Write).is_some();
+        // Without memory for the timeout, what was accepted goes out without one.
+        let armed = self.arm_write().is_ok()
+            || (timed && timeouts::add(self.event(Direction::Write), None).is_ok());
+        if !armed {
+            self.give_up(Direction::Write);
         }
     }
 
@@ -522,24 +527,35 @@ unsafe extern "C-unwind" fn control(
     // SAFETY: see `pointer`; the data fits the request.
     unsafe {
         let bufferevent = pointer(bufferevent);
-        match Request::from_number(request) {
-            Some(Request::SetDescriptor) => status(bufferevent.attach((*data).descriptor)),
-            Some(Request::GetDescriptor) => {
-                (*data).descriptor = bufferevent.event(Direction::Read).fd();
-                0
+        // First, because each write of the program brings one.
+        if request == Request::OutputChanged as c_uint {
+            if (*(*data).change).n_added > 0 {
+                bufferevent.write_what_was_added();
             }
-            Some(Request::OutputChanged) => {
-                if (*(*data).change).n_added > 0 {
-                    bufferevent.write_what_was_added();
-                }
-                0
-            }
-            Some(Request::CancelAll) => {
-                bufferevent.cancel_lookup();
-                0
-            }
-            Some(Request::GetUnderlying) | None => -1,
+            return 0;
         }
+        answer(bufferevent, request, &mut *data)
+    }
+}
+
+/// The requests that are rare.
+///
+/// # Safety
+/// The data fits the request.
+#[inline(never)]
+unsafe fn answer(bufferevent: BuffereventPtr, request: c_uint, data: &mut RequestData) -> c_int {
+    match Request::from_number(request) {
+        // SAFETY: the caller guarantees the data.
+        Some(Request::SetDescriptor) => status(bufferevent.attach(unsafe { data.descriptor })),
+        Some(Request::GetDescriptor) => {
+            data.descriptor = bufferevent.event(Direction::Read).fd();
+            0
+        }
+        Some(Request::CancelAll) => {
+            bufferevent.cancel_lookup();
+            0
+        }
+        Some(Request::OutputChanged | Request::GetUnderlying) | None => -1,
     }
 }
 
