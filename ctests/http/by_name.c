@@ -294,3 +294,120 @@ CASE(address_used_again, ONE_BACKEND)
 	find_again(0);
 	end();
 }
+
+/* The same between attempts, and for a request that comes after them: the address was found, although nobody listened
+ * there. */
+static void
+bind_refusing_socket(int *fd)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof address;
+
+	signal(SIGPIPE, SIG_IGN);
+	*fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	CHECK(bind(*fd, (struct sockaddr *)&address, length) == 0);
+	CHECK(getsockname(*fd, (struct sockaddr *)&address, &length) == 0);
+	port = ntohs(address.sin_port);
+}
+
+DIFFERENCE(address_used_for_later_attempts, ONE_BACKEND,
+	"after its attempts to connect have failed, a connection never tries again")
+{
+	struct timeval pause = {0, 10000};
+	int fd, queries;
+
+	begin(answer_unless_silent);
+	server.quiet = 1;
+	bind_refusing_socket(&fd);
+	connect_by("name.test");
+	evhttp_connection_set_family(client, AF_INET);
+	CHECK_EQUAL(evhttp_connection_set_flags(client, EVHTTP_CON_REUSE_CONNECTED_ADDR), 0);
+	evhttp_connection_set_initial_retry_tv(client, &pause);
+	evhttp_connection_set_retries(client, 2);
+	ask("/");
+	wait_for(&done, 1);
+	CHECK_STRING(seen, "0; ");
+	queries = server.queries;
+	evhttp_connection_set_retries(client, -1);
+	ask("/");
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	http = evhttp_new(base);
+	evhttp_set_gencb(http, reply, NULL);
+	CHECK(listen(fd, 5) == 0 && evhttp_accept_socket(http, fd) == 0);
+	wait_for(&done, 1);
+	CHECK_STRING(seen, "0; 200; ");
+	CHECK_EQUAL(server.queries, queries);
+	stop_http();
+	end();
+}
+
+/* A name that does not exist was not refused, whatever errno says of something else. */
+static void
+answer_that_there_is_none(struct server *from, const struct query *query)
+{
+	answer_empty(from, query, 3);
+}
+
+static void
+leave_an_error(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	errno = ECONNREFUSED;
+}
+
+CASE(no_name_and_an_old_error, ONE_BACKEND)
+{
+	struct timeval none = {0, 0};
+	struct event *always;
+
+	begin(answer_that_there_is_none);
+	server.quiet = 1;
+	port = 80;
+	connect_by("name.test");
+	evhttp_connection_set_family(client, AF_INET);
+	always = event_new(base, -1, EV_PERSIST, leave_an_error, NULL);
+	event_add(always, &none);
+	ask("/");
+	wait_for(&done, 1);
+	CHECK_STRING(seen, "error 1; no reply; ");
+	event_free(always);
+	evhttp_connection_free(client);
+	end();
+}
+
+/* The name is found, but the kernel there does not answer: its queue is full. */
+CASE(given_up_while_nobody_answers, ONE_BACKEND)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct timeval timeout = {0, 100000};
+	struct evhttp_request *req;
+	int fd, others[8];
+
+	begin(answer_unless_silent);
+	server.quiet = 1;
+	bind_refusing_socket(&fd);
+	CHECK_EQUAL(listen(fd, 0), 0);
+	address.sin_port = htons((unsigned short)port);
+	for (int i = 0; i < 8; i++) {
+		others[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		connect(others[i], (struct sockaddr *)&address, sizeof address);
+	}
+	connect_by("name.test");
+	evhttp_connection_set_family(client, AF_INET);
+	req = ask("/");
+	for (int i = 0; evhttp_connection_get_addr(client)->sa_family == AF_UNSPEC && i < 1000; i++)
+		run_for(base, 1);
+	evhttp_cancel_request(req);
+	CHECK_STRING(seen, "error 4; ");
+	evhttp_connection_set_timeout_tv(client, &timeout);
+	ask("/");
+	wait_for(&done, 1);
+	CHECK_STRING(seen, "error 4; 0; ");
+	evhttp_connection_free(client);
+	for (int i = 0; i < 8; i++)
+		close(others[i]);
+	close(fd);
+	end();
+}
