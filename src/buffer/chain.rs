@@ -8,6 +8,7 @@ use super::file::FileSegment;
 use super::reference::UserMemory;
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::require;
+use crate::system::{self, errno, set_errno};
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::mem::{offset_of, size_of};
@@ -140,6 +141,29 @@ impl ChainPtr {
             .ok_or(OutOfMemory)?;
         let size = doubling.checked_next_power_of_two().ok_or(OutOfMemory)?;
         Self::in_block(size.max(SMALLEST_BLOCK))
+    }
+
+    /// A plain chain for exactly `payload` bytes, many of them, in no list. The kernel is asked for
+    /// large pages: filling them costs a fault for each 2 MB and not for each 4 kB.
+    pub fn allocate_in_large_pages(payload: usize) -> Result<ChainPtr, OutOfMemory> {
+        let size = payload
+            .checked_add(HEADER + CACHE_LINE)
+            .ok_or(OutOfMemory)?;
+        let chain = Self::in_block(size)?;
+        let block = chain.as_block();
+        let before = block as usize % PAGE;
+        let error = errno();
+        // SAFETY: the advice changes nothing of what lies on the pages. A kernel that has no such pages
+        // refuses it.
+        unsafe {
+            system::madvise(
+                block.wrapping_byte_sub(before),
+                before + size,
+                libc::MADV_HUGEPAGE,
+            )
+        };
+        set_errno(error);
+        Ok(chain)
     }
 
     /// A plain chain in a block of that size.

@@ -177,6 +177,13 @@ impl Guard {
         Ok(())
     }
 
+    /// Adds an empty chain for `count` bytes that are sure to come, in large pages.
+    pub fn expand_in_large_pages(&self, count: usize) -> Result<(), Refused> {
+        let chain = ChainPtr::allocate_in_large_pages(count)?;
+        self.insert_last(chain).release();
+        Ok(())
+    }
+
     /// Makes room for `count` bytes in at most `most` chains.
     pub fn expand_in_chains(&self, count: usize, most: usize) -> Result<(), Refused> {
         self.make_room(count, most)?.release();

@@ -93,6 +93,11 @@ pub const MOST_UNREAD: usize = 32768;
 /// How much of a large body is read or written at once.
 pub const LARGE_PIECE: usize = 262_144;
 
+/// Room that is made at once while at least that much of a body is missing, and twice as much is
+/// there: a peer that stops in between has made us take half as much again as it has sent. With what
+/// the buffer and an allocator put before it, it fills whole large pages.
+const LONG_STRETCH: usize = (8 << 20) - 192;
+
 /// `struct evhttp_connection`.
 pub struct Connection {
     link: TailLink<Connection>,
@@ -352,6 +357,32 @@ impl ConnectionPtr {
         } else if !large && present == LARGE_PIECE {
             bufferevent.set_max_single(Direction::Read, DEFAULT_SINGLE);
         }
+    }
+
+    /// Makes room in the input for the next stretch of a very long body, of which that much is there
+    /// and that much is missing.
+    pub(super) fn make_room_for_stretch(self, present: usize, missing: i64) {
+        if !self.takes_in_stretches(present, missing) {
+            return;
+        }
+        if let Some(input) = self.input().filter(|input| input.length() == 0) {
+            // Without that memory, each read looks for its own.
+            let _ = input.expand_in_large_pages(LONG_STRETCH);
+        }
+    }
+
+    /// Whether what has come in of a body stays in the input until the room there is full.
+    pub(super) fn is_filling_stretch(self, present: usize, missing: i64) -> bool {
+        self.takes_in_stretches(present, missing) && self.unread() < LONG_STRETCH
+    }
+
+    /// An input with a high mark would stand still before such room is full.
+    fn takes_in_stretches(self, present: usize, missing: i64) -> bool {
+        present >= 2 * LONG_STRETCH
+            && missing >= LONG_STRETCH as i64
+            && self
+                .bufferevent()
+                .is_some_and(|bufferevent| bufferevent.input_room().is_none())
     }
 
     /// How many bytes came in that were not read.

@@ -111,12 +111,17 @@ impl ConnectionPtr {
 
     fn read_counted(self, request: RequestPtr, input: &BufferGuard) -> Result<Progress, Fault> {
         let wanted = request.ntoread.get();
+        // A client may have a callback for each piece, which shall not be larger than it was.
+        let in_large_pieces = self.is_incoming() && request.chunk_cb.get().is_none();
+        if in_large_pieces && self.is_filling_stretch(request.body_size.get(), wanted) {
+            return Ok(Progress::More);
+        }
         let taken = take_body(request, input, wanted)?;
         let missing = wanted - taken;
         request.ntoread.set(missing);
-        // A client may have a callback for each piece, which shall not be larger than it was.
-        if self.is_incoming() {
+        if in_large_pieces {
             self.read_in_pieces_for(missing);
+            self.make_room_for_stretch(request.body_size.get(), missing);
         }
         if taken > 0 {
             self.deliver(request)?;
