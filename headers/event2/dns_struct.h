@@ -1,7 +1,7 @@
-/* event2/dns_struct.h: what a DNS server sees of the questions that it is asked.
+/* event2/dns_struct.h: the questions that a DNS server gets.
  *
- * The library makes these. A server may read them until it has answered or dropped the request, and
- * may change letters of a name in place: the answer repeats the question as it then is.
+ * The library makes these. A server may read them until it has answered or dropped the request. It may
+ * change letters of a name in place: the answer then repeats the question in its changed form.
  */
 #ifndef EVENT2_DNS_STRUCT_H_INCLUDED_
 #define EVENT2_DNS_STRUCT_H_INCLUDED_
@@ -18,10 +18,10 @@ extern "C" {
 
 /** A message with questions. */
 struct evdns_server_request {
-    /** Flags of the message that the answer repeats: 0x0100 when recursion is desired, 0x0010 when
+    /** Flags of the message, which the answer repeats: 0x0100 if recursion is desired, 0x0010 if
      * checking is disabled. */
     int flags;
-    /** How many questions there are; at least one. */
+    /** The number of questions; at least one. */
     int nquestions;
     /** The questions. */
     struct evdns_server_question **questions;
@@ -29,7 +29,7 @@ struct evdns_server_request {
 
 /** A question. */
 struct evdns_server_question {
-    /** The type of records that are asked for, `EVDNS_TYPE_*` or another. */
+    /** The type of the records asked for, `EVDNS_TYPE_*` or another. */
     int type;
 #ifdef __cplusplus
     /** The class, usually `EVDNS_CLASS_INET`. */
@@ -39,7 +39,8 @@ struct evdns_server_question {
     int class;
 #define dns_question_class class
 #endif
-    /** The name, with dots between its labels and none at the end. It goes on as long as it takes. */
+    /** The name, with dots between its labels and none at the end. The array extends as far as the
+     * name needs. */
     char name[1];
 };
 

@@ -1,16 +1,15 @@
 /* event2/http.h: HTTP servers and clients.
  *
  * A server is a `struct evhttp`: it accepts connections, reads requests, and calls a function of
- * the program for each one when all of it is there. A client is a `struct evhttp_connection`, on
- * which the program makes requests. Each request and its reply is a `struct evhttp_request`. All is
- * driven by the loop of an event base.
+ * the program for each request once it has arrived completely. A client is a `struct
+ * evhttp_connection`, on which the program makes requests. A `struct evhttp_request` is a request
+ * together with its reply. Everything runs in the loop of an event base.
  *
- * Threads: a server, its connections and their requests, or a client and its requests, are used
- * from the thread that runs their base only: they have no locks. Functions on headers, queries and
- * URIs touch what they are given and nothing else.
+ * Threads: there are no locks. Use a server or a client, with its connections and requests, only in
+ * the thread that runs its base. Functions on headers, queries and URIs access only their arguments.
  *
- * Strings that a function returns as new are freed with free(); all others belong to the object
- * that they were got from.
+ * New strings that a function returns are freed with free(); all other strings belong to the object
+ * that they were obtained from.
  *
  * Results: functions that return int return 0 for success and -1 for failure unless their text
  * says otherwise.
@@ -50,52 +49,52 @@ struct evhttp_uri;
 struct evkeyvalq;
 
 /* Status codes. */
-/** The request was done. */
+/** The request succeeded. */
 #define HTTP_OK 200
-/** The request was done, and there is nothing to send. */
+/** The request succeeded, and the reply has no body. */
 #define HTTP_NOCONTENT 204
-/** The resource has moved for good. */
+/** The resource has moved permanently. */
 #define HTTP_MOVEPERM 301
-/** The resource has moved for now. */
+/** The resource has moved temporarily. */
 #define HTTP_MOVETEMP 302
-/** The resource is as the client has it. */
+/** The client's copy of the resource is up to date. */
 #define HTTP_NOTMODIFIED 304
 /** The request is malformed. */
 #define HTTP_BADREQUEST 400
 /** There is no such resource. */
 #define HTTP_NOTFOUND 404
-/** The resource does not know this method. */
+/** The resource does not support this method. */
 #define HTTP_BADMETHOD 405
-/** The body is longer than the server takes. */
+/** The body is longer than the server accepts. */
 #define HTTP_ENTITYTOOLARGE 413
-/** The server does not do what the client expects. */
+/** The server cannot meet the client's Expect header. */
 #define HTTP_EXPECTATIONFAILED 417
 /** The server failed. */
 #define HTTP_INTERNAL 500
-/** The server does not know this method. */
+/** The server does not support this method. */
 #define HTTP_NOTIMPLEMENTED 501
-/** The server cannot serve now. */
+/** The server is temporarily unavailable. */
 #define HTTP_SERVUNAVAIL 503
 
 /* Flags of a server. */
-/** A body that is too long is read to its end, so that the client sees the reply that says so. */
+/** Read a body that is too long to its end, so that the client gets the error reply. */
 #define EVHTTP_SERVER_LINGERING_CLOSE 0x0001
 
 /* Flags of a connection. */
-/** Connects to the address that was found the last time, without another look-up. */
+/** Reconnect to the address used before, without another look-up. */
 #define EVHTTP_CON_REUSE_CONNECTED_ADDR 0x0008
-/** Reads the reply of a server that took not all of the request. */
+/** Read the reply of a server that stopped reading the request. */
 #define EVHTTP_CON_READ_ON_WRITE_ERROR 0x0010
-/** Of connections of a server with `EVHTTP_SERVER_LINGERING_CLOSE`; not for programs. */
+/** Set by a server with `EVHTTP_SERVER_LINGERING_CLOSE`; not for programs. */
 #define EVHTTP_CON_LINGERING_CLOSE 0x0020
-/** Flags from this one on are private. */
+/** Flags from this value on are private. */
 #define EVHTTP_CON_PUBLIC_FLAGS_END 0x100000
 
 /* Flags of a URI. */
-/** Path, query and fragment may have characters that they may not have in a URI. */
+/** Accept characters in path, query and fragment that URIs do not allow. */
 #define EVHTTP_URI_NONCONFORMANT 0x01
 
-/** Methods; those that a server allows are a set of these bits. */
+/** Methods, as bits, so that they can be combined for evhttp_set_allowed_methods(). */
 enum evhttp_cmd_type {
     EVHTTP_REQ_GET = 1 << 0,
     EVHTTP_REQ_POST = 1 << 1,
@@ -108,29 +107,29 @@ enum evhttp_cmd_type {
     EVHTTP_REQ_PATCH = 1 << 8
 };
 
-/** What a `struct evhttp_request` is at the moment: a request, or the reply to it. */
+/** Whether a `struct evhttp_request` currently is a request or the reply to it. */
 enum evhttp_request_kind {
     EVHTTP_REQUEST,
     EVHTTP_RESPONSE
 };
 
-/** Why a request of a client failed. */
+/** Why a client's request failed. */
 enum evhttp_request_error {
-    /** Nothing came in, or went out, for as long as the timeout. */
+    /** Nothing was received or sent before the timeout. */
     EVREQ_HTTP_TIMEOUT,
-    /** The connection ended. */
+    /** The peer closed the connection. */
     EVREQ_HTTP_EOF,
-    /** The reply is malformed, or its headers are longer than allowed. */
+    /** The reply is malformed, or its headers exceed the limit. */
     EVREQ_HTTP_INVALID_HEADER,
     /** The connection failed. */
     EVREQ_HTTP_BUFFER_ERROR,
     /** The program cancelled the request. */
     EVREQ_HTTP_REQUEST_CANCEL,
-    /** The body is longer than allowed. */
+    /** The body exceeds the limit. */
     EVREQ_HTTP_DATA_TOO_LONG
 };
 
-/** A function that evhttp_foreach_bound_socket() calls. */
+/** The type of function that evhttp_foreach_bound_socket() calls. */
 typedef void evhttp_bound_socket_foreach_fn(struct evhttp_bound_socket *bound, void *argument);
 
 /* generated from src/c_api/http.rs */

@@ -1,23 +1,23 @@
-/* event2/rpc.h: calls of functions in other processes, over HTTP.
+/* event2/rpc.h: remote procedure calls over HTTP.
  *
- * A call takes a message there and brings one back. Messages are structures that event_rpcgen.py(1)
- * makes of definitions, with functions that turn them into bytes and back.
+ * A call sends a message and gets one back. Messages are structures that event_rpcgen.py(1)
+ * generates from definitions, together with functions that serialise and parse them.
  *
- * Both sides say once, in a header, that there is a call Echo which takes a `struct question` and
- * brings a `struct answer`:
+ * Both sides declare once, in a header, a call Echo that takes a `struct question` and returns a
+ * `struct answer`:
  *
  *     EVRPC_HEADER(Echo, question, answer)
  *
- * and the client, in one of its C files, EVRPC_GENERATE(Echo, question, answer).
+ * and the client has EVRPC_GENERATE(Echo, question, answer) in one of its C files.
  *
- * A server hands what handles the call to EVRPC_REGISTER(). That function looks at `rpc->request`,
- * fills `rpc->reply`, and calls EVRPC_REQUEST_DONE(), at once or later. A client has a pool of
- * connections, evrpc_pool_new(), and calls EVRPC_MAKE_REQUEST(); a callback gets the reply.
+ * A server registers a handler with EVRPC_REGISTER(). The handler reads `rpc->request`, fills in
+ * `rpc->reply`, and calls EVRPC_REQUEST_DONE(), at once or later. A client makes a pool of
+ * connections with evrpc_pool_new() and calls EVRPC_MAKE_REQUEST(); a callback gets the reply.
  *
- * On the way, a call is an HTTP request POST /.rpc.Echo with the bytes of the message as its body.
- * Whatever is wrong with it on the server is answered with 503.
+ * On the wire, a call is an HTTP request POST /.rpc.Echo with the serialised message as its body.
+ * Any error on the server is answered with 503.
  *
- * Threads: nothing here has a lock. Use a server or a pool in the thread that runs its loop.
+ * Threads: there are no locks. Use a server or a pool only in the thread that runs its loop.
  */
 #ifndef EVENT2_RPC_H_INCLUDED_
 #define EVENT2_RPC_H_INCLUDED_
@@ -29,31 +29,31 @@
 extern "C" {
 #endif
 
-/* The entries of messages. `msg` points to a message, `member` is the name of an entry. */
+/* Access to the entries of a message. `msg` points to the message, `member` is the name of an entry. */
 
-/** Tells whether an entry is there. */
+/** Whether an entry is set. */
 #define EVTAG_HAS(msg, member) ((msg)->member##_set == 1)
 
 #ifndef EVENT2_RPC_COMPAT_H_INCLUDED_
 /** Sets an entry to a copy of a value. Returns 0, or -1 when memory is short. */
 #define EVTAG_ASSIGN(msg, member, value) (*(msg)->base->member##_assign)((msg), (value))
-/** The same for bytes of any number. */
+/** The same for a byte array of variable length. */
 #define EVTAG_ASSIGN_WITH_LEN(msg, member, value, len) \
     (*(msg)->base->member##_assign)((msg), (value), (len))
-/** Stores the value of an entry at `pvalue`; it belongs to the message. Returns 0, or -1 when the
- * entry is not there. One that is a structure is made when it is not there. */
+/** Stores the value of an entry in `*pvalue`; it belongs to the message. Returns 0, or -1 if the entry
+ * is not set. An entry that is a structure is made if it is not set. */
 #define EVTAG_GET(msg, member, pvalue) (*(msg)->base->member##_get)((msg), (pvalue))
-/** The same for bytes of any number. */
+/** The same for a byte array of variable length. */
 #define EVTAG_GET_WITH_LEN(msg, member, pvalue, plen) \
     (*(msg)->base->member##_get)((msg), (pvalue), (plen))
 #endif
 
-/** Appends a copy of a value to an array. Returns a pointer to it, which is good until the next
- * one is added, or NULL when memory is short. */
+/** Appends a copy of a value to an array. Returns a pointer to it, valid until the next one is added,
+ * or NULL if memory is short. */
 #define EVTAG_ARRAY_ADD_VALUE(msg, member, value) (*(msg)->base->member##_add)((msg), (value))
-/** Appends an empty structure to an array of them. Returns it, or NULL when memory is short. */
+/** Appends an empty structure to an array of structures. Returns it, or NULL if memory is short. */
 #define EVTAG_ARRAY_ADD(msg, member) (*(msg)->base->member##_add)(msg)
-/** Stores an element of an array at `pvalue`. Returns 0, or -1 when there is no such element. */
+/** Stores an element of an array in `*pvalue`. Returns 0, or -1 if there is no such element. */
 #define EVTAG_ARRAY_GET(msg, member, offset, pvalue) \
     (*(msg)->base->member##_get)((msg), (offset), (pvalue))
 /** The number of elements of an array. */
@@ -64,25 +64,25 @@ struct event_base;
 struct evhttp;
 struct evhttp_connection;
 struct evhttp_request;
-/** What handles the calls of one name. */
+/** The registered handler of a call. */
 struct evrpc;
-/** All the calls that a server handles. */
+/** All calls that a server handles. */
 struct evrpc_base;
 struct evrpc_hook_meta;
 /** The connections of a client. */
 struct evrpc_pool;
-/** A call at the server; EVRPC_STRUCT() is what it looks like. */
+/** A call on the server; EVRPC_STRUCT() is its typed form. */
 struct evrpc_req_generic;
-/** A call at the client. */
+/** A call on the client. */
 struct evrpc_request_wrapper;
 /** How a call ended. */
 struct evrpc_status;
 
-/** The structure of a call at the server: with `request`, `reply` and `http_req`. */
+/** The structure of a call on the server, with the members `request`, `reply` and `http_req`. */
 #define EVRPC_STRUCT(rpcname) struct evrpc_req__##rpcname
 
-/** Declares a call, once in a source file: its EVRPC_STRUCT(), and the function that
- * EVRPC_GENERATE() makes. */
+/** Declares a call, once per source file: its EVRPC_STRUCT(), and the function that EVRPC_GENERATE()
+ * defines. */
 #define EVRPC_HEADER(rpcname, reqstruct, rplystruct) \
     EVRPC_STRUCT(rpcname) { \
         struct evrpc_hook_meta *hook_meta; \
@@ -111,8 +111,8 @@ struct evrpc_status;
             (int (*)(void *, struct evbuffer *))rplystruct##_unmarshal); \
     }
 
-/** Has a function handle the calls of one name: `callback(EVRPC_STRUCT(name) *rpc, void *cbarg)`.
- * Returns 0, or -1. */
+/** Registers the handler of a call: `callback(EVRPC_STRUCT(name) *rpc, void *cbarg)`. Returns 0 or -1;
+ * see evrpc_register_generic(). */
 #define EVRPC_REGISTER(base, name, request, reply, callback, cbarg) \
     evrpc_register_generic(base, #name, \
         (void (*)(struct evrpc_req_generic *, void *))callback, cbarg, \
@@ -121,24 +121,24 @@ struct evrpc_status;
         (void *(*)(void *))reply##_new_with_arg, NULL, (void (*)(void *))reply##_free, \
         (int (*)(void *))reply##_complete, (void (*)(struct evbuffer *, void *))reply##_marshal)
 
-/** Takes that back. Returns 0, or -1 when there is none. */
+/** Removes the handler of a call. Returns 0, or -1 if there is none. */
 #define EVRPC_UNREGISTER(base, name) evrpc_unregister_rpc((base), #name)
 
-/** The HTTP request of a call at the server. */
+/** The HTTP request of a call on the server. */
 #define EVRPC_REQUEST_HTTP(rpc_req) (rpc_req)->http_req
 
-/** Sends the reply. The call, its request and its reply are gone afterwards. */
+/** Sends the reply, and frees the call with its request and reply. */
 #define EVRPC_REQUEST_DONE(rpc_req) do { \
         struct evrpc_req_generic *req_ = (struct evrpc_req_generic *)(rpc_req); \
         evrpc_request_done(req_); \
     } while (0)
 
-/** Makes a call: see evrpc_send_request_generic(). `cb(status, request, reply, cbarg)` is called
- * when it ends, which may be before this returns. */
+/** Makes a call: see evrpc_send_request_generic(). `cb(status, request, reply, cbarg)` is called when
+ * it ends, possibly before this returns. */
 #define EVRPC_MAKE_REQUEST(name, pool, request, reply, cb, cbarg) \
     evrpc_send_request_##name((pool), (request), (reply), (cb), (cbarg))
 
-/** Prepares a call for evrpc_make_request(). Returns NULL when memory is short. */
+/** Prepares a call for evrpc_make_request(). Returns NULL if memory is short. */
 #define EVRPC_MAKE_CTX(rpcname, reqstruct, rplystruct, pool, request, reply, cb, cbarg) \
     evrpc_make_request_ctx(pool, request, reply, #rpcname, \
         (void (*)(struct evbuffer *, void *))reqstruct##_marshal, \

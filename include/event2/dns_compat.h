@@ -1,7 +1,7 @@
-/* event2/dns_compat.h: the functions of event2/dns.h as the 1.x series had them.
+/* event2/dns_compat.h: the functions of event2/dns.h as they were in the 1.x series.
  *
- * All act on one resolver of the process, which runs on the base that event_init() made. They are not
- * for several threads.
+ * They all use one resolver for the whole process, on the base of event_init(), and must be called
+ * from one thread only.
  */
 #ifndef EVENT2_DNS_COMPAT_H_INCLUDED_
 #define EVENT2_DNS_COMPAT_H_INCLUDED_

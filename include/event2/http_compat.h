@@ -21,20 +21,20 @@ struct evhttp_connection;
 #define evhttp_request_uri evhttp_request_get_uri
 
 /**
- * Makes a server on the base of event_init() that listens on an address. NULL when it cannot: see
+ * Makes a server on the base of event_init() and lets it listen. Returns NULL if that fails: see
  * evhttp_bind_socket().
  */
 EVENT2_EXPORT_SYMBOL
 struct evhttp *evhttp_start(const char *address, ev_uint16_t port);
 
 /**
- * Makes a connection for requests to a host, on the base of event_init(), or on that of
- * evhttp_connection_set_base().
+ * Makes a client's connection to a host, on the base of event_init() or the one that
+ * evhttp_connection_set_base() sets.
  */
 EVENT2_EXPORT_SYMBOL
 struct evhttp_connection *evhttp_connection_new(const char *address, ev_uint16_t port);
 
-/** Gives a connection of evhttp_connection_new() a base, before it is used. */
+/** Sets the base of a connection made by evhttp_connection_new(), before it is used. */
 EVENT2_EXPORT_SYMBOL
 void evhttp_connection_set_base(struct evhttp_connection *evcon, struct event_base *base);
 

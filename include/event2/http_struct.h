@@ -1,7 +1,7 @@
 /* event2/http_struct.h: the members of `struct evhttp_request`.
  *
- * For programs that look at them. New programs use the functions of event2/http.h. Every request is
- * made by a function: none can be embedded.
+ * For programs that access them directly. New programs should use the functions of event2/http.h. A
+ * request is always made by a function and cannot be embedded in another structure.
  */
 #ifndef EVENT2_HTTP_STRUCT_H_INCLUDED_
 #define EVENT2_HTTP_STRUCT_H_INCLUDED_
@@ -28,32 +28,32 @@ extern "C" {
 struct evhttp_request {
     /** Neighbours among the requests of its connection. */
     TAILQ_ENTRY(evhttp_request) next;
-    /** The connection; NULL when there is none, or none any more. */
+    /** The connection; NULL if there is none, or none any more. */
     struct evhttp_connection *evcon;
 
-    /** A set of the following bits. */
+    /** A combination of the following bits. */
     int flags;
-/** The connection belongs to the request. */
+/** The request owns its connection. */
 #define EVHTTP_REQ_OWN_CONNECTION 0x0001
-/** The request is meant for another server. */
+/** The request is for a proxy: its target names another server. */
 #define EVHTTP_PROXY_REQUEST 0x0002
-/** The request belongs to the program: evhttp_request_own(). */
+/** The program owns the request: evhttp_request_own(). */
 #define EVHTTP_USER_OWNED 0x0004
-/** A callback of the request runs, so it is not freed before that returns. */
+/** A callback of the request is running, and the request is not freed before it returns. */
 #define EVHTTP_REQ_DEFER_FREE 0x0008
-/** The request is to be freed when that callback returns. */
+/** The request will be freed when that callback returns. */
 #define EVHTTP_REQ_NEEDS_FREE 0x0010
 
-    /** Headers that came in. */
+    /** Headers received. */
     struct evkeyvalq *input_headers;
-    /** Headers to go out. */
+    /** Headers to send. */
     struct evkeyvalq *output_headers;
 
-    /** The client's address and port, of a request to a server. */
+    /** On a server: the client's address and port. */
     char *remote_host;
     ev_uint16_t remote_port;
 
-    /** What evhttp_request_get_host() has found. */
+    /** The result of evhttp_request_get_host(). */
     char *host_cache;
 
     /** Request or reply. */
@@ -61,45 +61,45 @@ struct evhttp_request {
     /** The method. */
     enum evhttp_cmd_type type;
 
-    /** Bytes of headers and of the body that came in. */
+    /** Bytes of headers, and of the body, received so far. */
     size_t headers_size;
     size_t body_size;
 
-    /** The target of the request, as it stands there. */
+    /** The target of the request, unchanged. */
     char *uri;
-    /** The same taken apart, on a server. */
+    /** On a server: the same, parsed. */
     struct evhttp_uri *uri_elems;
 
-    /** The version of HTTP. */
+    /** The HTTP version. */
     char major;
     char minor;
 
-    /** The status, and the text behind it. */
+    /** The status code and the reason phrase. */
     int response_code;
     char *response_code_line;
 
-    /** The body that came in. */
+    /** The body received. */
     struct evbuffer *input_buffer;
-    /** Bytes of it that are to come; -1 when that is not known. */
+    /** How many of its bytes are still to come; -1 if not known. */
     ev_int64_t ntoread;
-    /** The body comes, or goes, in chunks. */
+    /** The body is received, or sent, in chunks. */
     unsigned chunked : 1;
     /** The program has replied. */
     unsigned userdone : 1;
 
-    /** The body to go out. */
+    /** The body to send. */
     struct evbuffer *output_buffer;
 
-    /** Called when the request is done, or to handle it. */
+    /** On a client, called when the request is complete; on a server, called to handle it. */
     void (*cb)(struct evhttp_request *, void *);
     void *cb_arg;
-    /** Called when a part of the body has come in. */
+    /** Called when a piece of the body has arrived. */
     void (*chunk_cb)(struct evhttp_request *, void *);
-    /** Called when the headers of a reply have come in. */
+    /** Called when the headers of a reply have arrived. */
     int (*header_cb)(struct evhttp_request *, void *);
     /** Called when the request has failed. */
     void (*error_cb)(enum evhttp_request_error, void *);
-    /** Called when the reply has gone out. */
+    /** Called when the reply has been sent. */
     void (*on_complete_cb)(struct evhttp_request *, void *);
     void *on_complete_cb_arg;
 };

@@ -1,6 +1,6 @@
-/* event2/rpc_compat.h: the macros for entries of messages that the 1.x series had.
+/* event2/rpc_compat.h: the macros of the 1.x series for the entries of messages.
  *
- * They take any number of arguments, which GNU C knows outside of its strict modes.
+ * They take a variable number of arguments, which GNU C allows outside of its strict modes.
  */
 #ifndef EVENT2_RPC_COMPAT_H_INCLUDED_
 #define EVENT2_RPC_COMPAT_H_INCLUDED_
@@ -13,15 +13,15 @@
 
 /** Sets an entry: (msg, member, value), (msg, bytes, value, length), (msg, array, index, value). */
 #define EVTAG_ASSIGN(msg, member, args...) (*(msg)->base->member##_assign)(msg, ## args)
-/** Looks at an entry: (msg, member, &value), (msg, bytes, &value, &length),
+/** Reads an entry: (msg, member, &value), (msg, bytes, &value, &length),
  * (msg, array, index, &value). */
 #define EVTAG_GET(msg, member, args...) (*(msg)->base->member##_get)(msg, ## args)
-/** Appends to an array: (msg, array, value), (msg, array of structures). */
+/** Appends to an array: (msg, array, value), or (msg, array) for an array of structures. */
 #define EVTAG_ADD(msg, member, args...) (*(msg)->base->member##_add)(msg, ## args)
 
 #endif
 
-/** The number of elements of an array, or of bytes. */
+/** The number of elements of an array, or of bytes in a byte array. */
 #define EVTAG_LEN(msg, member) ((msg)->member##_length)
 
 #endif

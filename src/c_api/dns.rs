@@ -20,23 +20,23 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_ulong, c_void};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ptr::{self, NonNull};
 
-/// There is a result.
+/// Success.
 pub const DNS_ERR_NONE: c_int = 0;
-/// The server could not read the question.
+/// The server could not parse the query.
 pub const DNS_ERR_FORMAT: c_int = 1;
-/// The server has failed.
+/// The server failed.
 pub const DNS_ERR_SERVERFAILED: c_int = 2;
-/// There is no such name.
+/// The name does not exist.
 pub const DNS_ERR_NOTEXIST: c_int = 3;
-/// The server does not know this kind of question.
+/// The server does not support this kind of query.
 pub const DNS_ERR_NOTIMPL: c_int = 4;
-/// The server does not want to answer.
+/// The server refused to answer.
 pub const DNS_ERR_REFUSED: c_int = 5;
-/// The answer has no room in a datagram and could not be fetched over TCP.
+/// The answer does not fit into a datagram and could not be fetched over TCP.
 pub const DNS_ERR_TRUNCATED: c_int = 65;
-/// The answer makes no sense.
+/// The answer is malformed.
 pub const DNS_ERR_UNKNOWN: c_int = 66;
-/// No server has answered in time.
+/// No server answered in time.
 pub const DNS_ERR_TIMEOUT: c_int = 67;
 /// The resolver was freed.
 pub const DNS_ERR_SHUTDOWN: c_int = 68;
@@ -45,69 +45,72 @@ pub const DNS_ERR_CANCEL: c_int = 69;
 /// The name exists, but has no such records.
 pub const DNS_ERR_NODATA: c_int = 70;
 
-/// Addresses of IPv4.
+/// Result type: IPv4 addresses.
 #[allow(non_upper_case_globals)]
 pub const DNS_IPv4_A: c_int = 1;
-/// A name.
+/// Result type: a name.
 pub const DNS_PTR: c_int = 2;
-/// Addresses of IPv6.
+/// Result type: IPv6 addresses.
 #[allow(non_upper_case_globals)]
 pub const DNS_IPv6_AAAA: c_int = 3;
 
-/// Flag of a look-up: the domains of the search list are not tried.
+/// Flag for a look-up: do not try the domains of the search list.
 pub const DNS_QUERY_NO_SEARCH: c_int = 1;
 
-/// The search list, and the option `ndots`.
+/// Read the search list and the option `ndots`.
 pub const DNS_OPTION_SEARCH: c_int = 1;
-/// The servers, and the option `bind-to`. Where there is none, the one of this machine.
+/// Read the name servers and the option `bind-to`. If there is no server, use the one on this
+/// machine.
 pub const DNS_OPTION_NAMESERVERS: c_int = 2;
-/// All other options.
+/// Read all other options.
 pub const DNS_OPTION_MISC: c_int = 4;
-/// The names in `/etc/hosts`.
+/// Read the names in `/etc/hosts`.
 pub const DNS_OPTION_HOSTSFILE: c_int = 8;
-/// Not the server of this machine where there is none.
+/// Do not use the server on this machine if there is no other.
 pub const DNS_OPTION_NAMESERVERS_NO_DEFAULT: c_int = 16;
 
-/// Flag of evdns_base_new(): use what the system configures.
+/// Flag for evdns_base_new(): use the system's configuration.
 pub const EVDNS_BASE_INITIALIZE_NAMESERVERS: c_int = 1;
-/// Flag of evdns_base_new(): the loop ends although there are servers, when there are no look-ups.
+/// Flag for evdns_base_new(): while no look-up is under way, the resolver does not keep the loop
+/// running.
 pub const EVDNS_BASE_DISABLE_WHEN_INACTIVE: c_int = 0x8000;
-/// Flag of evdns_base_new(): no server is added where the system configures none.
+/// Flag for evdns_base_new(): add no server if the system configures none.
 pub const EVDNS_BASE_NAMESERVERS_NO_DEFAULT: c_int = 0x10000;
 
-/// The records that answer the question.
+/// Section for the records that answer the question.
 pub const EVDNS_ANSWER_SECTION: c_int = 0;
-/// The records about the zone.
+/// Section for records about the zone.
 pub const EVDNS_AUTHORITY_SECTION: c_int = 1;
-/// Other records.
+/// Section for any other records.
 pub const EVDNS_ADDITIONAL_SECTION: c_int = 2;
 
-/// An address of IPv4.
+/// Record type: an IPv4 address.
 pub const EVDNS_TYPE_A: c_int = 1;
-/// A server of a zone.
+/// Record type: a name server of the zone.
 pub const EVDNS_TYPE_NS: c_int = 2;
-/// The name that this one is an alias of.
+/// Record type: the name that this name is an alias for.
 pub const EVDNS_TYPE_CNAME: c_int = 5;
-/// The start of a zone.
+/// Record type: the start of a zone.
 pub const EVDNS_TYPE_SOA: c_int = 6;
-/// A name that this one points to.
+/// Record type: the name that an address points to.
 pub const EVDNS_TYPE_PTR: c_int = 12;
-/// Where mail goes.
+/// Record type: where mail is delivered.
 pub const EVDNS_TYPE_MX: c_int = 15;
-/// Text.
+/// Record type: text.
 pub const EVDNS_TYPE_TXT: c_int = 16;
-/// An address of IPv6.
+/// Record type: an IPv6 address.
 pub const EVDNS_TYPE_AAAA: c_int = 28;
-/// A question for a whole zone.
+/// Question type: a whole zone.
 pub const EVDNS_QTYPE_AXFR: c_int = 252;
-/// A question for all records.
+/// Question type: all records.
 pub const EVDNS_QTYPE_ALL: c_int = 255;
-/// The class of the Internet.
+/// The Internet class.
 pub const EVDNS_CLASS_INET: c_int = 1;
 
-/// Flag of an answer: the server is responsible for the zone.
+/// Flag of an answer: the server is authoritative for the zone.
 pub const EVDNS_FLAGS_AA: c_int = 0x400;
-/// Flag of an answer: the server would ask others (in the message that is "recursion available").
+/// Flag of an answer: the server offers recursion. In the message this is the bit "recursion
+/// available".
 pub const EVDNS_FLAGS_RD: c_int = 0x080;
 
 const _: () = {
@@ -130,13 +133,15 @@ fn or_null<T>(pointer: Option<NonNull<T>>) -> *mut T {
     pointer.map_or(ptr::null_mut(), NonNull::as_ptr)
 }
 
-/// Makes a resolver on the loop of `event_base`; `NULL` is the base that event_init() made.
+/// Makes a resolver on the loop of `event_base`; `NULL` means the base of event_init().
 ///
-/// `flags` are `EVDNS_BASE_*`; 0 makes a resolver without servers. Flags that do not exist mean
-/// `EVDNS_BASE_INITIALIZE_NAMESERVERS`, as any number did once.
+/// `flags` are `EVDNS_BASE_*` bits; 0 makes a resolver without servers. If there are unknown bits
+/// among them, `EVDNS_BASE_INITIALIZE_NAMESERVERS` is implied, as older interfaces took any
+/// non-zero number to mean that.
 ///
-/// The base must outlive the resolver. Returns `NULL` when memory is short or `/etc/resolv.conf`
-/// cannot be read; when it names no server, the one of this machine is asked.
+/// The base must outlive the resolver. Returns `NULL` if memory is short or `/etc/resolv.conf`
+/// cannot be read. If that file names no server, the one on this machine is used. The caller frees
+/// the resolver with evdns_base_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_new(
     event_base: *mut EventBase,
@@ -146,11 +151,11 @@ pub unsafe extern "C-unwind" fn evdns_base_new(
     or_null(unsafe { resolver::create(event_base, flags) })
 }
 
-/// Frees a resolver.
+/// Frees a resolver; `NULL` is ignored.
 ///
-/// Look-ups without a result are told `DNS_ERR_SHUTDOWN` from the loop (`fail_requests`), or never.
-/// Results that were found already are told in either case. The requests of look-ups that are not
-/// told anything must not be used any more. `NULL` is ignored.
+/// With `fail_requests`, look-ups that have no result yet get `DNS_ERR_SHUTDOWN`, from the loop;
+/// without it their callbacks are never called, and their requests must not be used any more.
+/// Look-ups that already have a result get it in either case.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_free(base: *mut EvdnsBase, fail_requests: c_int) {
     if !base.is_null() {
@@ -159,23 +164,23 @@ pub unsafe extern "C-unwind" fn evdns_base_free(base: *mut EvdnsBase, fail_reque
     }
 }
 
-/// Forgets all names from hosts files.
+/// Forgets all names that were read from hosts files.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_clear_host_addresses(base: *mut EvdnsBase) {
     // SAFETY: the caller guarantees the resolver.
     unsafe { Hold::new(base) }.clear_hosts();
 }
 
-/// The text of a `DNS_ERR_*` code.
+/// The English text for a `DNS_ERR_*` code: a constant.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_err_to_string(err: c_int) -> *const c_char {
     crate::dns::error_text(err).as_ptr()
 }
 
-/// Adds a server at an IPv4 address in network byte order, at port 53.
+/// Adds the server at an IPv4 address, given in network byte order, with port 53.
 ///
-/// Returns 0, or another number: -1 when memory is short, 1 without a socket, 2 when the socket
-/// cannot be used or bound, 3 when the resolver has this server already.
+/// Returns 0 on success, -1 if memory is short, 1 if no socket could be made, 2 if the socket
+/// cannot be used or bound, or 3 if the resolver already has this server.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_nameserver_add(
     base: *mut EvdnsBase,
@@ -186,15 +191,15 @@ pub unsafe extern "C-unwind" fn evdns_base_nameserver_add(
     added(unsafe { Hold::new(base) }.add_server(SocketAddress::v4(address, PORT)))
 }
 
-/// How many servers a resolver has, whether they answer or not.
+/// The number of servers that a resolver has, whether they answer or not.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_count_nameservers(base: *mut EvdnsBase) -> c_int {
     // SAFETY: the caller guarantees the resolver.
     unsafe { Hold::new(base) }.server_count() as c_int
 }
 
-/// Forgets all servers. Look-ups that are under way, and new ones, wait until there is a server;
-/// evdns_base_resume() then asks it. Returns 0.
+/// Forgets all servers. Look-ups under way, and new ones, wait until a server is added and
+/// evdns_base_resume() is called. Returns 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_clear_nameservers_and_suspend(
     base: *mut EvdnsBase,
@@ -204,7 +209,7 @@ pub unsafe extern "C-unwind" fn evdns_base_clear_nameservers_and_suspend(
     0
 }
 
-/// Asks the servers what waits, as far as `max-inflight` allows. Returns 0.
+/// Sends the queries that are waiting, as far as `max-inflight` allows. Returns 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_resume(base: *mut EvdnsBase) -> c_int {
     // SAFETY: the caller guarantees the resolver.
@@ -212,10 +217,10 @@ pub unsafe extern "C-unwind" fn evdns_base_resume(base: *mut EvdnsBase) -> c_int
     0
 }
 
-/// Adds a server at an address given as text: `1.2.3.4`, `1.2.3.4:53`, `::1`, `[::1]` or `[::1]:53`,
-/// the IPv6 ones also with `%interface`. Without a port it is 53.
+/// Adds the server at an address given as text: `1.2.3.4`, `1.2.3.4:53`, `::1`, `[::1]` or
+/// `[::1]:53`; IPv6 addresses may end with `%interface`. The default port is 53.
 ///
-/// Returns as evdns_base_nameserver_add() does, and 4 when the text is no address.
+/// Returns what evdns_base_nameserver_add() returns, or 4 if the text is not an address.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_nameserver_ip_add(
     base: *mut EvdnsBase,
@@ -228,9 +233,9 @@ pub unsafe extern "C-unwind" fn evdns_base_nameserver_ip_add(
     }
 }
 
-/// Adds a server at a socket address of `len` bytes, with its port. `flags` must be 0.
+/// Adds the server at a socket address of `len` bytes, which includes the port. `flags` must be 0.
 ///
-/// Returns as evdns_base_nameserver_add() does.
+/// Returns what evdns_base_nameserver_add() returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_nameserver_sockaddr_add(
     base: *mut EvdnsBase,
@@ -261,9 +266,11 @@ unsafe fn resolve(
 
 /// Looks up the IPv4 addresses of a name.
 ///
-/// `flags` are 0 or `DNS_QUERY_NO_SEARCH`. Returns a request, valid until `callback` has returned,
-/// which evdns_cancel_request() takes; or `NULL`, and then `callback` is never called: the name is
-/// none, or memory is short. The callback is never called before this returns in the loop's thread.
+/// `flags` is 0 or `DNS_QUERY_NO_SEARCH`. `callback` is called from the loop, never before this
+/// returns in the loop's thread.
+///
+/// Returns a request that can be passed to evdns_cancel_request() until `callback` has returned.
+/// Returns `NULL`, and never calls `callback`, if the name is not valid or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_resolve_ipv4(
     base: *mut EvdnsBase,
@@ -280,7 +287,7 @@ pub unsafe extern "C-unwind" fn evdns_base_resolve_ipv4(
     }
 }
 
-/// Looks up the IPv6 addresses of a name, as evdns_base_resolve_ipv4() does those of IPv4.
+/// Looks up the IPv6 addresses of a name; otherwise like evdns_base_resolve_ipv4().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_resolve_ipv6(
     base: *mut EvdnsBase,
@@ -297,7 +304,8 @@ pub unsafe extern "C-unwind" fn evdns_base_resolve_ipv6(
     }
 }
 
-/// Looks up the name of an IPv4 address. `flags` do not matter; else as evdns_base_resolve_ipv4().
+/// Looks up the name of an IPv4 address. `flags` is ignored; otherwise like
+/// evdns_base_resolve_ipv4().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_resolve_reverse(
     base: *mut EvdnsBase,
@@ -315,7 +323,8 @@ pub unsafe extern "C-unwind" fn evdns_base_resolve_reverse(
     }
 }
 
-/// Looks up the name of an IPv6 address. `flags` do not matter; else as evdns_base_resolve_ipv4().
+/// Looks up the name of an IPv6 address. `flags` is ignored; otherwise like
+/// evdns_base_resolve_ipv4().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_resolve_reverse_ipv6(
     base: *mut EvdnsBase,
@@ -334,25 +343,29 @@ pub unsafe extern "C-unwind" fn evdns_base_resolve_reverse_ipv6(
 
 /// Cancels a look-up: its callback gets `DNS_ERR_CANCEL`, from the loop.
 ///
-/// One whose result was found already, and that was not told yet, still gets it; so does one whose
-/// callback is running. `base` may be `NULL`.
+/// A look-up that already has a result still gets it, and nothing happens if its callback is
+/// running. `base` may be `NULL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_cancel_request(base: *mut EvdnsBase, req: *mut EvdnsRequest) {
     // SAFETY: the caller guarantees both.
     unsafe { resolver::cancel(base, req) };
 }
 
-/// Sets an option by its name, with or without a colon at the end.
+/// Sets an option by name, with or without a colon at the end of the name. Defaults are in
+/// parentheses.
 ///
-/// `ndots` (1): names with so many dots are tried as they are before the domains are. `timeout` (5):
-/// seconds until a question is sent again, with a fraction. `attempts` (3): how often it is sent.
-/// `max-timeouts` (3): a server that is silent more often in succession is left out.
-/// `max-inflight` (64): most questions at a time. `randomize-case` (1): letters of questions get a
-/// random case. `initial-probe-timeout` (10): seconds until a server that is left out is tried again.
-/// `getaddrinfo-allow-skew` (3): how many seconds one family waits for the other. `bind-to`: the
-/// address that new sockets are bound to. `so-rcvbuf`, `so-sndbuf`: sizes of their buffers.
+/// - `ndots` (1): names with at least this many dots are first tried as they are, without the search list.
+/// - `timeout` (5): seconds, possibly with a fraction, until a query is sent again.
+/// - `attempts` (3): how often a query is sent.
+/// - `max-timeouts` (3): a server that times out more often than this in a row counts as down.
+/// - `max-inflight` (64): how many queries may be under way at a time.
+/// - `randomize-case` (1): whether the letters of queries get random case.
+/// - `initial-probe-timeout` (10): seconds until a server that is down is first probed.
+/// - `getaddrinfo-allow-skew` (3): seconds that evdns_getaddrinfo() waits for the second address family.
+/// - `bind-to`: the address that new sockets are bound to.
+/// - `so-rcvbuf`, `so-sndbuf`: the sizes of the buffers of new sockets.
 ///
-/// Returns 0, or -1 when the value makes no sense. Options that do not exist are ignored.
+/// Returns 0, or -1 if the value is not valid. Unknown options are ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_set_option(
     base: *mut EvdnsBase,
@@ -368,11 +381,12 @@ pub unsafe extern "C-unwind" fn evdns_base_set_option(
     }
 }
 
-/// Reads a resolv.conf file. `flags` are `DNS_OPTION_*`: which parts count. Servers and names are
-/// added to those that there are; a `search` or `domain` line replaces the search list.
+/// Reads a resolv.conf file. `flags` are `DNS_OPTION_*` bits that say which parts of it to use.
+/// Servers and names are added to the existing ones; a `search` or `domain` line replaces the
+/// search list.
 ///
-/// Returns 0; 1 when the file cannot be opened, and what holds without a file is used; 2 when it
-/// cannot be read or memory is short; 6 when it names no server and the one of this machine was
+/// Returns 0 on success, 1 if the file cannot be opened (the defaults are then used), 2 if it
+/// cannot be read or memory is short, or 6 if it names no server and the one on this machine was
 /// added.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_resolv_conf_parse(
@@ -385,10 +399,10 @@ pub unsafe extern "C-unwind" fn evdns_base_resolv_conf_parse(
     result.map_or_else(|failure| failure as c_int, |()| 0)
 }
 
-/// Adds the names of a hosts file to those that evdns_getaddrinfo() knows. `NULL` stands for a file
-/// that knows only `localhost`; so does one that cannot be read.
+/// Adds the names in a hosts file to those that evdns_getaddrinfo() knows. If `hosts_fname` is
+/// `NULL`, or the file cannot be read, only `localhost` is added.
 ///
-/// `base` may be `NULL` for the resolver of the process. Returns 0, or -1 when the file cannot be
+/// `base` may be `NULL` for the resolver of evdns_init(). Returns 0, or -1 if the file cannot be
 /// read or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_load_hosts(
@@ -403,7 +417,7 @@ pub unsafe extern "C-unwind" fn evdns_base_load_hosts(
     status(unsafe { Hold::new(base).load_hosts(optional_string(hosts_fname)) })
 }
 
-/// Empties the search list, and sets `ndots` to 1.
+/// Empties the search list and sets `ndots` to 1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_search_clear(base: *mut EvdnsBase) {
     // SAFETY: the caller guarantees the resolver.
@@ -412,7 +426,7 @@ pub unsafe extern "C-unwind" fn evdns_base_search_clear(base: *mut EvdnsBase) {
     hold.set_ndots(1);
 }
 
-/// Puts a domain in front of the search list.
+/// Adds a domain at the front of the search list.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_search_add(base: *mut EvdnsBase, domain: *const c_char) {
     // SAFETY: the caller guarantees resolver and domain.
@@ -422,21 +436,21 @@ pub unsafe extern "C-unwind" fn evdns_base_search_add(base: *mut EvdnsBase, doma
     }
 }
 
-/// Names with so many dots are tried as they are before the domains are.
+/// Sets how many dots a name must have to be tried as it is before the search list.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_search_ndots_set(base: *mut EvdnsBase, ndots: c_int) {
     // SAFETY: the caller guarantees the resolver.
     unsafe { Hold::new(base) }.set_ndots(ndots);
 }
 
-/// Sets what gets all messages of resolvers and servers, those for debugging included; `NULL` for the
-/// general log. It must not use a resolver.
+/// Sets the function that gets all messages of resolvers and DNS servers, including debug messages;
+/// `NULL` restores the general log. It must not use a resolver.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_set_log_fn(callback: Option<DnsLogFn>) {
     log::set_callback(callback);
 }
 
-/// Does nothing: random numbers come from the system.
+/// Has no effect: random numbers come from the system.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_set_transaction_id_fn(
     function: Option<unsafe extern "C-unwind" fn() -> u16>,
@@ -444,7 +458,7 @@ pub unsafe extern "C-unwind" fn evdns_set_transaction_id_fn(
     let _ = function;
 }
 
-/// Does nothing: random numbers come from the system.
+/// Has no effect: random numbers come from the system.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_set_random_bytes_fn(
     function: Option<unsafe extern "C-unwind" fn(*mut c_char, usize)>,
@@ -452,10 +466,13 @@ pub unsafe extern "C-unwind" fn evdns_set_random_bytes_fn(
     let _ = function;
 }
 
-/// Makes a DNS server of a bound datagram socket, which it takes over, on the loop of `base`.
+/// Makes a DNS server on a bound datagram socket, in the loop of `base`.
 ///
-/// `flags` must be 0. `callback` is called with every message that has questions, and `user_data`.
-/// Returns `NULL` when something is not possible; the socket then stays the caller's.
+/// The server takes the socket over. `flags` must be 0. `callback` gets every message that has
+/// questions, and `user_data`.
+///
+/// Returns the server, to be closed with evdns_close_server_port(), or `NULL` on failure; the
+/// socket then remains the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_add_server_port_with_base(
     base: *mut EventBase,
@@ -471,15 +488,15 @@ pub unsafe extern "C-unwind" fn evdns_add_server_port_with_base(
     or_null(unsafe { port::create(base, socket, callback, user_data) })
 }
 
-/// Closes a server: no question is read any more. Requests that are not answered still may be; the
-/// socket is closed with the last of them.
+/// Closes a server: it reads no more questions. Requests that are not answered yet may still be
+/// answered; the socket is closed with the last of them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_close_server_port(port: *mut EvdnsServerPort) {
     // SAFETY: the caller hands the port over.
     unsafe { port::close(port) };
 }
 
-/// Sets the flags of an answer, `EVDNS_FLAGS_AA` and `EVDNS_FLAGS_RD`, in place of those set before.
+/// Sets the flags of an answer, `EVDNS_FLAGS_AA` and `EVDNS_FLAGS_RD`, replacing those set before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_server_request_set_flags(
     req: *mut EvdnsServerRequest,
@@ -505,9 +522,10 @@ unsafe fn add(req: *mut EvdnsServerRequest, added: &Added<'_>) -> c_int {
 
 /// Adds a record to an answer; everything is copied.
 ///
-/// `section` is one of `EVDNS_*_SECTION`. With `is_name`, `data` is a name as text; otherwise it is
-/// `datalen` bytes, or `NULL` for none. Returns 0, or -1 when the section does not exist, a name is
-/// missing or memory is short.
+/// `section` is one of the `EVDNS_*_SECTION` constants. With `is_name`, `data` is a name as text;
+/// otherwise it is `datalen` bytes, or `NULL` for no data.
+///
+/// Returns 0, or -1 if the section does not exist, a name is missing or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_server_request_add_reply(
     req: *mut EvdnsServerRequest,
@@ -577,8 +595,8 @@ unsafe fn add_addresses(
     }
 }
 
-/// Adds a record for each of `n` IPv4 addresses, one behind the other in network byte order, to the
-/// answer section. Returns 0 or -1.
+/// Adds a record to the answer section for each of the `n` IPv4 addresses in the array `addrs`, in
+/// network byte order. Returns 0 or -1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_server_request_add_a_reply(
     req: *mut EvdnsServerRequest,
@@ -591,8 +609,8 @@ pub unsafe extern "C-unwind" fn evdns_server_request_add_a_reply(
     unsafe { add_addresses(req, name, record::A, n, addrs, 4, ttl) }
 }
 
-/// Adds a record for each of `n` IPv6 addresses, one behind the other, to the answer section. Returns
-/// 0 or -1.
+/// Adds a record to the answer section for each of the `n` IPv6 addresses in the array `addrs`.
+/// Returns 0 or -1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_server_request_add_aaaa_reply(
     req: *mut EvdnsServerRequest,
@@ -605,8 +623,9 @@ pub unsafe extern "C-unwind" fn evdns_server_request_add_aaaa_reply(
     unsafe { add_addresses(req, name, record::AAAA, n, addrs, 16, ttl) }
 }
 
-/// Adds the host name of an address to the answer section: of the IPv4 address `in`, or of the one
-/// whose name (as `4.3.2.1.in-addr.arpa`) is `inaddr_name`; the other one is `NULL`. Returns 0 or -1.
+/// Adds the host name of an address to the answer section. The address is either `in`, an IPv4
+/// address, or `inaddr_name`, a name such as `4.3.2.1.in-addr.arpa`; the other must be `NULL`.
+/// Returns 0 or -1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_server_request_add_ptr_reply(
     req: *mut EvdnsServerRequest,
@@ -630,7 +649,8 @@ pub unsafe extern "C-unwind" fn evdns_server_request_add_ptr_reply(
     }
 }
 
-/// Adds the name that `name` is an alias of to the answer section. Returns 0 or -1.
+/// Adds a record to the answer section that says that `name` is an alias for `cname`. Returns 0 or
+/// -1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_server_request_add_cname_reply(
     req: *mut EvdnsServerRequest,
@@ -673,14 +693,15 @@ unsafe fn add_name(
     }
 }
 
-/// Sends an answer with the code `err`, 0 to 15, which are those of `DNS_ERR_NONE` to
-/// `DNS_ERR_REFUSED` and others of the protocol.
+/// Sends an answer with the response code `err`, 0 to 15: `DNS_ERR_NONE` to `DNS_ERR_REFUSED`, or
+/// another code of the protocol.
 ///
-/// Records that have no room in 512 bytes are left out, and the answer says that it is cut.
+/// Records that do not fit into 512 bytes are left out, and the answer is marked as truncated.
 ///
-/// Returns 0 when it was sent, or given up because the system refused; 1 when it is sent as soon as
-/// the socket has room: the request is not the program's any more. -1 when nothing was done: `err`
-/// does not exist, or memory is short; then the request may be used on.
+/// Returns 0 if the answer was sent, or dropped because the system refused to send it; 1 if it will
+/// be sent as soon as the socket is writable. In both cases the request no longer belongs to the
+/// program. Returns -1 if nothing was done, because `err` is out of range or memory is short; the
+/// request may then still be used.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_server_request_respond(
     req: *mut EvdnsServerRequest,
@@ -697,7 +718,7 @@ pub unsafe extern "C-unwind" fn evdns_server_request_respond(
     }
 }
 
-/// Frees a request without an answer. Returns 0.
+/// Frees a request without answering it. Returns 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_server_request_drop(req: *mut EvdnsServerRequest) -> c_int {
     // SAFETY: the caller hands the request over.
@@ -707,8 +728,8 @@ pub unsafe extern "C-unwind" fn evdns_server_request_drop(req: *mut EvdnsServerR
     0
 }
 
-/// Copies the address that a request came from. Returns its length, or -1 when it is longer than
-/// `addr_len`.
+/// Copies the address that a request came from to `sa`. Returns its length, or -1 if that is more
+/// than `addr_len`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_server_request_get_requesting_addr(
     req: *mut EvdnsServerRequest,
@@ -724,14 +745,15 @@ pub unsafe extern "C-unwind" fn evdns_server_request_get_requesting_addr(
     }
 }
 
-/// Looks up the addresses of a host, as getaddrinfo() does, without blocking.
+/// Looks up the addresses of a host, like getaddrinfo() but without blocking.
 ///
-/// The names of hosts files come first, then the name servers are asked for both families at the same
-/// time, or for the one that `hints_in` names. IPv4 addresses stand before IPv6 ones. `dns_base` may
-/// be `NULL` for the resolver of the process.
+/// Names from hosts files come first. Otherwise the name servers are asked for both address
+/// families at the same time, or for the one in `hints_in`; IPv4 addresses come before IPv6 ones.
+/// `dns_base` may be `NULL` for the resolver of evdns_init().
 ///
-/// Returns a request, valid until `cb` has returned; or `NULL` when `cb` was called already, before
-/// this returned: the answer was at hand, or something is wrong.
+/// Returns a request that can be passed to evdns_getaddrinfo_cancel() until `cb` has returned.
+/// Returns `NULL` if `cb` was already called, before this returned, because the answer was known or
+/// the arguments were wrong.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_getaddrinfo(
     dns_base: *mut EvdnsBase,
@@ -745,19 +767,19 @@ pub unsafe extern "C-unwind" fn evdns_getaddrinfo(
     or_null(unsafe { lookup::start(dns_base, nodename, servname, hints_in, cb, arg) })
 }
 
-/// Cancels a look-up: `cb` gets `EVUTIL_EAI_CANCEL`, from the loop. Not for one whose callback was
-/// called.
+/// Cancels a look-up: `cb` gets `EVUTIL_EAI_CANCEL`, from the loop. Must not be called once `cb`
+/// has been called.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_getaddrinfo_cancel(req: *mut EvdnsGetaddrinfoRequest) {
     // SAFETY: the caller guarantees the request.
     unsafe { lookup::cancel(req) };
 }
 
-/// Copies the address of a server. `idx` counts from the server that is asked next, which changes with
-/// every question.
+/// Copies the address of a server to `sa`. `idx` 0 is the server that is asked next, which changes
+/// with every query.
 ///
-/// Returns its length; when that is more than `len`, nothing was copied. -1 when there are not so
-/// many servers.
+/// Returns the length of the address; if that is more than `len`, nothing was copied. Returns -1 if
+/// there are not that many servers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_get_nameserver_addr(
     base: *mut EvdnsBase,

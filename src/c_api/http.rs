@@ -28,13 +28,14 @@ fn or_null(bound: Result<NonNull<BoundSocket>, NotListening>) -> *mut BoundSocke
     bound.map_or(ptr::null_mut(), NonNull::as_ptr)
 }
 
-/// Makes a server that listens nowhere yet. A `base` of NULL is that of event_init().
+/// Makes a server that does not listen yet. A `base` of NULL is that of event_init().
 ///
 /// It allows GET, POST, HEAD, PUT and DELETE, limits neither headers nor bodies, and waits for its
-/// clients without end: see evhttp_set_timeout(), evhttp_set_max_headers_size() and
+/// clients indefinitely: see evhttp_set_timeout(), evhttp_set_max_headers_size() and
 /// evhttp_set_max_body_size().
 ///
-/// Returns NULL when memory is short. The caller owns it: evhttp_free(), before the base is freed.
+/// Returns NULL if memory is short. The caller owns the server and frees it with evhttp_free(),
+/// before the base.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_new(base: *mut EventBase) -> *mut Server {
     ServerPtr::create(base).map_or(ptr::null_mut(), ServerPtr::as_ptr)
@@ -42,8 +43,8 @@ pub unsafe extern "C-unwind" fn evhttp_new(base: *mut EventBase) -> *mut Server 
 
 /// Frees a server with its listeners, its connections, and the virtual hosts that were added to it.
 ///
-/// Their sockets are closed. May be called by a callback of one of its requests, which is freed
-/// too unless the program owns it. A request whose connection has gone before stays.
+/// Their sockets are closed. May be called from a callback of one of its requests; that request is
+/// freed too unless the program owns it. Requests whose connection is already gone are not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_free(http: *mut Server) {
     // SAFETY: the caller hands the server over.
@@ -52,12 +53,12 @@ pub unsafe extern "C-unwind" fn evhttp_free(http: *mut Server) {
     }
 }
 
-/// Listens on an address and a port; port 0 is one that the kernel chooses.
+/// Listens on an address and a port; port 0 lets the kernel choose one.
 ///
-/// `address` is a numeric address, or a name, for which this waits and of which the first address
-/// counts. NULL is every address of IPv4. May be called several times.
+/// `address` is a numeric address or a name. A name is resolved before this returns, and its first
+/// address is used. NULL means all IPv4 addresses. May be called several times.
 ///
-/// Returns -1 when the address cannot be resolved, or with errno when it cannot be listened on.
+/// Returns 0, or -1 if the address cannot be resolved, or cannot be listened on (errno says why).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_bind_socket(
     http: *mut Server,
@@ -68,7 +69,8 @@ pub unsafe extern "C-unwind" fn evhttp_bind_socket(
     status(unsafe { server(http).bind(address, port) })
 }
 
-/// Like evhttp_bind_socket(), but returns the listener, which stays the server's, or NULL.
+/// Like evhttp_bind_socket(), but returns the listener, which belongs to the server, or NULL on
+/// failure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_bind_socket_with_handle(
     http: *mut Server,
@@ -79,17 +81,18 @@ pub unsafe extern "C-unwind" fn evhttp_bind_socket_with_handle(
     or_null(unsafe { server(http).bind(address, port) })
 }
 
-/// Accepts connections on a socket that listens already and does not block.
+/// Accepts connections on a non-blocking socket that is already listening.
 ///
-/// Returns 0, and the socket is the server's, which will close it; or -1, and it stays the
-/// caller's.
+/// Returns 0 on success; the server then owns the socket and will close it. Returns -1 on failure;
+/// the socket then remains the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_accept_socket(http: *mut Server, fd: EvutilSocket) -> c_int {
     // SAFETY: the caller guarantees the server.
     status(unsafe { server(http) }.accept_on(fd))
 }
 
-/// Like evhttp_accept_socket(), but returns the listener, which stays the server's, or NULL.
+/// Like evhttp_accept_socket(), but returns the listener, which belongs to the server, or NULL on
+/// failure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_accept_socket_with_handle(
     http: *mut Server,
@@ -99,11 +102,11 @@ pub unsafe extern "C-unwind" fn evhttp_accept_socket_with_handle(
     or_null(unsafe { server(http) }.accept_on(fd))
 }
 
-/// Accepts the connections of a listener of the program's. Its callback is replaced; its flags, of
-/// whatever kind its socket is, stay.
+/// Accepts connections with a listener that the program has made. Its callback is replaced; its
+/// flags stay as they are.
 ///
-/// The listener is the server's from then on. Returns NULL when memory is short; it stays the
-/// caller's then.
+/// The server then owns the listener. Returns NULL if memory is short; the listener then remains
+/// the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_bind_listener(
     http: *mut Server,
@@ -113,7 +116,7 @@ pub unsafe extern "C-unwind" fn evhttp_bind_listener(
     or_null(unsafe { server(http).adopt_listener(listener) })
 }
 
-/// The listener of a bound socket. It stays the server's.
+/// The listener of a bound socket. It belongs to the server.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_bound_socket_get_listener(
     bound: *mut BoundSocket,
@@ -122,8 +125,8 @@ pub unsafe extern "C-unwind" fn evhttp_bound_socket_get_listener(
     unsafe { (*bound).listener() }
 }
 
-/// Calls a function for each listener of a server, in the order in which they were added. It must
-/// not add or remove any.
+/// Calls a function for each listener of a server, in the order in which they were added. The
+/// function must not add or remove listeners.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_foreach_bound_socket(
     http: *mut Server,
@@ -136,8 +139,8 @@ pub unsafe extern "C-unwind" fn evhttp_foreach_bound_socket(
     }
 }
 
-/// Stops listening on a socket, which is closed. `bound` is not valid any more; connections that
-/// were accepted go on.
+/// Stops listening on a socket and closes it. `bound` is then no longer valid; connections that
+/// were already accepted continue.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_del_accept_socket(
     http: *mut Server,
@@ -147,7 +150,7 @@ pub unsafe extern "C-unwind" fn evhttp_del_accept_socket(
     unsafe { server(http).remove_socket(bound) };
 }
 
-/// The descriptor of a bound socket. It stays the server's.
+/// The descriptor of a bound socket. It belongs to the server.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_bound_socket_get_fd(
     bound: *mut BoundSocket,
@@ -156,8 +159,9 @@ pub unsafe extern "C-unwind" fn evhttp_bound_socket_get_fd(
     unsafe { Hold::new((*bound).listener()).fd() }
 }
 
-/// Limits the first line and the headers of requests on connections that are accepted from now on,
-/// in bytes without line ends; a negative number is no limit. What is longer is answered with 400.
+/// Limits the size of the first line and the headers of a request, in bytes without line ends; a
+/// negative number means no limit. Longer requests are answered with 400. Applies to connections
+/// accepted from now on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_set_max_headers_size(
     http: *mut Server,
@@ -167,16 +171,16 @@ pub unsafe extern "C-unwind" fn evhttp_set_max_headers_size(
     unsafe { server(http) }.set_most_headers(max_headers_size);
 }
 
-/// Limits the body of requests on connections that are accepted from now on, in bytes; a negative
-/// number is no limit. What is longer is answered with 413.
+/// Limits the size of the body of a request, in bytes; a negative number means no limit. Longer
+/// requests are answered with 413. Applies to connections accepted from now on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_set_max_body_size(http: *mut Server, max_body_size: isize) {
     // SAFETY: the caller guarantees the server.
     unsafe { server(http) }.set_most_body(max_body_size);
 }
 
-/// Sets the type of replies with a body for which the program names none; NULL for none. It is
-/// copied.
+/// Sets the Content-Type of replies that have a body but no Content-Type of their own; NULL for
+/// none. The string is copied.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_set_default_content_type(
     http: *mut Server,
@@ -189,18 +193,18 @@ pub unsafe extern "C-unwind" fn evhttp_set_default_content_type(
     }
 }
 
-/// Sets the methods that a server allows, `EVHTTP_REQ_*` or-ed. Requests with others are answered
-/// with 501. Bit 15 stands for those that have no name here.
+/// Sets the methods that a server allows, as `EVHTTP_REQ_*` bits. Requests with other methods are
+/// answered with 501. Bit 15 stands for all methods that have no constant.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_set_allowed_methods(http: *mut Server, methods: u16) {
     // SAFETY: the caller guarantees the server.
     unsafe { server(http) }.set_methods(methods);
 }
 
-/// Sets what handles requests for a path, which is compared with that of the target after escapes
-/// were undone. The query does not count.
+/// Sets the function that handles requests for a path. It is compared with the path of the request
+/// after percent-decoding, without the query.
 ///
-/// Returns 0, -1 when the path has a function already, -2 when memory is short.
+/// Returns 0, -1 if the path already has a function, or -2 if memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_set_cb(
     http: *mut Server,
@@ -226,9 +230,9 @@ pub unsafe extern "C-unwind" fn evhttp_set_cb(
     }
 }
 
-/// Removes what handles requests for a path; that function itself may call this.
+/// Removes the function that handles requests for a path. The function itself may call this.
 ///
-/// Returns 0, or -1 when there is none.
+/// Returns 0, or -1 if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_del_cb(http: *mut Server, path: *const c_char) -> c_int {
     // SAFETY: the caller guarantees the server and the path.
@@ -239,8 +243,8 @@ pub unsafe extern "C-unwind" fn evhttp_del_cb(http: *mut Server, path: *const c_
     }
 }
 
-/// Sets what handles requests for paths that have no function of their own; NULL for none. Without
-/// it they are answered with 404.
+/// Sets the function that handles requests for all paths without a function of their own; NULL for
+/// none. Without it they are answered with 404.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_set_gencb(
     http: *mut Server,
@@ -256,9 +260,11 @@ pub unsafe extern "C-unwind" fn evhttp_set_gencb(
     unsafe { server(http) }.set_fallback(handler);
 }
 
-/// Sets what makes the bufferevents of accepted connections: one without a descriptor, which the
-/// connection then owns. NULL, as `cb` or as its result, is a usual one. For TLS it makes one of
-/// bufferevent_openssl_socket_new().
+/// Sets a function that makes the bufferevents for accepted connections, for example with
+/// bufferevent_openssl_socket_new() for HTTPS.
+///
+/// It must return a bufferevent without a descriptor, which the connection then owns. If `cb` is
+/// NULL, or returns NULL, a plain socket bufferevent is used.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_set_bevcb(
     http: *mut Server,
@@ -271,13 +277,14 @@ pub unsafe extern "C-unwind" fn evhttp_set_bevcb(
     unsafe { server(http) }.set_bufferevent_maker(cb, arg);
 }
 
-/// Has another server handle requests for hosts that fit a pattern, in which `*` stands for any
-/// text. Letters of either case are the same.
+/// Lets another server handle requests for hosts that match a pattern, in which `*` stands for any
+/// text. Case is ignored.
 ///
-/// Only functions for paths, aliases and virtual hosts of `vhost` count; all else is that of the
-/// server that accepted the connection. It must not listen itself. It is freed with `http`.
+/// Only the path functions, aliases and virtual hosts of `vhost` are used; all other settings are
+/// those of the server that accepted the connection. `vhost` must not listen itself. It is freed
+/// together with `http`.
 ///
-/// Returns -1 when it listens, is a virtual host already, or memory is short.
+/// Returns 0, or -1 if `vhost` listens or is a virtual host already, or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_add_virtual_host(
     http: *mut Server,
@@ -295,8 +302,8 @@ pub unsafe extern "C-unwind" fn evhttp_add_virtual_host(
     }
 }
 
-/// Gives a virtual host back to the caller, who owns it again. Returns -1 when it is none of this
-/// server.
+/// Removes a virtual host; the caller then owns it again. Returns 0, or -1 if it is not a virtual
+/// host of this server.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_remove_virtual_host(
     http: *mut Server,
@@ -306,8 +313,8 @@ pub unsafe extern "C-unwind" fn evhttp_remove_virtual_host(
     status(unsafe { server(http).remove_virtual_host(server(vhost)) })
 }
 
-/// Gives a server, or a virtual host, a name by which it is chosen before any pattern is looked at.
-/// Returns -1 when memory is short.
+/// Gives a server or virtual host another host name. Names are compared before any pattern is.
+/// Returns 0, or -1 if memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_add_server_alias(
     http: *mut Server,
@@ -322,7 +329,8 @@ pub unsafe extern "C-unwind" fn evhttp_add_server_alias(
     }
 }
 
-/// Takes a name away. Returns -1 when this very server does not have it.
+/// Removes a name that evhttp_add_server_alias() added. Returns 0, or -1 if this server does not
+/// have it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_remove_server_alias(
     http: *mut Server,
@@ -336,8 +344,8 @@ pub unsafe extern "C-unwind" fn evhttp_remove_server_alias(
     }
 }
 
-/// Sets the timeout of connections that are accepted from now on, in seconds: so long nothing may
-/// come in, or go out, when something should. 0 and -1 are none.
+/// Sets the timeout of connections accepted from now on, in seconds. It passes when nothing was
+/// received or sent for that long although something should have been. 0 and -1 mean no timeout.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_set_timeout(http: *mut Server, timeout_in_secs: c_int) {
     // SAFETY: the caller guarantees the server.
@@ -347,7 +355,7 @@ pub unsafe extern "C-unwind" fn evhttp_set_timeout(http: *mut Server, timeout_in
     });
 }
 
-/// Like evhttp_set_timeout(), with a time; NULL is none.
+/// Like evhttp_set_timeout(), with a `struct timeval`; NULL means no timeout.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_set_timeout_tv(http: *mut Server, tv: *const timeval) {
     // SAFETY: the caller guarantees the server and the time.
@@ -359,9 +367,9 @@ pub unsafe extern "C-unwind" fn evhttp_set_timeout_tv(http: *mut Server, tv: *co
     }
 }
 
-/// Sets the flags of a server, `EVHTTP_SERVER_*` or-ed, in place of those that it had.
+/// Sets the `EVHTTP_SERVER_*` flags of a server, replacing those it had.
 ///
-/// Returns 0, or 1, with nothing changed, when there are others among them.
+/// Returns 0, or 1, with nothing changed, if there are unknown flags among them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_set_flags(http: *mut Server, flags: c_int) -> c_int {
     // SAFETY: the caller guarantees the server.
@@ -369,11 +377,11 @@ pub unsafe extern "C-unwind" fn evhttp_set_flags(http: *mut Server, flags: c_int
     c_int::from(!known)
 }
 
-/// Replies with an HTML page that tells an error. The connection ends after it, and headers that
-/// were to go out do not.
+/// Replies with an HTML page that describes an error, and closes the connection afterwards. Headers
+/// that the program has set are not sent.
 ///
-/// `reason` goes into the page as it is; NULL is the usual phrase. If the connection has gone, this
-/// only frees the request.
+/// `reason` is put into the page without escaping; NULL means the standard phrase for the code. If
+/// the connection is gone, this only frees the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_send_error(
     req: *mut EvhttpRequest,
@@ -389,12 +397,12 @@ pub unsafe extern "C-unwind" fn evhttp_send_error(
 
 /// Replies with a status, the headers of evhttp_request_get_output_headers() and a body.
 ///
-/// `reason` NULL is the usual phrase; line ends in it become blanks. `databuf`, which may be NULL,
-/// is emptied and stays the caller's. Headers that tell length, type and date are added. To HEAD,
-/// and with codes that have none, no body is sent.
+/// A NULL `reason` means the standard phrase; line breaks in it become spaces. `databuf`, which may
+/// be NULL, is emptied and remains the caller's. Content-Length, Content-Type and Date are added as
+/// needed. For HEAD requests, and with codes that have no body, no body is sent.
 ///
-/// The reply is sent from the loop. Until it has been, the request is valid; then the library frees
-/// it. If the connection has gone, this only frees the request.
+/// The reply is sent from the loop. The request stays valid until it has been sent; then the
+/// library frees it. If the connection is gone, this only frees the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_send_reply(
     req: *mut EvhttpRequest,
@@ -409,11 +417,11 @@ pub unsafe extern "C-unwind" fn evhttp_send_reply(
     }
 }
 
-/// Begins a reply whose body is sent in pieces: sends status and headers.
+/// Starts a reply whose body is sent in pieces: sends the status and the headers.
 ///
-/// Without a Content-Length of the program's, the body goes in chunks to clients of HTTP/1.1, and
-/// for older ones ends with the connection. evhttp_send_reply_chunk() and evhttp_send_reply_end()
-/// follow. Does nothing if the connection has gone.
+/// Unless the program has set a Content-Length, the body is chunked for HTTP/1.1 clients; for older
+/// ones it ends with the connection. Continue with evhttp_send_reply_chunk() and
+/// evhttp_send_reply_end(). Does nothing if the connection is gone.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_send_reply_start(
     req: *mut EvhttpRequest,
@@ -427,9 +435,9 @@ pub unsafe extern "C-unwind" fn evhttp_send_reply_start(
     }
 }
 
-/// Sends a piece of a body, which is moved out of `databuf`. An empty one sends nothing.
+/// Sends a piece of a body and empties `databuf`. If `databuf` is empty, nothing is sent.
 ///
-/// Does nothing if the connection has gone, or the reply has no body.
+/// Does nothing if the connection is gone or the reply has no body.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_send_reply_chunk(
     req: *mut EvhttpRequest,
@@ -439,11 +447,11 @@ pub unsafe extern "C-unwind" fn evhttp_send_reply_chunk(
     unsafe { reply::send_piece(req, databuf, None, ptr::null_mut()) };
 }
 
-/// Like evhttp_send_reply_chunk(); `cb` is called once, from the loop, when all that was sent so far
-/// has been written, so that the program need not have more in memory than its clients take.
+/// Like evhttp_send_reply_chunk(). In addition, `cb` is called once, from the loop, when everything
+/// sent so far has been written, so that the program can keep in step with a slow client.
 ///
-/// It may send more, end the reply, or free the connection. Only the function of the last call
-/// counts. It is not called if the connection goes.
+/// `cb` may send more, end the reply, or free the connection. Only the function of the latest call
+/// is called. It is not called if the connection fails.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_send_reply_chunk_with_cb(
     req: *mut EvhttpRequest,
@@ -455,8 +463,9 @@ pub unsafe extern "C-unwind" fn evhttp_send_reply_chunk_with_cb(
     unsafe { reply::send_piece(req, databuf, cb, arg) };
 }
 
-/// Ends a reply of evhttp_send_reply_start(). The library frees the request when all has been
-/// written, which may be in this call; at once if the connection has gone.
+/// Ends a reply that evhttp_send_reply_start() started. The library frees the request when
+/// everything has been written, which may be during this call, or at once if the connection is
+/// gone.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_send_reply_end(req: *mut EvhttpRequest) {
     // SAFETY: the caller guarantees the request.

@@ -28,16 +28,16 @@ unsafe fn connection(evcon: *mut Connection) -> ConnectionPtr {
     unsafe { ConnectionPtr::new(evcon).unwrap_unchecked() }
 }
 
-/// Makes a connection for requests to a host. Nothing is looked up or connected before the first
+/// Makes a client's connection to a host. Nothing is looked up or connected before the first
 /// request.
 ///
-/// `address` is a name or a numeric address, and copied. With a `dnsbase` names are looked up from
-/// the loop; with NULL the first request waits for that. `bev`, if not NULL, is a bufferevent
-/// without a descriptor, which the connection then owns; one of TLS makes it a client of HTTPS. A
-/// `base` of NULL is that of event_init().
+/// `address` is a name or a numeric address, and is copied. With a `dnsbase`, names are looked up
+/// in the background; with NULL, the first request blocks for that. `bev`, if not NULL, is a
+/// bufferevent without a descriptor, which the connection then owns; use a TLS bufferevent for
+/// HTTPS. A `base` of NULL is that of event_init().
 ///
-/// Returns NULL when memory is short; `bev` stays the caller's then. The caller owns the
-/// connection: evhttp_connection_free().
+/// Returns NULL if memory is short; `bev` then remains the caller's. The caller owns the connection
+/// and frees it with evhttp_connection_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_base_bufferevent_new(
     base: *mut EventBase,
@@ -56,7 +56,7 @@ pub unsafe extern "C-unwind" fn evhttp_connection_base_bufferevent_new(
     }
 }
 
-/// Makes a connection for requests to a host, on a bufferevent of its own: see
+/// Makes a client's connection to a host, with a bufferevent of its own: see
 /// evhttp_connection_base_bufferevent_new().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_base_new(
@@ -69,7 +69,7 @@ pub unsafe extern "C-unwind" fn evhttp_connection_base_new(
     unsafe { evhttp_connection_base_bufferevent_new(base, dnsbase, ptr::null_mut(), address, port) }
 }
 
-/// The bufferevent of a connection. It stays the connection's.
+/// The bufferevent of a connection, which owns it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_get_bufferevent(
     evcon: *mut Connection,
@@ -78,7 +78,7 @@ pub unsafe extern "C-unwind" fn evhttp_connection_get_bufferevent(
     unsafe { connection(evcon) }.bufferevent_ptr()
 }
 
-/// The server that accepted a connection; NULL for a client's.
+/// The server that accepted a connection; NULL for a client's connection.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_get_server(
     evcon: *mut Connection,
@@ -94,8 +94,8 @@ pub unsafe extern "C-unwind" fn evhttp_connection_get_base(req: *mut Connection)
     unsafe { connection(req) }.base()
 }
 
-/// Chooses the family of the addresses that a client connects to: `AF_UNSPEC`, as at first, for
-/// either, `AF_INET` or `AF_INET6`.
+/// Chooses the family of the addresses that a client connects to: `AF_INET`, `AF_INET6`, or
+/// `AF_UNSPEC`, the default, for either.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_set_family(
     evcon: *mut Connection,
@@ -106,9 +106,9 @@ pub unsafe extern "C-unwind" fn evhttp_connection_set_family(
 }
 
 /// Sets the flags of a client's connection, `EVHTTP_CON_REUSE_CONNECTED_ADDR` and
-/// `EVHTTP_CON_READ_ON_WRITE_ERROR` or-ed, in place of those that it had.
+/// `EVHTTP_CON_READ_ON_WRITE_ERROR`, replacing those it had.
 ///
-/// Returns 0, or 1, with nothing changed, when there are others among them.
+/// Returns 0, or 1, with nothing changed, if there are other flags among them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_set_flags(
     evcon: *mut Connection,
@@ -119,8 +119,8 @@ pub unsafe extern "C-unwind" fn evhttp_connection_set_flags(
     c_int::from(!known)
 }
 
-/// Limits the first line and the headers of messages that come in, in bytes without line ends; a
-/// negative number is no limit.
+/// Limits the size of the first line and the headers of incoming messages, in bytes without line
+/// ends; a negative number means no limit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_set_max_headers_size(
     evcon: *mut Connection,
@@ -130,7 +130,7 @@ pub unsafe extern "C-unwind" fn evhttp_connection_set_max_headers_size(
     unsafe { connection(evcon) }.set_most_headers(new_max_headers_size);
 }
 
-/// Limits the body of messages that come in, in bytes; a negative number is no limit.
+/// Limits the size of the body of incoming messages, in bytes; a negative number means no limit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_set_max_body_size(
     evcon: *mut Connection,
@@ -142,8 +142,8 @@ pub unsafe extern "C-unwind" fn evhttp_connection_set_max_body_size(
 
 /// Frees a connection with its bufferevent, and closes its socket.
 ///
-/// Requests on it are freed, unless the program owns them, and none of their callbacks is called.
-/// May be called by them.
+/// Its requests are freed, except those that the program owns, and none of their callbacks is
+/// called. May be called from one of these callbacks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_free(evcon: *mut Connection) {
     // SAFETY: the caller hands the connection over.
@@ -152,15 +152,17 @@ pub unsafe extern "C-unwind" fn evhttp_connection_free(evcon: *mut Connection) {
     }
 }
 
-/// Has a client's connection freed when it has no request any more and is not connected: after the
-/// last reply if the connection ends with it, else when the server or a timeout ends it.
+/// Lets the library free a client's connection once it has no more requests and is not connected:
+/// after the last reply if that closes the connection, otherwise when the server or a timeout
+/// closes it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_free_on_completion(evcon: *mut Connection) {
     // SAFETY: the caller guarantees the connection.
     unsafe { connection(evcon) }.free_on_completion();
 }
 
-/// Sets the address that a client connects from, which is copied. It must not be connected.
+/// Sets the address that a client connects from. The string is copied. Call it while the connection
+/// is not connected.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_set_local_address(
     evcon: *mut Connection,
@@ -173,7 +175,8 @@ pub unsafe extern "C-unwind" fn evhttp_connection_set_local_address(
     }
 }
 
-/// Sets the port that a client connects from; 0, as at first, is any. It must not be connected.
+/// Sets the port that a client connects from; 0, the default, means any. Call it while the
+/// connection is not connected.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_set_local_port(
     evcon: *mut Connection,
@@ -183,9 +186,8 @@ pub unsafe extern "C-unwind" fn evhttp_connection_set_local_port(
     unsafe { connection(evcon) }.set_local_port(port);
 }
 
-/// Sets the timeout of a connection in seconds: for connecting, and for how long nothing may come
-/// in or go out when something should. -1 is the usual ones: 45 seconds to connect, 50 for the
-/// others.
+/// Sets the timeout of a connection in seconds, both for connecting and for reading or writing. -1
+/// restores the defaults: 45 seconds for connecting, 50 otherwise.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_set_timeout(
     evcon: *mut Connection,
@@ -199,7 +201,7 @@ pub unsafe extern "C-unwind" fn evhttp_connection_set_timeout(
     connect::set_timeouts(unsafe { connection(evcon) }, timeout);
 }
 
-/// Like evhttp_connection_set_timeout(), with a time; NULL is the usual ones.
+/// Like evhttp_connection_set_timeout(), with a `struct timeval`; NULL restores the defaults.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_set_timeout_tv(
     evcon: *mut Connection,
@@ -209,8 +211,8 @@ pub unsafe extern "C-unwind" fn evhttp_connection_set_timeout_tv(
     unsafe { connect::set_timeouts(connection(evcon), tv.as_ref().copied()) };
 }
 
-/// Sets the pause before a client connects again, which doubles from attempt to attempt up to an
-/// hour; NULL is 2 seconds.
+/// Sets the pause before a client tries to connect again. It doubles with each attempt, up to an
+/// hour. NULL restores the default of 2 seconds.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_set_initial_retry_tv(
     evcon: *mut Connection,
@@ -220,8 +222,8 @@ pub unsafe extern "C-unwind" fn evhttp_connection_set_initial_retry_tv(
     unsafe { connection(evcon).set_first_pause(tv.as_ref().copied()) };
 }
 
-/// Sets how often a client connects again when the host refuses or does not answer; -1 is without
-/// end, 0, as at first, is never.
+/// Sets how often a client tries to connect again if the host refuses or does not answer; -1 means
+/// without limit, and 0, the default, never.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_set_retries(
     evcon: *mut Connection,
@@ -231,8 +233,8 @@ pub unsafe extern "C-unwind" fn evhttp_connection_set_retries(
     unsafe { connection(evcon) }.set_retries(retry_max);
 }
 
-/// Sets what is called when a connection ends that was made, just before its socket is closed. It
-/// must not free the connection.
+/// Sets a function that is called when an established connection ends, just before its socket is
+/// closed. It must not free the connection.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_set_closecb(
     evcon: *mut Connection,
@@ -243,8 +245,8 @@ pub unsafe extern "C-unwind" fn evhttp_connection_set_closecb(
     unsafe { connection(evcon) }.set_close_callback(cb, arg);
 }
 
-/// Tells the host and port of a client's connection, the numeric address of the peer of a server's.
-/// The string stays the connection's.
+/// Gets the host and port of a client's connection, or the numeric address and port of the peer of
+/// a server's connection. The string belongs to the connection.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_get_peer(
     evcon: *mut Connection,
@@ -259,8 +261,8 @@ pub unsafe extern "C-unwind" fn evhttp_connection_get_peer(
     }
 }
 
-/// The address of the peer, never NULL; of family `AF_UNSPEC` before anything was connected. It
-/// stays the connection's.
+/// The address of the peer, never NULL; its family is `AF_UNSPEC` before anything was connected. It
+/// belongs to the connection.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_get_addr(
     evcon: *mut Connection,
@@ -269,15 +271,16 @@ pub unsafe extern "C-unwind" fn evhttp_connection_get_addr(
     unsafe { connection(evcon) }.peer_address()
 }
 
-/// Makes a request with the method `type` for `uri`, which goes out as it is. Requests on a
-/// connection wait for each other; it is made when it is needed.
+/// Sends a request with the method `type` for `uri`, which is sent as it is. Requests on a
+/// connection are sent one after the other; the connection is made when it is needed.
 ///
-/// Content-Length is added for a body, and for POST and PUT; Host is not. The callback of the
-/// request gets it with the reply, or with a code of 0 when no connection could be made, or NULL
-/// when it failed. Then the library frees it, unless the program owns it.
+/// Content-Length is added for a body, and always for POST and PUT; Host is not added. The
+/// request's callback gets the request with its reply; or, with response code 0, if no connection
+/// could be made; or NULL if the request failed. After the callback the library frees the request
+/// unless the program owns it.
 ///
-/// Returns -1 when memory is short, the local address cannot be had, or `uri` has a line end. Then
-/// no callback follows, and the request is freed, unless the program owns it.
+/// Returns 0, or -1 if memory is short, the local address cannot be used, or `uri` contains a line
+/// break. In that case no callback follows, and the request is freed unless the program owns it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_make_request(
     evcon: *mut Connection,
@@ -294,10 +297,11 @@ pub unsafe extern "C-unwind" fn evhttp_make_request(
     }
 }
 
-/// Gives a request of a client up; it is freed unless the program owns it.
+/// Cancels a client's request; it is freed unless the program owns it.
 ///
-/// If it was its turn, its error callback gets `EVREQ_HTTP_REQUEST_CANCEL`, and those behind it go
-/// on over another connection. Its other callbacks are not called any more.
+/// If it is the first in the queue of its connection, its error callback gets
+/// `EVREQ_HTTP_REQUEST_CANCEL`, and the requests queued behind it continue on a new connection. Its
+/// other callbacks are no longer called.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_cancel_request(req: *mut EvhttpRequest) {
     // SAFETY: the caller guarantees the request.
@@ -306,7 +310,7 @@ pub unsafe extern "C-unwind" fn evhttp_cancel_request(req: *mut EvhttpRequest) {
     }
 }
 
-/// Makes a request for evhttp_make_request(). `cb` is called when it is done: see there. NULL when
+/// Makes a request for evhttp_make_request(), which says when `cb` is called. Returns NULL if
 /// memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_new(
@@ -316,11 +320,11 @@ pub unsafe extern "C-unwind" fn evhttp_request_new(
     RequestPtr::create(cb, arg).map_or(ptr::null_mut(), RequestPtr::as_ptr)
 }
 
-/// Sets what is called with each piece of the body of a reply: with each chunk of a body in chunks,
-/// else with what has come in.
+/// Sets a function that is called for each piece of the body of a reply: for each chunk if the body
+/// is chunked, otherwise for whatever has arrived.
 ///
-/// The piece is in evhttp_request_get_input_buffer(); what is left there is thrown away. It may
-/// cancel the request and free the connection.
+/// The piece is in evhttp_request_get_input_buffer(); what the function leaves there is discarded.
+/// The function may cancel the request and free the connection.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_set_chunked_cb(
     req: *mut EvhttpRequest,
@@ -330,8 +334,8 @@ pub unsafe extern "C-unwind" fn evhttp_request_set_chunked_cb(
     unsafe { (*req).chunk_cb.set(cb) };
 }
 
-/// Sets what is called when the headers of a reply have come in. If it returns a negative number
-/// the request fails.
+/// Sets a function that is called when the headers of a reply have arrived. If it returns a
+/// negative number, the request fails.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_set_header_cb(
     req: *mut EvhttpRequest,
@@ -341,7 +345,7 @@ pub unsafe extern "C-unwind" fn evhttp_request_set_header_cb(
     unsafe { (*req).header_cb.set(cb) };
 }
 
-/// Sets what is called when a request fails, with the reason and the argument of the request.
+/// Sets a function that is called when a request fails, with the reason and the request's argument.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_set_error_cb(
     req: *mut EvhttpRequest,
@@ -351,8 +355,8 @@ pub unsafe extern "C-unwind" fn evhttp_request_set_error_cb(
     unsafe { (*req).error_cb.set(cb) };
 }
 
-/// Sets what is called when the reply of a server has been written, before the request is freed. It
-/// must not free the request or its connection.
+/// Sets a function that is called when a server's reply has been written, before the request is
+/// freed. It must not free the request or its connection.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_set_on_complete_cb(
     req: *mut EvhttpRequest,
@@ -366,8 +370,8 @@ pub unsafe extern "C-unwind" fn evhttp_request_set_on_complete_cb(
     }
 }
 
-/// Frees a request that was not made, that the program owns, or whose connection has gone. While a
-/// callback of it runs, it is freed when that returns.
+/// Frees a request that was not sent, that the program owns, or whose connection is gone. While one
+/// of its callbacks is running, the request is freed when that returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_free(req: *mut EvhttpRequest) {
     // SAFETY: the caller hands the request over.
@@ -376,8 +380,8 @@ pub unsafe extern "C-unwind" fn evhttp_request_free(req: *mut EvhttpRequest) {
     }
 }
 
-/// Makes a request of a client the program's: it frees it with evhttp_request_free() when it is
-/// done.
+/// Makes the program the owner of a client's request: the program then frees it with
+/// evhttp_request_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_own(req: *mut EvhttpRequest) {
     // SAFETY: the caller guarantees the request.
@@ -386,7 +390,7 @@ pub unsafe extern "C-unwind" fn evhttp_request_own(req: *mut EvhttpRequest) {
     }
 }
 
-/// Whether a request is the program's: 1 or 0.
+/// Whether the program owns a request: 1 or 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_is_owned(req: *mut EvhttpRequest) -> c_int {
     // SAFETY: the caller guarantees the request.
@@ -394,7 +398,7 @@ pub unsafe extern "C-unwind" fn evhttp_request_is_owned(req: *mut EvhttpRequest)
     c_int::from(request.is_some_and(|request| request.has(flag::USER_OWNED)))
 }
 
-/// The connection of a request; NULL when there is none, or none any more.
+/// The connection of a request; NULL if it has none, or none any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_get_connection(
     req: *mut EvhttpRequest,
@@ -403,14 +407,15 @@ pub unsafe extern "C-unwind" fn evhttp_request_get_connection(
     unsafe { (*req).evcon.get() }
 }
 
-/// The target of a request as it stands there. It stays the request's.
+/// The target of a request, unchanged. It belongs to the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_get_uri(req: *const EvhttpRequest) -> *const c_char {
     // SAFETY: the caller guarantees the request.
     unsafe { (*req).uri.get() }
 }
 
-/// The target of a request to a server, taken apart; NULL for a client's. It stays the request's.
+/// The target of a request to a server as a parsed URI; NULL for a client's request. It belongs to
+/// the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_get_evhttp_uri(
     req: *const EvhttpRequest,
@@ -419,7 +424,7 @@ pub unsafe extern "C-unwind" fn evhttp_request_get_evhttp_uri(
     unsafe { (*req).uri_elems.get() }
 }
 
-/// The method of a request; 32768 stands for one that has no name here.
+/// The method of a request; 32768 for a method without a constant.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_get_command(
     req: *const EvhttpRequest,
@@ -428,7 +433,7 @@ pub unsafe extern "C-unwind" fn evhttp_request_get_command(
     unsafe { (*req).method.get() }
 }
 
-/// The status of the reply; 0 when there is none.
+/// The status code of the reply; 0 if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_get_response_code(
     req: *const EvhttpRequest,
@@ -437,7 +442,7 @@ pub unsafe extern "C-unwind" fn evhttp_request_get_response_code(
     unsafe { (*req).response_code.get() }
 }
 
-/// The text behind the status of the reply; NULL when there is none. It stays the request's.
+/// The reason phrase of the reply; NULL if there is none. It belongs to the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_get_response_code_line(
     req: *const EvhttpRequest,
@@ -446,7 +451,7 @@ pub unsafe extern "C-unwind" fn evhttp_request_get_response_code_line(
     unsafe { (*req).response_code_line.get() }
 }
 
-/// The headers that came in. They stay the request's.
+/// The headers that were received. They belong to the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_get_input_headers(
     req: *mut EvhttpRequest,
@@ -455,7 +460,7 @@ pub unsafe extern "C-unwind" fn evhttp_request_get_input_headers(
     unsafe { (*req).input_headers.get() }
 }
 
-/// The headers to go out. They stay the request's.
+/// The headers to send. They belong to the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_get_output_headers(
     req: *mut EvhttpRequest,
@@ -464,7 +469,7 @@ pub unsafe extern "C-unwind" fn evhttp_request_get_output_headers(
     unsafe { (*req).output_headers.get() }
 }
 
-/// The body that came in. It stays the request's.
+/// The body that was received. It belongs to the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_get_input_buffer(
     req: *mut EvhttpRequest,
@@ -473,7 +478,7 @@ pub unsafe extern "C-unwind" fn evhttp_request_get_input_buffer(
     unsafe { (*req).input_buffer.get() }
 }
 
-/// The body to go out. It stays the request's.
+/// The body to send. It belongs to the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_get_output_buffer(
     req: *mut EvhttpRequest,
@@ -482,8 +487,8 @@ pub unsafe extern "C-unwind" fn evhttp_request_get_output_buffer(
     unsafe { (*req).output_buffer.get() }
 }
 
-/// The host that a request is for, without a port: that of the target, else that of the header
-/// Host, else NULL. It stays the request's.
+/// The host that a request is for, without a port: taken from the target, otherwise from the Host
+/// header; NULL if neither has one. It belongs to the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_request_get_host(req: *mut EvhttpRequest) -> *const c_char {
     // SAFETY: the caller guarantees the request.

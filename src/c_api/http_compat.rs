@@ -8,7 +8,7 @@ use crate::http::server::Server;
 use std::ffi::c_char;
 use std::ptr;
 
-/// Makes a server on the base of event_init() that listens on an address. NULL when it cannot: see
+/// Makes a server on the base of event_init() and lets it listen. Returns NULL if that fails: see
 /// evhttp_bind_socket().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_start(address: *const c_char, port: u16) -> *mut Server {
@@ -23,8 +23,8 @@ pub unsafe extern "C-unwind" fn evhttp_start(address: *const c_char, port: u16) 
     }
 }
 
-/// Makes a connection for requests to a host, on the base of event_init(), or on that of
-/// evhttp_connection_set_base().
+/// Makes a client's connection to a host, on the base of event_init() or the one that
+/// evhttp_connection_set_base() sets.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_new(
     address: *const c_char,
@@ -34,7 +34,7 @@ pub unsafe extern "C-unwind" fn evhttp_connection_new(
     unsafe { evhttp_connection_base_new(ptr::null_mut(), ptr::null_mut(), address, port) }
 }
 
-/// Gives a connection of evhttp_connection_new() a base, before it is used.
+/// Sets the base of a connection made by evhttp_connection_new(), before it is used.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_connection_set_base(
     evcon: *mut Connection,

@@ -8,10 +8,10 @@ use crate::http::{query, uri};
 use std::ffi::{c_char, c_int};
 use std::ptr::{self, NonNull};
 
-/// Finds a header by its name, in any case of letters.
+/// Finds a header by name, ignoring case.
 ///
-/// Returns the value of the first one of that name, NULL when there is none. The value belongs to
-/// the list, and is valid until it is removed.
+/// Returns the value of the first header with that name, or NULL if there is none. The value
+/// belongs to the list and is valid until the header is removed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_find_header(
     headers: *const Evkeyvalq,
@@ -31,9 +31,9 @@ pub unsafe extern "C-unwind" fn evhttp_find_header(
     }
 }
 
-/// Removes the first header of a name, in any case of letters. Others of that name stay.
+/// Removes the first header with a name, ignoring case. Other headers with that name stay.
 ///
-/// Returns 0, or -1 when there is none.
+/// Returns 0, or -1 if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_remove_header(
     headers: *mut Evkeyvalq,
@@ -46,15 +46,14 @@ pub unsafe extern "C-unwind" fn evhttp_remove_header(
     }
 }
 
-/// Adds a header at the end of a list, which has to be initialised. Both strings are copied.
-/// Headers of the same name stay, in front of it.
+/// Adds a header at the end of a list, which must have been initialised. Both strings are copied.
+/// Headers with the same name stay, in front of it.
 ///
-/// Nothing that is added here can end its line in a message: a name may have no line end and may
-/// not be empty. A value may have line ends that a blank or a tab follows; such a line end and the
-/// blanks and tabs behind it become one blank.
+/// Headers added here cannot break the framing of a message: a name must not be empty or contain
+/// line breaks. A value may contain line breaks that are followed by spaces or tabs; each such
+/// break, with the spaces and tabs after it, becomes one space.
 ///
-/// Returns 0, or -1 when a string has what it may not have or memory is short; nothing has changed
-/// then.
+/// Returns 0, or -1, with nothing changed, if a string is not allowed or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_add_header(
     headers: *mut Evkeyvalq,
@@ -70,7 +69,7 @@ pub unsafe extern "C-unwind" fn evhttp_add_header(
     }
 }
 
-/// Removes all headers of a list, which can be used again.
+/// Removes all headers from a list, which can then be used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_clear_headers(headers: *mut Evkeyvalq) {
     // SAFETY: the caller guarantees the list.
@@ -82,19 +81,20 @@ fn text(result: Result<NonNull<c_char>, OutOfMemory>) -> *mut c_char {
     result.map_or(ptr::null_mut(), NonNull::as_ptr)
 }
 
-/// Encodes a string for a URI: all characters but ASCII letters, digits and `-._~` become `%XX`.
+/// Percent-encodes a string for a URI: all characters other than ASCII letters, digits and `-._~`
+/// become `%XX`.
 ///
-/// Returns a new string that the caller frees with free(), or NULL when memory is short.
+/// Returns a new string that the caller frees with free(), or NULL if memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_encode_uri(str: *const c_char) -> *mut c_char {
     // SAFETY: the caller guarantees the string.
     unsafe { evhttp_uriencode(str, -1, 0) }
 }
 
-/// Encodes `size` bytes as evhttp_encode_uri() does. A negative `size` means that the text ends
-/// with a NUL. With `space_to_plus`, blanks become `+`.
+/// Percent-encodes `size` bytes like evhttp_encode_uri(). A negative `size` means that the string
+/// ends with a NUL. With `space_to_plus`, spaces become `+`.
 ///
-/// Returns a new string that the caller frees with free(), or NULL when memory is short.
+/// Returns a new string that the caller frees with free(), or NULL if memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uriencode(
     str: *const c_char,
@@ -112,10 +112,10 @@ pub unsafe extern "C-unwind" fn evhttp_uriencode(
     }
 }
 
-/// Decodes a string: `%XX` becomes the character, and `+` a blank behind the first question mark.
-/// It is right for no part of a URI: use evhttp_uridecode().
+/// Decodes a string: `%XX` becomes the character, and after the first question mark `+` becomes a
+/// space. This is not correct for any part of a URI: use evhttp_uridecode().
 ///
-/// Returns a new string that the caller frees with free(), or NULL when memory is short.
+/// Returns a new string that the caller frees with free(), or NULL if memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_decode_uri(uri: *const c_char) -> *mut c_char {
     // SAFETY: the caller guarantees the string.
@@ -126,12 +126,12 @@ pub unsafe extern "C-unwind" fn evhttp_decode_uri(uri: *const c_char) -> *mut c_
     text(decoded.map(|(text, _)| text))
 }
 
-/// Decodes a string: `%XX` becomes the character, and with `decode_plus` `+` becomes a blank. A `%`
-/// without two hexadecimal digits behind it stays.
+/// Decodes a string: `%XX` becomes the character, and with `decode_plus` `+` becomes a space. A `%`
+/// that is not followed by two hexadecimal digits stays.
 ///
-/// The length of the result, which may contain NULs, goes to `size_out` unless that is NULL.
-/// Returns a new string, with a NUL at its end, that the caller frees with free(); NULL when
-/// memory is short.
+/// The length of the result, which may contain NULs, is stored in `size_out` unless that is NULL.
+/// Returns a new NUL-terminated string that the caller frees with free(), or NULL if memory is
+/// short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uridecode(
     uri: *const c_char,
@@ -158,9 +158,9 @@ pub unsafe extern "C-unwind" fn evhttp_uridecode(
     }
 }
 
-/// Takes the parameters out of the query of a URI, into `headers`: see evhttp_parse_query_str().
+/// Extracts the parameters from the query of a URI into `headers`: see evhttp_parse_query_str().
 ///
-/// Returns 0, also when there is no query; -1 when the URI or its query is malformed, or memory is
+/// Returns 0, also if there is no query; or -1 if the URI or its query is malformed or memory is
 /// short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_parse_query(
@@ -178,13 +178,13 @@ pub unsafe extern "C-unwind" fn evhttp_parse_query(
     }
 }
 
-/// Takes the parameters out of a query, such as `one=1&two=2`, into `headers`, which is
-/// initialised here and to be cleared with evhttp_clear_headers().
+/// Extracts the parameters from a query such as `one=1&two=2` into `headers`, which is initialised
+/// here. The caller clears it with evhttp_clear_headers().
 ///
-/// Names are kept as they are. Values are decoded: `%XX` becomes the character, `+` a blank. A
+/// Names are kept as they are. Values are decoded: `%XX` becomes the character, and `+` a space. A
 /// value ends at an encoded NUL.
 ///
-/// Returns 0, also for an empty query and NULL; -1, with an empty list, when a parameter has no
+/// Returns 0, also for an empty query and NULL; or -1, with an empty list, if a parameter has no
 /// name or no `=`, or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_parse_query_str(
@@ -201,7 +201,7 @@ pub unsafe extern "C-unwind" fn evhttp_parse_query_str(
 
 /// Escapes a string for HTML: the characters `<`, `>`, `"`, `'` and `&`.
 ///
-/// Returns a new string that the caller frees with free(), or NULL for NULL and when memory is
+/// Returns a new string that the caller frees with free(), or NULL if `html` is NULL or memory is
 /// short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_htmlescape(html: *const c_char) -> *mut c_char {

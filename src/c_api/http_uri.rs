@@ -5,64 +5,68 @@ use crate::http::uri::{Part, Uri};
 use std::ffi::{c_char, c_int, c_uint};
 use std::ptr::{self, NonNull};
 
-/// Makes a URI without any part. It is to be freed with evhttp_uri_free(). NULL when memory is
-/// short.
+/// Makes an empty URI. Returns NULL if memory is short. The caller frees it with evhttp_uri_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_new() -> *mut Uri {
     Uri::new().map_or(ptr::null_mut(), NonNull::as_ptr)
 }
 
-/// Changes the flags of a URI, which later changes of its parts obey: 0 or
-/// `EVHTTP_URI_NONCONFORMANT`.
+/// Sets the flags of a URI, 0 or `EVHTTP_URI_NONCONFORMANT`, which apply to later changes of its
+/// parts.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_set_flags(uri: *mut Uri, flags: c_uint) {
     // SAFETY: the caller guarantees the URI.
     unsafe { (*uri).set_flags(flags) };
 }
 
-/// The scheme, such as `http`, or NULL. It belongs to the URI, until that part is changed.
+/// The scheme, such as `http`, or NULL. Valid until that part is changed or the URI is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_get_scheme(uri: *const Uri) -> *const c_char {
     // SAFETY: the caller guarantees the URI.
     unsafe { (*uri).text(Part::Scheme) }
 }
 
-/// What stands before the `@` in front of the host, or NULL. It belongs to the URI, until that part is changed.
+/// The user information, in front of the `@` before the host, or NULL. Valid until that part is
+/// changed or the URI is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_get_userinfo(uri: *const Uri) -> *const c_char {
     // SAFETY: the caller guarantees the URI.
     unsafe { (*uri).text(Part::Userinfo) }
 }
 
-/// The host, or NULL. An IPv6 address stands in brackets. It belongs to the URI, until that part is changed.
+/// The host, or NULL. An IPv6 address is in brackets. Valid until that part is changed or the URI
+/// is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_get_host(uri: *const Uri) -> *const c_char {
     // SAFETY: the caller guarantees the URI.
     unsafe { (*uri).text(Part::Host) }
 }
 
-/// The port, or -1 when there is none.
+/// The port, or -1 if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_get_port(uri: *const Uri) -> c_int {
     // SAFETY: the caller guarantees the URI.
     unsafe { (*uri).port() }
 }
 
-/// The path, encoded as it was. A parsed URI has one, if only an empty one. It belongs to the URI, until that part is changed.
+/// The path, still encoded. A parsed URI always has a path, which may be empty. Valid until that
+/// part is changed or the URI is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_get_path(uri: *const Uri) -> *const c_char {
     // SAFETY: the caller guarantees the URI.
     unsafe { (*uri).text(Part::Path) }
 }
 
-/// What stands behind the `?`, encoded as it was, or NULL when there is no `?`. It belongs to the URI, until that part is changed.
+/// The query, after the `?`, still encoded, or NULL if there is no `?`. Valid until that part is
+/// changed or the URI is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_get_query(uri: *const Uri) -> *const c_char {
     // SAFETY: the caller guarantees the URI.
     unsafe { (*uri).text(Part::Query) }
 }
 
-/// What stands behind the `#`, or NULL when there is no `#`. It belongs to the URI, until that part is changed.
+/// The fragment, after the `#`, or NULL if there is no `#`. Valid until that part is changed or the
+/// URI is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_get_fragment(uri: *const Uri) -> *const c_char {
     // SAFETY: the caller guarantees the URI.
@@ -81,9 +85,9 @@ unsafe fn set(uri: *mut Uri, part: Part, text: *const c_char) -> c_int {
     }
 }
 
-/// Changes the scheme of a URI. The string is copied; NULL takes the part away.
+/// Sets the scheme of a URI. The string is copied; NULL removes the part.
 ///
-/// Returns 0, or -1 when the string is malformed or memory is short; nothing has changed then.
+/// Returns 0, or -1, with nothing changed, if the string is malformed or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_set_scheme(
     uri: *mut Uri,
@@ -93,10 +97,10 @@ pub unsafe extern "C-unwind" fn evhttp_uri_set_scheme(
     unsafe { set(uri, Part::Scheme, scheme) }
 }
 
-/// Changes what stands before the `@` in front of the host. The string is copied; NULL takes the
-/// part away.
+/// Sets the user information of a URI, in front of the `@` before the host. The string is copied;
+/// NULL removes the part.
 ///
-/// Returns 0, or -1 when the string is malformed or memory is short; nothing has changed then.
+/// Returns 0, or -1, with nothing changed, if the string is malformed or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_set_userinfo(
     uri: *mut Uri,
@@ -106,49 +110,49 @@ pub unsafe extern "C-unwind" fn evhttp_uri_set_userinfo(
     unsafe { set(uri, Part::Userinfo, userinfo) }
 }
 
-/// Changes the host of a URI. The string is copied; NULL takes the part away.
-/// An IPv6 address stands in brackets.
+/// Sets the host of a URI. The string is copied; NULL removes the part. An IPv6 address must be in
+/// brackets.
 ///
-/// Returns 0, or -1 when the string is malformed or memory is short; nothing has changed then.
+/// Returns 0, or -1, with nothing changed, if the string is malformed or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_set_host(uri: *mut Uri, host: *const c_char) -> c_int {
     // SAFETY: the caller guarantees the URI and the string.
     unsafe { set(uri, Part::Host, host) }
 }
 
-/// Changes the port; -1 takes it away.
+/// Sets the port of a URI; -1 removes it.
 ///
-/// Returns 0, or -1 for a number below -1. The number is not compared with the highest port.
+/// Returns 0, or -1 for a number below -1. Numbers above 65535 are accepted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_set_port(uri: *mut Uri, port: c_int) -> c_int {
     // SAFETY: the caller guarantees the URI.
     unsafe { status((*uri).set_port(port)) }
 }
 
-/// Changes the path of a URI. The string is copied; NULL takes the part away.
-/// The string is taken as encoded, and has no `?` and no `#`.
+/// Sets the path of a URI. The string is copied; NULL removes the part. It must already be encoded,
+/// and contain no `?` and no `#`.
 ///
-/// Returns 0, or -1 when the string is malformed or memory is short; nothing has changed then.
+/// Returns 0, or -1, with nothing changed, if the string is malformed or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_set_path(uri: *mut Uri, path: *const c_char) -> c_int {
     // SAFETY: the caller guarantees the URI and the string.
     unsafe { set(uri, Part::Path, path) }
 }
 
-/// Changes what stands behind the `?`. The string is copied; NULL takes the part away.
-/// The string is taken as encoded, and has no `#`.
+/// Sets the query of a URI, after the `?`. The string is copied; NULL removes the part. It must
+/// already be encoded, and contain no `#`.
 ///
-/// Returns 0, or -1 when the string is malformed or memory is short; nothing has changed then.
+/// Returns 0, or -1, with nothing changed, if the string is malformed or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_set_query(uri: *mut Uri, query: *const c_char) -> c_int {
     // SAFETY: the caller guarantees the URI and the string.
     unsafe { set(uri, Part::Query, query) }
 }
 
-/// Changes what stands behind the `#`. The string is copied; NULL takes the part away.
-/// The string is taken as encoded.
+/// Sets the fragment of a URI, after the `#`. The string is copied; NULL removes the part. It must
+/// already be encoded.
 ///
-/// Returns 0, or -1 when the string is malformed or memory is short; nothing has changed then.
+/// Returns 0, or -1, with nothing changed, if the string is malformed or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_set_fragment(
     uri: *mut Uri,
@@ -158,13 +162,13 @@ pub unsafe extern "C-unwind" fn evhttp_uri_set_fragment(
     unsafe { set(uri, Part::Fragment, fragment) }
 }
 
-/// Takes a URI, or a reference such as `/path?query`, apart. Nothing is decoded.
+/// Parses a URI, or a reference such as `/path?query`. Nothing is decoded.
 ///
-/// With `EVHTTP_URI_NONCONFORMANT`, path, query and fragment may have characters that they may not
-/// have in a URI, such as blanks. 0 means none of that.
+/// `flags` is 0 or `EVHTTP_URI_NONCONFORMANT`, which allows path, query and fragment to contain
+/// characters that URIs do not allow, such as spaces.
 ///
-/// Returns a URI that is to be freed with evhttp_uri_free(); NULL when the string is malformed or
-/// memory is short.
+/// Returns the URI, which the caller frees with evhttp_uri_free(), or NULL if the string is
+/// malformed or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_parse_with_flags(
     source_uri: *const c_char,
@@ -177,7 +181,7 @@ pub unsafe extern "C-unwind" fn evhttp_uri_parse_with_flags(
     Uri::parse(source.to_bytes(), flags).map_or(ptr::null_mut(), NonNull::as_ptr)
 }
 
-/// The same as evhttp_uri_parse_with_flags() without flags.
+/// Like evhttp_uri_parse_with_flags() without flags.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_parse(source_uri: *const c_char) -> *mut Uri {
     // SAFETY: the caller guarantees the string.
@@ -193,11 +197,11 @@ pub unsafe extern "C-unwind" fn evhttp_uri_free(uri: *mut Uri) {
     }
 }
 
-/// Puts a URI together into `buf`, which has room for `limit` bytes.
+/// Writes a URI as text into `buf`, which has room for `limit` bytes.
 ///
-/// Returns `buf`. NULL, with nothing written, when an argument is NULL, the URI does not fit, or
-/// its text would have other parts: a path without slash behind a host, or one with two slashes
-/// where there is no host.
+/// Returns `buf`; or NULL, with nothing written, if an argument is NULL, the text does not fit, or
+/// the text would parse into different parts: a path without a leading slash after a host, or one
+/// with two leading slashes without a host.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_uri_join(
     uri: *mut Uri,

@@ -18,13 +18,13 @@ use crate::warning;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
-/// Which way a message goes.
+/// Which messages a hook sees.
 #[repr(C)]
 #[allow(non_camel_case_types)]
 pub enum EVRPC_HOOK_TYPE {
-    /// To this side: requests at a server, replies at a client.
+    /// Incoming ones: requests on a server, replies on a client.
     EVRPC_INPUT,
-    /// From this side.
+    /// Outgoing ones: replies on a server, requests on a client.
     EVRPC_OUTPUT,
 }
 
@@ -32,27 +32,26 @@ pub enum EVRPC_HOOK_TYPE {
 #[repr(C)]
 #[allow(non_camel_case_types)]
 pub enum EVRPC_HOOK_RESULT {
-    /// The call ends here.
+    /// The call fails.
     EVRPC_TERMINATE = -1,
-    /// The call goes on.
+    /// The call continues.
     EVRPC_CONTINUE = 0,
-    /// The call waits until evrpc_resume_request().
+    /// The call waits for evrpc_resume_request().
     EVRPC_PAUSE = 1,
 }
 
-/// Begins the server's side of calls on an HTTP server.
+/// Adds remote calls to an HTTP server. Several such objects can be added to one HTTP server.
 ///
-/// Returns NULL when memory is short. Free it before the HTTP server. Several can stand on one
-/// HTTP server.
+/// Returns NULL if memory is short. The caller frees it with evrpc_free(), before the HTTP server.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_init(server: *mut Server) -> *mut EvrpcBase {
     ServerPtr::create(server).map_or(ptr::null_mut(), ServerPtr::as_ptr)
 }
 
-/// Ends the server's side of calls, all registrations and hooks. The HTTP server stays.
+/// Removes remote calls, with all registrations and hooks, from an HTTP server, which itself stays.
 ///
-/// Calls that wait for evrpc_resume_request() are answered with an error. Those that handlers have
-/// stay theirs, and evrpc_request_done() ends them as always.
+/// Calls that wait for evrpc_resume_request() are answered with an error. Calls that handlers are
+/// still working on stay valid, and evrpc_request_done() ends them as usual.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_free(base: *mut EvrpcBase) {
     // SAFETY: the caller guarantees the base.
@@ -61,13 +60,13 @@ pub unsafe extern "C-unwind" fn evrpc_free(base: *mut EvrpcBase) {
     }
 }
 
-/// Registers what handles the calls of one name; use EVRPC_REGISTER().
+/// Registers the handler for a call; use EVRPC_REGISTER().
 ///
-/// `name` is copied. `callback(call, cbarg)` gets each call, of which `req_unmarshal` has read the
-/// request into a message that `req_new(req_new_arg)` made, and `rpl_new(rpl_new_arg)` the message
-/// for the reply.
+/// `name` is copied. `callback(call, cbarg)` is called for each call. Before that, `req_unmarshal`
+/// reads the request into a message made with `req_new(req_new_arg)`, and `rpl_new(rpl_new_arg)`
+/// makes the message for the reply.
 ///
-/// Returns 0, or -1 when memory is short or there is something for that name already.
+/// Returns 0, or -1 if memory is short or the name is already registered.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_register_generic(
     base: *mut EvrpcBase,
@@ -114,13 +113,13 @@ pub unsafe extern "C-unwind" fn evrpc_register_generic(
     }
 }
 
-/// Registers what handles the calls of the name `rpc->uri`; use EVRPC_REGISTER().
+/// Registers the handler for the call named `rpc->uri`; use EVRPC_REGISTER().
 ///
-/// `rpc` is filled but for its last three members. It and its name have to be blocks of the
-/// library's allocator, and belong to the library then.
+/// All members of `rpc` except the last three must be filled in. `rpc` and its name must have been
+/// allocated with the library's allocator, and belong to the library from then on.
 ///
-/// Returns 0, or -1 when memory is short or there is something for that name already; both blocks
-/// are then still the caller's.
+/// Returns 0, or -1 if memory is short or the name is already registered; both blocks then remain
+/// the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_register_rpc(
     base: *mut EvrpcBase,
@@ -139,9 +138,9 @@ pub unsafe extern "C-unwind" fn evrpc_register_rpc(
     }
 }
 
-/// Ends what handles the calls of one name. Calls that it has stay its own until they are done.
+/// Removes the handler for a call. Calls that it is working on are not affected.
 ///
-/// Returns 0, or -1 when there is none.
+/// Returns 0, or -1 if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_unregister_rpc(
     base: *mut EvrpcBase,
@@ -162,40 +161,41 @@ pub unsafe extern "C-unwind" fn evrpc_unregister_rpc(
 
 /// Sends the reply of a call; use EVRPC_REQUEST_DONE().
 ///
-/// Every call has to end with this, in its handler or later. Something missing in the reply makes
-/// it an error. The call and its messages are gone afterwards, also when the client has left.
+/// Every call must end with this, in its handler or later. If the reply is incomplete, an error is
+/// sent. The call and its messages are freed, even if the client has disconnected.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_request_done(req: *mut EvrpcReqGeneric) {
     // SAFETY: the caller guarantees the call.
     unsafe { request::done(req) };
 }
 
-/// The message that came with a call.
+/// The request message of a call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_get_request(req: *mut EvrpcReqGeneric) -> *mut c_void {
     // SAFETY: the caller guarantees the call.
     unsafe { (*req).request.get() }
 }
 
-/// The message that is to be sent back.
+/// The reply message of a call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_get_reply(req: *mut EvrpcReqGeneric) -> *mut c_void {
     // SAFETY: the caller guarantees the call.
     unsafe { (*req).reply.get() }
 }
 
-/// Makes a pool of connections.
+/// Makes a pool of client connections.
 ///
-/// `base` runs the connections and the timeouts of calls. With NULL they have the bases that the
-/// connections bring, or the current one. Returns NULL when memory is short.
+/// The connections and the timeouts of calls run on `base`. If it is NULL, they run on the base
+/// that each connection has, or on the current one. Returns NULL if memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_pool_new(base: *mut EventBase) -> *mut EvrpcPool {
     PoolPtr::create(base).map_or(ptr::null_mut(), PoolPtr::as_ptr)
 }
 
-/// Frees a pool and its connections. Calls end without a word; their messages are the caller's.
+/// Frees a pool and its connections. Calls under way end without their callbacks; their messages
+/// remain the caller's.
 ///
-/// Callbacks of its calls may do this.
+/// May be called from the callback of a call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_pool_free(pool: *mut EvrpcPool) {
     // SAFETY: the caller guarantees the pool.
@@ -204,10 +204,10 @@ pub unsafe extern "C-unwind" fn evrpc_pool_free(pool: *mut EvrpcPool) {
     }
 }
 
-/// Gives a connection of a client to a pool, which owns it then. Calls that wait begin on it.
+/// Adds a client's connection to a pool, which then owns it. Waiting calls start on it.
 ///
-/// It must not have another base than the pool. The timeout of the pool becomes its own unless it
-/// has one.
+/// It must not have another base than the pool. It gets the timeout of the pool unless it has one
+/// of its own.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_pool_add_connection(
     pool: *mut EvrpcPool,
@@ -219,7 +219,8 @@ pub unsafe extern "C-unwind" fn evrpc_pool_add_connection(
     }
 }
 
-/// Takes a connection out of a pool; it is the caller's again. A call that runs on it goes on.
+/// Removes a connection from a pool; the caller owns it again. A call that is running on it
+/// continues.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_pool_remove_connection(
     pool: *mut EvrpcPool,
@@ -231,9 +232,9 @@ pub unsafe extern "C-unwind" fn evrpc_pool_remove_connection(
     }
 }
 
-/// Sets how many seconds a call may take from when it is sent, and the timeout of the connections.
+/// Sets how many seconds a call may take after it was sent, and the timeout of the connections.
 ///
-/// 0 means for ever; -1, the timeouts of HTTP connections alone, as at first.
+/// 0 means no timeout; -1, the default, leaves only the timeouts of the HTTP connections.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_pool_set_timeout(
     pool: *mut EvrpcPool,
@@ -247,10 +248,10 @@ pub unsafe extern "C-unwind" fn evrpc_pool_set_timeout(
 
 /// Prepares a call; use EVRPC_MAKE_CTX().
 ///
-/// The messages stay the caller's, and have to live until `cb`. The request is turned into bytes
-/// when the call is sent. `rpl_clear` empties the reply when the call fails.
+/// The messages remain the caller's and must stay valid until `cb` is called. The request is
+/// serialised when the call is sent. `rpl_clear` clears the reply if the call fails.
 ///
-/// Returns what evrpc_make_request() takes, or NULL when memory is short.
+/// Returns a value for evrpc_make_request(), or NULL if memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_make_request_ctx(
     pool: *mut EvrpcPool,
@@ -278,9 +279,10 @@ pub unsafe extern "C-unwind" fn evrpc_make_request_ctx(
     call.map_or(ptr::null_mut(), CallPtr::as_ptr)
 }
 
-/// Makes a prepared call: at once when a connection of its pool is free, or when it is its turn.
+/// Starts a prepared call: at once if a connection of its pool is free, otherwise when its turn
+/// comes.
 ///
-/// Returns 0. The callback may have run by then.
+/// Returns 0. The callback may already have run by then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_make_request(ctx: *mut EvrpcRequestWrapper) -> c_int {
     // SAFETY: the caller guarantees the call and its pool.
@@ -297,10 +299,10 @@ pub unsafe extern "C-unwind" fn evrpc_make_request(ctx: *mut EvrpcRequestWrapper
 
 /// Makes a call; use EVRPC_MAKE_REQUEST().
 ///
-/// `cb(status, request, reply, cb_arg)` is called when it ends, which may be before this returns.
-/// The messages stay the caller's, and have to live until then.
+/// `cb(status, request, reply, cb_arg)` is called when the call ends, possibly before this returns.
+/// The messages remain the caller's and must stay valid until then.
 ///
-/// Returns 0; or -1 when memory is short, after calling `cb` with EVRPC_STATUS_ERR_UNSTARTED.
+/// Returns 0; or -1 if memory is short, after calling `cb` with EVRPC_STATUS_ERR_UNSTARTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_send_request_generic(
     pool: *mut EvrpcPool,
@@ -351,7 +353,7 @@ pub unsafe extern "C-unwind" fn evrpc_request_get_pool(
     unsafe { CallPtr::new(ctx) }.map_or(ptr::null_mut(), CallPtr::pool)
 }
 
-/// Chooses another pool for a prepared call.
+/// Changes the pool of a prepared call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_request_set_pool(
     ctx: *mut EvrpcRequestWrapper,
@@ -363,7 +365,7 @@ pub unsafe extern "C-unwind" fn evrpc_request_set_pool(
     }
 }
 
-/// Chooses another callback for a prepared call.
+/// Changes the callback of a prepared call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_request_set_cb(
     ctx: *mut EvrpcRequestWrapper,
@@ -378,15 +380,14 @@ pub unsafe extern "C-unwind" fn evrpc_request_set_cb(
     }
 }
 
-/// Has a function look at every call that comes in to, or goes out from, a server or a pool.
+/// Adds a hook: a function that sees every incoming or outgoing message of a server or a pool.
 ///
 /// `vbase` is a `struct evrpc_base` or a `struct evrpc_pool`. `cb(ctx, http_req, buffer, cb_arg)`
-/// may change the bytes of the message in `buffer`, and says with a number of
-/// `enum EVRPC_HOOK_RESULT` what becomes of the call. The first that does not let it go on is the
-/// last that sees it. `ctx` is the same for all hooks of a call, and at a server also for its
-/// handler.
+/// may change the bytes of the message in `buffer`, and returns one of `enum EVRPC_HOOK_RESULT`.
+/// Unless it returns EVRPC_CONTINUE, later hooks do not see the message. `ctx` is the same for all
+/// hooks of a call, and on a server also for its handler.
 ///
-/// Returns a handle for evrpc_remove_hook(), or NULL when memory is short.
+/// Returns a handle for evrpc_remove_hook(), or NULL if memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_add_hook(
     vbase: *mut c_void,
@@ -410,9 +411,9 @@ pub unsafe extern "C-unwind" fn evrpc_add_hook(
     hook.map_or(ptr::null_mut(), |hook| hook.cast())
 }
 
-/// Takes a function out that evrpc_add_hook() put in. Any hook may do this, for itself too.
+/// Removes a hook. A hook may remove itself or others while it is running.
 ///
-/// Returns 1, or 0 when it is not there.
+/// Returns 1, or 0 if it does not exist.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_remove_hook(
     vbase: *mut c_void,
@@ -427,11 +428,11 @@ pub unsafe extern "C-unwind" fn evrpc_remove_hook(
     }
 }
 
-/// Goes on with a call that a hook of `vbase` paused, or ends it if `res` is EVRPC_TERMINATE.
+/// Continues a call that a hook of `vbase` paused, or ends it if `res` is EVRPC_TERMINATE.
 ///
-/// `ctx` is what the hook got. Callbacks may run before this returns.
+/// `ctx` is the one that the hook got. Callbacks may run before this returns.
 ///
-/// Returns 0, or -1 when no such call is paused.
+/// Returns 0, or -1 if no such call is paused.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_resume_request(
     vbase: *mut c_void,
@@ -450,11 +451,8 @@ pub unsafe extern "C-unwind" fn evrpc_resume_request(
     }
 }
 
-/// Remembers a copy of data with a call until it ends.
-///
-/// Returns 0, or -1 when memory is short. Programs do not see that: the header says `void`, as it
-/// did in the 2.1 series.
-///
+/// Stores a copy of data with a call, for its hooks and its handler, until the call ends. If the
+/// key is already in use, the earlier data is the one that is found.
 /// cbindgen:ignore
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_hook_add_meta(
@@ -474,9 +472,11 @@ pub unsafe extern "C-unwind" fn evrpc_hook_add_meta(
     status(added)
 }
 
-/// Finds what evrpc_hook_add_meta() has remembered first with a key.
+/// Finds data that evrpc_hook_add_meta() stored with a call; if there are several with the same
+/// key, the first.
 ///
-/// Stores where it is, until the call ends, and its size. Returns 0, or -1 when there is nothing.
+/// Stores its address, which is valid until the call ends, and its size. Returns 0, or -1 if there
+/// is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_hook_find_meta(
     ctx: *mut c_void,
@@ -496,7 +496,7 @@ pub unsafe extern "C-unwind" fn evrpc_hook_find_meta(
     0
 }
 
-/// The connection of a call that hooks have seen, or NULL when it is gone.
+/// The connection of a call that a hook sees, or NULL if it is gone.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evrpc_hook_get_connection(ctx: *mut c_void) -> *mut Connection {
     // SAFETY: the caller guarantees the call, which begins with its context.
