@@ -1,15 +1,14 @@
 /* event2/buffer.h: byte queues.
  *
- * An `evbuffer` holds bytes in a chain of blocks: they are added at the end and taken from the
- * front, neither of which moves the rest. Bytes can also be moved between buffers, and memory of
- * the program and files be put into one, without copying.
+ * An `evbuffer` holds bytes in a chain of blocks. Adding bytes at the end and removing them from
+ * the front does not move the others. Bytes can be moved between buffers, and memory of the
+ * program and files can be added, without copying.
  *
- * Threads: a buffer may be used from several threads once evbuffer_enable_locking() was called on
- * it. A sequence of calls that belong together is then put between evbuffer_lock() and
- * evbuffer_unlock().
+ * Threads: a buffer may be used from several threads after evbuffer_enable_locking() was called
+ * for it. Put evbuffer_lock() and evbuffer_unlock() around calls that belong together.
  *
  * Results: functions that return int return 0 for success and -1 for failure unless their text
- * says otherwise. One that failed has changed nothing.
+ * says otherwise. A function that failed has changed nothing.
  */
 #ifndef EVENT2_BUFFER_H_INCLUDED_
 #define EVENT2_BUFFER_H_INCLUDED_
@@ -41,18 +40,19 @@ struct evbuffer_file_segment;
  * Valid until the buffer is changed in any way.
  */
 struct evbuffer_ptr {
-    /** Bytes from the front of the buffer; -1 means none, such as nothing found. */
+    /** Bytes from the front of the buffer; -1 means no position, for example if nothing was
+     * found. */
     ev_ssize_t pos;
-    /** For the library. */
+    /** Private. */
     struct {
         void *chain;
         size_t pos_in_chain;
     } internal_;
 };
 
-/** A piece of memory: start and length. The system's own structure for scattered i/o. */
+/** A piece of memory: start and length. This is the system's `struct iovec`. */
 #define evbuffer_iovec iovec
-/** Says that evbuffer_iovec is the system's. */
+/** Says that evbuffer_iovec is the system's structure. */
 #define EVBUFFER_IOVEC_IS_NATIVE_
 
 /* generated from src/buffer/abi.rs */
@@ -61,14 +61,14 @@ struct evbuffer_ptr {
 /**
  * Appends formatted text, as printf() would write it, without the terminating NUL.
  *
- * Returns the number of bytes added, or -1 when the format is invalid, memory is short or the
- * end of the buffer is frozen.
+ * Returns the number of bytes added, or -1 if the format is invalid, memory is short or the end
+ * of the buffer is frozen.
  */
 EVENT2_EXPORT_SYMBOL
 int evbuffer_add_printf(struct evbuffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/** As evbuffer_add_printf(), with the arguments of vprintf(). */
+/** Like evbuffer_add_printf(), with the arguments of vprintf(). */
 EVENT2_EXPORT_SYMBOL
 int evbuffer_add_vprintf(struct evbuffer *buffer, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));

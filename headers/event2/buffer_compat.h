@@ -1,6 +1,6 @@
-/* event2/buffer_compat.h: functions on buffers that the 1.x series had.
+/* event2/buffer_compat.h: functions of the 1.x series on buffers.
  *
- * New programs use evbuffer_readln(), evbuffer_add_cb() and evbuffer_search() in their place.
+ * New programs should use evbuffer_readln(), evbuffer_add_cb() and evbuffer_search() instead.
  */
 #ifndef EVENT2_BUFFER_COMPAT_H_INCLUDED_
 #define EVENT2_BUFFER_COMPAT_H_INCLUDED_

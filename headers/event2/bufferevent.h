@@ -1,8 +1,8 @@
-/* event2/bufferevent.h: connections with buffers.
+/* event2/bufferevent.h: buffered streams.
  *
- * A `bufferevent` is a stream, usually a connected socket, with a buffer for what came in and one
- * for what is to go out. It does the reading and writing; the program is called when there is
- * enough to read, when the output has run low, and when the connection is made, ends or fails.
+ * A `bufferevent` is a stream, usually a connected socket, with an input and an output buffer. It
+ * does the reading and writing, and calls the program when there is enough to read, when the output
+ * has run low, and when the connection is established, ends or fails.
  *
  * Threads: with `BEV_OPT_THREADSAFE` a bufferevent and both its buffers may be used from any
  * thread, under one lock. Callbacks run in the thread of the loop, with that lock held unless
@@ -32,9 +32,9 @@ struct sockaddr;
 
 /** A stream with buffers. */
 struct bufferevent;
-/** How many bytes may pass in a tick. */
+/** Configuration of a rate limit. */
 struct ev_token_bucket_cfg;
-/** Bufferevents that share one limit. */
+/** Bufferevents that share a rate limit. */
 struct bufferevent_rate_limit_group;
 
 /** The highest rate: no limit. */

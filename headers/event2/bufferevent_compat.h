@@ -1,6 +1,6 @@
-/* event2/bufferevent_compat.h: functions and names for bufferevents that the 1.x series had.
+/* event2/bufferevent_compat.h: functions and names of the 1.x series for bufferevents.
  *
- * New programs use bufferevent_socket_new() and bufferevent_set_timeouts() in their place.
+ * New programs should use bufferevent_socket_new() and bufferevent_set_timeouts() instead.
  */
 #ifndef EVENT2_BUFFEREVENT_COMPAT_H_INCLUDED_
 #define EVENT2_BUFFEREVENT_COMPAT_H_INCLUDED_

@@ -1,7 +1,8 @@
 /* event2/bufferevent_struct.h: the members of `struct bufferevent`.
  *
- * For programs of the 1.x series, which looked at them. New programs use the functions of
- * event2/bufferevent.h. Every bufferevent is made by a function: none can be embedded.
+ * For programs of the 1.x series, which accessed them directly. New programs should use the
+ * functions of event2/bufferevent.h. A bufferevent is always made by a function and cannot be
+ * embedded in another structure.
  */
 #ifndef EVENT2_BUFFEREVENT_STRUCT_H_INCLUDED_
 #define EVENT2_BUFFEREVENT_STRUCT_H_INCLUDED_
@@ -22,9 +23,10 @@ struct bufferevent_ops;
 
 /** Fill levels of a buffer, in bytes; 0 means none. */
 struct event_watermark {
-    /** Callbacks wait until this much can be read, or no more than this is left to write. */
+    /** The callback waits until there is this much to read, or no more than this left to write.
+     * */
     size_t low;
-    /** Reading stops at this. */
+    /** Reading pauses at this level. */
     size_t high;
 };
 
@@ -32,15 +34,15 @@ struct event_watermark {
 struct bufferevent {
     /** The base whose loop calls the callbacks. */
     struct event_base *ev_base;
-    /** What kind it is. */
+    /** The operations of its kind. */
     const struct bufferevent_ops *be_ops;
     /** Waits for readability, and for the read timeout. */
     struct event ev_read;
     /** Waits for writability, and for the write timeout. */
     struct event ev_write;
-    /** What came in. */
+    /** The received data. */
     struct evbuffer *input;
-    /** What is to go out. */
+    /** The data to send. */
     struct evbuffer *output;
     /** Levels of `input`. */
     struct event_watermark wm_read;

@@ -1,19 +1,19 @@
 /* event2/dns.h: DNS look-ups without blocking, and a DNS server.
  *
- * A resolver, `struct evdns_base`, asks name servers and reports results from the loop. It uses the
- * servers in resolv.conf, or those that the program adds. evdns_getaddrinfo() finds addresses of both
- * families; the evdns_base_resolve_* functions ask for records of one type.
+ * A resolver, `struct evdns_base`, asks name servers and reports results from the loop. It uses
+ * the servers in resolv.conf, or those that the program adds. evdns_getaddrinfo() finds addresses
+ * of both families; the evdns_base_resolve_* functions ask for records of one type.
  *
- * An answer is accepted only if it comes from the address and port that were asked and repeats the
- * question and its random id. An answer that does not fit into a datagram is fetched over TCP. A
- * server that does not answer is skipped while others do, and probed until it is back.
+ * An answer is accepted only if it comes from the address and port that were asked and repeats
+ * the question and its random id. An answer that does not fit into a datagram is fetched over
+ * TCP. A server that does not answer is skipped while others do, and probed until it is back.
  *
- * On the server side, an evdns_server_port reads questions from a socket. The program's callback adds
- * records and sends the answer, at once or later.
+ * On the server side, an evdns_server_port reads questions from a socket. The program's callback
+ * adds records and sends the answer, at once or later.
  *
  * Threads: functions that take a resolver, a request or a port may be called from any thread if
- * threads were set up before that object was made. Results are reported in the loop's thread, without
- * a lock held; the callback of a server port is called with the lock of the port held.
+ * threads were set up before that object was made. Results are reported in the loop's thread,
+ * without a lock held; the callback of a server port is called with the lock of the port held.
  */
 #ifndef EVENT2_DNS_H_INCLUDED_
 #define EVENT2_DNS_H_INCLUDED_
@@ -53,20 +53,20 @@ struct evdns_server_question;
 
 /** Called with the result of a look-up. `result` is a `DNS_ERR_*` code. If it is `DNS_ERR_NONE`,
  * `type` says what `addresses` points to: `count` addresses of 4 bytes (`DNS_IPv4_A`) or 16 bytes
- * (`DNS_IPv6_AAAA`) in network byte order, or a pointer to a name, `char **` (`DNS_PTR`). They are
- * valid during the call. `ttl` is how many seconds the answer may be cached; it is also set if the
- * server said that there is no such name or no such record. */
+ * (`DNS_IPv6_AAAA`) in network byte order, or a pointer to a name, `char **` (`DNS_PTR`). They
+ * are valid during the call. `ttl` is how many seconds the answer may be cached; it is also set
+ * if the server said that there is no such name or no such record. */
 typedef void (*evdns_callback_type)(int result, char type, int count, int ttl, void *addresses, void *arg);
 
 /** Called with a log message; `is_warning` is 0 or 1. */
 typedef void (*evdns_debug_log_fn_type)(int is_warning, const char *msg);
 
-/** Called with questions, which must be answered with evdns_server_request_respond() or dropped with
- * evdns_server_request_drop(), at once or later. */
+/** Called with questions, which must be answered with evdns_server_request_respond() or dropped
+ * with evdns_server_request_drop(), at once or later. */
 typedef void (*evdns_request_callback_fn_type)(struct evdns_server_request *request, void *user_data);
 
-/** Called with the result of evdns_getaddrinfo(): 0 or an `EVUTIL_EAI_*` code, and a list that the
- * callee frees with evutil_freeaddrinfo(). */
+/** Called with the result of evdns_getaddrinfo(): 0 or an `EVUTIL_EAI_*` code, and a list that
+ * the callee frees with evutil_freeaddrinfo(). */
 typedef void (*evdns_getaddrinfo_cb)(int result, struct evutil_addrinfo *res, void *arg);
 
 /* generated from src/c_api/dns.rs */

@@ -1,7 +1,7 @@
 /* event2/dns_compat.h: the functions of event2/dns.h as they were in the 1.x series.
  *
- * They all use one resolver for the whole process, on the base of event_init(), and must be called
- * from one thread only.
+ * They all use one resolver for the whole process, on the base of event_init(), and must be
+ * called from one thread only.
  */
 #ifndef EVENT2_DNS_COMPAT_H_INCLUDED_
 #define EVENT2_DNS_COMPAT_H_INCLUDED_

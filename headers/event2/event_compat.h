@@ -1,8 +1,8 @@
 /* event2/event_compat.h: the 1.x interface, which has one base for the whole process.
  *
- * All of it acts on the base that event_init() made last. It cannot be used from several threads
- * at once, and libraries cannot share it with the programs that load them; new programs name
- * their base.
+ * All of it uses the base that event_init() made last, so it cannot be used from several threads
+ * at once, and libraries cannot share it with the programs that load them. New programs should
+ * pass their base explicitly.
  */
 #ifndef EVENT2_EVENT_COMPAT_H_INCLUDED_
 #define EVENT2_EVENT_COMPAT_H_INCLUDED_

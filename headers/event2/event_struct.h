@@ -1,8 +1,8 @@
 /* event2/event_struct.h: the members of `struct event`.
  *
- * For programs that embed an event in a structure of their own. Such a program is tied to the
- * layout: one that holds pointers only, from event_new(), is not. The members may be read; which
- * of them may be written, and when, is said beside them.
+ * For programs that embed an event in a structure of their own. Such a program depends on the
+ * layout; one that only holds pointers from event_new() does not. The members may be read; the
+ * comments say which of them may be written, and when.
  */
 #ifndef EVENT2_EVENT_STRUCT_H_INCLUDED_
 #define EVENT2_EVENT_STRUCT_H_INCLUDED_
@@ -32,15 +32,15 @@ extern "C" {
 #define EVLIST_INTERNAL 0x10
 /** Its callback will be called in the next pass of the loop. */
 #define EVLIST_ACTIVE_LATER 0x20
-/** Its finalizer will be called, or was. */
+/** Its finalizer will be called or has been called. */
 #define EVLIST_FINALIZING 0x40
-/** It has been through event_assign(). */
+/** It was assigned by event_assign(). */
 #define EVLIST_INIT 0x80
 /** All of the above. */
 #define EVLIST_ALL 0xff
 
-/* The macros of sys/queue.h, for as long as this header needs them, where the program has not
- * included it. */
+/* The macros of sys/queue.h, if the program has not included it; undefined again at the end of
+ * this header. */
 #ifndef TAILQ_ENTRY
 #define EVENT_DEFINED_TQENTRY_
 #define TAILQ_ENTRY(element) struct { struct element *tqe_next; struct element **tqe_prev; }
@@ -63,7 +63,7 @@ struct event;
 struct event_base;
 
 /**
- * The part of an event that stands in a queue of callbacks to call.
+ * The part of an event that is linked into the queue of callbacks to call.
  */
 struct event_callback {
     /** Neighbours in the queue. */
@@ -72,7 +72,7 @@ struct event_callback {
     short evcb_flags;
     /** Priority; smaller is sooner. */
     ev_uint8_t evcb_pri;
-    /** Which member of evcb_cb_union holds, and how it is called. */
+    /** Which member of evcb_cb_union is valid, and how it is called. */
     ev_uint8_t evcb_closure;
     /** What is called. */
     union {
@@ -81,16 +81,16 @@ struct event_callback {
         void (*evcb_evfinalize)(struct event *, void *);
         void (*evcb_cbfinalize)(struct event_callback *, void *);
     } evcb_cb_union;
-    /** The argument it is called with; read at the moment of the call. */
+    /** The argument for the call, read when the call is made. */
     void *evcb_arg;
 };
 
 /**
- * An event: what is waited for and what is called then.
+ * An event: what to wait for and what to call then.
  *
- * The memory belongs to the program (or came from event_new()). While an event is neither
- * pending nor active the library keeps no pointer to it: it may be copied, moved, zeroed or
- * released. While it is pending or active only the library writes to it.
+ * The memory belongs to the program, or came from event_new(). While an event is neither pending
+ * nor active, the library keeps no pointer to it, and it may be copied, moved, zeroed or freed.
+ * While it is pending or active, only the library writes to it.
  */
 struct event {
     /** Its place among the callbacks to call. */
@@ -99,35 +99,37 @@ struct event {
     union {
         /** Neighbours among the events with one common timeout. */
         TAILQ_ENTRY(event) ev_next_with_common_timeout;
-        /** Index in the timer heap, -1 when it is not there. */
+        /** Index in the timer heap; -1 if it is not in the heap. */
         int min_heap_idx;
     } ev_timeout_pos;
-    /** Descriptor or signal number, -1 for neither. May be changed while the event is idle. */
+    /** Descriptor or signal number; -1 for neither. May be changed while the event is neither
+     * pending nor active. */
     evutil_socket_t ev_fd;
     /** The base it belongs to, NULL before it has one. */
     struct event_base *ev_base;
-    /** By kind of event. */
+    /** Depends on the kind of event. */
     union {
         /** An event on a descriptor, or a plain timer. */
         struct {
             /** Neighbours among the events on the descriptor. */
             LIST_ENTRY(event) ev_io_next;
-            /** Interval of a persistent event's timeout. */
+            /** Interval that a persistent event repeats. */
             struct timeval ev_timeout;
         } ev_io;
         /** A signal event. */
         struct {
             /** Neighbours among the events on the signal. */
             LIST_ENTRY(event) ev_signal_next;
-            /** Calls of the callback still to make. */
+            /** How many calls of the callback are still to be made. */
             short ev_ncalls;
-            /** Where a callback that deletes its event takes the remaining calls from. */
+            /** Points to the remaining calls while the callback runs, so that deleting the event
+             * can cancel them. */
             short *ev_pncalls;
         } ev_signal;
     } ev_;
-    /** `EV_*` bits waited for. May be changed while the event is idle. */
+    /** `EV_*` bits to wait for. May be changed while the event is neither pending nor active. */
     short ev_events;
-    /** `EV_*` bits that happened: what the callback was told last. */
+    /** `EV_*` bits that happened, as passed to the callback. */
     short ev_res;
     /** Deadline on the monotonic clock, while EVLIST_TIMEOUT is set. */
     struct timeval ev_timeout;

@@ -1,7 +1,7 @@
 /* event2/http_struct.h: the members of `struct evhttp_request`.
  *
- * For programs that access them directly. New programs should use the functions of event2/http.h. A
- * request is always made by a function and cannot be embedded in another structure.
+ * For programs that access them directly. New programs should use the functions of event2/http.h.
+ * A request is always made by a function and cannot be embedded in another structure.
  */
 #ifndef EVENT2_HTTP_STRUCT_H_INCLUDED_
 #define EVENT2_HTTP_STRUCT_H_INCLUDED_

@@ -4,8 +4,9 @@
  * callback.
  *
  * Threads: with `LEV_OPT_THREADSAFE` a listener may be used from any thread. Callbacks run in the
- * thread of the loop, with the listener's lock held: when another thread has disabled or freed a
- * listener, no callback of it is running any more. Do not hold a lock there that a callback needs.
+ * thread of the loop, without the listener's lock. evconnlistener_disable() in another thread
+ * waits for a running callback, so do not hold a lock that the callback needs;
+ * evconnlistener_free() does not wait.
  */
 #ifndef EVENT2_LISTENER_H_INCLUDED_
 #define EVENT2_LISTENER_H_INCLUDED_
@@ -22,10 +23,11 @@ struct sockaddr;
 /** Accepts connections. */
 struct evconnlistener;
 
-/** Gets a connection. The socket `fd` belongs to the function. `addr` is the address of the peer,
- * of `socklen` bytes, and valid during the call; `arg` is what was given with the function. */
+/** Called with a new connection. The socket `fd` then belongs to the callback. `addr` is the
+ * address of the peer, `socklen` bytes long and valid during the call; `arg` is the argument that
+ * was set with the callback. */
 typedef void (*evconnlistener_cb)(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr, int socklen, void *arg);
-/** Learns that accepting failed; errno says why. */
+/** Called when accepting failed; errno says why. */
 typedef void (*evconnlistener_errorcb)(struct evconnlistener *listener, void *arg);
 
 /* generated from src/c_api/listener.rs */

@@ -29,7 +29,8 @@
 extern "C" {
 #endif
 
-/* Access to the entries of a message. `msg` points to the message, `member` is the name of an entry. */
+/* Access to the entries of a message. `msg` points to the message, `member` is the name of an
+ * entry. */
 
 /** Whether an entry is set. */
 #define EVTAG_HAS(msg, member) ((msg)->member##_set == 1)
@@ -40,18 +41,19 @@ extern "C" {
 /** The same for a byte array of variable length. */
 #define EVTAG_ASSIGN_WITH_LEN(msg, member, value, len) \
     (*(msg)->base->member##_assign)((msg), (value), (len))
-/** Stores the value of an entry in `*pvalue`; it belongs to the message. Returns 0, or -1 if the entry
- * is not set. An entry that is a structure is made if it is not set. */
+/** Stores the value of an entry in `*pvalue`; it belongs to the message. Returns 0, or -1 if the
+ * entry is not set. An entry that is a structure is made if it is not set. */
 #define EVTAG_GET(msg, member, pvalue) (*(msg)->base->member##_get)((msg), (pvalue))
 /** The same for a byte array of variable length. */
 #define EVTAG_GET_WITH_LEN(msg, member, pvalue, plen) \
     (*(msg)->base->member##_get)((msg), (pvalue), (plen))
 #endif
 
-/** Appends a copy of a value to an array. Returns a pointer to it, valid until the next one is added,
- * or NULL if memory is short. */
+/** Appends a copy of a value to an array. Returns a pointer to it, valid until the next one is
+ * added, or NULL if memory is short. */
 #define EVTAG_ARRAY_ADD_VALUE(msg, member, value) (*(msg)->base->member##_add)((msg), (value))
-/** Appends an empty structure to an array of structures. Returns it, or NULL if memory is short. */
+/** Appends an empty structure to an array of structures. Returns it, or NULL if memory is short.
+ * */
 #define EVTAG_ARRAY_ADD(msg, member) (*(msg)->base->member##_add)(msg)
 /** Stores an element of an array in `*pvalue`. Returns 0, or -1 if there is no such element. */
 #define EVTAG_ARRAY_GET(msg, member, offset, pvalue) \
@@ -81,8 +83,8 @@ struct evrpc_status;
 /** The structure of a call on the server, with the members `request`, `reply` and `http_req`. */
 #define EVRPC_STRUCT(rpcname) struct evrpc_req__##rpcname
 
-/** Declares a call, once per source file: its EVRPC_STRUCT(), and the function that EVRPC_GENERATE()
- * defines. */
+/** Declares a call, once per source file: its EVRPC_STRUCT(), and the function that
+ * EVRPC_GENERATE() defines. */
 #define EVRPC_HEADER(rpcname, reqstruct, rplystruct) \
     EVRPC_STRUCT(rpcname) { \
         struct evrpc_hook_meta *hook_meta; \
@@ -111,8 +113,8 @@ struct evrpc_status;
             (int (*)(void *, struct evbuffer *))rplystruct##_unmarshal); \
     }
 
-/** Registers the handler of a call: `callback(EVRPC_STRUCT(name) *rpc, void *cbarg)`. Returns 0 or -1;
- * see evrpc_register_generic(). */
+/** Registers the handler of a call: `callback(EVRPC_STRUCT(name) *rpc, void *cbarg)`. Returns 0
+ * or -1; see evrpc_register_generic(). */
 #define EVRPC_REGISTER(base, name, request, reply, callback, cbarg) \
     evrpc_register_generic(base, #name, \
         (void (*)(struct evrpc_req_generic *, void *))callback, cbarg, \
@@ -133,8 +135,8 @@ struct evrpc_status;
         evrpc_request_done(req_); \
     } while (0)
 
-/** Makes a call: see evrpc_send_request_generic(). `cb(status, request, reply, cbarg)` is called when
- * it ends, possibly before this returns. */
+/** Makes a call: see evrpc_send_request_generic(). `cb(status, request, reply, cbarg)` is called
+ * when it ends, possibly before this returns. */
 #define EVRPC_MAKE_REQUEST(name, pool, request, reply, cb, cbarg) \
     evrpc_send_request_##name((pool), (request), (reply), (cb), (cbarg))
 

@@ -11,7 +11,8 @@
 #undef EVTAG_GET
 #undef EVTAG_ADD
 
-/** Sets an entry: (msg, member, value), (msg, bytes, value, length), (msg, array, index, value). */
+/** Sets an entry: (msg, member, value), (msg, bytes, value, length), (msg, array, index, value).
+ * */
 #define EVTAG_ASSIGN(msg, member, args...) (*(msg)->base->member##_assign)(msg, ## args)
 /** Reads an entry: (msg, member, &value), (msg, bytes, &value, &length),
  * (msg, array, index, &value). */

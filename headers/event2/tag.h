@@ -1,17 +1,18 @@
 /* event2/tag.h: tagged items in buffers.
  *
- * An item is a tag, a length and a payload; a buffer holds any number of them, one behind the
- * other. Writers append an item to a buffer, readers take one from its front. Which kind of payload
- * belongs to a tag is for the two sides to agree on. The bytes are the same on every machine.
+ * An item is a tag, a length and a payload; a buffer holds any number of items in sequence.
+ * Writers append an item to a buffer, readers remove one from its front. Both sides have to agree
+ * on what kind of payload a tag has. The encoding is the same on every machine.
  *
  * Writers return nothing. An item that cannot be appended, because memory is short, the end of
- * the buffer is frozen or the payload is too long, is left out whole, with a warning in the log.
+ * the buffer is frozen or the payload is too long, is left out completely, with a warning in the
+ * log.
  *
- * Readers take out what they understood even when they fail, so they are for items that have
- * arrived whole: evtag_peek_length() tells. They take no memory before they have seen that the
- * payload is there, whatever length a peer declared.
+ * Readers remove what they could parse even if they fail, so use them only for items that have
+ * arrived completely: see evtag_peek_length(). They allocate nothing before the whole payload is
+ * there, whatever length a peer declares.
  *
- * Threads: each call is one operation on buffers that have locks.
+ * Threads: if the buffers have locks, each call is atomic.
  */
 #ifndef EVENT2_TAG_H_INCLUDED_
 #define EVENT2_TAG_H_INCLUDED_

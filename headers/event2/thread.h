@@ -1,9 +1,10 @@
 /* event2/thread.h: using the library from several threads.
  *
- * Without one of the set-up functions here the library takes no locks, and each base, with what
- * belongs to it, may be used by one thread only. Set threads up before making any base, buffer or
- * other object: an object gets its lock when it is made. Programs on POSIX threads call
- * evthread_use_pthreads() and are done; the callback structures are for other kinds of threads.
+ * Unless one of the set-up functions below is called, the library takes no locks, and each base,
+ * with everything that belongs to it, may be used by one thread only. Set threads up before
+ * making any base, buffer or other object: an object gets its lock when it is made. Programs with
+ * POSIX threads only need evthread_use_pthreads(); the callback structures are for other kinds of
+ * threads.
  */
 #ifndef EVENT2_THREAD_H_INCLUDED_
 #define EVENT2_THREAD_H_INCLUDED_

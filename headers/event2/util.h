@@ -1,7 +1,7 @@
-/* event2/util.h: types and small functions that the other headers and portable programs use.
+/* event2/util.h: types and small functions for the other headers and for portable programs.
  *
- * The functions keep no state, except the random numbers and evutil_getaddrinfo(), and may be
- * called from any thread.
+ * The functions may be called from any thread. Except for random numbers and evutil_getaddrinfo(),
+ * they keep no state.
  */
 #ifndef EVENT2_UTIL_H_INCLUDED_
 #define EVENT2_UTIL_H_INCLUDED_
@@ -23,8 +23,8 @@
 extern "C" {
 #endif
 
-/* Integer types of known size, and their limits. They are macros, as they always were: programs
- * test them with #ifdef. */
+/* Integer types of known size, and their limits. They are macros because programs test for them
+ * with #ifdef. */
 #define ev_uint64_t uint64_t
 #define ev_int64_t int64_t
 #define ev_uint32_t uint32_t
@@ -51,9 +51,9 @@ extern "C" {
 #define EV_SSIZE_MAX EV_INT64_MAX
 #define EV_SSIZE_MIN EV_INT64_MIN
 
-/** A size that can be negative. */
+/** A signed size. */
 #define ev_ssize_t ssize_t
-/** An offset in a file: always 64 bits, whatever the program's off_t is. */
+/** An offset in a file: always 64 bits, whatever the size of the program's off_t. */
 #define ev_off_t ev_int64_t
 /** The length of a socket address. */
 #define ev_socklen_t socklen_t
@@ -61,7 +61,7 @@ extern "C" {
 #define evutil_socket_t int
 
 /* Errors of socket functions. */
-/** No socket. */
+/** Not a socket. */
 #define EVUTIL_INVALID_SOCKET -1
 /** The error of the last socket call in this thread. */
 #define EVUTIL_SOCKET_ERROR() (errno)
@@ -69,7 +69,7 @@ extern "C" {
 #define evutil_socket_geterror(socket) (errno)
 /** Sets what EVUTIL_SOCKET_ERROR() reports. */
 #define EVUTIL_SET_SOCKET_ERROR(error) do { errno = (error); } while (0)
-/** A text for an error; do not free it. */
+/** The text for an error; do not free it. */
 #define evutil_socket_error_to_string(error) (strerror(error))
 /** Closes a socket. */
 #define EVUTIL_CLOSESOCKET(socket) evutil_closesocket(socket)
@@ -81,7 +81,7 @@ extern "C" {
 #define evutil_timersub(a, b, difference) timersub((a), (b), (difference))
 /** Sets a time to zero. */
 #define evutil_timerclear(time) timerclear(time)
-/** Tells whether a time is other than zero. */
+/** Whether a time is not zero. */
 #define evutil_timerisset(time) timerisset(time)
 /** Compares two times with any of the operators < <= == != >= > */
 #define evutil_timercmp(a, b, operator_) \
@@ -90,23 +90,23 @@ extern "C" {
 /** The time of day. */
 #define evutil_gettimeofday(time, zone) gettimeofday((time), (zone))
 
-/** The place of a member in a structure, in bytes. */
+/** The offset of a member in a structure, in bytes. */
 #define evutil_offsetof(type, member) offsetof(type, member)
 
-/* Looking up names: getaddrinfo() as every system has it today. */
+/* Looking up names: the system's getaddrinfo(). */
 #define evutil_addrinfo addrinfo
-/* The system's header was perhaps read in a mode that hides this. */
+/* The system's header may have been included in a mode that hides this. */
 struct addrinfo;
 
-/* Errors, as numbers for evutil_gai_strerror(). Where the system's header was read in a mode that
- * hides its names for them, these have values that are never returned. */
-/** The host has no address of the wanted family. */
+/* Error codes, for evutil_gai_strerror(). If the system's header was included in a mode that hides
+ * its names for them, these have values that are never returned. */
+/** The host has no address in the requested family. */
 #ifdef EAI_ADDRFAMILY
 #define EVUTIL_EAI_ADDRFAMILY EAI_ADDRFAMILY
 #else
 #define EVUTIL_EAI_ADDRFAMILY -901
 #endif
-/** The name server did not answer; asking later may help. */
+/** The name server did not answer; trying again later may help. */
 #ifdef EAI_AGAIN
 #define EVUTIL_EAI_AGAIN EAI_AGAIN
 #else
@@ -118,7 +118,7 @@ struct addrinfo;
 #else
 #define EVUTIL_EAI_BADFLAGS -903
 #endif
-/** The name server refuses to answer. */
+/** The name server refused to answer. */
 #ifdef EAI_FAIL
 #define EVUTIL_EAI_FAIL EAI_FAIL
 #else
@@ -188,7 +188,7 @@ struct addrinfo;
 struct event_base;
 struct sockaddr;
 
-/** A clock for measuring time that does not jump. */
+/** A clock for measuring durations, which never jumps. */
 struct evutil_monotonic_timer;
 
 /* generated from src/c_api/util.rs */
@@ -198,13 +198,13 @@ struct evutil_monotonic_timer;
  *
  * Writes at most `size` bytes, the terminating NUL included; a `size` of 0 writes nothing and
  * returns 0. Otherwise returns the length of the whole text without the NUL, which is `size` or
- * more when it was cut, or a negative number when the format is invalid.
+ * more if it was truncated, or a negative number if the format is invalid.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_snprintf(char *buffer, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/** Formats like vsnprintf(); the rest as evutil_snprintf(). */
+/** Like evutil_snprintf(), with the arguments of vsnprintf(). */
 EVENT2_EXPORT_SYMBOL
 int evutil_vsnprintf(char *buffer, size_t size, const char *format, va_list arguments)
     __attribute__((format(printf, 3, 0)));

@@ -1,6 +1,6 @@
-/* event2/buffer_compat.h: functions on buffers that the 1.x series had.
+/* event2/buffer_compat.h: functions of the 1.x series on buffers.
  *
- * New programs use evbuffer_readln(), evbuffer_add_cb() and evbuffer_search() in their place.
+ * New programs should use evbuffer_readln(), evbuffer_add_cb() and evbuffer_search() instead.
  */
 #ifndef EVENT2_BUFFER_COMPAT_H_INCLUDED_
 #define EVENT2_BUFFER_COMPAT_H_INCLUDED_
@@ -18,14 +18,16 @@ extern "C" {
  */
 typedef void (*evbuffer_cb)(struct evbuffer *buffer, size_t old_len, size_t new_len, void *arg);
 
-/** Takes one line out of a buffer: evbuffer_readln() with `EVBUFFER_EOL_ANY` and no length. */
+/**
+ * Removes one line from a buffer, like evbuffer_readln() with `EVBUFFER_EOL_ANY` and no length.
+ */
 EVENT2_EXPORT_SYMBOL
 char *evbuffer_readline(struct evbuffer *buffer);
 
 /**
- * Removes all callbacks of a buffer, and registers one unless it is NULL.
+ * Removes all callbacks of a buffer, then registers `cb` unless it is NULL.
  *
- * Returns -1, with nothing changed, when memory is short.
+ * Returns 0, or -1, with nothing changed, if memory is short.
  */
 EVENT2_EXPORT_SYMBOL
 int evbuffer_setcb(struct evbuffer *buffer, evbuffer_cb cb, void *cbarg);
@@ -33,8 +35,8 @@ int evbuffer_setcb(struct evbuffer *buffer, evbuffer_cb cb, void *cbarg);
 /**
  * Finds the `len` bytes at `what` and makes the data up to their end contiguous.
  *
- * Returns the address where they begin, valid until the buffer is changed; NULL when they are
- * not there, `len` is 0 or memory is short.
+ * Returns the address where they begin, valid until the buffer is changed; NULL if they are not
+ * found, `len` is 0 or memory is short.
  */
 EVENT2_EXPORT_SYMBOL
 unsigned char *evbuffer_find(struct evbuffer *buffer, const unsigned char *what, size_t len);

@@ -1,6 +1,6 @@
-/* event2/bufferevent_compat.h: functions and names for bufferevents that the 1.x series had.
+/* event2/bufferevent_compat.h: functions and names of the 1.x series for bufferevents.
  *
- * New programs use bufferevent_socket_new() and bufferevent_set_timeouts() in their place.
+ * New programs should use bufferevent_socket_new() and bufferevent_set_timeouts() instead.
  */
 #ifndef EVENT2_BUFFEREVENT_COMPAT_H_INCLUDED_
 #define EVENT2_BUFFEREVENT_COMPAT_H_INCLUDED_
@@ -19,14 +19,14 @@ extern "C" {
 /**
  * Makes a bufferevent on a descriptor, on the base of event_init(), and sets its callbacks.
  *
- * Use bufferevent_base_set() before it is enabled for another base. Returns NULL when memory is
- * short or there was no event_init().
+ * To use another base, call bufferevent_base_set() before enabling it. Returns NULL if memory is
+ * short or event_init() was not called.
  */
 EVENT2_EXPORT_SYMBOL
 struct bufferevent *bufferevent_new(evutil_socket_t fd, bufferevent_data_cb readcb,
     bufferevent_data_cb writecb, bufferevent_event_cb errorcb, void *cbarg);
 
-/** Sets the timeouts of a bufferevent in seconds; 0 is none. */
+/** Sets the timeouts of a bufferevent in seconds; 0 means none. */
 EVENT2_EXPORT_SYMBOL
 void bufferevent_settimeout(struct bufferevent *bufev, int timeout_read, int timeout_write);
 

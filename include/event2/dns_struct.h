@@ -1,7 +1,8 @@
 /* event2/dns_struct.h: the questions that a DNS server gets.
  *
- * The library makes these. A server may read them until it has answered or dropped the request. It may
- * change letters of a name in place: the answer then repeats the question in its changed form.
+ * The library makes these. A server may read them until it has answered or dropped the request.
+ * It may change letters of a name in place: the answer then repeats the question in its changed
+ * form.
  */
 #ifndef EVENT2_DNS_STRUCT_H_INCLUDED_
 #define EVENT2_DNS_STRUCT_H_INCLUDED_
@@ -39,8 +40,8 @@ struct evdns_server_question {
     int class;
 #define dns_question_class class
 #endif
-    /** The name, with dots between its labels and none at the end. The array extends as far as the
-     * name needs. */
+    /** The name, with dots between its labels and none at the end. The array extends as far as
+     * the name needs. */
     char name[1];
 };
 

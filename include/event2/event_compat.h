@@ -1,8 +1,8 @@
 /* event2/event_compat.h: the 1.x interface, which has one base for the whole process.
  *
- * All of it acts on the base that event_init() made last. It cannot be used from several threads
- * at once, and libraries cannot share it with the programs that load them; new programs name
- * their base.
+ * All of it uses the base that event_init() made last, so it cannot be used from several threads
+ * at once, and libraries cannot share it with the programs that load them. New programs should
+ * pass their base explicitly.
  */
 #ifndef EVENT2_EVENT_COMPAT_H_INCLUDED_
 #define EVENT2_EVENT_COMPAT_H_INCLUDED_
@@ -15,31 +15,31 @@ extern "C" {
 #endif
 
 /**
- * Makes a base and lets it be the one that functions without a base argument use.
+ * Makes a base, which functions without a base argument use from now on.
  *
- * An earlier one is not freed. Returns the base, to be freed with `event_base_free()`; a failure
- * is fatal.
+ * An earlier one is not freed. Returns the base, to be freed with `event_base_free()`; failure is
+ * fatal.
  */
 EVENT2_EXPORT_SYMBOL
 struct event_base *event_init(void);
 
-/** `event_base_dispatch()` on the base of `event_init()`; -1 without one. */
+/** `event_base_dispatch()` on the base of `event_init()`; returns -1 without one. */
 EVENT2_EXPORT_SYMBOL
 int event_dispatch(void);
 
-/** `event_base_loop()` on the base of `event_init()`; -1 without one. */
+/** `event_base_loop()` on the base of `event_init()`; returns -1 without one. */
 EVENT2_EXPORT_SYMBOL
 int event_loop(int flags);
 
-/** `event_base_loopexit()` on the base of `event_init()`; -1 without one. */
+/** `event_base_loopexit()` on the base of `event_init()`; returns -1 without one. */
 EVENT2_EXPORT_SYMBOL
 int event_loopexit(const struct timeval *timeout);
 
-/** `event_base_loopbreak()` on the base of `event_init()`; -1 without one. */
+/** `event_base_loopbreak()` on the base of `event_init()`; returns -1 without one. */
 EVENT2_EXPORT_SYMBOL
 int event_loopbreak(void);
 
-/** `event_base_once()` on the base of `event_init()`; -1 without one. */
+/** `event_base_once()` on the base of `event_init()`; returns -1 without one. */
 EVENT2_EXPORT_SYMBOL
 int event_once(evutil_socket_t fd, short events, event_callback_fn callback, void *arg,
     const struct timeval *timeout);
@@ -48,13 +48,13 @@ int event_once(evutil_socket_t fd, short events, event_callback_fn callback, voi
 EVENT2_EXPORT_SYMBOL
 const char *event_get_method(void);
 
-/** `event_base_priority_init()` on the base of `event_init()`; -1 without one. */
+/** `event_base_priority_init()` on the base of `event_init()`; returns -1 without one. */
 EVENT2_EXPORT_SYMBOL
 int event_priority_init(int npriorities);
 
 /**
- * `event_assign()` for the base of `event_init()`. Arguments that make no sense are fatal. A
- * program with several bases follows it with `event_base_set()`.
+ * `event_assign()` for the base of `event_init()`. Invalid arguments are fatal. A program with
+ * several bases calls `event_base_set()` next.
  */
 EVENT2_EXPORT_SYMBOL
 void event_set(struct event *event, evutil_socket_t fd, short events,

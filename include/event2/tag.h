@@ -1,17 +1,18 @@
 /* event2/tag.h: tagged items in buffers.
  *
- * An item is a tag, a length and a payload; a buffer holds any number of them, one behind the
- * other. Writers append an item to a buffer, readers take one from its front. Which kind of payload
- * belongs to a tag is for the two sides to agree on. The bytes are the same on every machine.
+ * An item is a tag, a length and a payload; a buffer holds any number of items in sequence.
+ * Writers append an item to a buffer, readers remove one from its front. Both sides have to agree
+ * on what kind of payload a tag has. The encoding is the same on every machine.
  *
  * Writers return nothing. An item that cannot be appended, because memory is short, the end of
- * the buffer is frozen or the payload is too long, is left out whole, with a warning in the log.
+ * the buffer is frozen or the payload is too long, is left out completely, with a warning in the
+ * log.
  *
- * Readers take out what they understood even when they fail, so they are for items that have
- * arrived whole: evtag_peek_length() tells. They take no memory before they have seen that the
- * payload is there, whatever length a peer declared.
+ * Readers remove what they could parse even if they fail, so use them only for items that have
+ * arrived completely: see evtag_peek_length(). They allocate nothing before the whole payload is
+ * there, whatever length a peer declares.
  *
- * Threads: each call is one operation on buffers that have locks.
+ * Threads: if the buffers have locks, each call is atomic.
  */
 #ifndef EVENT2_TAG_H_INCLUDED_
 #define EVENT2_TAG_H_INCLUDED_
@@ -29,31 +30,31 @@ extern "C" {
 
 struct evbuffer;
 
-/** Does nothing. No other function needs it. */
+/** Has no effect: no other function needs it. */
 EVENT2_EXPORT_SYMBOL
 void evtag_init(void);
 
 /**
- * Takes the tag and the length of an item from a buffer, and leaves the payload at its front.
+ * Removes the tag and the length of an item from a buffer, which leaves the payload at its front.
  *
- * The tag goes to `ptag` unless that is NULL, even when the rest is bad.
+ * The tag is stored in `ptag` unless that is NULL, even if the rest is bad.
  *
- * Returns the length of the payload, all of which is in the buffer; -1 when it is not, when it is
- * longer than `INT_MAX`, or when tag or length is cut short or malformed. What was understood is
- * taken out nevertheless.
+ * Returns the length of the payload, all of which is in the buffer; or -1 if the payload is
+ * incomplete or longer than `INT_MAX`, or the tag or length is incomplete or malformed. What could
+ * be parsed is removed in any case.
  */
 EVENT2_EXPORT_SYMBOL
 int evtag_unmarshal_header(struct evbuffer *evbuf, ev_uint32_t *ptag);
 
-/** Appends an item: `len` bytes at `data`, which are copied. */
+/** Appends an item with a copy of the `len` bytes at `data`. */
 EVENT2_EXPORT_SYMBOL
 void evtag_marshal(struct evbuffer *evbuf, ev_uint32_t tag, const void *data, ev_uint32_t len);
 
 /**
  * Appends an item and moves all of `data` into it, without copying.
  *
- * `data` is empty afterwards and stays the caller's. Nothing happens when it is `evbuf` itself, is
- * longer than a length of 32 bits can say, memory is short, or a buffer is frozen.
+ * `data` is empty afterwards and remains the caller's. Nothing happens if it is `evbuf` itself,
+ * longer than 32 bits can express, memory is short, or a buffer is frozen.
  */
 EVENT2_EXPORT_SYMBOL
 void evtag_marshal_buffer(struct evbuffer *evbuf, ev_uint32_t tag, struct evbuffer *data);
@@ -61,13 +62,13 @@ void evtag_marshal_buffer(struct evbuffer *evbuf, ev_uint32_t tag, struct evbuff
 /**
  * Appends an integer without tag and length: one to five bytes.
  *
- * The bytes are the same on every machine. Small numbers take fewer: the first half byte counts
- * the half bytes that follow, and leading zeros are left out.
+ * The bytes are the same on every machine. Small numbers take fewer bytes: the first nibble (half
+ * byte) is the number of nibbles that follow, and leading zeros are left out.
  */
 EVENT2_EXPORT_SYMBOL
 void evtag_encode_int(struct evbuffer *evbuf, ev_uint32_t number);
 
-/** Appends an integer of 64 bits as evtag_encode_int() does: one to nine bytes. */
+/** Appends a 64-bit integer like evtag_encode_int(): one to nine bytes. */
 EVENT2_EXPORT_SYMBOL
 void evtag_encode_int64(struct evbuffer *evbuf, ev_uint64_t number);
 
@@ -75,7 +76,7 @@ void evtag_encode_int64(struct evbuffer *evbuf, ev_uint64_t number);
 EVENT2_EXPORT_SYMBOL
 void evtag_marshal_int(struct evbuffer *evbuf, ev_uint32_t tag, ev_uint32_t integer);
 
-/** Appends an item with an integer of 64 bits. */
+/** Appends an item with a 64-bit integer. */
 EVENT2_EXPORT_SYMBOL
 void evtag_marshal_int64(struct evbuffer *evbuf, ev_uint32_t tag, ev_uint64_t integer);
 
@@ -83,89 +84,94 @@ void evtag_marshal_int64(struct evbuffer *evbuf, ev_uint32_t tag, ev_uint64_t in
 EVENT2_EXPORT_SYMBOL
 void evtag_marshal_string(struct evbuffer *buf, ev_uint32_t tag, const char *string);
 
-/** Appends an item with a time: its seconds and microseconds, of each the lowest 32 bits. */
+/** Appends an item with a time: the low 32 bits of its seconds and of its microseconds. */
 EVENT2_EXPORT_SYMBOL
 void evtag_marshal_timeval(struct evbuffer *evbuf, ev_uint32_t tag, struct timeval *tv);
 
 /**
- * Takes an item from `src` and moves its payload to the end of `dst`, another buffer.
+ * Removes an item from `src` and moves its payload to the end of `dst`, another buffer.
  *
- * The tag goes to `ptag` unless that is NULL. Returns the length of the payload, or -1 as
- * evtag_unmarshal_header(), and when `dst` is frozen or memory is short; the payload, or the rest
- * of it, is then left in `src`.
+ * The tag is stored in `ptag` unless that is NULL. Returns the length of the payload; or -1 in the
+ * same cases as evtag_unmarshal_header(), and if `dst` is frozen or memory is short. The payload,
+ * or the rest of it, then stays in `src`.
  */
 EVENT2_EXPORT_SYMBOL
 int evtag_unmarshal(struct evbuffer *src, ev_uint32_t *ptag, struct evbuffer *dst);
 
 /**
- * Looks at the tag of the first item, which goes to `ptag` unless that is NULL.
+ * Looks at the tag of the first item, and stores it in `ptag` unless that is NULL.
  *
- * Returns how many bytes the tag takes, or -1 when it is cut short or malformed.
+ * Returns how many bytes the tag takes, or -1 if it is incomplete or malformed.
  */
 EVENT2_EXPORT_SYMBOL
 int evtag_peek(struct evbuffer *evbuf, ev_uint32_t *ptag);
 
 /**
- * Looks at how long the first item is: tag, length and payload together.
+ * Gets the length of the first item: tag, length and payload together.
  *
- * The payload need not be in the buffer yet: compare with evbuffer_get_length(). Returns -1, with
- * `plength` unchanged, when tag or length is cut short or malformed, or the sum takes more than
- * 32 bits.
+ * The payload need not be in the buffer yet: compare with evbuffer_get_length(). Returns 0; or -1,
+ * with `plength` unchanged, if the tag or length is incomplete or malformed, or the sum exceeds 32
+ * bits.
  */
 EVENT2_EXPORT_SYMBOL
 int evtag_peek_length(struct evbuffer *evbuf, ev_uint32_t *plength);
 
 /**
- * Looks at how long the payload of the first item is.
+ * Gets the length of the payload of the first item.
  *
- * It need not be in the buffer yet. Returns -1, with `plength` unchanged, when tag or length is
- * cut short or malformed.
+ * The payload need not be in the buffer yet. Returns 0; or -1, with `plength` unchanged, if the
+ * tag or length is incomplete or malformed.
  */
 EVENT2_EXPORT_SYMBOL
 int evtag_payload_length(struct evbuffer *evbuf, ev_uint32_t *plength);
 
-/** Takes an item from a buffer and throws it away. Returns -1 as evtag_unmarshal_header(). */
+/**
+ * Removes an item from a buffer and discards it. Returns 0, or -1 in the same cases as
+ * evtag_unmarshal_header().
+ */
 EVENT2_EXPORT_SYMBOL
 int evtag_consume(struct evbuffer *evbuf);
 
 /**
- * Takes an item with an integer, written by evtag_marshal_int(). The integer goes to `pinteger`.
+ * Removes an item with an integer, written by evtag_marshal_int(), and stores the integer in
+ * `pinteger`.
  *
- * Returns how many bytes the integer took, one to five. Returns -1 as evtag_unmarshal_header(),
- * when the item has another tag, of which the tag is then taken out, and when the payload is no
- * integer of 32 bits, in which case the item is taken out.
+ * Returns how many bytes the integer took, one to five; or -1 in the same cases as
+ * evtag_unmarshal_header(), if the item has another tag (its tag is then removed), or if the
+ * payload is not a 32-bit integer (the item is then removed).
  */
 EVENT2_EXPORT_SYMBOL
 int evtag_unmarshal_int(struct evbuffer *evbuf, ev_uint32_t need_tag, ev_uint32_t *pinteger);
 
-/** As evtag_unmarshal_int(), for integers of up to 64 bits, which take one to nine bytes. */
+/** Like evtag_unmarshal_int(), for integers of up to 64 bits, which take one to nine bytes. */
 EVENT2_EXPORT_SYMBOL
 int evtag_unmarshal_int64(struct evbuffer *evbuf, ev_uint32_t need_tag, ev_uint64_t *pinteger);
 
 /**
- * Takes an item whose payload has exactly `len` bytes, which are copied to `data`.
+ * Removes an item whose payload has exactly `len` bytes, and copies them to `data`.
  *
- * Returns -1 as evtag_unmarshal_header(), and when tag or length is another; the payload is then
- * left in the buffer.
+ * Returns 0; or -1 in the same cases as evtag_unmarshal_header(), and if the tag or length is a
+ * different one. The payload then stays in the buffer.
  */
 EVENT2_EXPORT_SYMBOL
 int evtag_unmarshal_fixed(struct evbuffer *src, ev_uint32_t need_tag, void *data, size_t len);
 
 /**
- * Takes an item with a string. `pstring` gets a copy of the payload with a NUL behind it, which
- * the caller frees with free() or what `event_set_mem_functions()` set in its place.
+ * Removes an item with a string. `pstring` gets a NUL-terminated copy of the payload, which the
+ * caller frees with free() or the function that event_set_mem_functions() set in its place.
  *
- * Returns -1 as evtag_unmarshal_header(), and when the item has another tag; also when memory is
- * short, in which case `pstring` gets NULL. The payload is then left in the buffer.
+ * Returns 0; or -1 in the same cases as evtag_unmarshal_header(), if the item has another tag, or
+ * if memory is short, in which case `pstring` is set to NULL. The payload then stays in the
+ * buffer.
  */
 EVENT2_EXPORT_SYMBOL
 int evtag_unmarshal_string(struct evbuffer *evbuf, ev_uint32_t need_tag, char **pstring);
 
 /**
- * Takes an item with a time, written by evtag_marshal_timeval(), to `ptv`.
+ * Removes an item with a time, written by evtag_marshal_timeval(), and stores it in `ptv`.
  *
- * Returns -1 as evtag_unmarshal_header(); also when the item has another tag or its payload is not
- * two integers of 32 bits, in which cases the item is taken out.
+ * Returns 0; or -1 in the same cases as evtag_unmarshal_header(), and if the item has another tag
+ * or its payload is not two 32-bit integers; the item is then removed.
  */
 EVENT2_EXPORT_SYMBOL
 int evtag_unmarshal_timeval(struct evbuffer *evbuf, ev_uint32_t need_tag, struct timeval *ptv);

@@ -1,9 +1,10 @@
 /* event2/thread.h: using the library from several threads.
  *
- * Without one of the set-up functions here the library takes no locks, and each base, with what
- * belongs to it, may be used by one thread only. Set threads up before making any base, buffer or
- * other object: an object gets its lock when it is made. Programs on POSIX threads call
- * evthread_use_pthreads() and are done; the callback structures are for other kinds of threads.
+ * Unless one of the set-up functions below is called, the library takes no locks, and each base,
+ * with everything that belongs to it, may be used by one thread only. Set threads up before
+ * making any base, buffer or other object: an object gets its lock when it is made. Programs with
+ * POSIX threads only need evthread_use_pthreads(); the callback structures are for other kinds of
+ * threads.
  */
 #ifndef EVENT2_THREAD_H_INCLUDED_
 #define EVENT2_THREAD_H_INCLUDED_
@@ -21,22 +22,24 @@ struct timeval;
 /** Says that thread.h offers evthread_use_pthreads(). */
 #define EVTHREAD_USE_PTHREADS_IMPLEMENTED 1
 
-/** Mode bit: a read-write lock is taken or given up by a writer. */
+/** Mode bit: a writer takes or releases a read-write lock. */
 #define EVTHREAD_WRITE 0x04
 
-/** Mode bit: a read-write lock is taken or given up by a reader. */
+/** Mode bit: a reader takes or releases a read-write lock. */
 #define EVTHREAD_READ 0x08
 
-/** Mode bit: take the lock only if that needs no waiting; else return non-zero at once. */
+/** Mode bit: take the lock only if it is free; otherwise return non-zero at once. */
 #define EVTHREAD_TRY 0x10
 
 /** Value of `lock_api_version`. */
 #define EVTHREAD_LOCK_API_VERSION 1
 
-/** Lock type: the thread that holds the lock may take it again, and gives it up as often. */
+/**
+ * Lock type: the thread that holds the lock may take it again, and releases it as many times.
+ */
 #define EVTHREAD_LOCKTYPE_RECURSIVE 1
 
-/** Lock type: many readers at a time, or one writer. The library never asks for one. */
+/** Lock type: many readers at a time, or one writer. The library never uses it. */
 #define EVTHREAD_LOCKTYPE_READWRITE 2
 
 /** Value of `condition_api_version`. */
@@ -45,20 +48,20 @@ struct timeval;
 /**
  * How the library locks, for `evthread_set_lock_callbacks()`.
  *
- * The functions are called from any thread that uses the library and must not call it.
+ * The functions are called from any thread that uses the library, and must not call it themselves.
  */
 struct evthread_lock_callbacks {
     /** `EVTHREAD_LOCK_API_VERSION`. */
     int lock_api_version;
-    /** The lock types that `alloc` knows, or-ed; recursive locks are needed. */
+    /** The lock types that `alloc` supports, as bits; recursive locks are required. */
     unsigned int supported_locktypes;
-    /** Makes a lock of type 0 or `EVTHREAD_LOCKTYPE_RECURSIVE`; `NULL` when it cannot. */
+    /** Makes a lock of type 0 or `EVTHREAD_LOCKTYPE_RECURSIVE`; returns `NULL` on failure. */
     void *(*alloc)(unsigned int locktype);
-    /** Frees a lock; gets the type it was made with. */
+    /** Frees a lock of the given type. */
     void (*free)(void *lock, unsigned int locktype);
-    /** Takes a lock. The mode is 0 or `EVTHREAD_TRY`. Returns 0 when the lock is taken. */
+    /** Takes a lock. The mode is 0 or `EVTHREAD_TRY`. Returns 0 if the lock was taken. */
     int (*lock)(unsigned int mode, void *lock);
-    /** Gives up a lock, in the thread that took it. Returns 0. */
+    /** Releases a lock, in the thread that took it. Returns 0. */
     int (*unlock)(unsigned int mode, void *lock);
 };
 
@@ -66,9 +69,9 @@ struct evthread_lock_callbacks {
 struct evthread_condition_callbacks {
     /** `EVTHREAD_CONDITION_API_VERSION`. */
     int condition_api_version;
-    /** Makes a condition; the type is always 0. `NULL` when it cannot. */
+    /** Makes a condition; the type is always 0. Returns `NULL` on failure. */
     void *(*alloc_condition)(unsigned int condtype);
-    /** Frees a condition that nobody waits for. */
+    /** Frees a condition that no thread is waiting for. */
     void (*free_condition)(void *cond);
     /**
      * Wakes all waiting threads (`broadcast` 1) or at least one (0). Called with the lock of the
@@ -76,26 +79,26 @@ struct evthread_condition_callbacks {
      */
     int (*signal_condition)(void *cond, int broadcast);
     /**
-     * Gives up `lock`, which the caller holds, waits for a signal, takes the lock again. Waits
-     * at most `timeout` when that is not `NULL`. Returns 0 when signalled, 1 when the time has
+     * Releases `lock`, which the caller holds, waits for a signal, and takes the lock again. Waits
+     * no longer than `timeout`, unless that is `NULL`. Returns 0 if signalled, 1 if the time has
      * passed, -1 on failure.
      */
     int (*wait_condition)(void *cond, void *lock, const struct timeval *timeout);
 };
 
 /**
- * Sets the functions that lock and unlock.
+ * Sets the functions that take and release locks.
  *
- * Call it before anything else of the library, except for the memory and log hooks: an object
- * made earlier has no lock for life. The structure is copied. The library makes the few locks
- * that belong to the process before this function returns.
+ * Call it before anything else of the library except the memory and log hooks: an object made
+ * earlier never gets a lock. The structure is copied. The library makes its few process-wide locks
+ * before this returns.
  *
- * Callbacks cannot be replaced by others: setting the same ones again does nothing. `NULL`
- * removes them, with a warning, and every lock is then left untaken. While debug mode is on, a
- * call after the first `event_base` was made is a fatal error.
+ * Callbacks cannot be replaced by others; setting the same ones again has no effect. `NULL`
+ * removes them, with a warning, and locks are then no longer taken. In debug mode, a call after
+ * the first `event_base` was made is a fatal error.
  *
- * Returns 0, or -1 when a function is missing, other callbacks are set already, or a lock of the
- * process cannot be made; nothing is changed then. Not thread-safe.
+ * Returns 0; or -1, with nothing changed, if a function is missing, other callbacks are already
+ * set, or a process-wide lock cannot be made. Not thread-safe.
  */
 EVENT2_EXPORT_SYMBOL
 int evthread_set_lock_callbacks(const struct evthread_lock_callbacks *callbacks);
@@ -103,31 +106,30 @@ int evthread_set_lock_callbacks(const struct evthread_lock_callbacks *callbacks)
 /**
  * Sets the functions that wait for and signal conditions.
  *
- * The rules about when to call it, about replacing and removing callbacks, and the results are
- * those of `evthread_set_lock_callbacks()`. The structure is copied. Not thread-safe.
+ * When to call it, how callbacks are replaced and removed, and what is returned are as for
+ * `evthread_set_lock_callbacks()`. The structure is copied. Not thread-safe.
  */
 EVENT2_EXPORT_SYMBOL
 int evthread_set_condition_callbacks(const struct evthread_condition_callbacks *callbacks);
 
 /**
- * Sets the function that tells threads apart.
+ * Sets the function that identifies threads.
  *
- * It returns a number that no other living thread has and that stays the same as long as the
- * thread lives. Without it (`NULL`) the library takes every call for one of the thread that runs
- * the loop, and other threads do not wake a loop that sleeps. Not thread-safe.
+ * It returns a number that no other living thread has and that does not change during the thread's
+ * life. Without it (`NULL`) the library assumes that every call comes from the thread that runs
+ * the loop, so other threads do not wake a sleeping loop. Not thread-safe.
  */
 EVENT2_EXPORT_SYMBOL
 void evthread_set_id_callback(unsigned long (*id_fn)(void));
 
 /**
- * Sets lock, condition and thread-id functions for programs that use POSIX threads: all that
- * such a program has to do.
+ * Sets lock, condition and thread-id functions for POSIX threads; nothing else is needed.
  *
- * Call it before anything else of the library, except for the memory and log hooks; the locks
- * come from the memory hooks. Lock or condition callbacks of the program that are set already
- * stay in force, with a warning. A second call does nothing.
+ * Call it before anything else of the library except the memory and log hooks; memory for the
+ * locks comes from the memory hooks. Lock or condition callbacks that the program has already set
+ * stay in force, with a warning. A second call has no effect.
  *
- * Returns 0, or -1 when there is no memory for the locks of the process. Thread-safe.
+ * Returns 0, or -1 if there is no memory for the process-wide locks. Thread-safe.
  */
 EVENT2_EXPORT_SYMBOL
 int evthread_use_pthreads(void);
@@ -135,24 +137,23 @@ int evthread_use_pthreads(void);
 /**
  * Makes the library check how locks are used.
  *
- * A lock that its holder takes twice although it is not recursive, that is given up by a thread
- * that does not hold it or freed while it is held, and other errors of that sort end the process
- * through the fatal-error callback. Works with any callbacks, set before or after, and without;
- * call it before any object with a lock is made. It ends with `libevent_global_shutdown()`.
- * Not thread-safe.
+ * Taking a non-recursive lock twice, releasing a lock in a thread that does not hold it, freeing a
+ * lock that is held, and similar mistakes end the process through the fatal-error callback. Works
+ * with any lock callbacks, set before or after, and without them. Call it before any object with a
+ * lock is made. It ends with `libevent_global_shutdown()`. Not thread-safe.
  */
 EVENT2_EXPORT_SYMBOL
 void evthread_enable_lock_debugging(void);
 
-/** The same as `evthread_enable_lock_debugging()`, under the name that older programs know. */
+/** The same as `evthread_enable_lock_debugging()`, under a name that older programs use. */
 EVENT2_EXPORT_SYMBOL
 void evthread_enable_lock_debuging(void);
 
 /**
  * Makes sure that other threads can wake the loop of a base while it sleeps.
  *
- * A base that was made after lock callbacks were set can be woken already, so programs rarely
- * call this. Returns 0, or -1 when `base` is `NULL` or there are no descriptors or memory left.
+ * A base that was made after lock callbacks were set can already be woken, so programs rarely need
+ * this. Returns 0, or -1 if `base` is `NULL` or there are no descriptors or no memory left.
  */
 EVENT2_EXPORT_SYMBOL
 int evthread_make_base_notifiable(struct event_base *base);

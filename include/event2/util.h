@@ -1,7 +1,7 @@
-/* event2/util.h: types and small functions that the other headers and portable programs use.
+/* event2/util.h: types and small functions for the other headers and for portable programs.
  *
- * The functions keep no state, except the random numbers and evutil_getaddrinfo(), and may be
- * called from any thread.
+ * The functions may be called from any thread. Except for random numbers and evutil_getaddrinfo(),
+ * they keep no state.
  */
 #ifndef EVENT2_UTIL_H_INCLUDED_
 #define EVENT2_UTIL_H_INCLUDED_
@@ -23,8 +23,8 @@
 extern "C" {
 #endif
 
-/* Integer types of known size, and their limits. They are macros, as they always were: programs
- * test them with #ifdef. */
+/* Integer types of known size, and their limits. They are macros because programs test for them
+ * with #ifdef. */
 #define ev_uint64_t uint64_t
 #define ev_int64_t int64_t
 #define ev_uint32_t uint32_t
@@ -51,9 +51,9 @@ extern "C" {
 #define EV_SSIZE_MAX EV_INT64_MAX
 #define EV_SSIZE_MIN EV_INT64_MIN
 
-/** A size that can be negative. */
+/** A signed size. */
 #define ev_ssize_t ssize_t
-/** An offset in a file: always 64 bits, whatever the program's off_t is. */
+/** An offset in a file: always 64 bits, whatever the size of the program's off_t. */
 #define ev_off_t ev_int64_t
 /** The length of a socket address. */
 #define ev_socklen_t socklen_t
@@ -61,7 +61,7 @@ extern "C" {
 #define evutil_socket_t int
 
 /* Errors of socket functions. */
-/** No socket. */
+/** Not a socket. */
 #define EVUTIL_INVALID_SOCKET -1
 /** The error of the last socket call in this thread. */
 #define EVUTIL_SOCKET_ERROR() (errno)
@@ -69,7 +69,7 @@ extern "C" {
 #define evutil_socket_geterror(socket) (errno)
 /** Sets what EVUTIL_SOCKET_ERROR() reports. */
 #define EVUTIL_SET_SOCKET_ERROR(error) do { errno = (error); } while (0)
-/** A text for an error; do not free it. */
+/** The text for an error; do not free it. */
 #define evutil_socket_error_to_string(error) (strerror(error))
 /** Closes a socket. */
 #define EVUTIL_CLOSESOCKET(socket) evutil_closesocket(socket)
@@ -81,7 +81,7 @@ extern "C" {
 #define evutil_timersub(a, b, difference) timersub((a), (b), (difference))
 /** Sets a time to zero. */
 #define evutil_timerclear(time) timerclear(time)
-/** Tells whether a time is other than zero. */
+/** Whether a time is not zero. */
 #define evutil_timerisset(time) timerisset(time)
 /** Compares two times with any of the operators < <= == != >= > */
 #define evutil_timercmp(a, b, operator_) \
@@ -90,23 +90,23 @@ extern "C" {
 /** The time of day. */
 #define evutil_gettimeofday(time, zone) gettimeofday((time), (zone))
 
-/** The place of a member in a structure, in bytes. */
+/** The offset of a member in a structure, in bytes. */
 #define evutil_offsetof(type, member) offsetof(type, member)
 
-/* Looking up names: getaddrinfo() as every system has it today. */
+/* Looking up names: the system's getaddrinfo(). */
 #define evutil_addrinfo addrinfo
-/* The system's header was perhaps read in a mode that hides this. */
+/* The system's header may have been included in a mode that hides this. */
 struct addrinfo;
 
-/* Errors, as numbers for evutil_gai_strerror(). Where the system's header was read in a mode that
- * hides its names for them, these have values that are never returned. */
-/** The host has no address of the wanted family. */
+/* Error codes, for evutil_gai_strerror(). If the system's header was included in a mode that hides
+ * its names for them, these have values that are never returned. */
+/** The host has no address in the requested family. */
 #ifdef EAI_ADDRFAMILY
 #define EVUTIL_EAI_ADDRFAMILY EAI_ADDRFAMILY
 #else
 #define EVUTIL_EAI_ADDRFAMILY -901
 #endif
-/** The name server did not answer; asking later may help. */
+/** The name server did not answer; trying again later may help. */
 #ifdef EAI_AGAIN
 #define EVUTIL_EAI_AGAIN EAI_AGAIN
 #else
@@ -118,7 +118,7 @@ struct addrinfo;
 #else
 #define EVUTIL_EAI_BADFLAGS -903
 #endif
-/** The name server refuses to answer. */
+/** The name server refused to answer. */
 #ifdef EAI_FAIL
 #define EVUTIL_EAI_FAIL EAI_FAIL
 #else
@@ -188,27 +188,29 @@ struct addrinfo;
 struct event_base;
 struct sockaddr;
 
-/** A clock for measuring time that does not jump. */
+/** A clock for measuring durations, which never jumps. */
 struct evutil_monotonic_timer;
 
-/** Flag of `evutil_configure_monotonic_time()`: exact to the microsecond, slower to read. */
+/**
+ * Flag for `evutil_configure_monotonic_time()`: precise to the microsecond, slower to read.
+ */
 #define EV_MONOT_PRECISE 1
 
 /**
- * Flag of `evutil_configure_monotonic_time()`: made from the time of day, corrected when that is
+ * Flag for `evutil_configure_monotonic_time()`: derived from the time of day, corrected if that is
  * set back. For tests.
  */
 #define EV_MONOT_FALLBACK 2
 
 /**
- * Writes a date as in "Thu, 01 Jan 1970 00:00:00 GMT", with English names in every locale.
+ * Writes a date like "Thu, 01 Jan 1970 00:00:00 GMT", with English names in every locale.
  *
- * `tm` is taken as it is: nothing is computed from other fields or normalised; `NULL` means now.
- * At most `datelen` bytes are written, the terminator included.
+ * `tm` is used as it is: no field is normalised or computed from others. `NULL` means now. At most
+ * `datelen` bytes are written, including the terminator.
  *
- * Returns the length of the whole text, so that a result of at least `datelen` means that it was
- * cut; 0 when `datelen` is 0; -1, with an empty string, when the month or the day of the week is
- * out of range.
+ * Returns the length of the whole text, so a result of `datelen` or more means that it was
+ * truncated; 0 if `datelen` is 0; or -1, with an empty string, if the month or the day of the week
+ * is out of range.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_date_rfc1123(char *date, size_t datelen, const struct tm *tm);
@@ -226,34 +228,34 @@ EVENT2_EXPORT_SYMBOL
 void evutil_monotonic_timer_free(struct evutil_monotonic_timer *timer);
 
 /**
- * Chooses the clock of a timer, by `EV_MONOT_` flags; 0 is a fast clock that moves in steps of a
- * few milliseconds. The timer starts over. Returns 0.
+ * Chooses the clock of a timer by `EV_MONOT_*` flags; 0 is a fast clock that advances in steps of
+ * a few milliseconds. The timer is reset. Returns 0.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_configure_monotonic_time(struct evutil_monotonic_timer *timer, int flags);
 
 /**
- * Stores the time since some fixed but unspecified moment; setting the system's clock does not
- * change it, and for one timer it never goes back.
+ * Stores the time since a fixed but unspecified moment. It is independent of the system's clock
+ * being set, and never goes back for the same timer.
  *
- * A timer is for one thread at a time. Returns 0.
+ * A timer may be used by one thread at a time. Returns 0.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_gettime_monotonic(struct evutil_monotonic_timer *timer, struct timeval *tp);
 
 /**
- * Makes two sockets that are connected to each other, as `socketpair()` does.
+ * Makes two sockets that are connected to each other, like `socketpair()`.
  *
- * `type` may contain `SOCK_NONBLOCK` and `SOCK_CLOEXEC`. Returns 0, or -1 with the reason in
+ * `type` may contain `SOCK_NONBLOCK` and `SOCK_CLOEXEC`. Returns 0; or -1, with the reason in
  * errno and `sv` unchanged.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_socketpair(int d, int type, int protocol, evutil_socket_t *sv);
 
 /**
- * Makes operations on a descriptor return at once instead of waiting.
+ * Makes a descriptor non-blocking.
  *
- * Returns 0, or -1 with a warning and the reason in errno.
+ * Returns 0; or -1, with a warning and the reason in errno.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_make_socket_nonblocking(evutil_socket_t sock);
@@ -268,8 +270,8 @@ EVENT2_EXPORT_SYMBOL
 int evutil_make_listen_socket_reuseable(evutil_socket_t sock);
 
 /**
- * Lets several sockets of this user listen on one port and share its connections
- * (`SO_REUSEPORT`). Each of them needs it before binding.
+ * Allows several sockets of this user to listen on one port and share its connections
+ * (`SO_REUSEPORT`). Call it for each of them, before binding.
  *
  * Returns 0, or -1 with the reason in errno.
  */
@@ -277,8 +279,8 @@ EVENT2_EXPORT_SYMBOL
 int evutil_make_listen_socket_reuseable_port(evutil_socket_t sock);
 
 /**
- * Keeps an IPv6 listening socket to IPv6, so that IPv4 can have its own on the same port. Call it
- * before binding.
+ * Restricts a listening IPv6 socket to IPv6, so that another socket can listen for IPv4 on the
+ * same port. Call it before binding.
  *
  * Returns 0, or -1 with the reason in errno (`ENOPROTOOPT` for a socket that is not IPv6).
  */
@@ -286,9 +288,9 @@ EVENT2_EXPORT_SYMBOL
 int evutil_make_listen_socket_ipv6only(evutil_socket_t sock);
 
 /**
- * Keeps a descriptor from programs that this one starts with `exec`.
+ * Closes a descriptor in programs that are started with `exec`.
  *
- * Returns 0, or -1 with a warning and the reason in errno.
+ * Returns 0; or -1, with a warning and the reason in errno.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_make_socket_closeonexec(evutil_socket_t sock);
@@ -298,7 +300,7 @@ EVENT2_EXPORT_SYMBOL
 int evutil_closesocket(evutil_socket_t sock);
 
 /**
- * Makes a listening TCP socket report a connection only when data has arrived on it, or after a
+ * Makes a listening TCP socket report a connection only once data has arrived on it, or after a
  * second. For protocols in which the client speaks first.
  *
  * Returns 0, or -1 with the reason in errno.
@@ -307,79 +309,80 @@ EVENT2_EXPORT_SYMBOL
 int evutil_make_tcp_listen_socket_deferred(evutil_socket_t sock);
 
 /**
- * Reads a 64-bit number from text, as `strtoll()` does: any base from 2 to 36, or 0 to tell it
- * from the prefix; `errno` is `ERANGE`, and the result the nearest number, when it does not fit.
+ * Parses a 64-bit number like `strtoll()`: any base from 2 to 36, or 0 to derive it from the
+ * prefix. If the number does not fit, `errno` is set to `ERANGE` and the result is the nearest
+ * number that does.
  */
 EVENT2_EXPORT_SYMBOL
 ev_int64_t evutil_strtoll(const char *s, char **endptr, int base);
 
 /**
- * Writes an address as text: dotted decimal for `AF_INET` (`src` is a `struct in_addr`), RFC 5952
- * style for `AF_INET6` (`struct in6_addr`).
+ * Writes an address as text: dotted decimal for `AF_INET` (`src` is a `struct in_addr`), in the
+ * style of RFC 5952 for `AF_INET6` (`struct in6_addr`).
  *
- * Returns `dst`, or `NULL` when the text with its terminator does not fit into `len` bytes or the
- * family is another one. errno is not set.
+ * Returns `dst`; or `NULL` if the text and its terminator do not fit into `len` bytes or the
+ * family is not supported. errno is not set.
  */
 EVENT2_EXPORT_SYMBOL
 const char *evutil_inet_ntop(int af, const void *src, char *dst, size_t len);
 
 /**
- * Reads an IPv6 address that may be followed by `%` and a zone, which is an interface's name or
- * number; or any other address, as `evutil_inet_pton()`.
+ * Parses an IPv6 address that may be followed by `%` and a zone, which is an interface's name or
+ * number; or any other address, like `evutil_inet_pton()`.
  *
- * `*indexp` becomes the number of the interface, 0 when there is none. Returns as
- * `evutil_inet_pton()`; 0 also when the zone is neither an interface nor a number.
+ * Stores the number of the interface, or 0 if there is none, in `*indexp`. Returns what
+ * `evutil_inet_pton()` returns; also 0 if the zone is neither an interface nor a number.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_inet_pton_scope(int af, const char *src, void *dst, unsigned int *indexp);
 
 /**
- * Reads an address: dotted decimal for `AF_INET`, where leading zeros do not mean octal, into a
- * `struct in_addr`; any form of RFC 4291 for `AF_INET6`, without a zone, into a
- * `struct in6_addr`.
+ * Parses an address: for `AF_INET` dotted decimal, in which leading zeros do not mean octal, into
+ * a `struct in_addr`; for `AF_INET6` any form of RFC 4291, without a zone, into a `struct
+ * in6_addr`.
  *
- * Returns 1; 0, with `dst` unchanged, when the text is no such address; -1 when the family is
- * another one. errno is not set.
+ * Returns 1 on success; 0, with `dst` unchanged, if the text is not such an address; or -1 if the
+ * family is not supported. errno is not set.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_inet_pton(int af, const char *src, void *dst);
 
 /**
- * Reads a numeric address with or without a port: `[v6]:port`, `[v6]`, `v6`, `v4:port` or `v4`.
- * IPv6 addresses may have a zone. A port that is given is from 1 to 65535; none is port 0.
+ * Parses a numeric address with or without a port: `[v6]:port`, `[v6]`, `v6`, `v4:port` or `v4`.
+ * IPv6 addresses may have a zone. Ports are from 1 to 65535; without one, the port is 0.
  *
- * `*outlen` says how many bytes `out` has room for, and becomes the length of the address.
- * Returns 0, or -1, with nothing changed, when the text is none of these or the room too small.
+ * `*outlen` is the size of `out` in bytes, and is set to the length of the address. Returns 0; or
+ * -1, with nothing changed, if the text is not valid or `out` is too small.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_parse_sockaddr_port(const char *str, struct sockaddr *out, int *outlen);
 
 /**
- * Orders two socket addresses by family, then address, then, if `include_port` is not 0, port.
- * Only IPv4 and IPv6 addresses can be equal to others; zones are not compared.
+ * Compares two socket addresses by family, then address, then, if `include_port` is not 0, port.
+ * Zones are not compared. Addresses other than IPv4 and IPv6 are equal only to themselves.
  *
- * Returns a number below, equal to or above 0. The order is consistent but means nothing.
+ * Returns a number below, equal to or above 0. The order is consistent but has no meaning.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_sockaddr_cmp(const struct sockaddr *sa1, const struct sockaddr *sa2,
     int include_port);
 
 /**
- * Compares two strings as `strcasecmp()` does, but with ASCII letters alone in every locale.
- * Bytes above 127 sort before all others. Returns -1, 0 or 1.
+ * Compares two strings like `strcasecmp()`, but folds only ASCII letters, in every locale. Bytes
+ * above 127 sort before all others. Returns -1, 0 or 1.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_ascii_strcasecmp(const char *str1, const char *str2);
 
-/** Compares at most `n` bytes of two strings as `evutil_ascii_strcasecmp()` does. */
+/** Compares at most `n` bytes of two strings like `evutil_ascii_strcasecmp()`. */
 EVENT2_EXPORT_SYMBOL
 int evutil_ascii_strncasecmp(const char *str1, const char *str2, size_t n);
 
 /**
- * Resolves a host and a service name with the system's `getaddrinfo()`, waiting for the answer.
+ * Resolves a host and a service name with the system's `getaddrinfo()`, which blocks.
  *
- * Hints of `NULL` mean no restriction and no flags. `*res` is a list that belongs to the caller:
- * free it with `evutil_freeaddrinfo()`. Thread-safe. Returns 0 or an `EVUTIL_EAI_` code.
+ * `NULL` hints mean no restriction and no flags. The list in `*res` belongs to the caller, who
+ * frees it with `evutil_freeaddrinfo()`. Thread-safe. Returns 0 or an `EVUTIL_EAI_*` code.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_getaddrinfo(const char *nodename, const char *servname,
@@ -389,36 +392,36 @@ int evutil_getaddrinfo(const char *nodename, const char *servname,
 EVENT2_EXPORT_SYMBOL
 void evutil_freeaddrinfo(struct evutil_addrinfo *ai);
 
-/** The English text of an `EVUTIL_EAI_` code: a constant. */
+/** The English text for an `EVUTIL_EAI_*` code: a constant. */
 EVENT2_EXPORT_SYMBOL
 const char *evutil_gai_strerror(int err);
 
 /**
- * Fills a buffer with random bytes that nobody can predict, from the operating system.
+ * Fills a buffer with cryptographically secure random bytes from the operating system.
  *
- * Thread-safe, also without locking callbacks; parent and child of a fork get different bytes.
- * If the system has no random numbers at all this is a fatal error.
+ * Thread-safe, even without lock callbacks; after a fork, parent and child get different bytes. If
+ * the system has no random numbers at all, this is a fatal error.
  */
 EVENT2_EXPORT_SYMBOL
 void evutil_secure_rng_get_bytes(void *buf, size_t n);
 
 /**
- * Makes sure that `evutil_secure_rng_get_bytes()` can work from now on. There is nothing to do.
+ * Initialises the random number generator. It needs no initialisation, so this has no effect.
  * Returns 0.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_secure_rng_init(void);
 
 /**
- * Names a device to take random bytes from: not supported, the operating system is asked.
- * Returns -1.
+ * Sets the device to read random bytes from: not supported, because the operating system is always
+ * asked. Returns -1.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_secure_rng_set_urandom_device_file(char *_fname);
 
 /**
- * Adds bytes of the program to the random numbers: accepted and ignored, the operating system
- * needs none.
+ * Adds entropy to the random number generator: has no effect, because the operating system needs
+ * none.
  */
 EVENT2_EXPORT_SYMBOL
 void evutil_secure_rng_add_bytes(const char *_dat, size_t _datlen);
@@ -428,13 +431,13 @@ void evutil_secure_rng_add_bytes(const char *_dat, size_t _datlen);
  *
  * Writes at most `size` bytes, the terminating NUL included; a `size` of 0 writes nothing and
  * returns 0. Otherwise returns the length of the whole text without the NUL, which is `size` or
- * more when it was cut, or a negative number when the format is invalid.
+ * more if it was truncated, or a negative number if the format is invalid.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_snprintf(char *buffer, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/** Formats like vsnprintf(); the rest as evutil_snprintf(). */
+/** Like evutil_snprintf(), with the arguments of vsnprintf(). */
 EVENT2_EXPORT_SYMBOL
 int evutil_vsnprintf(char *buffer, size_t size, const char *format, va_list arguments)
     __attribute__((format(printf, 3, 0)));

@@ -5,21 +5,21 @@ use super::file::FileSegment as EvbufferFileSegment;
 use std::ffi::{c_int, c_uint, c_void};
 use std::mem::{offset_of, size_of};
 
-/// The bytes of the buffer will only leave it by being written to a descriptor, so parts of files
-/// that are added need not be read into memory: the kernel can copy them.
+/// The bytes of the buffer leave it only by being written to a descriptor, so that files added to it
+/// need not be read into memory: the kernel can copy them.
 pub const EVBUFFER_FLAG_DRAINS_TO_FD: u32 = 1;
 
-/// The callback is called. Without the flag it is passed over, and what changes meanwhile is
-/// never reported to it.
+/// The callback is called. Without the flag it is skipped, and changes in the meantime are never
+/// reported to it.
 pub const EVBUFFER_CB_ENABLED: u32 = 1;
 
 /// Close the descriptor when the segment is freed.
 pub const EVBUF_FS_CLOSE_ON_FREE: c_uint = 1;
 /// Read the file instead of mapping it.
 pub const EVBUF_FS_DISABLE_MMAP: c_uint = 2;
-/// Never have the kernel copy from the file: bring the bytes into memory when the segment is made.
+/// Do not let the kernel copy from the file: read the bytes into memory when the segment is made.
 pub const EVBUF_FS_DISABLE_SENDFILE: c_uint = 4;
-/// Give the segment no lock: it is used by one thread at a time.
+/// Give the segment no lock: it will be used by one thread at a time.
 pub const EVBUF_FS_DISABLE_LOCKING: c_uint = 8;
 
 /// What ends a line.
@@ -27,10 +27,10 @@ pub const EVBUF_FS_DISABLE_LOCKING: c_uint = 8;
 #[allow(non_camel_case_types)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum EolStyle {
-    /// Any run of CR and LF bytes. A CR LF of which only the CR has arrived yet counts as two
-    /// line ends, so this style suits hardly any protocol.
+    /// Any run of CR and LF bytes. If the CR of a CR LF arrives first, the two count as two line
+    /// ends, so this style suits hardly any protocol.
     EVBUFFER_EOL_ANY,
-    /// An LF, together with a CR directly before it.
+    /// An LF, together with a CR directly before it, if any.
     EVBUFFER_EOL_CRLF,
     /// A CR followed by an LF.
     EVBUFFER_EOL_CRLF_STRICT,
@@ -45,13 +45,13 @@ pub enum EolStyle {
 #[allow(non_camel_case_types)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum PtrHow {
-    /// To so many bytes from the front of the buffer.
+    /// To that many bytes from the front of the buffer.
     EVBUFFER_PTR_SET,
-    /// So many bytes forward.
+    /// Forward by that many bytes.
     EVBUFFER_PTR_ADD,
 }
 
-/// What changed since the callbacks of a buffer were last told.
+/// What changed since the callbacks of a buffer were last called.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct EvbufferCallbackInfo {
@@ -70,7 +70,7 @@ const _: () = {
     assert!(offset_of!(EvbufferCallbackInfo, n_deleted) == 16);
 };
 
-/// Called after a buffer was changed, with the buffer's lock held. It may change any buffer, add
+/// Called after a buffer has changed, with the buffer's lock held. It may change any buffer, add
 /// and remove callbacks, and free the buffer.
 pub type EvbufferCallbackFn = unsafe extern "C-unwind" fn(
     buffer: *mut Evbuffer,
@@ -78,11 +78,11 @@ pub type EvbufferCallbackFn = unsafe extern "C-unwind" fn(
     arg: *mut c_void,
 );
 
-/// Called when no buffer refers to the memory any more, with its start and whole length.
+/// Called when no buffer refers to the memory any more, with its start and full length.
 pub type EvbufferReferenceCleanupFn =
     unsafe extern "C-unwind" fn(data: *const c_void, datalen: usize, extra: *mut c_void);
 
-/// Called when a segment is gone, its descriptor closed: only the address of the segment is
+/// Called after a segment is gone and its descriptor is closed: only the address of the segment is
 /// still meaningful. `flags` are those that it was made with.
 pub type EvbufferFileSegmentCleanupFn =
     unsafe extern "C-unwind" fn(seg: *const EvbufferFileSegment, flags: c_int, arg: *mut c_void);

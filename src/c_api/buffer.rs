@@ -75,18 +75,19 @@ pub(super) unsafe fn bytes<'a>(data: *const c_char, length: usize) -> Option<&'a
     Some(unsafe { std::slice::from_raw_parts(data.cast(), length) })
 }
 
-/// Makes an empty buffer. It takes no memory for data before there is some.
+/// Makes an empty buffer. It takes no memory for data until there is some.
 ///
-/// Returns NULL when memory is short. The caller owns it: evbuffer_free().
+/// Returns NULL if memory is short. The caller owns it and frees it with evbuffer_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_new() -> *mut Evbuffer {
     Evbuffer::create().map_or(ptr::null_mut(), NonNull::as_ptr)
 }
 
-/// Gives a buffer up; NULL is ignored.
+/// Frees a buffer; NULL is ignored.
 ///
-/// Its data goes with it, and the cleanup functions of referenced memory are called. Callbacks
-/// are not told. While a deferred callback of the buffer is pending, the buffer lives on for it.
+/// Its data is freed too, and the cleanup functions of referenced memory are called. Callbacks are
+/// not notified. If a deferred callback of the buffer is pending, the buffer stays in memory until
+/// that has run.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_free(buf: *mut Evbuffer) {
     if !buf.is_null() {
@@ -97,11 +98,11 @@ pub unsafe extern "C-unwind" fn evbuffer_free(buf: *mut Evbuffer) {
 
 /// Makes a buffer usable from several threads.
 ///
-/// `lock` is a recursive lock of the kind that the lock callbacks make, which stays the caller's
-/// and must outlive the buffer; NULL lets the buffer make its own. The lock is held while
-/// callbacks and cleanup functions run. Call it before the buffer is shared.
+/// `lock` is a recursive lock made by the lock callbacks; it remains the caller's and must outlive
+/// the buffer. With NULL the buffer makes its own. The lock is held while callbacks and cleanup
+/// functions run. Call this before the buffer is shared.
 ///
-/// Returns -1 when the buffer has a lock already, or one cannot be made: memory is short, or no
+/// Returns 0, or -1 if the buffer already has a lock or none can be made: memory is short, or no
 /// lock callbacks are set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_enable_locking(
@@ -112,14 +113,14 @@ pub unsafe extern "C-unwind" fn evbuffer_enable_locking(
     status(unsafe { (*buf).enable_locking(Lock::from_ptr(lock)) })
 }
 
-/// Takes the lock of a buffer; without a lock it does nothing. Calls nest.
+/// Takes the lock of a buffer; does nothing if it has none. Calls nest.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_lock(buf: *mut Evbuffer) {
     // SAFETY: the caller guarantees the buffer.
     unsafe { (*buf).lock() }
 }
 
-/// Gives up the lock that evbuffer_lock() took.
+/// Releases the lock that evbuffer_lock() took.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_unlock(buf: *mut Evbuffer) {
     // SAFETY: the caller guarantees the buffer, and holds its lock.
@@ -150,30 +151,30 @@ pub unsafe extern "C-unwind" fn evbuffer_get_length(buf: *const Evbuffer) -> usi
     unsafe { Guard::new(buf.cast_mut()) }.length()
 }
 
-/// The number of bytes at the front of a buffer that are contiguous in memory already.
+/// The number of bytes at the front of a buffer that are contiguous in memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_get_contiguous_space(buf: *const Evbuffer) -> usize {
     // SAFETY: as above.
     unsafe { Guard::new(buf.cast_mut()) }.contiguous()
 }
 
-/// Makes room, so that appending `datlen` more bytes needs no memory.
+/// Allocates space so that appending `datlen` more bytes needs no memory.
 ///
-/// Returns -1 when memory is short or the size is impossible.
+/// Returns 0, or -1 if memory is short or the size is impossible.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_expand(buf: *mut Evbuffer, datlen: usize) -> c_int {
     // SAFETY: the caller guarantees the buffer.
     status(unsafe { Guard::new(buf) }.expand(datlen))
 }
 
-/// Makes free space at the end of a buffer for at least `size` bytes and tells where it is, so
-/// that the caller can write into it. evbuffer_commit_space() then makes it data.
+/// Makes free space for at least `size` bytes at the end of a buffer and says where it is, so that
+/// the caller can write into it. evbuffer_commit_space() then turns it into data.
 ///
-/// `vec` has `n_vec` elements, at least one; with one, the space is contiguous, with more it is
-/// cheaper to find. There may be more space than asked for. Until it is committed, every change
-/// of the buffer invalidates it, and another call hands the same space out again.
+/// `vec` has `n_vec` elements, at least one. With one, the space is contiguous; with more it is
+/// cheaper to find. There may be more space than asked for. Until it is committed, every change of
+/// the buffer invalidates it, and another call returns the same space again.
 ///
-/// Returns how many elements were filled, or -1 when memory is short, the end of the buffer is
+/// Returns how many elements were filled, or -1 if memory is short, the end of the buffer is
 /// frozen, or an argument is out of range.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_reserve_space(
@@ -186,11 +187,11 @@ pub unsafe extern "C-unwind" fn evbuffer_reserve_space(
     unsafe { count(Guard::new(buf).reserve(size as usize, array(vec, n_vec))) }
 }
 
-/// Makes space data that evbuffer_reserve_space() handed out.
+/// Turns space that evbuffer_reserve_space() returned into data.
 ///
-/// `vec` has the `n_vecs` first elements that the reservation filled, with the lengths reduced to
-/// what was written. Returns -1, with nothing changed, when they do not describe the free space
-/// of the buffer or its end is frozen.
+/// `vec` contains the first `n_vecs` elements that the reservation filled, with the lengths reduced
+/// to what was written. Returns 0, or -1, with nothing changed, if they do not describe the free
+/// space of the buffer or its end is frozen.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_commit_space(
     buf: *mut Evbuffer,
@@ -203,7 +204,7 @@ pub unsafe extern "C-unwind" fn evbuffer_commit_space(
 
 /// Appends a copy of `datlen` bytes.
 ///
-/// Returns -1 when memory is short or the end of the buffer is frozen.
+/// Returns 0, or -1 if memory is short or the end of the buffer is frozen.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_add(
     buf: *mut Evbuffer,
@@ -216,7 +217,7 @@ pub unsafe extern "C-unwind" fn evbuffer_add(
 
 /// Moves up to `datlen` bytes from the front of a buffer to `data`.
 ///
-/// Returns how many, or -1 when the front of the buffer is frozen or its data cannot be read.
+/// Returns how many, or -1 if the front of the buffer is frozen or its data cannot be read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_remove(
     buf: *mut Evbuffer,
@@ -229,7 +230,7 @@ pub unsafe extern "C-unwind" fn evbuffer_remove(
 
 /// Copies up to `datlen` bytes from the front of a buffer to `data_out`; they stay in the buffer.
 ///
-/// Returns how many, or -1 as evbuffer_remove().
+/// Returns how many, or -1 in the same cases as evbuffer_remove().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_copyout(
     buf: *mut Evbuffer,
@@ -240,9 +241,9 @@ pub unsafe extern "C-unwind" fn evbuffer_copyout(
     signed_count(unsafe { Guard::new(buf).copy_out(data_out.cast(), datlen) })
 }
 
-/// Copies up to `datlen` bytes from the position `pos` of a buffer on; NULL is the front.
+/// Copies up to `datlen` bytes from a buffer, starting at the position `pos`; NULL means the front.
 ///
-/// Returns how many, or -1 as evbuffer_remove() and when there is no such position.
+/// Returns how many, or -1 in the same cases as evbuffer_remove() and if there is no such position.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_copyout_from(
     buf: *mut Evbuffer,
@@ -259,11 +260,11 @@ pub unsafe extern "C-unwind" fn evbuffer_copyout_from(
     })
 }
 
-/// Moves up to `datlen` bytes from the front of `src` to the end of `dst`. Whole blocks change
-/// hands without being copied.
+/// Moves up to `datlen` bytes from the front of `src` to the end of `dst`. Whole blocks are moved
+/// without copying.
 ///
-/// Returns how many bytes, or -1 when the front of `src` or the end of `dst` is frozen or memory
-/// is short. When memory runs out half-way, fewer are moved.
+/// Returns how many bytes, or -1 if the front of `src` or the end of `dst` is frozen or memory is
+/// short. If memory runs out half-way, fewer bytes are moved.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_remove_buffer(
     src: *mut Evbuffer,
@@ -278,11 +279,11 @@ pub unsafe extern "C-unwind" fn evbuffer_remove_buffer(
     count(src.move_to(&dst, datlen))
 }
 
-/// Takes one line out of a buffer, together with its end.
+/// Removes one line from a buffer, together with its line end.
 ///
-/// Returns the line without its end, followed by a zero byte, in memory that the caller frees
-/// with free() or what `event_set_mem_functions()` set in its place; its length goes to
-/// `n_read_out` unless that is NULL. Returns NULL, with length 0 and nothing taken, when there is
+/// Returns the line without its end, NUL-terminated, in memory that the caller frees with free() or
+/// the function that event_set_mem_functions() set in its place; its length is stored in
+/// `n_read_out` unless that is NULL. Returns NULL, with length 0 and nothing removed, if there is
 /// no line end yet, the front of the buffer is frozen, or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_readln(
@@ -303,7 +304,7 @@ pub unsafe extern "C-unwind" fn evbuffer_readln(
 
 /// Moves everything from `inbuf` to the end of `outbuf` without copying.
 ///
-/// Returns -1 when the front of `inbuf` or the end of `outbuf` is frozen.
+/// Returns 0, or -1 if the front of `inbuf` or the end of `outbuf` is frozen.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_add_buffer(
     outbuf: *mut Evbuffer,
@@ -317,12 +318,12 @@ pub unsafe extern "C-unwind" fn evbuffer_add_buffer(
     status(inbuf.move_all_to(&outbuf))
 }
 
-/// Appends what `inbuf` holds now to `outbuf` without copying, and leaves it in `inbuf`.
+/// Appends the current contents of `inbuf` to `outbuf` without copying, and leaves them in `inbuf`.
 ///
 /// The two buffers share the memory; each can then be changed, drained and freed independently.
 ///
-/// Returns -1 when the end of `outbuf` is frozen, memory is short, the buffers are the same and
-/// not empty, or `inbuf` holds parts of files or itself shares another buffer's memory.
+/// Returns 0, or -1 if the end of `outbuf` is frozen, memory is short, the buffers are the same and
+/// not empty, or `inbuf` contains parts of files or itself shares another buffer's memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_add_buffer_reference(
     outbuf: *mut Evbuffer,
@@ -340,12 +341,12 @@ pub unsafe extern "C-unwind" fn evbuffer_add_buffer_reference(
 
 /// Appends memory of the program without copying it.
 ///
-/// The memory must stay as it is until `cleanupfn` (which may be NULL) is called, once, with
-/// `data`, `datlen` and `cleanupfn_arg`: when the last of it has left the buffer and every buffer
-/// that it went to, or was copied. It is called with the buffer's lock held.
+/// The memory must stay unchanged until `cleanupfn` (which may be NULL) is called, once, with
+/// `data`, `datlen` and `cleanupfn_arg`: when the last of it has been copied or has left this
+/// buffer and all buffers that it was moved to. It is called with the buffer's lock held.
 ///
-/// Returns -1 when memory is short or the end of the buffer is frozen; `cleanupfn` is not called
-/// then.
+/// Returns 0; or -1, without calling `cleanupfn`, if memory is short or the end of the buffer is
+/// frozen.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_add_reference(
     outbuf: *mut Evbuffer,
@@ -359,15 +360,17 @@ pub unsafe extern "C-unwind" fn evbuffer_add_reference(
     status(outbuf.append_reference(data.cast_mut().cast(), datlen, cleanupfn, cleanupfn_arg))
 }
 
-/// Appends `length` bytes of a file, beginning at `offset`; -1 means all to the end of the file.
+/// Appends `length` bytes of a file, starting at `offset`; -1 means everything to the end of the
+/// file.
 ///
-/// The descriptor belongs to the buffer from now on and is closed when the bytes are gone.
-/// Without `EVBUFFER_FLAG_DRAINS_TO_FD` the file is mapped or read at once; with it, the bytes go
-/// from the file to where the buffer is written, and only other uses read the file.
+/// The buffer takes the descriptor over and closes it when the bytes are gone. Without
+/// `EVBUFFER_FLAG_DRAINS_TO_FD` the file is mapped or read at once; with it, the kernel copies the
+/// bytes directly when the buffer is written to a descriptor, and the file is read only if they are
+/// accessed in another way.
 ///
-/// Returns -1 when the range is impossible or the size of the file cannot be found, in which case
-/// the descriptor stays open; or when memory is short, the end of the buffer is frozen or the
-/// file cannot be read, in which cases the descriptor is closed.
+/// Returns 0 or -1. The descriptor stays open if the range is impossible or the size of the file
+/// cannot be determined; it is closed if memory is short, the end of the buffer is frozen, or the
+/// file cannot be read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_add_file(
     outbuf: *mut Evbuffer,
@@ -382,13 +385,13 @@ pub unsafe extern "C-unwind" fn evbuffer_add_file(
     status(unsafe { Guard::new(outbuf) }.append_file(fd, offset, length))
 }
 
-/// Makes a segment: `length` bytes (-1: all to the end) of a file from `offset` on, which can be
-/// added to any number of buffers. `flags` are the `EVBUF_FS_` constants.
+/// Makes a segment: `length` bytes of a file (-1: everything to the end), starting at `offset`,
+/// which can be added to any number of buffers. `flags` are `EVBUF_FS_*` bits.
 ///
-/// The descriptor must stay open as long as the segment lives. The file must not become shorter.
+/// The descriptor must stay open as long as the segment exists. The file must not become shorter.
 ///
-/// Returns NULL when the range is impossible, the size or, with `EVBUF_FS_DISABLE_SENDFILE`, the
-/// contents of the file cannot be read, or memory is short. The descriptor is not closed then.
+/// Returns NULL, without closing the descriptor, if the range is impossible, the size cannot be
+/// determined, the contents cannot be read (with `EVBUF_FS_DISABLE_SENDFILE`), or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_file_segment_new(
     fd: c_int,
@@ -402,7 +405,7 @@ pub unsafe extern "C-unwind" fn evbuffer_file_segment_new(
     EvbufferFileSegment::create(fd, offset, length, flags).map_or(ptr::null_mut(), NonNull::as_ptr)
 }
 
-/// Gives up the caller's reference to a segment. It lives until no buffer refers to it.
+/// Releases the caller's reference to a segment, which is freed once no buffer refers to it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_file_segment_free(seg: *mut EvbufferFileSegment) {
     if let Some(segment) = NonNull::new(seg) {
@@ -411,8 +414,8 @@ pub unsafe extern "C-unwind" fn evbuffer_file_segment_free(seg: *mut EvbufferFil
     }
 }
 
-/// Sets the one function that is called when a segment is gone. Set it before the segment is
-/// shared with other threads.
+/// Sets the function, one per segment, that is called when the segment is gone. Call it before the
+/// segment is shared with other threads.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_file_segment_add_cleanup_cb(
     seg: *mut EvbufferFileSegment,
@@ -423,11 +426,12 @@ pub unsafe extern "C-unwind" fn evbuffer_file_segment_add_cleanup_cb(
     unsafe { (*seg).set_cleanup(cb, arg) }
 }
 
-/// Appends `length` bytes (negative: all to its end) of a segment, from `offset` of it on.
+/// Appends `length` bytes of a segment (negative: everything to its end), starting at `offset`
+/// within it.
 ///
-/// The caller keeps its reference when that succeeds. Returns -1 when the range is not inside the
+/// Returns 0, and the caller keeps its reference. Returns -1 if the range is not inside the
 /// segment, the end of the buffer is frozen, the file cannot be read, or memory is short; the
-/// caller's reference is given up then.
+/// caller's reference is then released.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_add_file_segment(
     buf: *mut Evbuffer,
@@ -451,9 +455,9 @@ pub unsafe extern "C-unwind" fn evbuffer_add_file_segment(
     }
 }
 
-/// Removes the first `len` bytes, or all when there are fewer.
+/// Removes the first `len` bytes, or everything if there are fewer.
 ///
-/// Returns -1 when the front of the buffer is frozen.
+/// Returns 0, or -1 if the front of the buffer is frozen.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_drain(buf: *mut Evbuffer, len: usize) -> c_int {
     // SAFETY: the caller guarantees the buffer.
@@ -462,15 +466,15 @@ pub unsafe extern "C-unwind" fn evbuffer_drain(buf: *mut Evbuffer, len: usize) -
 
 /// Writes a buffer to a descriptor with one system call, and removes what was written.
 ///
-/// Returns the number of bytes, which may be less than there are, or -1 with errno when the system
-/// call failed; also -1 when there is nothing to write or the front of the buffer is frozen.
+/// Returns the number of bytes, which may be fewer than there are. Returns -1 with errno set if the
+/// system call failed; also -1 if there is nothing to write or the front of the buffer is frozen.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_write(buffer: *mut Evbuffer, fd: EvutilSocket) -> c_int {
     // SAFETY: the caller guarantees the buffer.
     count(unsafe { Guard::new(buffer) }.write(Descriptor::Any(fd), None))
 }
 
-/// The same as evbuffer_write(), but at most `howmuch` bytes; negative means all.
+/// Like evbuffer_write(), but writes at most `howmuch` bytes; negative means no limit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_write_atmost(
     buffer: *mut Evbuffer,
@@ -482,11 +486,11 @@ pub unsafe extern "C-unwind" fn evbuffer_write_atmost(
     count(unsafe { Guard::new(buffer) }.write(Descriptor::Any(fd), limit))
 }
 
-/// Reads from a descriptor to the end of a buffer with one system call, at most `howmuch` bytes
-/// and at most 4096.
+/// Reads from a descriptor to the end of a buffer with one system call, at most `howmuch` bytes and
+/// at most 4096.
 ///
-/// Returns the number of bytes, 0 at the end of the file, or -1 with errno when the system call
-/// failed; also -1 when the end of the buffer is frozen or memory is short.
+/// Returns the number of bytes, or 0 at the end of the file. Returns -1 with errno set if the
+/// system call failed; also -1 if the end of the buffer is frozen or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_read(
     buffer: *mut Evbuffer,
@@ -500,11 +504,10 @@ pub unsafe extern "C-unwind" fn evbuffer_read(
     count(unsafe { Guard::new(buffer) }.read(Descriptor::Any(fd), limit, ReadRoom::FRESH))
 }
 
-/// Finds the string of `len` bytes at `what`, at the position `start` or behind it; NULL is the
-/// front.
+/// Finds the `len` bytes at `what`, starting at the position `start`; NULL means the front.
 ///
-/// Returns the position where it begins; its `pos` is -1 when the string is not there. The time
-/// grows with the data searched, not with the length of the string.
+/// Returns the position where they begin, or one with a `pos` of -1 if they are not found. The time
+/// is proportional to the data searched, whatever the length of `what`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_search(
     buffer: *mut Evbuffer,
@@ -516,8 +519,8 @@ pub unsafe extern "C-unwind" fn evbuffer_search(
     unsafe { evbuffer_search_range(buffer, what, len, start, ptr::null()) }
 }
 
-/// The same as evbuffer_search(), but the string must end at the position `end` or before it;
-/// NULL is the end of the data.
+/// Like evbuffer_search(), but the match must end at or before the position `end`; NULL means the
+/// end of the data.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_search_range(
     buffer: *mut Evbuffer,
@@ -536,11 +539,11 @@ pub unsafe extern "C-unwind" fn evbuffer_search_range(
     }
 }
 
-/// Moves a position: to `position` bytes from the front, or so many bytes forward.
+/// Moves a position: to `position` bytes from the front, or forward by that many.
 ///
-/// The end of the data is a position, too. Returns -1, with the position set to none, when the
-/// data ends before; and -1, with it untouched, when there is no position to move forward or the
-/// sum overflows.
+/// The end of the data is a valid position. Returns 0. Returns -1 and invalidates the position if
+/// the data ends earlier; returns -1 and leaves it unchanged if it is not valid and was to be moved
+/// forward, or if the sum overflows.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_ptr_set(
     buffer: *mut Evbuffer,
@@ -564,10 +567,10 @@ pub unsafe extern "C-unwind" fn evbuffer_ptr_set(
     }
 }
 
-/// Finds the end of a line, at the position `start` or behind it; NULL is the front.
+/// Finds the next line end, starting at the position `start`; NULL means the front.
 ///
-/// Returns the position where the line end begins, and its length in `eol_len_out` unless that is
-/// NULL; a `pos` of -1 and length 0 when there is none.
+/// Returns the position where the line end begins, and stores its length in `eol_len_out` unless
+/// that is NULL; if there is none, `pos` is -1 and the length 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_search_eol(
     buffer: *mut Evbuffer,
@@ -589,15 +592,15 @@ pub unsafe extern "C-unwind" fn evbuffer_search_eol(
     found
 }
 
-/// Tells where the data of a buffer lies in memory, without copying or removing it.
+/// Says where the data of a buffer is in memory, without copying or removing it.
 ///
-/// The data begins at the position `start_at`, NULL being the front, and at least `len` bytes of
-/// it are described, in as many pieces as it takes: the last may go beyond. A negative `len`
-/// means as much as `n_vec` pieces can describe or, when `n_vec` is 0, all. Some pieces may be
-/// empty. The data must not be changed, and every change of the buffer invalidates the pieces.
+/// At least `len` bytes from the position `start_at` (NULL: the front) are described, in as many
+/// pieces as needed; the last piece may extend further. A negative `len` means as much as fits into
+/// `n_vec` pieces or, if `n_vec` is 0, everything. Some pieces may be empty. The data must not be
+/// changed, and every change of the buffer invalidates the pieces.
 ///
-/// Returns how many pieces it takes, which may be more than `n_vec`: then `n_vec` are filled. -1
-/// when data that is still in a file cannot be read.
+/// Returns the number of pieces needed, which may be more than `n_vec`; then only `n_vec` are
+/// filled in. Returns -1 if data that is still in a file cannot be read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_peek(
     buffer: *mut Evbuffer,
@@ -614,7 +617,7 @@ pub unsafe extern "C-unwind" fn evbuffer_peek(
 /// Registers a function that is called whenever bytes are added to or removed from a buffer.
 ///
 /// It is called before the function that made the change returns, unless callbacks are deferred;
-/// the one registered last is called first. Returns a handle, or NULL when memory is short.
+/// the one registered last is called first. Returns a handle, or NULL if memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_add_cb(
     buffer: *mut Evbuffer,
@@ -627,7 +630,8 @@ pub unsafe extern "C-unwind" fn evbuffer_add_cb(
         .map_or(ptr::null_mut(), NonNull::as_ptr)
 }
 
-/// Removes a callback by its handle, also from inside a callback. Returns 0.
+/// Removes a callback by its handle. May be called from any callback, including that one. Returns
+/// 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_remove_cb_entry(
     buffer: *mut Evbuffer,
@@ -638,9 +642,9 @@ pub unsafe extern "C-unwind" fn evbuffer_remove_cb_entry(
     0
 }
 
-/// Removes the newest callback with this function and argument.
+/// Removes the most recently added callback with this function and argument.
 ///
-/// Returns -1 when there is none.
+/// Returns 0, or -1 if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_remove_cb(
     buffer: *mut Evbuffer,
@@ -675,11 +679,11 @@ pub unsafe extern "C-unwind" fn evbuffer_cb_clear_flags(
     0
 }
 
-/// Makes the first `size` bytes of a buffer contiguous in memory; negative means all.
+/// Makes the first `size` bytes of a buffer contiguous in memory; negative means everything.
 ///
-/// Returns their address, which is valid until the buffer is changed, and which may be written to
-/// unless it is memory that was added by reference, shared or from a file. NULL when there are
-/// not so many bytes, for size 0, and when memory is short.
+/// Returns their address, which is valid until the buffer is changed. They may be written to,
+/// unless they are memory that was added by reference, shared, or from a file. Returns NULL if
+/// there are fewer bytes, `size` is 0, or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_pullup(buf: *mut Evbuffer, size: isize) -> *mut c_uchar {
     // SAFETY: the caller guarantees the buffer.
@@ -688,9 +692,9 @@ pub unsafe extern "C-unwind" fn evbuffer_pullup(buf: *mut Evbuffer, size: isize)
         .unwrap_or(ptr::null_mut())
 }
 
-/// Puts a copy of `size` bytes in front of the data.
+/// Inserts a copy of `size` bytes at the front.
 ///
-/// Returns -1 when memory is short or the front of the buffer is frozen.
+/// Returns 0, or -1 if memory is short or the front of the buffer is frozen.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_prepend(
     buf: *mut Evbuffer,
@@ -703,7 +707,7 @@ pub unsafe extern "C-unwind" fn evbuffer_prepend(
 
 /// Moves everything from `src` to the front of `dst` without copying.
 ///
-/// Returns -1 when the front of either buffer is frozen.
+/// Returns 0, or -1 if the front of either buffer is frozen.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_prepend_buffer(
     dst: *mut Evbuffer,
@@ -717,8 +721,8 @@ pub unsafe extern "C-unwind" fn evbuffer_prepend_buffer(
     status(src.move_all_before(&dst))
 }
 
-/// Makes all changes at one end of a buffer fail: adding at the back, or removing and prepending
-/// at the front. Freezing twice is freezing once. Returns 0.
+/// Makes all changes at one end of a buffer fail: adding at the end, or removing and prepending at
+/// the front. Freezing twice is the same as freezing once. Returns 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_freeze(buf: *mut Evbuffer, at_front: c_int) -> c_int {
     // SAFETY: the caller guarantees the buffer.
@@ -734,10 +738,10 @@ pub unsafe extern "C-unwind" fn evbuffer_unfreeze(buf: *mut Evbuffer, at_front: 
     0
 }
 
-/// Makes callbacks run from the loop of `base` from now on, instead of inside the change.
+/// Makes the callbacks of a buffer run from the loop of `base` instead of inside the change.
 ///
-/// Several changes are then reported as one. The base must outlive the buffer. It cannot be
-/// undone. Returns -1, with nothing changed, when memory is short.
+/// Several changes are then reported as one. The base must outlive the buffer. This cannot be
+/// undone. Returns 0, or -1, with nothing changed, if memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_defer_callbacks(
     buffer: *mut Evbuffer,
@@ -747,9 +751,9 @@ pub unsafe extern "C-unwind" fn evbuffer_defer_callbacks(
     status(unsafe { Guard::new(buffer).defer_callbacks(base) })
 }
 
-/// Appends copies of `n_vec` pieces of memory in order. Callbacks are told once.
+/// Appends copies of `n_vec` pieces of memory in order. Callbacks are called once.
 ///
-/// Returns the number of bytes; 0, with nothing added, when memory is short or the end of the
+/// Returns the number of bytes added; 0, with nothing added, if memory is short or the end of the
 /// buffer is frozen.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_add_iovec(

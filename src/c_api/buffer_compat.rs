@@ -7,7 +7,7 @@ use crate::buffer::{Evbuffer, Guard};
 use std::ffi::{c_char, c_int, c_uchar, c_void};
 use std::ptr;
 
-/// Takes one line out of a buffer: evbuffer_readln() with `EVBUFFER_EOL_ANY` and no length.
+/// Removes one line from a buffer, like evbuffer_readln() with `EVBUFFER_EOL_ANY` and no length.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_readline(buffer: *mut Evbuffer) -> *mut c_char {
     // SAFETY: the caller guarantees the buffer.
@@ -16,9 +16,9 @@ pub unsafe extern "C-unwind" fn evbuffer_readline(buffer: *mut Evbuffer) -> *mut
         .map_or(ptr::null_mut(), |(line, _)| line.cast())
 }
 
-/// Removes all callbacks of a buffer, and registers one unless it is NULL.
+/// Removes all callbacks of a buffer, then registers `cb` unless it is NULL.
 ///
-/// Returns -1, with nothing changed, when memory is short.
+/// Returns 0, or -1, with nothing changed, if memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_setcb(
     buffer: *mut Evbuffer,
@@ -31,8 +31,8 @@ pub unsafe extern "C-unwind" fn evbuffer_setcb(
 
 /// Finds the `len` bytes at `what` and makes the data up to their end contiguous.
 ///
-/// Returns the address where they begin, valid until the buffer is changed; NULL when they are
-/// not there, `len` is 0 or memory is short.
+/// Returns the address where they begin, valid until the buffer is changed; NULL if they are not
+/// found, `len` is 0 or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_find(
     buffer: *mut Evbuffer,

@@ -23,15 +23,15 @@ const NO_TIME: timeval = timeval {
     tv_usec: 0,
 };
 
-/// Makes a bufferevent on a descriptor, which should be non-blocking; -1 is none yet.
+/// Makes a bufferevent on a descriptor, which should be non-blocking; -1 means none yet.
 ///
-/// It begins with `EV_WRITE` enabled, and touches the descriptor when there is something to write
-/// or a direction is enabled. Besides sockets, everything works that can be polled. `options` are
-/// `BEV_OPT_*` flags, or-ed. A `base` of NULL is that of event_init().
+/// It starts with `EV_WRITE` enabled, and does not touch the descriptor before there is something
+/// to write or a direction is enabled. Besides sockets, any descriptor that can be polled works.
+/// `options` are `BEV_OPT_*` flags. A `base` of NULL is that of event_init().
 ///
-/// Returns NULL when memory is short, or for options that cannot be served: `THREADSAFE` without
-/// lock callbacks, `UNLOCK_CALLBACKS` without `DEFER_CALLBACKS`. The caller owns it:
-/// bufferevent_free(), before the base is freed.
+/// Returns NULL if memory is short or the options cannot be satisfied: `THREADSAFE` without lock
+/// callbacks, or `UNLOCK_CALLBACKS` without `DEFER_CALLBACKS`. The caller owns it and frees it with
+/// bufferevent_free(), before the base.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_socket_new(
     base: *mut EventBase,
@@ -44,12 +44,13 @@ pub unsafe extern "C-unwind" fn bufferevent_socket_new(
 
 /// Connects a bufferevent on a socket to an address.
 ///
-/// Without a descriptor it gets a new socket, which is the caller's if this fails afterwards only
-/// by an event. With a NULL address, the descriptor is being connected by the caller already.
+/// If it has no descriptor, a new socket is made for it; that one is closed again if this returns
+/// -1, but not if connecting fails later. If `addr` is NULL, the program has already started to
+/// connect the descriptor.
 ///
-/// Returns -1 when it cannot even start, and no callback will follow. After 0 the event callback
-/// gets `BEV_EVENT_CONNECTED` or `BEV_EVENT_ERROR`, later and from the loop; before that, it may
-/// get a write timeout.
+/// Returns 0, or -1 if connecting cannot even start, in which case no callback follows. After 0 the
+/// event callback gets `BEV_EVENT_CONNECTED` or `BEV_EVENT_ERROR`, later and from the loop; a write
+/// timeout may come first.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_socket_connect(
     bufev: *mut Bufferevent,
@@ -60,14 +61,14 @@ pub unsafe extern "C-unwind" fn bufferevent_socket_connect(
     status(unsafe { Guard::new(bufev).connect(addr, socklen as libc::socklen_t) })
 }
 
-/// Looks a host name up and connects to its first address, as bufferevent_socket_connect() does.
+/// Looks up a host name and connects to its first address, like bufferevent_socket_connect().
 ///
 /// `family` is `AF_INET`, `AF_INET6`, or `AF_UNSPEC` for either; `hostname` is a name or a numeric
-/// address, also in brackets. With an `evdns_base` the look-up goes on in the loop; with NULL this
-/// function waits for it. Both directions rest until it ends.
+/// address, which may be in brackets. With an `evdns_base` the look-up runs in the loop; with NULL
+/// this function blocks until it is done. Reading and writing pause until then.
 ///
-/// Returns -1 for a family or port out of range and while another look-up is under way; after 0,
-/// every outcome is told to the event callback, perhaps before this returns. See
+/// Returns 0, or -1 if the family or port is out of range or another look-up is under way. After 0,
+/// the outcome is always reported to the event callback, possibly before this returns. See
 /// bufferevent_socket_get_dns_error().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_socket_connect_hostname(
@@ -86,7 +87,7 @@ pub unsafe extern "C-unwind" fn bufferevent_socket_connect_hostname(
     status(unsafe { Guard::new(bufev).connect_to_name(evdns_base, &hints, hostname, port) })
 }
 
-/// Why the look-up of bufferevent_socket_connect_hostname() failed: an `EVUTIL_EAI_*` code for
+/// Why the look-up by bufferevent_socket_connect_hostname() failed: an `EVUTIL_EAI_*` code for
 /// evutil_gai_strerror(), or 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_socket_get_dns_error(bev: *mut Bufferevent) -> c_int {
@@ -96,9 +97,11 @@ pub unsafe extern "C-unwind" fn bufferevent_socket_get_dns_error(bev: *mut Buffe
 
 /// Moves a bufferevent to another base.
 ///
-/// Returns -1, with nothing changed, for another kind than one on a descriptor, while it waits
-/// for something, and while the loop of its present base, in another thread, is calling one of its
-/// callbacks: before it is enabled, or after it was disabled, is the time.
+/// It must be idle: call this before it is enabled, or after it was disabled.
+///
+/// Returns 0, or -1, with nothing changed, if the bufferevent is not one on a descriptor, one of
+/// its events is pending, or the loop of its present base is calling one of its callbacks in
+/// another thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_base_set(
     base: *mut EventBase,
@@ -118,11 +121,11 @@ pub unsafe extern "C-unwind" fn bufferevent_get_base(bev: *mut Bufferevent) -> *
     unsafe { (*bev).base.get() }
 }
 
-/// Sets the priority of a bufferevent, from 0, the most urgent, to below the number of priorities
-/// of its base. It applies to its input and output and to deferred callbacks.
+/// Sets the priority of a bufferevent, from 0, the most urgent, to one less than the number of
+/// priorities of its base. It applies to reading, writing and deferred callbacks.
 ///
-/// Returns -1 for a priority out of range, for a pair or filter, and while one of its events is
-/// waiting for its turn to run.
+/// Returns 0, or -1 if the priority is out of range, the bufferevent is a pair or a filter, or one
+/// of its events is active.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_priority_set(
     bufev: *mut Bufferevent,
@@ -139,22 +142,22 @@ pub unsafe extern "C-unwind" fn bufferevent_get_priority(bufev: *const Buffereve
     unsafe { BuffereventPtr::new(bufev.cast_mut()) }.map_or(-1, BuffereventPtr::priority)
 }
 
-/// Gives a bufferevent up.
+/// Frees a bufferevent. May be called from its own callbacks.
 ///
-/// None of its callbacks is called any more. Output that was not sent is lost. The rest happens
-/// in the loop of its base, or when the base is freed: only then is the descriptor closed, with
-/// `BEV_OPT_CLOSE_ON_FREE`.
+/// None of its callbacks is called any more, and output that was not sent yet is lost. The rest is
+/// done in the loop of its base, or when the base is freed: only then is the descriptor closed,
+/// with `BEV_OPT_CLOSE_ON_FREE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_free(bufev: *mut Bufferevent) {
     // SAFETY: the caller guarantees the bufferevent and gives up its reference.
     BuffereventPtr::free(unsafe { Guard::new(bufev) });
 }
 
-/// Sets the callbacks of a bufferevent and their argument. NULL is no callback.
+/// Sets the callbacks of a bufferevent and their argument. NULL means no callback.
 ///
-/// `readcb` is called when something came in and the input holds at least its low watermark;
-/// `writecb` when something went out and the output holds no more than its low watermark;
-/// `eventcb` for everything else.
+/// `readcb` is called when data has arrived and the input holds at least the low watermark;
+/// `writecb` when data was sent and the output holds no more than the low watermark; `eventcb` for
+/// everything else.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_setcb(
     bufev: *mut Bufferevent,
@@ -167,7 +170,7 @@ pub unsafe extern "C-unwind" fn bufferevent_setcb(
     unsafe { Guard::new(bufev) }.set_callbacks(readcb, writecb, eventcb, cbarg);
 }
 
-/// Tells the callbacks of a bufferevent and their argument; each place may be NULL.
+/// Gets the callbacks of a bufferevent and their argument; each pointer may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_getcb(
     bufev: *mut Bufferevent,
@@ -186,12 +189,12 @@ pub unsafe extern "C-unwind" fn bufferevent_getcb(
     }
 }
 
-/// Has a bufferevent use another descriptor from now on; -1 is none.
+/// Changes the descriptor of a bufferevent; -1 means none.
 ///
-/// Enabled directions start on it. Buffers, callbacks, watermarks and timeouts stay; a connection
-/// that was being made, or a look-up, is forgotten. The old descriptor is not closed.
+/// Enabled directions start on the new descriptor. Buffers, callbacks, watermarks and timeouts
+/// stay; a connect or look-up under way is abandoned. The old descriptor is not closed.
 ///
-/// Returns -1 for a kind without a descriptor, or when the new one cannot be polled.
+/// Returns 0, or -1 if this kind has no descriptor or the new one cannot be polled.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_setfd(
     bufev: *mut Bufferevent,
@@ -201,14 +204,14 @@ pub unsafe extern "C-unwind" fn bufferevent_setfd(
     status(unsafe { Guard::new(bufev) }.set_descriptor(fd))
 }
 
-/// The descriptor of a bufferevent, or of the one below it; -1 when there is none.
+/// The descriptor of a bufferevent, or of the one that it is based on; -1 if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_getfd(bufev: *mut Bufferevent) -> EvutilSocket {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.descriptor()
 }
 
-/// The bufferevent that a filter works on; NULL for other kinds.
+/// The bufferevent that a filter is based on; NULL for other kinds.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_underlying(
     bufev: *mut Bufferevent,
@@ -219,7 +222,8 @@ pub unsafe extern "C-unwind" fn bufferevent_get_underlying(
         .map_or(ptr::null_mut(), BuffereventPtr::as_ptr)
 }
 
-/// Appends `size` bytes to the output. They are sent from the loop.
+/// Appends `size` bytes to the output. They are sent from the loop. Returns 0, or -1 if memory is
+/// short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_write(
     bufev: *mut Bufferevent,
@@ -230,7 +234,7 @@ pub unsafe extern "C-unwind" fn bufferevent_write(
     status(unsafe { BufferGuard::new((*bufev).output.get()).append(data.cast(), size) })
 }
 
-/// Moves all of a buffer to the output.
+/// Moves the contents of a buffer to the output. Returns 0, or -1 on failure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_write_buffer(
     bufev: *mut Bufferevent,
@@ -240,7 +244,7 @@ pub unsafe extern "C-unwind" fn bufferevent_write_buffer(
     unsafe { super::buffer::evbuffer_add_buffer((*bufev).output.get(), buf) }
 }
 
-/// Takes up to `size` bytes out of the input. Returns how many.
+/// Removes up to `size` bytes from the input. Returns how many.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_read(
     bufev: *mut Bufferevent,
@@ -251,7 +255,7 @@ pub unsafe extern "C-unwind" fn bufferevent_read(
     unsafe { BufferGuard::new((*bufev).input.get()).remove(data.cast(), size) }.unwrap_or(0)
 }
 
-/// Moves all of the input to the end of a buffer.
+/// Moves all of the input to the end of a buffer. Returns 0, or -1 on failure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_read_buffer(
     bufev: *mut Bufferevent,
@@ -261,15 +265,16 @@ pub unsafe extern "C-unwind" fn bufferevent_read_buffer(
     unsafe { super::buffer::evbuffer_add_buffer(buf, (*bufev).input.get()) }
 }
 
-/// The buffer with what came in. It belongs to the bufferevent; take from it, and do not append.
+/// The buffer with the received data. It belongs to the bufferevent; remove data from it, but do
+/// not add any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_input(bufev: *mut Bufferevent) -> *mut Evbuffer {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { (*bufev).input.get() }
 }
 
-/// The buffer with what is to go out. It belongs to the bufferevent; append to it, and do not take
-/// from it.
+/// The buffer with the data to send. It belongs to the bufferevent; add data to it, but do not
+/// remove any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_output(bufev: *mut Bufferevent) -> *mut Evbuffer {
     // SAFETY: the caller guarantees the bufferevent.
@@ -278,8 +283,8 @@ pub unsafe extern "C-unwind" fn bufferevent_get_output(bufev: *mut Bufferevent) 
 
 /// Enables directions of a bufferevent: `EV_READ`, `EV_WRITE` or both.
 ///
-/// On a descriptor, enabling `EV_WRITE` without output has the write callback called once as soon
-/// as it could be written to. Returns -1 when the kernel refuses to watch the descriptor; the
+/// On a descriptor, enabling `EV_WRITE` without output makes the write callback run once as soon as
+/// the descriptor is writable. Returns 0, or -1 if the kernel refuses to watch the descriptor; the
 /// directions count as enabled nevertheless.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_enable(
@@ -290,7 +295,7 @@ pub unsafe extern "C-unwind" fn bufferevent_enable(
     status(unsafe { Guard::new(bufev) }.enable(event))
 }
 
-/// Disables directions of a bufferevent. Output then waits; nothing more comes in, and neither the
+/// Disables directions of a bufferevent. Output then waits, no more data is read, and neither the
 /// end of the stream nor errors are noticed in that direction.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_disable(
@@ -301,18 +306,19 @@ pub unsafe extern "C-unwind" fn bufferevent_disable(
     status(unsafe { Guard::new(bufev) }.disable(event))
 }
 
-/// The directions that are enabled. The end of the stream, an error or a timeout disables one.
+/// The directions that are enabled. The end of the stream, an error or a timeout disables a
+/// direction.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_enabled(bufev: *mut Bufferevent) -> c_short {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.enabled.get()
 }
 
-/// Sets the timeouts of a bufferevent; NULL or a time of zero is none.
+/// Sets the timeouts of a bufferevent; NULL or zero means none.
 ///
-/// One passes when so much time goes by in which it wants to read, or has something to write, and
-/// nothing moves. The direction is then disabled, and the event callback gets
-/// `BEV_EVENT_TIMEOUT`. Times of event_base_init_common_timeout() may be given.
+/// A timeout passes if the bufferevent has been waiting to read, or has had something to write, for
+/// that long without any progress. The direction is then disabled, and the event callback gets
+/// `BEV_EVENT_TIMEOUT`. Values of event_base_init_common_timeout() may be used.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_set_timeouts(
     bufev: *mut Bufferevent,
@@ -327,11 +333,11 @@ pub unsafe extern "C-unwind" fn bufferevent_set_timeouts(
     }
 }
 
-/// Sets the watermarks, in bytes, of the directions in `events`; 0 is none.
+/// Sets the watermarks, in bytes, of the directions in `events`; 0 means none.
 ///
-/// Input: the read callback is called from `lowmark` on; reading stops at `highmark` until some of
-/// it is taken. Output: the write callback is called down from `lowmark`; a filter above stops
-/// filling it at `highmark`.
+/// Input: the read callback is called once there are `lowmark` bytes; reading pauses at `highmark`
+/// until some are removed. Output: the write callback is called when no more than `lowmark` bytes
+/// are left; a filter above stops adding at `highmark`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_setwatermark(
     bufev: *mut Bufferevent,
@@ -347,9 +353,9 @@ pub unsafe extern "C-unwind" fn bufferevent_setwatermark(
     unsafe { Guard::new(bufev) }.set_watermarks(events, marks);
 }
 
-/// Tells the watermarks of one direction; each place may be NULL.
+/// Gets the watermarks of one direction; each pointer may be NULL.
 ///
-/// Returns -1 when `events` is not exactly one of `EV_READ` and `EV_WRITE`.
+/// Returns 0, or -1 if `events` is not exactly one of `EV_READ` and `EV_WRITE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_getwatermark(
     bufev: *mut Bufferevent,
@@ -371,39 +377,40 @@ pub unsafe extern "C-unwind" fn bufferevent_getwatermark(
     0
 }
 
-/// Takes the lock of a bufferevent, if it has one, and a reference. Calls nest.
+/// Takes a reference to a bufferevent and its lock, if it has one. Calls nest.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_lock(bufev: *mut Bufferevent) {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.keep();
 }
 
-/// Gives up what bufferevent_lock() took.
+/// Releases what bufferevent_lock() took.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_unlock(bufev: *mut Bufferevent) {
     // SAFETY: the caller holds the lock and the reference.
     drop(unsafe { Guard::adopt(bufev) });
 }
 
-/// Takes a reference, which keeps a bufferevent alive after bufferevent_free().
+/// Takes a reference, which keeps a bufferevent in memory after bufferevent_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_incref(bufev: *mut Bufferevent) {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.add_reference();
 }
 
-/// Gives a reference up. Returns 1 if it was the last, 0 otherwise.
+/// Releases a reference. Returns 1 if it was the last one, 0 otherwise.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_decref(bufev: *mut Bufferevent) -> c_int {
     // SAFETY: the caller guarantees the bufferevent and a reference of its own.
     unsafe { Guard::acquire(bufev) }.release().into()
 }
 
-/// Has a filter or pair move more data than it would by itself, in the directions `iotype`.
+/// Makes a filter or pair move more data than it would by itself, in the directions `iotype`.
 ///
-/// Enabled bits and watermarks do not count then. A bufferevent on a descriptor ignores it.
+/// This ignores watermarks and whether the directions are enabled. A bufferevent on a descriptor
+/// ignores the call.
 ///
-/// Returns 1 when a filter moved something, 0 when nothing was to be done or it is not told, and
+/// Returns 1 if a filter moved something, 0 if there was nothing to do or the kind does not say, or
 /// -1 on failure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_flush(
@@ -416,7 +423,7 @@ pub unsafe extern "C-unwind" fn bufferevent_flush(
 }
 
 /// Calls the read callback, the write callback, or both, as `iotype` says, if the watermarks allow
-/// it. `options` are `BEV_TRIG_*` flags, or-ed.
+/// it. `options` are `BEV_TRIG_*` flags.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_trigger(
     bufev: *mut Bufferevent,
@@ -443,16 +450,18 @@ pub unsafe extern "C-unwind" fn bufferevent_trigger_event(
     unsafe { Guard::new(bufev) }.run_event_callback(what, options);
 }
 
-/// Makes a filter: a bufferevent that changes what passes to and from another one, `underlying`.
+/// Makes a filter: a bufferevent that transforms the data to and from another one, `underlying`.
 ///
-/// `input_filter` moves what that one has received to the input of the filter, `output_filter`
-/// what was written to the filter to the output of that one; NULL passes everything on. Both get
-/// `ctx`, which `free_context`, unless it is NULL, is called with when the filter is gone. The
-/// filter uses the callbacks of `underlying`, which the program must then leave alone, and keeps
-/// it alive; with `BEV_OPT_CLOSE_ON_FREE` it frees it with itself. They share one lock.
+/// `input_filter` moves data from the input of `underlying` to the input of the filter, and
+/// `output_filter` from the output of the filter to the output of `underlying`; NULL passes data on
+/// unchanged. Both get `ctx`; `free_context`, unless it is NULL, is called with `ctx` when the
+/// filter is gone. The filter uses the callbacks of `underlying`, which the program must not
+/// change, and keeps it alive; with `BEV_OPT_CLOSE_ON_FREE`, freeing the filter frees it too. They
+/// share one lock.
 ///
-/// The filter begins with `EV_WRITE` enabled. Returns NULL when memory is short, `underlying` is
-/// NULL, or for options that cannot be served. The caller owns it: bufferevent_free().
+/// The filter starts with `EV_WRITE` enabled. Returns NULL if memory is short, `underlying` is
+/// NULL, or the options cannot be satisfied. The caller owns the filter and frees it with
+/// bufferevent_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_filter_new(
     underlying: *mut Bufferevent,
@@ -478,9 +487,10 @@ pub unsafe extern "C-unwind" fn bufferevent_filter_new(
 
 /// Makes two bufferevents, each of which reads what is written to the other.
 ///
-/// Both begin with `EV_WRITE` enabled; reading must be enabled. Callbacks are always deferred.
-/// Returns -1 when memory is short, or for options that cannot be served. The caller owns both:
-/// bufferevent_free() on each. The other is not told when one is freed.
+/// Both start with `EV_WRITE` enabled; reading must be enabled. Callbacks are always deferred. The
+/// caller owns both and frees each with bufferevent_free(), of which the other is not notified.
+///
+/// Returns 0, or -1 if memory is short or the options cannot be satisfied.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_pair_new(
     base: *mut EventBase,

@@ -9,8 +9,8 @@ use std::ffi::{c_int, c_void};
 
 /// Makes a bufferevent on a descriptor, on the base of event_init(), and sets its callbacks.
 ///
-/// Use bufferevent_base_set() before it is enabled for another base. Returns NULL when memory is
-/// short or there was no event_init().
+/// To use another base, call bufferevent_base_set() before enabling it. Returns NULL if memory is
+/// short or event_init() was not called.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_new(
     fd: EvutilSocket,
@@ -29,7 +29,7 @@ pub unsafe extern "C-unwind" fn bufferevent_new(
     }
 }
 
-/// Sets the timeouts of a bufferevent in seconds; 0 is none.
+/// Sets the timeouts of a bufferevent in seconds; 0 means none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_settimeout(
     bufev: *mut Bufferevent,

@@ -11,14 +11,14 @@ use libc::timeval;
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 
-/// Makes a limit of the transfer rate: so many bytes per tick on average, and at most so many
-/// (`burst`) after a pause.
+/// Makes a configuration for rate limits: `read_rate` and `write_rate` bytes per tick on average,
+/// and at most `read_burst` and `write_burst` bytes at once after a pause.
 ///
-/// The unit of a limit is a tick of `tick_len`, of which milliseconds count; NULL is a second.
+/// A tick lasts `tick_len`, rounded down to milliseconds; NULL means one second.
 ///
-/// Returns NULL when memory is short, for a rate below 1 or above its burst, for a burst above
-/// `EV_RATE_LIMIT_MAX`, and for a tick shorter than a millisecond. The caller owns it:
-/// ev_token_bucket_cfg_free(), after no bufferevent uses it any more.
+/// Returns NULL if memory is short, a rate is below 1 or above its burst, a burst is above
+/// `EV_RATE_LIMIT_MAX`, or the tick is shorter than a millisecond. The caller owns it and frees it
+/// with ev_token_bucket_cfg_free() once no bufferevent uses it any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn ev_token_bucket_cfg_new(
     read_rate: usize,
@@ -54,13 +54,14 @@ pub unsafe extern "C-unwind" fn ev_token_bucket_cfg_free(cfg: *mut TokenBucketCo
     }
 }
 
-/// Limits the rate of a bufferevent on a descriptor; NULL ends that. For other kinds it has no
-/// effect: limit the one below.
+/// Limits the rate of a bufferevent on a descriptor; NULL removes the limit. For other kinds it has
+/// no effect: limit the bufferevent that they are based on.
 ///
-/// `cfg` is not copied. It may be shared, and must outlive its use. Another one in place of the
-/// one in use changes the rates; what may pass at the moment stays, up to the new burst.
+/// `cfg` is not copied. It may be shared by several bufferevents, and must outlive its use. If
+/// there is a limit already, its rates change; the bytes allowed at the moment stay, up to the new
+/// burst.
 ///
-/// Returns -1, with nothing changed, when memory is short.
+/// Returns 0, or -1, with nothing changed, if memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_set_rate_limit(
     bev: *mut Bufferevent,
@@ -70,10 +71,11 @@ pub unsafe extern "C-unwind" fn bufferevent_set_rate_limit(
     status(unsafe { Guard::new(bev).set_rate_limit(cfg) })
 }
 
-/// Makes a group of bufferevents that share a limit. `cfg` is copied. The group keeps the loop of
-/// `base` running.
+/// Makes a group of bufferevents that share a rate limit. `cfg` is copied. The group keeps the loop
+/// of `base` running.
 ///
-/// Returns NULL when memory is short. The caller owns it: bufferevent_rate_limit_group_free().
+/// Returns NULL if memory is short. The caller owns it and frees it with
+/// bufferevent_rate_limit_group_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_new(
     base: *mut EventBase,
@@ -83,7 +85,7 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_new(
     unsafe { RateLimitGroup::create(base, &*cfg) }.map_or(ptr::null_mut(), NonNull::as_ptr)
 }
 
-/// Changes the limit of a group. `cfg` is copied. Returns -1 when an argument is NULL.
+/// Changes the limit of a group. `cfg` is copied. Returns 0, or -1 if an argument is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_set_cfg(
     group: *mut RateLimitGroup,
@@ -99,10 +101,10 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_set_cfg(
     }
 }
 
-/// Sets the smallest number of bytes that a member of a group may move at a time, 64 at first.
-/// With many members each gets less often a turn then, not less at a time.
+/// Sets the smallest number of bytes that a member of a group may move at a time, 64 by default. If
+/// the group has many members, each then waits longer for its turn instead of moving less.
 ///
-/// Returns -1 for more than `EV_RATE_LIMIT_MAX`.
+/// Returns 0, or -1 if `share` is above `EV_RATE_LIMIT_MAX`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_set_min_share(
     group: *mut RateLimitGroup,
@@ -116,7 +118,7 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_set_min_share(
     0
 }
 
-/// Frees a group. It must have no members: a bufferevent leaves it when it is freed.
+/// Frees a group, which must have no members. Freeing a bufferevent removes it from its group.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_free(group: *mut RateLimitGroup) {
     if let Some(group) = NonNull::new(group) {
@@ -125,10 +127,10 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_free(group: *mut Ra
     }
 }
 
-/// Makes a bufferevent a member of a group, which it may share with others, and of no other group.
-/// It may have a limit of its own besides. NULL only removes it from its group.
+/// Adds a bufferevent to a group, and removes it from the group that it was in. It may also have a
+/// limit of its own. A NULL `group` only removes it.
 ///
-/// Returns -1, with nothing changed, when memory is short.
+/// Returns 0, or -1, with nothing changed, if memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_add_to_rate_limit_group(
     bev: *mut Bufferevent,
@@ -157,7 +159,7 @@ pub unsafe extern "C-unwind" fn bufferevent_remove_from_rate_limit_group(
     0
 }
 
-/// Sets how many bytes are read at a time at most; 0 is the default of 16384. Returns 0.
+/// Sets the most bytes that are read at a time; 0 means the default of 16384. Returns 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_set_max_single_read(
     bev: *mut Bufferevent,
@@ -168,7 +170,7 @@ pub unsafe extern "C-unwind" fn bufferevent_set_max_single_read(
     0
 }
 
-/// Sets how many bytes are written at a time at most; 0 is the default of 16384. Returns 0.
+/// Sets the most bytes that are written at a time; 0 means the default of 16384. Returns 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_set_max_single_write(
     bev: *mut Bufferevent,
@@ -179,22 +181,22 @@ pub unsafe extern "C-unwind" fn bufferevent_set_max_single_write(
     0
 }
 
-/// How many bytes are read at a time at most.
+/// The most bytes that are read at a time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_max_single_read(bev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bev) }.max_single(Direction::Read) as isize
 }
 
-/// How many bytes are written at a time at most.
+/// The most bytes that are written at a time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_max_single_write(bev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bev) }.max_single(Direction::Write) as isize
 }
 
-/// How many bytes the own limit of a bufferevent allows to be read now; it may be negative.
-/// `EV_SSIZE_MAX` without a limit of its own.
+/// How many bytes a bufferevent's own limit allows it to read now, which may be negative.
+/// `EV_SSIZE_MAX` if it has no limit of its own.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_read_limit(bev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
@@ -202,7 +204,7 @@ pub unsafe extern "C-unwind" fn bufferevent_get_read_limit(bev: *mut Bufferevent
     limit.unwrap_or(isize::MAX)
 }
 
-/// The same for writing.
+/// Like bufferevent_get_read_limit(), for writing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_write_limit(bev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
@@ -210,21 +212,21 @@ pub unsafe extern "C-unwind" fn bufferevent_get_write_limit(bev: *mut Buffereven
     limit.unwrap_or(isize::MAX)
 }
 
-/// How many bytes the next read may take, by all limits.
+/// How many bytes the next read may take, given all limits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_max_to_read(bev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bev) }.most_to_move(Direction::Read) as isize
 }
 
-/// How many bytes the next write may take, by all limits.
+/// How many bytes the next write may take, given all limits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_max_to_write(bev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bev) }.most_to_move(Direction::Write) as isize
 }
 
-/// The own limit of a bufferevent, as it was set; NULL without one.
+/// A bufferevent's own limit, as it was set; NULL if it has none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_token_bucket_cfg(
     bev: *const Bufferevent,
@@ -233,8 +235,8 @@ pub unsafe extern "C-unwind" fn bufferevent_get_token_bucket_cfg(
     unsafe { Guard::new(bev.cast_mut()) }.rate_limit()
 }
 
-/// How many bytes the limit of a group allowed to be read at its last tick, less what was read
-/// since; it may be negative.
+/// How many bytes the limit of a group allowed to be read at its last tick, minus what was read
+/// since; may be negative.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_get_read_limit(
     group: *mut RateLimitGroup,
@@ -243,7 +245,7 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_get_read_limit(
     unsafe { (*group).limit(Direction::Read) }
 }
 
-/// The same for writing.
+/// Like bufferevent_rate_limit_group_get_read_limit(), for writing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_get_write_limit(
     group: *mut RateLimitGroup,
@@ -252,7 +254,7 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_get_write_limit(
     unsafe { (*group).limit(Direction::Write) }
 }
 
-/// Counts `decr` bytes as read in the own limit of a bufferevent, which must have one; a negative
+/// Counts `decr` bytes as read against a bufferevent's own limit, which it must have; a negative
 /// number gives some back. Returns 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_decrement_read_limit(
@@ -264,7 +266,7 @@ pub unsafe extern "C-unwind" fn bufferevent_decrement_read_limit(
     0
 }
 
-/// The same for writing.
+/// Like bufferevent_decrement_read_limit(), for writing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_decrement_write_limit(
     bev: *mut Bufferevent,
@@ -275,7 +277,7 @@ pub unsafe extern "C-unwind" fn bufferevent_decrement_write_limit(
     0
 }
 
-/// Counts `decr` bytes as read in the limit of a group; a negative number gives some back.
+/// Counts `decr` bytes as read against the limit of a group; a negative number gives some back.
 /// Returns 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_decrement_read(
@@ -287,7 +289,7 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_decrement_read(
     0
 }
 
-/// The same for writing.
+/// Like bufferevent_rate_limit_group_decrement_read(), for writing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_decrement_write(
     group: *mut RateLimitGroup,
@@ -298,8 +300,8 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_decrement_write(
     0
 }
 
-/// Tells how many bytes the members of a group have moved since the totals were last reset; each
-/// place may be NULL.
+/// Gets the number of bytes that the members of a group have moved since the totals were last
+/// reset; each pointer may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_get_totals(
     group: *mut RateLimitGroup,
@@ -313,7 +315,7 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_get_totals(
     }
 }
 
-/// Sets the totals of a group to 0.
+/// Resets the totals of a group to 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_reset_totals(
     group: *mut RateLimitGroup,

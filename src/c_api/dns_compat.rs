@@ -35,40 +35,39 @@ fn started(request: *mut EvdnsRequest) -> c_int {
     if request.is_null() { -1 } else { 0 }
 }
 
-/// Makes the resolver of the process, with what the system configures. Returns 0, or -1 when that is
-/// not possible.
+/// Makes the process-wide resolver, with the system's configuration. Returns 0, or -1 on failure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_init() -> c_int {
     global::initialise().map_or(-1, |()| 0)
 }
 
-/// The resolver of the process, or `NULL`.
+/// The process-wide resolver, or `NULL` if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_get_global_base() -> *mut EvdnsBase {
     global::get()
 }
 
-/// Frees the resolver, as evdns_base_free() does, and forgets the function that gets messages.
+/// Frees the process-wide resolver like evdns_base_free(), and resets evdns_set_log_fn().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_shutdown(fail_requests: c_int) {
     global::shut_down(fail_requests != 0);
 }
 
-/// See evdns_base_nameserver_add(). The resolver is made if there is none.
+/// See evdns_base_nameserver_add(). Makes the resolver if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_nameserver_add(address: c_ulong) -> c_int {
     // SAFETY: the resolver lives.
     made(|base| unsafe { evdns_base_nameserver_add(base, address) })
 }
 
-/// See evdns_base_count_nameservers(). 0 without a resolver.
+/// See evdns_base_count_nameservers(). Returns 0 without a resolver.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_count_nameservers() -> c_int {
     // SAFETY: the resolver lives.
     existing(0, |base| unsafe { evdns_base_count_nameservers(base) })
 }
 
-/// See evdns_base_clear_nameservers_and_suspend(). -1 without a resolver.
+/// See evdns_base_clear_nameservers_and_suspend(). Returns -1 without a resolver.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_clear_nameservers_and_suspend() -> c_int {
     // SAFETY: the resolver lives.
@@ -77,21 +76,22 @@ pub unsafe extern "C-unwind" fn evdns_clear_nameservers_and_suspend() -> c_int {
     })
 }
 
-/// See evdns_base_resume(). -1 without a resolver.
+/// See evdns_base_resume(). Returns -1 without a resolver.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_resume() -> c_int {
     // SAFETY: the resolver lives.
     existing(-1, |base| unsafe { evdns_base_resume(base) })
 }
 
-/// See evdns_base_nameserver_ip_add(). The resolver is made if there is none.
+/// See evdns_base_nameserver_ip_add(). Makes the resolver if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_nameserver_ip_add(ip_as_string: *const c_char) -> c_int {
     // SAFETY: the resolver lives; the caller guarantees the text.
     made(|base| unsafe { evdns_base_nameserver_ip_add(base, ip_as_string) })
 }
 
-/// See evdns_base_resolve_ipv4(). 0 when the look-up was started, which cannot be cancelled, else -1.
+/// See evdns_base_resolve_ipv4(). Returns 0 if the look-up was started, otherwise -1. It cannot be
+/// cancelled.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_resolve_ipv4(
     name: *const c_char,
@@ -105,7 +105,8 @@ pub unsafe extern "C-unwind" fn evdns_resolve_ipv4(
     })
 }
 
-/// See evdns_base_resolve_ipv6(). 0 when the look-up was started, which cannot be cancelled, else -1.
+/// See evdns_base_resolve_ipv6(). Returns 0 if the look-up was started, otherwise -1. It cannot be
+/// cancelled.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_resolve_ipv6(
     name: *const c_char,
@@ -119,8 +120,8 @@ pub unsafe extern "C-unwind" fn evdns_resolve_ipv6(
     })
 }
 
-/// See evdns_base_resolve_reverse(). 0 when the look-up was started, which cannot be cancelled, else
-/// -1.
+/// See evdns_base_resolve_reverse(). Returns 0 if the look-up was started, otherwise -1. It cannot be
+/// cancelled.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_resolve_reverse(
     r#in: *const in_addr,
@@ -134,8 +135,8 @@ pub unsafe extern "C-unwind" fn evdns_resolve_reverse(
     })
 }
 
-/// See evdns_base_resolve_reverse_ipv6(). 0 when the look-up was started, which cannot be cancelled,
-/// else -1.
+/// See evdns_base_resolve_reverse_ipv6(). Returns 0 if the look-up was started, otherwise -1. It
+/// cannot be cancelled.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_resolve_reverse_ipv6(
     r#in: *const in6_addr,
@@ -151,7 +152,7 @@ pub unsafe extern "C-unwind" fn evdns_resolve_reverse_ipv6(
     })
 }
 
-/// See evdns_base_set_option(); `flags` do not matter. The resolver is made if there is none.
+/// See evdns_base_set_option(); `flags` is ignored. Makes the resolver if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_set_option(
     option: *const c_char,
@@ -163,7 +164,7 @@ pub unsafe extern "C-unwind" fn evdns_set_option(
     made(|base| unsafe { evdns_base_set_option(base, option, val) })
 }
 
-/// See evdns_base_resolv_conf_parse(). The resolver is made if there is none.
+/// See evdns_base_resolv_conf_parse(). Makes the resolver if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_resolv_conf_parse(
     flags: c_int,
@@ -173,21 +174,21 @@ pub unsafe extern "C-unwind" fn evdns_resolv_conf_parse(
     made(|base| unsafe { evdns_base_resolv_conf_parse(base, flags, filename) })
 }
 
-/// See evdns_base_search_clear(). Nothing without a resolver.
+/// See evdns_base_search_clear(). Has no effect without a resolver.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_search_clear() {
     // SAFETY: the resolver lives.
     existing((), |base| unsafe { evdns_base_search_clear(base) });
 }
 
-/// See evdns_base_search_add(). Nothing without a resolver.
+/// See evdns_base_search_add(). Has no effect without a resolver.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_search_add(domain: *const c_char) {
     // SAFETY: the resolver lives; the caller guarantees the domain.
     existing((), |base| unsafe { evdns_base_search_add(base, domain) });
 }
 
-/// See evdns_base_search_ndots_set(). Nothing without a resolver.
+/// See evdns_base_search_ndots_set(). Has no effect without a resolver.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_search_ndots_set(ndots: c_int) {
     // SAFETY: the resolver lives.

@@ -14,29 +14,30 @@ use std::ffi::{c_char, c_int, c_short, c_uint, c_void};
 use std::mem::size_of;
 use std::ptr;
 
-/// The timeout has passed. Not needed in `event_new()`, where the timeout of `event_add()` counts.
+/// The timeout has passed. Not needed in `event_new()`: whether there is a timeout is up to
+/// `event_add()`.
 pub const EV_TIMEOUT: c_short = 0x01;
 /// The descriptor can be read from.
 pub const EV_READ: c_short = 0x02;
 /// The descriptor can be written to.
 pub const EV_WRITE: c_short = 0x04;
-/// The signal was delivered. Cannot be combined with interest in a descriptor.
+/// The signal was delivered. Cannot be combined with the bits for descriptors.
 pub const EV_SIGNAL: c_short = 0x08;
-/// The event stays pending when it happens; otherwise it must be added again.
+/// The event stays pending when it becomes active; otherwise it must be added again.
 pub const EV_PERSIST: c_short = 0x10;
-/// Tell only changes of readiness, where the backend can (`EV_FEATURE_ET`).
+/// Report only changes of readiness, if the backend can (`EV_FEATURE_ET`).
 pub const EV_ET: c_short = 0x20;
-/// `event_del()` does not wait for the event's callback; such an event is freed with
+/// `event_del()` does not wait for the event's callback. Free such an event with
 /// `event_free_finalize()`.
 pub const EV_FINALIZE: c_short = 0x40;
-/// The other end has closed the connection, where the backend can tell (`EV_FEATURE_EARLY_CLOSE`).
+/// The peer has closed the connection, if the backend can tell (`EV_FEATURE_EARLY_CLOSE`).
 pub const EV_CLOSED: c_short = 0x80;
 
 /// Severity of details for debugging; see `event_enable_debug_logging()`.
 pub const EVENT_LOG_DEBUG: c_int = 0;
 /// Severity of information.
 pub const EVENT_LOG_MSG: c_int = 1;
-/// Severity of a failure that the library can live with.
+/// Severity of a failure that the library can recover from.
 pub const EVENT_LOG_WARN: c_int = 2;
 /// Severity of a failure that ends the process.
 pub const EVENT_LOG_ERR: c_int = 3;
@@ -60,30 +61,31 @@ const _: () = {
 
 /// Sets the function that gets every message of the library; `NULL` restores stderr.
 ///
-/// It may be called from any thread and with a base locked, so it must not call the library.
+/// It may be called from any thread and while a base is locked, so it must not call the library.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_set_log_callback(callback: Option<EventLogFn>) {
     log::set_callback(callback);
 }
 
-/// Sets the function that is called with the exit code before the library ends the process;
-/// `NULL` removes it. It need not return; when it does, the process exits with the code.
+/// Sets the function that is called with the exit code before the library ends the process; `NULL`
+/// removes it. It need not return; if it does, the process exits with that code.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_set_fatal_callback(callback: Option<EventFatalFn>) {
     log::set_fatal_callback(callback);
 }
 
-/// Switches debug messages on (any bit of `which`) or off (`EVENT_DBG_NONE`).
+/// Enables debug messages if any bit of `which` is set, and disables them for `EVENT_DBG_NONE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_enable_debug_logging(which: u32) {
     log::enable_debug(which);
 }
 
-/// Sets the functions that the library allocates with; `NULL` stands for the one of libc.
+/// Sets the functions that the library uses to allocate memory; a `NULL` argument stands for the
+/// function of libc.
 ///
-/// Call it before anything else: memory is freed by the functions that are set at that time. They
-/// may be called from any thread, must align like `malloc()`, may return `NULL`, and must not call
-/// the library.
+/// Call it before anything else: blocks are freed with the functions that are set at that time. The
+/// functions may be called from any thread, must align memory like `malloc()`, may return `NULL`,
+/// and must not call the library.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_set_mem_functions(
     malloc_fn: Option<unsafe extern "C-unwind" fn(size: usize) -> *mut c_void>,
@@ -107,23 +109,24 @@ pub unsafe extern "C-unwind" fn event_get_version_number() -> u32 {
 
 /// Frees what belongs to the process rather than to a base, and ends debug mode.
 ///
-/// Call it when all other objects of the library are freed; a leak checker then finds nothing. The
-/// callbacks stay set. Not thread-safe.
+/// Call it after all other objects of the library have been freed; a leak checker then finds
+/// nothing. The callbacks stay set. Not thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn libevent_global_shutdown() {
     debug::disable();
     threads::shutdown();
 }
 
-/// Prepares an event in memory of the program's.
+/// Prepares an event in memory that the program provides.
 ///
 /// `base` may be `NULL` for the base of `event_init()`. `fd` is a descriptor, a signal number with
-/// `EV_SIGNAL`, or -1. `events` are `EV_*` bits, none for a timer. `event_self_cbarg()` as `arg`
-/// stands for the event. What was in the memory does not matter, but the event must not be pending
-/// or active. A persistent event with a timeout repeats it.
+/// `EV_SIGNAL`, or -1. `events` are `EV_*` bits, or 0 for a timer. If `arg` is
+/// `event_self_cbarg()`, the callback gets the event itself. The previous contents of the memory do
+/// not matter, but the event must not be pending or active. A persistent event with a timeout
+/// repeats it.
 ///
-/// The priority becomes the middle one of the base. Returns 0, or -1 when `EV_SIGNAL` stands with
-/// interest in a descriptor. Takes no lock.
+/// The event gets the middle priority of the base. Returns 0, or -1 if `EV_SIGNAL` is combined with
+/// bits for descriptors. Takes no lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_assign(
     event: *mut Event,
@@ -139,8 +142,8 @@ pub unsafe extern "C-unwind" fn event_assign(
 
 /// Makes an event; see `event_assign()` for the arguments.
 ///
-/// Returns the event, to be freed with `event_free()`, or `NULL` when there is no memory or the
-/// arguments make no sense.
+/// Returns the event, to be freed with `event_free()`, or `NULL` if there is no memory or the
+/// arguments are not valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_new(
     base: *mut EventBase,
@@ -153,10 +156,11 @@ pub unsafe extern "C-unwind" fn event_new(
     unsafe { assign::new(base, fd, events, callback, arg) }
 }
 
-/// Deletes an event of `event_new()` and frees it, also from its own callback; `NULL` is ignored.
+/// Deletes an event made by `event_new()` and frees it. May be called from its own callback; `NULL`
+/// is ignored.
 ///
-/// Called from a thread other than the loop's, it first waits for the event's running callback to
-/// end, unless the event has `EV_FINALIZE`. Do not hold a lock then that the callback needs.
+/// In a thread other than the loop's, it first waits for the event's running callback to return,
+/// unless the event has `EV_FINALIZE`. Do not hold a lock that the callback needs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_free(event: *mut Event) {
     // SAFETY: the caller hands the event over.
@@ -170,15 +174,16 @@ pub unsafe extern "C-unwind" fn event_free(event: *mut Event) {
     }
 }
 
-/// The argument that stands for the event itself in `event_new()` and `event_assign()`.
+/// The argument for `event_new()` and `event_assign()` that stands for the event itself.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_self_cbarg() -> *mut c_void {
     assign::self_argument()
 }
 
-/// Moves an idle event to another base and gives it the middle priority there.
+/// Moves an event that is neither pending nor active to another base, where it gets the middle
+/// priority.
 ///
-/// Returns 0, or -1 when the event was never assigned, or is pending or active. Takes no lock.
+/// Returns 0, or -1 if the event was never assigned, or is pending or active. Takes no lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_set(base: *mut EventBase, event: *mut Event) -> c_int {
     // SAFETY: the caller guarantees both.
@@ -224,13 +229,13 @@ fn fetch_ahead(event: *mut Event) {
 
 /// Makes an event pending.
 ///
-/// It then waits for what it was assigned, and until `timeout` from now has passed unless that is
-/// `NULL`. A pending event that is added again keeps its timeout for `NULL` and gets a new one
-/// otherwise. `{0, 0}` is due in the next pass of the loop.
+/// It then waits for what it was assigned, and, unless `timeout` is `NULL`, until that much time
+/// has passed. If the event is already pending, a `NULL` timeout keeps its timeout and another one
+/// replaces it. `{0, 0}` is due in the next pass of the loop.
 ///
-/// Returns 0, or -1 with nothing changed when the event has no base, is being finalized, memory
-/// is short, or the system refuses the descriptor or signal (`errno` tells why). May be called
-/// from any thread.
+/// Returns 0; or -1, with nothing changed, if the event has no base or is being finalized, memory
+/// is short, or the system refuses the descriptor or signal (errno says why). May be called from
+/// any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_add(event: *mut Event, timeout: *const timeval) -> c_int {
     // SAFETY: the caller guarantees the event, its base and the duration, or null.
@@ -245,8 +250,9 @@ pub unsafe extern "C-unwind" fn event_add(event: *mut Event, timeout: *const tim
     }
 }
 
-/// Forgets an event's timeout, also the interval that a persistent one repeats; what else it waits
-/// for stays. Returns 0, or -1 when the event has no base. May be called from any thread.
+/// Removes an event's timeout, including the interval that a persistent event repeats; whatever
+/// else it waits for stays. Returns 0, or -1 if the event has no base. May be called from any
+/// thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_remove_timer(event: *mut Event) -> c_int {
     // SAFETY: the caller guarantees the event and its base.
@@ -283,13 +289,13 @@ unsafe fn delete(event: *mut Event, blocking: Blocking) -> c_int {
     }
 }
 
-/// Makes an event neither pending nor active. Deleting an idle event does nothing.
+/// Makes an event neither pending nor active. If it is neither already, nothing happens.
 ///
-/// Called from a thread other than the loop's, it waits for the event's running callback to end,
-/// unless the event has `EV_FINALIZE`. Do not hold a lock then that the callback needs.
+/// In a thread other than the loop's, it waits for the event's running callback to return, unless
+/// the event has `EV_FINALIZE`. Do not hold a lock that the callback needs.
 ///
-/// Returns 0, or -1 when the event has no base, or when the system refused to watch the descriptor
-/// for the remaining events; this event is deleted all the same. May be called from any thread.
+/// Returns 0, or -1 if the event has no base, or if the system refuses to watch the descriptor for
+/// the remaining events; this event is deleted all the same. May be called from any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_del(event: *mut Event) -> c_int {
     // SAFETY: the caller guarantees the event.
@@ -303,7 +309,7 @@ pub unsafe extern "C-unwind" fn event_del_noblock(event: *mut Event) -> c_int {
     unsafe { delete(event, Blocking::No) }
 }
 
-/// `event_del()` that waits for a running callback also for events with `EV_FINALIZE`.
+/// `event_del()` that waits for a running callback even if the event has `EV_FINALIZE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_del_block(event: *mut Event) -> c_int {
     // SAFETY: the caller guarantees the event.
@@ -312,9 +318,9 @@ pub unsafe extern "C-unwind" fn event_del_block(event: *mut Event) -> c_int {
 
 /// Makes an event active as if it had happened; it need not be pending.
 ///
-/// Its callback gets `result`, `EV_*` bits. An event that is active already gets the bits in
-/// addition. `ncalls` is how often a signal callback is called; it does not matter otherwise. May
-/// be called from any thread.
+/// Its callback gets `result`, `EV_*` bits. If the event is active already, the bits are added to
+/// those it has. `ncalls` is how often the callback of a signal event is called; it is ignored for
+/// other events. May be called from any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_active(event: *mut Event, result: c_int, ncalls: c_short) {
     // SAFETY: the caller guarantees the event and its base.
@@ -326,10 +332,11 @@ pub unsafe extern "C-unwind" fn event_active(event: *mut Event, result: c_int, n
     }
 }
 
-/// Which of `events` an event waits for or is active with.
+/// Which of the bits in `events` an event is pending or active for.
 ///
-/// With `EV_TIMEOUT` among `events`, and a timeout pending, `*expiry` gets the time of day when
-/// it will be due, unless `expiry` is `NULL`. Returns `EV_*` bits. May be called from any thread.
+/// If `events` contains `EV_TIMEOUT` and the event has a timeout pending, `*expiry` is set to the
+/// time of day when it is due, unless `expiry` is `NULL`. Returns `EV_*` bits. May be called from
+/// any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_pending(
     event: *const Event,
@@ -395,11 +402,11 @@ fn asks_for_time(pending: c_short, flags: c_short, expiry: *mut timeval) -> bool
     pending & kind::TIMEOUT != 0 && flags & state::TIMEOUT != 0 && !expiry.is_null()
 }
 
-/// Deletes an event and has `callback` called once nothing of the event is running any more.
+/// Deletes an event, and calls `callback` once no callback of the event is running any more.
 ///
-/// Never waits, in no thread. The finalizer runs in the loop, or in `event_base_free()`, and gets
-/// the event and its argument. Until then the event cannot be added or activated; afterwards it
-/// may be assigned again or freed. `flags` must be 0. Returns 0, or -1 when the event has no base.
+/// Never waits, in any thread. The finalizer runs in the loop, or in `event_base_free()`, and gets
+/// the event and its argument. Until then the event cannot be added or activated; afterwards it may
+/// be assigned again or freed. `flags` must be 0. Returns 0, or -1 if the event has no base.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_finalize(
     flags: c_uint,
@@ -410,7 +417,7 @@ pub unsafe extern "C-unwind" fn event_finalize(
     unsafe { finalize(flags, event, callback, false) }
 }
 
-/// `event_finalize()` that then frees the event, which came from `event_new()`.
+/// `event_finalize()` that then frees the event, which must have been made by `event_new()`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_free_finalize(
     flags: c_uint,
@@ -442,7 +449,7 @@ unsafe fn finalize(
     }
 }
 
-/// Whether an event was assigned. Memory of zero bytes was not; other memory must have been.
+/// Whether an event was assigned. The memory must be zero or must have been assigned.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_initialized(event: *const Event) -> c_int {
     // SAFETY: the caller guarantees the event.
@@ -463,7 +470,7 @@ unsafe fn assigned(event: *const Event) -> Option<EventPtr> {
     Some(pointer)
 }
 
-/// An event's descriptor or signal number, -1 without. Takes no lock.
+/// An event's descriptor or signal number; -1 if it has none. Takes no lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_fd(event: *const Event) -> EvutilSocket {
     // SAFETY: the caller guarantees the event.
@@ -477,7 +484,7 @@ pub unsafe extern "C-unwind" fn event_get_base(event: *const Event) -> *mut Even
     unsafe { assigned(event) }.map_or(ptr::null_mut(), EventPtr::base)
 }
 
-/// What an event was assigned to wait for. Takes no lock.
+/// The `EV_*` bits that an event was assigned. Takes no lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_events(event: *const Event) -> c_short {
     // SAFETY: the caller guarantees the event.
@@ -498,14 +505,14 @@ pub unsafe extern "C-unwind" fn event_get_callback_arg(event: *const Event) -> *
     unsafe { assigned(event) }.map_or(ptr::null_mut(), |pointer| pointer.entry().argument())
 }
 
-/// An event's priority; smaller is sooner. Takes no lock.
+/// An event's priority; smaller numbers are more urgent. Takes no lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_priority(event: *const Event) -> c_int {
     // SAFETY: the caller guarantees the event.
     unsafe { assigned(event) }.map_or(0, |pointer| pointer.entry().priority().into())
 }
 
-/// All that an event was assigned, stored where the pointers are not `NULL`. Takes no lock.
+/// Everything that an event was assigned, stored where the pointers are not `NULL`. Takes no lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_assignment(
     event: *const Event,
@@ -535,15 +542,16 @@ pub unsafe extern "C-unwind" fn event_get_assignment(
     }
 }
 
-/// The size of `struct event` in the library, for programs that allocate it without its header.
+/// The size of `struct event` in the library, for programs that allocate it without its definition.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_struct_event_size() -> usize {
     size_of::<Event>()
 }
 
-/// Gives an event a priority from 0, the most urgent, up to one less than the base's number.
+/// Sets the priority of an event, from 0, the most urgent, to one less than the number of
+/// priorities of its base.
 ///
-/// Returns 0, or -1 when the event is active, has no base, or the base has no such priority. Takes
+/// Returns 0, or -1 if the event is active or has no base, or the base has no such priority. Takes
 /// no lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_priority_set(event: *mut Event, priority: c_int) -> c_int {
@@ -564,7 +572,7 @@ pub unsafe extern "C-unwind" fn event_priority_set(event: *mut Event, priority: 
     }
 }
 
-/// In debug mode: tells that an event's memory is going to be reused without `event_free()`.
+/// In debug mode, says that the memory of an event will be reused without a call of `event_free()`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_debug_unassign(event: *mut Event) {
     // SAFETY: the caller guarantees the event.
@@ -575,9 +583,10 @@ pub unsafe extern "C-unwind" fn event_debug_unassign(event: *mut Event) {
     }
 }
 
-/// Makes the library check that events are used properly, at some cost; misuse is a fatal error.
+/// Makes the library check that events are used correctly, at some cost; misuse is then a fatal
+/// error.
 ///
-/// Must be the first call, before any event or base is made, and made once.
+/// Must be the first call of the library, before any event or base is made, and be made only once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_enable_debug_mode() {
     debug::enable();

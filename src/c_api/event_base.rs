@@ -15,22 +15,22 @@ use std::ffi::{CStr, c_char, c_int, c_short, c_uint, c_void};
 use std::fmt;
 use std::ptr;
 
-/// Wait at most once, and return when nothing is active any more.
+/// Wait at most once, and return when no event is active any more.
 pub const EVLOOP_ONCE: c_int = 0x01;
-/// Do not wait; return when nothing is ready.
+/// Do not wait; return when no event is ready.
 pub const EVLOOP_NONBLOCK: c_int = 0x02;
-/// Do not return for lack of events.
+/// Do not return because there are no events.
 pub const EVLOOP_NO_EXIT_ON_EMPTY: c_int = 0x04;
 
-/// Count queued callbacks.
+/// Count active events and other queued callbacks.
 pub const EVENT_BASE_COUNT_ACTIVE: c_uint = 1;
-/// Count what keeps the loop running without being an event.
+/// Count everything that keeps the loop running without being an event.
 pub const EVENT_BASE_COUNT_VIRTUAL: c_uint = 2;
-/// Count what events wait for: a descriptor or signal, a timeout and a queued callback count one
+/// Count what events wait for: a descriptor or signal, a timeout, and a queued callback count one
 /// each.
 pub const EVENT_BASE_COUNT_ADDED: c_uint = 4;
 
-/// An upper bound of priorities; a base takes at most one fewer.
+/// An upper bound for the number of priorities; a base accepts at most one less.
 pub const EVENT_MAX_PRIORITIES: c_int = 256;
 
 /// What a backend can do; bits for `event_config_require_features()`.
@@ -41,7 +41,7 @@ pub enum EventMethodFeature {
     EV_FEATURE_ET = 0x01,
     /// Adding, deleting and activating an event takes constant time.
     EV_FEATURE_O1 = 0x02,
-    /// Any kind of descriptor, also of a regular file.
+    /// Any kind of descriptor works, including those of regular files.
     EV_FEATURE_FDS = 0x04,
     /// `EV_CLOSED` works.
     EV_FEATURE_EARLY_CLOSE = 0x08,
@@ -51,17 +51,18 @@ pub enum EventMethodFeature {
 #[repr(C)]
 #[allow(non_camel_case_types)]
 pub enum EventBaseConfigFlag {
-    /// No lock although threads are set up: the base stays with one thread.
+    /// Use no lock even if threads are set up: the base is used by one thread only.
     EVENT_BASE_FLAG_NOLOCK = 0x01,
-    /// Environment variables do not choose the backend.
+    /// Ignore environment variables when choosing the backend.
     EVENT_BASE_FLAG_IGNORE_ENV = 0x02,
-    /// For another operating system; no effect here.
+    /// For another operating system; has no effect here.
     EVENT_BASE_FLAG_STARTUP_IOCP = 0x04,
-    /// Read the clock whenever the time is needed, instead of once a pass.
+    /// Read the clock whenever the time is needed, instead of once per pass.
     EVENT_BASE_FLAG_NO_CACHE_TIME = 0x08,
-    /// Collect changes and tell epoll before it waits. Not for descriptors made with `dup()`.
+    /// Collect changes and pass them to epoll just before it waits. Not for descriptors made with
+    /// `dup()`.
     EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST = 0x10,
-    /// Time to the microsecond instead of the cheapest clock.
+    /// Use a clock with microsecond precision instead of the cheapest one.
     EVENT_BASE_FLAG_PRECISE_TIMER = 0x20,
 }
 
@@ -88,14 +89,14 @@ const _: () = {
 
 /// Makes a configuration with default values.
 ///
-/// Returns it, to be freed with `event_config_free()`, or `NULL` when there is no memory. One
-/// configuration is for one thread at a time.
+/// Returns it, to be freed with `event_config_free()`, or `NULL` if there is no memory. A
+/// configuration may be used by one thread at a time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_new() -> *mut EventConfig {
     EventConfig::allocate().unwrap_or(ptr::null_mut())
 }
 
-/// Frees a configuration; bases made with it are not concerned. `NULL` is ignored.
+/// Frees a configuration; bases made with it are not affected. `NULL` is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_free(config: *mut EventConfig) {
     if !config.is_null() {
@@ -104,9 +105,9 @@ pub unsafe extern "C-unwind" fn event_config_free(config: *mut EventConfig) {
     }
 }
 
-/// Forbids a backend: "epoll", "poll" or "select"; other names have no effect.
+/// Excludes a backend: "epoll", "poll" or "select"; other names have no effect.
 ///
-/// Returns 0, or -1 for `NULL` or when there is no memory.
+/// Returns 0, or -1 if `config` is `NULL` or there is no memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_avoid_method(
     config: *mut EventConfig,
@@ -121,9 +122,9 @@ pub unsafe extern "C-unwind" fn event_config_avoid_method(
     }
 }
 
-/// Demands abilities of the backend, `EV_FEATURE_*` bits, in place of those demanded before.
+/// Requires features of the backend, as `EV_FEATURE_*` bits, replacing those required before.
 ///
-/// Returns 0, or -1 for `NULL`. Whether there is such a backend shows when the base is made.
+/// Returns 0, or -1 if `config` is `NULL`. If no backend has the features, making the base fails.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_require_features(
     config: *mut EventConfig,
@@ -135,7 +136,7 @@ pub unsafe extern "C-unwind" fn event_config_require_features(
     })
 }
 
-/// Adds `EVENT_BASE_FLAG_*` bits. Returns 0, or -1 for `NULL`.
+/// Adds `EVENT_BASE_FLAG_*` bits. Returns 0, or -1 if `config` is `NULL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_set_flag(
     config: *mut EventConfig,
@@ -145,7 +146,7 @@ pub unsafe extern "C-unwind" fn event_config_set_flag(
     configured(unsafe { config.as_mut() }, |config| config.flags |= flags)
 }
 
-/// For another operating system: accepted without effect. Returns 0, or -1 for `NULL`.
+/// For another operating system: has no effect here. Returns 0, or -1 if `config` is `NULL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_set_num_cpus_hint(
     config: *mut EventConfig,
@@ -156,11 +157,11 @@ pub unsafe extern "C-unwind" fn event_config_set_num_cpus_hint(
     configured(unsafe { config.as_mut() }, |_| ())
 }
 
-/// Bounds how long callbacks run before the loop looks for more urgent events again.
+/// Limits how long callbacks run before the loop looks for more urgent events again.
 ///
-/// `max_interval`: this long, unless `NULL`. `max_callbacks`: so many callbacks, unless negative.
-/// Both hold for priorities from `min_priority` on; more urgent callbacks are not bounded.
-/// Returns 0, or -1 for a `NULL` configuration.
+/// The limit is the time `max_interval`, unless `NULL`, and the number `max_callbacks`, unless
+/// negative. It applies to priorities from `min_priority` on; more urgent callbacks are not
+/// limited. Returns 0, or -1 if `config` is `NULL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_set_max_dispatch_interval(
     config: *mut EventConfig,
@@ -194,11 +195,12 @@ pub unsafe extern "C-unwind" fn event_base_new() -> *mut EventBase {
     create::new(&EventConfig::DEFAULT)
 }
 
-/// Makes a base; `NULL` stands for the default configuration, which is not needed afterwards.
+/// Makes a base; `NULL` stands for the default configuration. The configuration is not needed
+/// afterwards.
 ///
-/// Environment variables may forbid backends (`EVENT_NOEPOLL`, `EVENT_NOPOLL`, `EVENT_NOSELECT`)
-/// unless the configuration ignores them. Returns the base, to be freed with `event_base_free()`,
-/// or `NULL`, with a warning, when no backend fits or memory or descriptors are short.
+/// Environment variables may exclude backends (`EVENT_NOEPOLL`, `EVENT_NOPOLL`, `EVENT_NOSELECT`)
+/// unless the configuration ignores them. Returns the base, to be freed with `event_base_free()`;
+/// or `NULL`, with a warning, if no backend is suitable, or memory or descriptors are short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_new_with_config(
     config: *const EventConfig,
@@ -209,16 +211,16 @@ pub unsafe extern "C-unwind" fn event_base_new_with_config(
 
 /// Frees a base; `NULL` stands for the one of `event_init()`.
 ///
-/// Its events are deleted without their callbacks being called, but stay the program's, which may
-/// still free them. Finalizers that wait are called. Descriptors are not closed, and signals are
-/// handled as before the base watched them. No loop may run and no other thread may use the base.
+/// Its events are deleted without calling their callbacks, but still belong to the program, which
+/// frees them. Finalizers that are waiting are called. Descriptors are not closed, and signal
+/// handlers are restored. No loop may be running, and no other thread may use the base.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_free(base: *mut EventBase) {
     // SAFETY: the caller hands the base over.
     unsafe { free(base, true) };
 }
 
-/// `event_base_free()` that forgets finalizers instead of calling them.
+/// `event_base_free()` that drops waiting finalizers instead of calling them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_free_nofinalize(base: *mut EventBase) {
     // SAFETY: the caller hands the base over.
@@ -249,8 +251,8 @@ pub(super) unsafe fn lock(base: *mut EventBase) -> Option<Guard> {
 /// Makes a base usable in a child process after `fork()`.
 ///
 /// The child gets kernel objects of its own; events, timeouts and a running loop are kept. Without
-/// it, changes in the child concern the parent. Returns 0, or -1 when a descriptor could not be
-/// registered again or the system refused something.
+/// this call, changes in the child affect the parent. Returns 0, or -1 if a descriptor could not be
+/// registered again or a system call failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_reinit(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
@@ -268,7 +270,7 @@ pub unsafe extern "C-unwind" fn event_base_get_method(base: *const EventBase) ->
     unsafe { (*base).backend.name().as_ptr() }
 }
 
-/// What a base's backend can do, as `EV_FEATURE_*` bits. Takes no lock.
+/// The features of a base's backend, as `EV_FEATURE_*` bits. Takes no lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_get_features(base: *const EventBase) -> c_int {
     // SAFETY: the caller guarantees the base, whose backend does not change.
@@ -276,7 +278,7 @@ pub unsafe extern "C-unwind" fn event_base_get_features(base: *const EventBase) 
     mechanism.map_or(0, Mechanism::features)
 }
 
-/// The names of all backends, ending with `NULL`: an array that belongs to the library.
+/// The names of all backends: an array that ends with `NULL` and belongs to the library.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_supported_methods() -> *mut *const c_char {
     struct Names([*const c_char; Mechanism::ALL.len() + 1]);
@@ -291,19 +293,21 @@ pub unsafe extern "C-unwind" fn event_get_supported_methods() -> *mut *const c_c
     NAMES.0.as_ptr().cast_mut()
 }
 
-/// Runs the loop until nothing is left to wait for or somebody ends it; see `event_base_loop()`.
+/// Runs the loop until there is nothing left to wait for or it is told to end; see
+/// `event_base_loop()`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_dispatch(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
     unsafe { event_base_loop(base, 0) }
 }
 
-/// Waits for events and calls their callbacks, in passes, as `EVLOOP_*` bits of `flags` say.
+/// Waits for events and calls their callbacks, in passes; `flags` are `EVLOOP_*` bits.
 ///
-/// Of the callbacks that are active, those of the most urgent priority that has any are called,
-/// in the order in which they became active; then the loop looks for new events. Only one loop
-/// may run on a base. Returns 0 when it was ended (`event_base_loopexit()`,
-/// `event_base_loopbreak()`, `flags`), 1 when there was nothing left to wait for, -1 on an error.
+/// In each pass, the callbacks of the most urgent priority that has active ones are called, in the
+/// order in which they became active; then the loop looks for new events. Only one loop may run on
+/// a base at a time. Returns 0 if it was told to end (by `event_base_loopexit()`,
+/// `event_base_loopbreak()` or `flags`), 1 if there was nothing left to wait for, or -1 on an
+/// error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_loop(base: *mut EventBase, flags: c_int) -> c_int {
     // SAFETY: the caller guarantees the base.
@@ -314,10 +318,10 @@ pub unsafe extern "C-unwind" fn event_base_loop(base: *mut EventBase, flags: c_i
     }
 }
 
-/// Ends the loop after `timeout`, or for `NULL` as soon as the callbacks that are active have run.
+/// Ends the loop after `timeout`, or, if that is `NULL`, as soon as the active callbacks have run.
 ///
-/// Works before the loop runs, too: a loop that has nothing to do ends at once then. Returns 0, or
-/// -1 for a `NULL` base or when there is no memory. May be called from any thread.
+/// Also works before the loop runs: a loop with nothing else to do then ends at once. Returns 0, or
+/// -1 if `base` is `NULL` or there is no memory. May be called from any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_loopexit(
     base: *mut EventBase,
@@ -338,10 +342,10 @@ pub unsafe extern "C-unwind" fn event_base_loopexit(
 
 const EV_TIMEOUT: c_short = kind::TIMEOUT;
 
-/// Ends the running loop after the running callback. What else is active stays so.
+/// Ends the running loop after the current callback. Other active events stay active.
 ///
-/// Has no effect on a loop that starts later. Returns 0, or -1 for a `NULL` base, or when a loop
-/// in another thread could not be woken. May be called from any thread.
+/// Has no effect on a loop that starts later. Returns 0, or -1 if `base` is `NULL` or a loop in
+/// another thread could not be woken. May be called from any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_loopbreak(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
@@ -351,9 +355,9 @@ pub unsafe extern "C-unwind" fn event_base_loopbreak(base: *mut EventBase) -> c_
     })
 }
 
-/// Makes the running loop look for events after the running callback, before it calls others.
+/// Makes the running loop look for events after the current callback, before it calls others.
 ///
-/// Returns 0, or -1 for a `NULL` base, or when a loop in another thread could not be woken. May be
+/// Returns 0, or -1 if `base` is `NULL` or a loop in another thread could not be woken. May be
 /// called from any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_loopcontinue(base: *mut EventBase) -> c_int {
@@ -382,12 +386,12 @@ pub unsafe extern "C-unwind" fn event_base_got_break(base: *mut EventBase) -> c_
         .into()
 }
 
-/// Calls a callback once, without an event of the program's.
+/// Calls a callback once, without an event that the program has to manage.
 ///
-/// `events` are `EV_READ`, `EV_WRITE` and `EV_CLOSED` for a descriptor, or `EV_TIMEOUT` alone;
-/// then the callback is active at once if `timeout` is `NULL` or `{0, 0}`. Returns 0, or -1 for
-/// other events or a `NULL` base, when there is no memory, or when the system refuses the
-/// descriptor. May be called from any thread.
+/// `events` are `EV_READ`, `EV_WRITE` and `EV_CLOSED` for a descriptor, or `EV_TIMEOUT` alone; in
+/// the latter case the callback becomes active at once if `timeout` is `NULL` or `{0, 0}`. Returns
+/// 0, or -1 if `events` has other bits, `base` is `NULL`, there is no memory, or the system refuses
+/// the descriptor. May be called from any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_once(
     base: *mut EventBase,
@@ -410,8 +414,8 @@ pub unsafe extern "C-unwind" fn event_base_once(
     }
 }
 
-/// The event whose callback is running, or `NULL` outside of callbacks and in other threads than
-/// the loop's. A callback that has freed its event still gets the address.
+/// The event whose callback is running; `NULL` outside of callbacks and in threads other than the
+/// loop's. A callback that has freed its event still gets the address.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_get_running_event(base: *mut EventBase) -> *mut Event {
     // SAFETY: the caller guarantees the base.
@@ -420,10 +424,11 @@ pub unsafe extern "C-unwind" fn event_base_get_running_event(base: *mut EventBas
         .unwrap_or(ptr::null_mut())
 }
 
-/// Gives a base priorities 0, the most urgent, to `npriorities` - 1.
+/// Gives a base priorities from 0, the most urgent, to `npriorities` - 1.
 ///
-/// Events made later get the middle one. Best called before events are made. Returns 0, or -1 when
-/// the number is not from 1 to 255, something is active, or there is no memory. Not thread-safe.
+/// Events made later get the middle one, so this is best called before events are made. Returns 0,
+/// or -1 if the number is not from 1 to 255, an event is active, or there is no memory. Not
+/// thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_priority_init(
     base: *mut EventBase,
@@ -433,19 +438,19 @@ pub unsafe extern "C-unwind" fn event_base_priority_init(
     unsafe { lock(base) }.map_or(-1, |mut guard| status(guard.set_priorities(npriorities)))
 }
 
-/// How many priorities a base has; `NULL` stands for the one of `event_init()`.
+/// The number of priorities of a base; `NULL` stands for the one of `event_init()`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_get_npriorities(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
     unsafe { lock(base::or_current(base)) }.map_or(0, |guard| guard.run.priorities)
 }
 
-/// Prepares a duration that many timeouts of a base have, so that adding and deleting them takes
+/// Prepares a duration that many timeouts of a base share, so that adding and deleting them takes
 /// constant time.
 ///
-/// Returns what to pass to `event_add()` instead of `duration`, always the same for the same one;
-/// it belongs to the base. `NULL`, with a warning, when a base has more than 256 or there is no
-/// memory.
+/// Returns a value to pass to `event_add()` instead of `duration`; it belongs to the base and is
+/// always the same for the same duration. Returns `NULL`, with a warning, if the base has 256
+/// already or there is no memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_init_common_timeout(
     base: *mut EventBase,
@@ -459,7 +464,7 @@ pub unsafe extern "C-unwind" fn event_base_init_common_timeout(
     marked.map_or(ptr::null(), |marked| marked.as_ptr().cast_const())
 }
 
-/// How many there are of what `EVENT_BASE_COUNT_*` bits name, summed.
+/// The current number of what the `EVENT_BASE_COUNT_*` bits in `types` select, summed up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_get_num_events(
     base: *mut EventBase,
@@ -469,8 +474,8 @@ pub unsafe extern "C-unwind" fn event_base_get_num_events(
     unsafe { lock(base) }.map_or(0, |mut guard| guard.number_of_events(types))
 }
 
-/// The most there have been of what `EVENT_BASE_COUNT_*` bits name, summed; with `clear` the
-/// marks start again from 0.
+/// The highest number so far of what the `EVENT_BASE_COUNT_*` bits in `types` select, summed up.
+/// With `clear`, the maximums are reset to 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_get_max_events(
     base: *mut EventBase,
@@ -481,10 +486,11 @@ pub unsafe extern "C-unwind" fn event_base_get_max_events(
     unsafe { lock(base) }.map_or(0, |mut guard| guard.most_events(types, clear != 0))
 }
 
-/// Calls `callback` for every event that is pending or active, the library's own included.
+/// Calls `callback` for every event that is pending or active, including the library's own.
 ///
-/// The base is locked meanwhile: the callback may only look. It returns 0 to go on; another value
-/// ends the enumeration and is the result. Returns 0 at the end, -1 for `NULL`.
+/// The base is locked during the calls, and the callback must not change anything. If it returns a
+/// value other than 0, the enumeration ends with that result. Returns 0 at the end, or -1 if an
+/// argument is `NULL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_foreach_event(
     base: *mut EventBase,
@@ -501,7 +507,8 @@ pub unsafe extern "C-unwind" fn event_base_foreach_event(
     }
 }
 
-/// Writes a line for every pending and every active event to a stream, for people to read.
+/// Writes a line for every pending and every active event to a stream, in a form for people to
+/// read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_dump_events(base: *mut EventBase, out: *mut libc::FILE) {
     struct Stream(*mut libc::FILE);
@@ -523,10 +530,10 @@ pub unsafe extern "C-unwind" fn event_base_dump_events(base: *mut EventBase, out
     }
 }
 
-/// Makes the events on a descriptor active that wait for one of `events`, as if it were ready.
+/// Makes the events on a descriptor that wait for one of `events` active, as if it were ready.
 ///
-/// With `EV_TIMEOUT` only timeouts count instead: every event with this descriptor that has one
-/// becomes active with `EV_TIMEOUT`.
+/// With `EV_TIMEOUT`, it instead makes every event with this descriptor that has a timeout active,
+/// with `EV_TIMEOUT`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_active_by_fd(
     base: *mut EventBase,
@@ -539,7 +546,7 @@ pub unsafe extern "C-unwind" fn event_base_active_by_fd(
     }
 }
 
-/// Makes the events on a signal active as if it had been delivered once.
+/// Makes the events for a signal active as if it had been delivered once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_active_by_signal(
     base: *mut EventBase,
@@ -551,8 +558,8 @@ pub unsafe extern "C-unwind" fn event_base_active_by_signal(
     }
 }
 
-/// The time of day, read once a pass: in callbacks it does not move. `NULL` stands for the base of
-/// `event_init()`. Stores it in `*now` and returns 0, or -1 when `now` is `NULL`.
+/// The time of day as read once per pass, so it stays the same within a callback. `NULL` stands for
+/// the base of `event_init()`. Stores it in `*now` and returns 0, or -1 if `now` is `NULL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_gettimeofday_cached(
     base: *mut EventBase,
@@ -576,8 +583,8 @@ fn store_time(place: *mut timeval, value: timeval) -> c_int {
     0
 }
 
-/// Reads the cached time anew, in a callback that took long. `NULL` stands for the base of
-/// `event_init()`. Returns 0, or -1 when there is no base.
+/// Updates the cached time, for use in a callback that takes long. `NULL` stands for the base of
+/// `event_init()`. Returns 0, or -1 if there is no base.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_update_cache_time(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
@@ -589,8 +596,8 @@ pub unsafe extern "C-unwind" fn event_base_update_cache_time(base: *mut EventBas
     })
 }
 
-/// The time of the clock that a base's timeouts are measured with, now. Stores it in `*now` and
-/// returns 0, or -1 for `NULL`.
+/// The current time of the clock that a base measures timeouts with. Stores it in `*now` and
+/// returns 0, or -1 if an argument is `NULL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_gettime_monotonic(
     base: *mut EventBase,

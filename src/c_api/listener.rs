@@ -10,24 +10,24 @@ use libc::{sockaddr, socklen_t};
 use std::ffi::{c_int, c_uint, c_void};
 use std::ptr::{self, NonNull};
 
-/// Accepted sockets are left blocking; otherwise they are made non-blocking.
+/// Leave accepted sockets blocking; otherwise they are made non-blocking.
 pub const LEV_OPT_LEAVE_SOCKETS_BLOCKING: c_uint = 0x01;
-/// Freeing the listener closes its socket.
+/// Close the socket when the listener is freed.
 pub const LEV_OPT_CLOSE_ON_FREE: c_uint = 0x02;
-/// Accepted sockets, and the one that evconnlistener_new_bind() makes, are closed by exec.
+/// Close accepted sockets, and the one that evconnlistener_new_bind() makes, on `exec`.
 pub const LEV_OPT_CLOSE_ON_EXEC: c_uint = 0x04;
-/// evconnlistener_new_bind() lets an address be bound again at once (`SO_REUSEADDR`).
+/// In evconnlistener_new_bind(): allow the address to be bound again at once (`SO_REUSEADDR`).
 pub const LEV_OPT_REUSEABLE: c_uint = 0x08;
-/// The listener gets a lock and may be used from any thread, if threads were set up.
+/// Give the listener a lock, if threads were set up, so that any thread may use it.
 pub const LEV_OPT_THREADSAFE: c_uint = 0x10;
-/// The listener accepts nothing until evconnlistener_enable() is called.
+/// Accept nothing until evconnlistener_enable() is called.
 pub const LEV_OPT_DISABLED: c_uint = 0x20;
-/// evconnlistener_new_bind() lets the kernel keep connections back until data has come. TCP only.
+/// In evconnlistener_new_bind(): let the kernel hold back TCP connections until data has arrived.
 pub const LEV_OPT_DEFERRED_ACCEPT: c_uint = 0x40;
-/// evconnlistener_new_bind() lets several sockets bind the address and share its connections
-/// (`SO_REUSEPORT`).
+/// In evconnlistener_new_bind(): allow several sockets to bind the address and share its
+/// connections (`SO_REUSEPORT`).
 pub const LEV_OPT_REUSEABLE_PORT: c_uint = 0x80;
-/// evconnlistener_new_bind() keeps an IPv6 socket from accepting IPv4 connections.
+/// In evconnlistener_new_bind(): keep an IPv6 socket from accepting IPv4 connections.
 pub const LEV_OPT_BIND_IPV6ONLY: c_uint = 0x100;
 
 const _: () = {
@@ -48,12 +48,12 @@ fn or_null(listener: Result<NonNull<Evconnlistener>, NoListener>) -> *mut Evconn
 
 /// Makes a listener on a bound, non-blocking socket.
 ///
-/// `cb` gets every connection, with `arg`; as long as it is `NULL` nothing is accepted. `flags`
-/// are `LEV_OPT_*`. `backlog` is the length of the kernel's queue for `listen()`, negative for a
-/// reasonable one, 0 when the socket listens already.
+/// `cb` is called with every connection and with `arg`; while it is `NULL`, nothing is accepted.
+/// `flags` are `LEV_OPT_*` bits. `backlog` is the queue length for `listen()`; a negative number
+/// means a reasonable default, and 0 that the socket is listening already.
 ///
-/// Returns the listener, or `NULL` when `listen()` fails or the base cannot watch the socket (errno
-/// says why), there is no base or memory is short; the socket then stays the caller's.
+/// Returns the listener; or `NULL` if `listen()` fails or the base cannot watch the socket (errno
+/// says why), there is no base, or memory is short. The socket then remains the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_new(
     base: *mut EventBase,
@@ -73,11 +73,12 @@ pub unsafe extern "C-unwind" fn evconnlistener_new(
 
 /// Makes a listener on a new socket, bound to an address of `len` bytes.
 ///
-/// The arguments are those of evconnlistener_new(), except that `backlog` must not be 0. The
-/// socket belongs to the listener only with `LEV_OPT_CLOSE_ON_FREE`. Accepted connections have
-/// keep-alive on.
+/// The arguments are those of evconnlistener_new(), except that `backlog` must not be 0. Freeing
+/// the listener closes the socket only with `LEV_OPT_CLOSE_ON_FREE`. Accepted connections have
+/// keep-alive enabled.
 ///
-/// Returns the listener, or `NULL` with errno saying which step failed; no socket is left then.
+/// Returns the listener, or `NULL`, with errno set by the step that failed; no socket is left open
+/// then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_new_bind(
     base: *mut EventBase,
@@ -97,11 +98,11 @@ pub unsafe extern "C-unwind" fn evconnlistener_new_bind(
     or_null(unsafe { listener::bind(base, receiver, flags, backlog, address, length) })
 }
 
-/// Frees a listener; none of its callbacks begins any more. `NULL` is ignored.
+/// Frees a listener; none of its callbacks is started any more. `NULL` is ignored.
 ///
-/// Its socket is closed with `LEV_OPT_CLOSE_ON_FREE`: at once, or after the callback that this is
-/// called from. In another thread than the loop's, with `LEV_OPT_THREADSAFE`, this does not wait
-/// for a callback that is running.
+/// With `LEV_OPT_CLOSE_ON_FREE` its socket is closed: at once, or, if this is called from a
+/// callback of the listener, when that returns. In a thread other than the loop's, with
+/// `LEV_OPT_THREADSAFE`, this does not wait for a running callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_free(listener: *mut Evconnlistener) {
     if !listener.is_null() {
@@ -110,26 +111,26 @@ pub unsafe extern "C-unwind" fn evconnlistener_free(listener: *mut Evconnlistene
     }
 }
 
-/// Lets a listener accept connections, also those that have come meanwhile.
+/// Lets a listener accept connections, including those that are already waiting.
 ///
-/// Returns 0, or -1 when the socket cannot be waited for.
+/// Returns 0, or -1 if the socket cannot be watched.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_enable(listener: *mut Evconnlistener) -> c_int {
     // SAFETY: the caller guarantees the listener.
     status(unsafe { Hold::new(listener) }.enable())
 }
 
-/// Keeps a listener from accepting; connections wait in the kernel's queue.
+/// Stops a listener from accepting; connections wait in the kernel's queue.
 ///
-/// In another thread than the loop's this waits until a running callback has ended. Returns 0, or
-/// -1 when the backend reports an error.
+/// In a thread other than the loop's, this waits until a running callback has returned. Returns 0,
+/// or -1 if the backend reports an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_disable(listener: *mut Evconnlistener) -> c_int {
     // SAFETY: the caller guarantees the listener.
     status(unsafe { Hold::new(listener) }.disable())
 }
 
-/// The base that a listener was made on.
+/// The base of a listener.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_get_base(
     listener: *mut Evconnlistener,
@@ -147,8 +148,8 @@ pub unsafe extern "C-unwind" fn evconnlistener_get_fd(
     unsafe { Hold::new(listener) }.fd()
 }
 
-/// Replaces the callback, and the argument of both callbacks. With `NULL` nothing is accepted
-/// until there is a callback again.
+/// Replaces the callback, and the argument of both callbacks. With `NULL`, nothing is accepted
+/// until a callback is set again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_set_cb(
     listener: *mut Evconnlistener,
@@ -163,12 +164,12 @@ pub unsafe extern "C-unwind" fn evconnlistener_set_cb(
     let _ = unsafe { Hold::new(listener) }.set_receiver(receiver);
 }
 
-/// Sets what is called, with errno set, when accepting fails for another reason than that there
-/// was nothing to accept; `NULL` for a warning instead.
+/// Sets a function that is called, with errno set, when accepting fails for a reason other than
+/// that no connection is waiting; `NULL` logs a warning instead.
 ///
-/// The usual reason is that the process has no descriptors left. The listener then tries again
-/// after a pause of up to a tenth of a second, and the callback is called each time. It may disable
-/// or free the listener.
+/// The usual reason is that the process has run out of descriptors. The listener then tries again
+/// after a pause of up to a tenth of a second, and calls the function each time. It may disable or
+/// free the listener.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_set_error_cb(
     listener: *mut Evconnlistener,

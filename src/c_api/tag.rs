@@ -39,17 +39,17 @@ unsafe fn store<T>(place: *mut T, result: Result<T, Unreadable>) -> c_int {
     0
 }
 
-/// Does nothing. No other function needs it.
+/// Has no effect: no other function needs it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_init() {}
 
-/// Takes the tag and the length of an item from a buffer, and leaves the payload at its front.
+/// Removes the tag and the length of an item from a buffer, which leaves the payload at its front.
 ///
-/// The tag goes to `ptag` unless that is NULL, even when the rest is bad.
+/// The tag is stored in `ptag` unless that is NULL, even if the rest is bad.
 ///
-/// Returns the length of the payload, all of which is in the buffer; -1 when it is not, when it is
-/// longer than `INT_MAX`, or when tag or length is cut short or malformed. What was understood is
-/// taken out nevertheless.
+/// Returns the length of the payload, all of which is in the buffer; or -1 if the payload is
+/// incomplete or longer than `INT_MAX`, or the tag or length is incomplete or malformed. What could
+/// be parsed is removed in any case.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_unmarshal_header(
     evbuf: *mut Evbuffer,
@@ -63,7 +63,7 @@ pub unsafe extern "C-unwind" fn evtag_unmarshal_header(
     }
 }
 
-/// Appends an item: `len` bytes at `data`, which are copied.
+/// Appends an item with a copy of the `len` bytes at `data`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_marshal(
     evbuf: *mut Evbuffer,
@@ -82,8 +82,8 @@ pub unsafe extern "C-unwind" fn evtag_marshal(
 
 /// Appends an item and moves all of `data` into it, without copying.
 ///
-/// `data` is empty afterwards and stays the caller's. Nothing happens when it is `evbuf` itself, is
-/// longer than a length of 32 bits can say, memory is short, or a buffer is frozen.
+/// `data` is empty afterwards and remains the caller's. Nothing happens if it is `evbuf` itself,
+/// longer than 32 bits can express, memory is short, or a buffer is frozen.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_marshal_buffer(
     evbuf: *mut Evbuffer,
@@ -104,8 +104,8 @@ pub unsafe extern "C-unwind" fn evtag_marshal_buffer(
 
 /// Appends an integer without tag and length: one to five bytes.
 ///
-/// The bytes are the same on every machine. Small numbers take fewer: the first half byte counts
-/// the half bytes that follow, and leading zeros are left out.
+/// The bytes are the same on every machine. Small numbers take fewer bytes: the first nibble (half
+/// byte) is the number of nibbles that follow, and leading zeros are left out.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_encode_int(evbuf: *mut Evbuffer, number: u32) {
     // SAFETY: the caller guarantees the buffer.
@@ -113,7 +113,7 @@ pub unsafe extern "C-unwind" fn evtag_encode_int(evbuf: *mut Evbuffer, number: u
     report("evtag_encode_int", result);
 }
 
-/// Appends an integer of 64 bits as evtag_encode_int() does: one to nine bytes.
+/// Appends a 64-bit integer like evtag_encode_int(): one to nine bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_encode_int64(evbuf: *mut Evbuffer, number: u64) {
     // SAFETY: the caller guarantees the buffer.
@@ -129,7 +129,7 @@ pub unsafe extern "C-unwind" fn evtag_marshal_int(evbuf: *mut Evbuffer, tag: u32
     report("evtag_marshal_int", result);
 }
 
-/// Appends an item with an integer of 64 bits.
+/// Appends an item with a 64-bit integer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_marshal_int64(evbuf: *mut Evbuffer, tag: u32, integer: u64) {
     // SAFETY: the caller guarantees the buffer.
@@ -155,7 +155,7 @@ pub unsafe extern "C-unwind" fn evtag_marshal_string(
     }
 }
 
-/// Appends an item with a time: its seconds and microseconds, of each the lowest 32 bits.
+/// Appends an item with a time: the low 32 bits of its seconds and of its microseconds.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_marshal_timeval(
     evbuf: *mut Evbuffer,
@@ -170,11 +170,11 @@ pub unsafe extern "C-unwind" fn evtag_marshal_timeval(
     }
 }
 
-/// Takes an item from `src` and moves its payload to the end of `dst`, another buffer.
+/// Removes an item from `src` and moves its payload to the end of `dst`, another buffer.
 ///
-/// The tag goes to `ptag` unless that is NULL. Returns the length of the payload, or -1 as
-/// evtag_unmarshal_header(), and when `dst` is frozen or memory is short; the payload, or the rest
-/// of it, is then left in `src`.
+/// The tag is stored in `ptag` unless that is NULL. Returns the length of the payload; or -1 in the
+/// same cases as evtag_unmarshal_header(), and if `dst` is frozen or memory is short. The payload,
+/// or the rest of it, then stays in `src`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_unmarshal(
     src: *mut Evbuffer,
@@ -193,9 +193,9 @@ pub unsafe extern "C-unwind" fn evtag_unmarshal(
     }
 }
 
-/// Looks at the tag of the first item, which goes to `ptag` unless that is NULL.
+/// Looks at the tag of the first item, and stores it in `ptag` unless that is NULL.
 ///
-/// Returns how many bytes the tag takes, or -1 when it is cut short or malformed.
+/// Returns how many bytes the tag takes, or -1 if it is incomplete or malformed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_peek(evbuf: *mut Evbuffer, ptag: *mut u32) -> c_int {
     // SAFETY: the caller guarantees the buffer and the place for the tag.
@@ -208,11 +208,11 @@ pub unsafe extern "C-unwind" fn evtag_peek(evbuf: *mut Evbuffer, ptag: *mut u32)
     }
 }
 
-/// Looks at how long the first item is: tag, length and payload together.
+/// Gets the length of the first item: tag, length and payload together.
 ///
-/// The payload need not be in the buffer yet: compare with evbuffer_get_length(). Returns -1, with
-/// `plength` unchanged, when tag or length is cut short or malformed, or the sum takes more than
-/// 32 bits.
+/// The payload need not be in the buffer yet: compare with evbuffer_get_length(). Returns 0; or -1,
+/// with `plength` unchanged, if the tag or length is incomplete or malformed, or the sum exceeds 32
+/// bits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_peek_length(
     evbuf: *mut Evbuffer,
@@ -222,10 +222,10 @@ pub unsafe extern "C-unwind" fn evtag_peek_length(
     unsafe { store(plength, read::peek_item_length(&Guard::new(evbuf))) }
 }
 
-/// Looks at how long the payload of the first item is.
+/// Gets the length of the payload of the first item.
 ///
-/// It need not be in the buffer yet. Returns -1, with `plength` unchanged, when tag or length is
-/// cut short or malformed.
+/// The payload need not be in the buffer yet. Returns 0; or -1, with `plength` unchanged, if the
+/// tag or length is incomplete or malformed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_payload_length(
     evbuf: *mut Evbuffer,
@@ -235,18 +235,20 @@ pub unsafe extern "C-unwind" fn evtag_payload_length(
     unsafe { store(plength, read::peek_payload_length(&Guard::new(evbuf))) }
 }
 
-/// Takes an item from a buffer and throws it away. Returns -1 as evtag_unmarshal_header().
+/// Removes an item from a buffer and discards it. Returns 0, or -1 in the same cases as
+/// evtag_unmarshal_header().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_consume(evbuf: *mut Evbuffer) -> c_int {
     // SAFETY: the caller guarantees the buffer.
     status(read::skip_item(&unsafe { Guard::new(evbuf) }))
 }
 
-/// Takes an item with an integer, written by evtag_marshal_int(). The integer goes to `pinteger`.
+/// Removes an item with an integer, written by evtag_marshal_int(), and stores the integer in
+/// `pinteger`.
 ///
-/// Returns how many bytes the integer took, one to five. Returns -1 as evtag_unmarshal_header(),
-/// when the item has another tag, of which the tag is then taken out, and when the payload is no
-/// integer of 32 bits, in which case the item is taken out.
+/// Returns how many bytes the integer took, one to five; or -1 in the same cases as
+/// evtag_unmarshal_header(), if the item has another tag (its tag is then removed), or if the
+/// payload is not a 32-bit integer (the item is then removed).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_unmarshal_int(
     evbuf: *mut Evbuffer,
@@ -264,7 +266,7 @@ pub unsafe extern "C-unwind" fn evtag_unmarshal_int(
     }
 }
 
-/// As evtag_unmarshal_int(), for integers of up to 64 bits, which take one to nine bytes.
+/// Like evtag_unmarshal_int(), for integers of up to 64 bits, which take one to nine bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_unmarshal_int64(
     evbuf: *mut Evbuffer,
@@ -282,10 +284,10 @@ pub unsafe extern "C-unwind" fn evtag_unmarshal_int64(
     }
 }
 
-/// Takes an item whose payload has exactly `len` bytes, which are copied to `data`.
+/// Removes an item whose payload has exactly `len` bytes, and copies them to `data`.
 ///
-/// Returns -1 as evtag_unmarshal_header(), and when tag or length is another; the payload is then
-/// left in the buffer.
+/// Returns 0; or -1 in the same cases as evtag_unmarshal_header(), and if the tag or length is a
+/// different one. The payload then stays in the buffer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_unmarshal_fixed(
     src: *mut Evbuffer,
@@ -300,11 +302,12 @@ pub unsafe extern "C-unwind" fn evtag_unmarshal_fixed(
     }
 }
 
-/// Takes an item with a string. `pstring` gets a copy of the payload with a NUL behind it, which
-/// the caller frees with free() or what `event_set_mem_functions()` set in its place.
+/// Removes an item with a string. `pstring` gets a NUL-terminated copy of the payload, which the
+/// caller frees with free() or the function that event_set_mem_functions() set in its place.
 ///
-/// Returns -1 as evtag_unmarshal_header(), and when the item has another tag; also when memory is
-/// short, in which case `pstring` gets NULL. The payload is then left in the buffer.
+/// Returns 0; or -1 in the same cases as evtag_unmarshal_header(), if the item has another tag, or
+/// if memory is short, in which case `pstring` is set to NULL. The payload then stays in the
+/// buffer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_unmarshal_string(
     evbuf: *mut Evbuffer,
@@ -321,10 +324,10 @@ pub unsafe extern "C-unwind" fn evtag_unmarshal_string(
     }
 }
 
-/// Takes an item with a time, written by evtag_marshal_timeval(), to `ptv`.
+/// Removes an item with a time, written by evtag_marshal_timeval(), and stores it in `ptv`.
 ///
-/// Returns -1 as evtag_unmarshal_header(); also when the item has another tag or its payload is not
-/// two integers of 32 bits, in which cases the item is taken out.
+/// Returns 0; or -1 in the same cases as evtag_unmarshal_header(), and if the item has another tag
+/// or its payload is not two 32-bit integers; the item is then removed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evtag_unmarshal_timeval(
     evbuf: *mut Evbuffer,

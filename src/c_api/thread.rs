@@ -6,18 +6,18 @@ use crate::hooks::threads::{ConditionCallbacks, LockCallbacks};
 use crate::hooks::{lock_debugging, pthreads, thread_callbacks};
 use std::ffi::{c_int, c_ulong};
 
-/// Sets the functions that lock and unlock.
+/// Sets the functions that take and release locks.
 ///
-/// Call it before anything else of the library, except for the memory and log hooks: an object
-/// made earlier has no lock for life. The structure is copied. The library makes the few locks
-/// that belong to the process before this function returns.
+/// Call it before anything else of the library except the memory and log hooks: an object made
+/// earlier never gets a lock. The structure is copied. The library makes its few process-wide locks
+/// before this returns.
 ///
-/// Callbacks cannot be replaced by others: setting the same ones again does nothing. `NULL`
-/// removes them, with a warning, and every lock is then left untaken. While debug mode is on, a
-/// call after the first `event_base` was made is a fatal error.
+/// Callbacks cannot be replaced by others; setting the same ones again has no effect. `NULL`
+/// removes them, with a warning, and locks are then no longer taken. In debug mode, a call after
+/// the first `event_base` was made is a fatal error.
 ///
-/// Returns 0, or -1 when a function is missing, other callbacks are set already, or a lock of the
-/// process cannot be made; nothing is changed then. Not thread-safe.
+/// Returns 0; or -1, with nothing changed, if a function is missing, other callbacks are already
+/// set, or a process-wide lock cannot be made. Not thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_set_lock_callbacks(
     callbacks: *const LockCallbacks,
@@ -29,8 +29,8 @@ pub unsafe extern "C-unwind" fn evthread_set_lock_callbacks(
 
 /// Sets the functions that wait for and signal conditions.
 ///
-/// The rules about when to call it, about replacing and removing callbacks, and the results are
-/// those of `evthread_set_lock_callbacks()`. The structure is copied. Not thread-safe.
+/// When to call it, how callbacks are replaced and removed, and what is returned are as for
+/// `evthread_set_lock_callbacks()`. The structure is copied. Not thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_set_condition_callbacks(
     callbacks: *const ConditionCallbacks,
@@ -40,11 +40,11 @@ pub unsafe extern "C-unwind" fn evthread_set_condition_callbacks(
     status(thread_callbacks::set_condition_callbacks(callbacks))
 }
 
-/// Sets the function that tells threads apart.
+/// Sets the function that identifies threads.
 ///
-/// It returns a number that no other living thread has and that stays the same as long as the
-/// thread lives. Without it (`NULL`) the library takes every call for one of the thread that runs
-/// the loop, and other threads do not wake a loop that sleeps. Not thread-safe.
+/// It returns a number that no other living thread has and that does not change during the thread's
+/// life. Without it (`NULL`) the library assumes that every call comes from the thread that runs
+/// the loop, so other threads do not wake a sleeping loop. Not thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_set_id_callback(
     id_fn: Option<unsafe extern "C-unwind" fn() -> c_ulong>,
@@ -52,14 +52,13 @@ pub unsafe extern "C-unwind" fn evthread_set_id_callback(
     thread_callbacks::set_id_callback(id_fn);
 }
 
-/// Sets lock, condition and thread-id functions for programs that use POSIX threads: all that
-/// such a program has to do.
+/// Sets lock, condition and thread-id functions for POSIX threads; nothing else is needed.
 ///
-/// Call it before anything else of the library, except for the memory and log hooks; the locks
-/// come from the memory hooks. Lock or condition callbacks of the program that are set already
-/// stay in force, with a warning. A second call does nothing.
+/// Call it before anything else of the library except the memory and log hooks; memory for the
+/// locks comes from the memory hooks. Lock or condition callbacks that the program has already set
+/// stay in force, with a warning. A second call has no effect.
 ///
-/// Returns 0, or -1 when there is no memory for the locks of the process. Thread-safe.
+/// Returns 0, or -1 if there is no memory for the process-wide locks. Thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_use_pthreads() -> c_int {
     status(pthreads::install())
@@ -67,17 +66,16 @@ pub unsafe extern "C-unwind" fn evthread_use_pthreads() -> c_int {
 
 /// Makes the library check how locks are used.
 ///
-/// A lock that its holder takes twice although it is not recursive, that is given up by a thread
-/// that does not hold it or freed while it is held, and other errors of that sort end the process
-/// through the fatal-error callback. Works with any callbacks, set before or after, and without;
-/// call it before any object with a lock is made. It ends with `libevent_global_shutdown()`.
-/// Not thread-safe.
+/// Taking a non-recursive lock twice, releasing a lock in a thread that does not hold it, freeing a
+/// lock that is held, and similar mistakes end the process through the fatal-error callback. Works
+/// with any lock callbacks, set before or after, and without them. Call it before any object with a
+/// lock is made. It ends with `libevent_global_shutdown()`. Not thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_enable_lock_debugging() {
     lock_debugging::enable();
 }
 
-/// The same as `evthread_enable_lock_debugging()`, under the name that older programs know.
+/// The same as `evthread_enable_lock_debugging()`, under a name that older programs use.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_enable_lock_debuging() {
     lock_debugging::enable();
@@ -85,8 +83,8 @@ pub unsafe extern "C-unwind" fn evthread_enable_lock_debuging() {
 
 /// Makes sure that other threads can wake the loop of a base while it sleeps.
 ///
-/// A base that was made after lock callbacks were set can be woken already, so programs rarely
-/// call this. Returns 0, or -1 when `base` is `NULL` or there are no descriptors or memory left.
+/// A base that was made after lock callbacks were set can already be woken, so programs rarely need
+/// this. Returns 0, or -1 if `base` is `NULL` or there are no descriptors or no memory left.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_make_base_notifiable(base: *mut EventBase) -> c_int {
     if base.is_null() {

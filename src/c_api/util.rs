@@ -13,22 +13,22 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ptr;
 
-/// Flag of `evutil_configure_monotonic_time()`: exact to the microsecond, slower to read.
+/// Flag for `evutil_configure_monotonic_time()`: precise to the microsecond, slower to read.
 pub const EV_MONOT_PRECISE: c_int = 1;
-/// Flag of `evutil_configure_monotonic_time()`: made from the time of day, corrected when that is
+/// Flag for `evutil_configure_monotonic_time()`: derived from the time of day, corrected if that is
 /// set back. For tests.
 pub const EV_MONOT_FALLBACK: c_int = 2;
 
 const _: () = assert!(EV_MONOT_PRECISE == clock::PRECISE && EV_MONOT_FALLBACK == clock::FALLBACK);
 
-/// Writes a date as in "Thu, 01 Jan 1970 00:00:00 GMT", with English names in every locale.
+/// Writes a date like "Thu, 01 Jan 1970 00:00:00 GMT", with English names in every locale.
 ///
-/// `tm` is taken as it is: nothing is computed from other fields or normalised; `NULL` means now.
-/// At most `datelen` bytes are written, the terminator included.
+/// `tm` is used as it is: no field is normalised or computed from others. `NULL` means now. At most
+/// `datelen` bytes are written, including the terminator.
 ///
-/// Returns the length of the whole text, so that a result of at least `datelen` means that it was
-/// cut; 0 when `datelen` is 0; -1, with an empty string, when the month or the day of the week is
-/// out of range.
+/// Returns the length of the whole text, so a result of `datelen` or more means that it was
+/// truncated; 0 if `datelen` is 0; or -1, with an empty string, if the month or the day of the week
+/// is out of range.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_date_rfc1123(
     date: *mut c_char,
@@ -65,8 +65,8 @@ pub unsafe extern "C-unwind" fn evutil_monotonic_timer_free(timer: *mut Monotoni
     }
 }
 
-/// Chooses the clock of a timer, by `EV_MONOT_` flags; 0 is a fast clock that moves in steps of a
-/// few milliseconds. The timer starts over. Returns 0.
+/// Chooses the clock of a timer by `EV_MONOT_*` flags; 0 is a fast clock that advances in steps of
+/// a few milliseconds. The timer is reset. Returns 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_configure_monotonic_time(
     timer: *mut MonotonicTimer,
@@ -77,10 +77,10 @@ pub unsafe extern "C-unwind" fn evutil_configure_monotonic_time(
     0
 }
 
-/// Stores the time since some fixed but unspecified moment; setting the system's clock does not
-/// change it, and for one timer it never goes back.
+/// Stores the time since a fixed but unspecified moment. It is independent of the system's clock
+/// being set, and never goes back for the same timer.
 ///
-/// A timer is for one thread at a time. Returns 0.
+/// A timer may be used by one thread at a time. Returns 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_gettime_monotonic(
     timer: *mut MonotonicTimer,
@@ -91,9 +91,9 @@ pub unsafe extern "C-unwind" fn evutil_gettime_monotonic(
     0
 }
 
-/// Makes two sockets that are connected to each other, as `socketpair()` does.
+/// Makes two sockets that are connected to each other, like `socketpair()`.
 ///
-/// `type` may contain `SOCK_NONBLOCK` and `SOCK_CLOEXEC`. Returns 0, or -1 with the reason in
+/// `type` may contain `SOCK_NONBLOCK` and `SOCK_CLOEXEC`. Returns 0; or -1, with the reason in
 /// errno and `sv` unchanged.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_socketpair(
@@ -112,9 +112,9 @@ pub unsafe extern "C-unwind" fn evutil_socketpair(
     }
 }
 
-/// Makes operations on a descriptor return at once instead of waiting.
+/// Makes a descriptor non-blocking.
 ///
-/// Returns 0, or -1 with a warning and the reason in errno.
+/// Returns 0; or -1, with a warning and the reason in errno.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_make_socket_nonblocking(sock: EvutilSocket) -> c_int {
     status(sockets::make_nonblocking(sock))
@@ -134,8 +134,8 @@ pub unsafe extern "C-unwind" fn evutil_make_listen_socket_reuseable(sock: Evutil
     ))
 }
 
-/// Lets several sockets of this user listen on one port and share its connections
-/// (`SO_REUSEPORT`). Each of them needs it before binding.
+/// Allows several sockets of this user to listen on one port and share its connections
+/// (`SO_REUSEPORT`). Call it for each of them, before binding.
 ///
 /// Returns 0, or -1 with the reason in errno.
 #[unsafe(no_mangle)]
@@ -150,8 +150,8 @@ pub unsafe extern "C-unwind" fn evutil_make_listen_socket_reuseable_port(
     ))
 }
 
-/// Keeps an IPv6 listening socket to IPv6, so that IPv4 can have its own on the same port. Call it
-/// before binding.
+/// Restricts a listening IPv6 socket to IPv6, so that another socket can listen for IPv4 on the
+/// same port. Call it before binding.
 ///
 /// Returns 0, or -1 with the reason in errno (`ENOPROTOOPT` for a socket that is not IPv6).
 #[unsafe(no_mangle)]
@@ -164,9 +164,9 @@ pub unsafe extern "C-unwind" fn evutil_make_listen_socket_ipv6only(sock: EvutilS
     ))
 }
 
-/// Keeps a descriptor from programs that this one starts with `exec`.
+/// Closes a descriptor in programs that are started with `exec`.
 ///
-/// Returns 0, or -1 with a warning and the reason in errno.
+/// Returns 0; or -1, with a warning and the reason in errno.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_make_socket_closeonexec(sock: EvutilSocket) -> c_int {
     status(sockets::make_close_on_exec(sock))
@@ -178,7 +178,7 @@ pub unsafe extern "C-unwind" fn evutil_closesocket(sock: EvutilSocket) -> c_int 
     status(sockets::close(sock))
 }
 
-/// Makes a listening TCP socket report a connection only when data has arrived on it, or after a
+/// Makes a listening TCP socket report a connection only once data has arrived on it, or after a
 /// second. For protocols in which the client speaks first.
 ///
 /// Returns 0, or -1 with the reason in errno.
@@ -194,8 +194,9 @@ pub unsafe extern "C-unwind" fn evutil_make_tcp_listen_socket_deferred(
     ))
 }
 
-/// Reads a 64-bit number from text, as `strtoll()` does: any base from 2 to 36, or 0 to tell it
-/// from the prefix; `errno` is `ERANGE`, and the result the nearest number, when it does not fit.
+/// Parses a 64-bit number like `strtoll()`: any base from 2 to 36, or 0 to derive it from the
+/// prefix. If the number does not fit, `errno` is set to `ERANGE` and the result is the nearest
+/// number that does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_strtoll(
     s: *const c_char,
@@ -206,11 +207,11 @@ pub unsafe extern "C-unwind" fn evutil_strtoll(
     unsafe { libc::strtoll(s, endptr, base) }
 }
 
-/// Writes an address as text: dotted decimal for `AF_INET` (`src` is a `struct in_addr`), RFC 5952
-/// style for `AF_INET6` (`struct in6_addr`).
+/// Writes an address as text: dotted decimal for `AF_INET` (`src` is a `struct in_addr`), in the
+/// style of RFC 5952 for `AF_INET6` (`struct in6_addr`).
 ///
-/// Returns `dst`, or `NULL` when the text with its terminator does not fit into `len` bytes or the
-/// family is another one. errno is not set.
+/// Returns `dst`; or `NULL` if the text and its terminator do not fit into `len` bytes or the
+/// family is not supported. errno is not set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_inet_ntop(
     af: c_int,
@@ -233,11 +234,11 @@ pub unsafe extern "C-unwind" fn evutil_inet_ntop(
     dst
 }
 
-/// Reads an IPv6 address that may be followed by `%` and a zone, which is an interface's name or
-/// number; or any other address, as `evutil_inet_pton()`.
+/// Parses an IPv6 address that may be followed by `%` and a zone, which is an interface's name or
+/// number; or any other address, like `evutil_inet_pton()`.
 ///
-/// `*indexp` becomes the number of the interface, 0 when there is none. Returns as
-/// `evutil_inet_pton()`; 0 also when the zone is neither an interface nor a number.
+/// Stores the number of the interface, or 0 if there is none, in `*indexp`. Returns what
+/// `evutil_inet_pton()` returns; also 0 if the zone is neither an interface nor a number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_inet_pton_scope(
     af: c_int,
@@ -258,12 +259,12 @@ pub unsafe extern "C-unwind" fn evutil_inet_pton_scope(
     }
 }
 
-/// Reads an address: dotted decimal for `AF_INET`, where leading zeros do not mean octal, into a
-/// `struct in_addr`; any form of RFC 4291 for `AF_INET6`, without a zone, into a
-/// `struct in6_addr`.
+/// Parses an address: for `AF_INET` dotted decimal, in which leading zeros do not mean octal, into
+/// a `struct in_addr`; for `AF_INET6` any form of RFC 4291, without a zone, into a `struct
+/// in6_addr`.
 ///
-/// Returns 1; 0, with `dst` unchanged, when the text is no such address; -1 when the family is
-/// another one. errno is not set.
+/// Returns 1 on success; 0, with `dst` unchanged, if the text is not such an address; or -1 if the
+/// family is not supported. errno is not set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_inet_pton(
     af: c_int,
@@ -297,11 +298,11 @@ unsafe fn write_address<T>(octets: Option<T>, dst: *mut c_void) -> c_int {
     1
 }
 
-/// Reads a numeric address with or without a port: `[v6]:port`, `[v6]`, `v6`, `v4:port` or `v4`.
-/// IPv6 addresses may have a zone. A port that is given is from 1 to 65535; none is port 0.
+/// Parses a numeric address with or without a port: `[v6]:port`, `[v6]`, `v6`, `v4:port` or `v4`.
+/// IPv6 addresses may have a zone. Ports are from 1 to 65535; without one, the port is 0.
 ///
-/// `*outlen` says how many bytes `out` has room for, and becomes the length of the address.
-/// Returns 0, or -1, with nothing changed, when the text is none of these or the room too small.
+/// `*outlen` is the size of `out` in bytes, and is set to the length of the address. Returns 0; or
+/// -1, with nothing changed, if the text is not valid or `out` is too small.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_parse_sockaddr_port(
     str: *const c_char,
@@ -323,10 +324,10 @@ pub unsafe extern "C-unwind" fn evutil_parse_sockaddr_port(
     0
 }
 
-/// Orders two socket addresses by family, then address, then, if `include_port` is not 0, port.
-/// Only IPv4 and IPv6 addresses can be equal to others; zones are not compared.
+/// Compares two socket addresses by family, then address, then, if `include_port` is not 0, port.
+/// Zones are not compared. Addresses other than IPv4 and IPv6 are equal only to themselves.
 ///
-/// Returns a number below, equal to or above 0. The order is consistent but means nothing.
+/// Returns a number below, equal to or above 0. The order is consistent but has no meaning.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_sockaddr_cmp(
     sa1: *const sockaddr,
@@ -337,8 +338,8 @@ pub unsafe extern "C-unwind" fn evutil_sockaddr_cmp(
     unsafe { socket_address::compare(sa1, sa2, include_port != 0) }
 }
 
-/// Compares two strings as `strcasecmp()` does, but with ASCII letters alone in every locale.
-/// Bytes above 127 sort before all others. Returns -1, 0 or 1.
+/// Compares two strings like `strcasecmp()`, but folds only ASCII letters, in every locale. Bytes
+/// above 127 sort before all others. Returns -1, 0 or 1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_ascii_strcasecmp(
     str1: *const c_char,
@@ -348,7 +349,7 @@ pub unsafe extern "C-unwind" fn evutil_ascii_strcasecmp(
     unsafe { evutil_ascii_strncasecmp(str1, str2, usize::MAX) }
 }
 
-/// Compares at most `n` bytes of two strings as `evutil_ascii_strcasecmp()` does.
+/// Compares at most `n` bytes of two strings like `evutil_ascii_strcasecmp()`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_ascii_strncasecmp(
     str1: *const c_char,
@@ -363,10 +364,10 @@ pub unsafe extern "C-unwind" fn evutil_ascii_strncasecmp(
     }
 }
 
-/// Resolves a host and a service name with the system's `getaddrinfo()`, waiting for the answer.
+/// Resolves a host and a service name with the system's `getaddrinfo()`, which blocks.
 ///
-/// Hints of `NULL` mean no restriction and no flags. `*res` is a list that belongs to the caller:
-/// free it with `evutil_freeaddrinfo()`. Thread-safe. Returns 0 or an `EVUTIL_EAI_` code.
+/// `NULL` hints mean no restriction and no flags. The list in `*res` belongs to the caller, who
+/// frees it with `evutil_freeaddrinfo()`. Thread-safe. Returns 0 or an `EVUTIL_EAI_*` code.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_getaddrinfo(
     nodename: *const c_char,
@@ -385,16 +386,16 @@ pub unsafe extern "C-unwind" fn evutil_freeaddrinfo(ai: *mut addrinfo) {
     unsafe { resolve::free_list(ai) }
 }
 
-/// The English text of an `EVUTIL_EAI_` code: a constant.
+/// The English text for an `EVUTIL_EAI_*` code: a constant.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_gai_strerror(err: c_int) -> *const c_char {
     resolve_errors::text(err)
 }
 
-/// Fills a buffer with random bytes that nobody can predict, from the operating system.
+/// Fills a buffer with cryptographically secure random bytes from the operating system.
 ///
-/// Thread-safe, also without locking callbacks; parent and child of a fork get different bytes.
-/// If the system has no random numbers at all this is a fatal error.
+/// Thread-safe, even without lock callbacks; after a fork, parent and child get different bytes. If
+/// the system has no random numbers at all, this is a fatal error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_secure_rng_get_bytes(buf: *mut c_void, n: usize) {
     if n > 0 {
@@ -403,15 +404,15 @@ pub unsafe extern "C-unwind" fn evutil_secure_rng_get_bytes(buf: *mut c_void, n:
     }
 }
 
-/// Makes sure that `evutil_secure_rng_get_bytes()` can work from now on. There is nothing to do.
+/// Initialises the random number generator. It needs no initialisation, so this has no effect.
 /// Returns 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_secure_rng_init() -> c_int {
     0
 }
 
-/// Names a device to take random bytes from: not supported, the operating system is asked.
-/// Returns -1.
+/// Sets the device to read random bytes from: not supported, because the operating system is always
+/// asked. Returns -1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_secure_rng_set_urandom_device_file(
     _fname: *mut c_char,
@@ -419,7 +420,7 @@ pub unsafe extern "C-unwind" fn evutil_secure_rng_set_urandom_device_file(
     -1
 }
 
-/// Adds bytes of the program to the random numbers: accepted and ignored, the operating system
-/// needs none.
+/// Adds entropy to the random number generator: has no effect, because the operating system needs
+/// none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_secure_rng_add_bytes(_dat: *const c_char, _datlen: usize) {}
