@@ -19,12 +19,11 @@
 #define EVENT2_DNS_H_INCLUDED_
 
 #include <event2/visibility.h>
+#include <event2/util.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#include <event2/util.h>
 
 struct event_base;
 struct sockaddr;
