@@ -377,8 +377,9 @@ impl Hold {
         self.delete(self.pause_over()).and(stopped)
     }
 
-    /// Accepts what has come. To accept where nothing waits costs ten times as much as to ask whether
-    /// something does, which is asked after the first, as most come alone; among many it matters little.
+    /// Accepts what has come. To accept where nothing waits costs ten times as much as to ask
+    /// whether something does, which is asked after the first, as most come alone; among many it
+    /// matters little.
     fn accept_all(&self) {
         if !self.accepts() || !self.accept_one() || !sockets::may_be_readable(self.fd()) {
             return;
@@ -426,7 +427,7 @@ impl Hold {
         self.unlocked(|| unsafe { callback(listener, connection, address, length, argument) });
     }
 
-    /// Stops for a while and tells the program, at every attempt when it asked for that.
+    /// Stops accepting for a while, and notifies the program at every attempt if it asked for that.
     fn accept_failed(&self, error: c_int) {
         let first = self.pause.get() == 0;
         self.pause_accepting();

@@ -14,7 +14,7 @@ pub enum Progress {
     Done,
     /// Waiting for the transport.
     Waiting,
-    /// Failed, and the program told so.
+    /// Failed, and reported to the program.
     Failed,
 }
 

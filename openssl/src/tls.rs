@@ -31,7 +31,7 @@ impl Direction {
         }
     }
 
-    /// How event callbacks are told.
+    /// The bit for event callbacks.
     pub fn told(self) -> c_short {
         match self {
             Direction::Read => told::READING,
@@ -314,8 +314,8 @@ impl TlsPtr {
         }
     }
 
-    /// How much a BIO has counted since the last time. The program may have put in another one, which
-    /// has counted less.
+    /// How much a BIO has counted since the last time. The program may have put in another one,
+    /// which has counted less.
     fn uncharged(self, direction: Direction, total: u64) -> isize {
         const FAR: u32 = 1 << 30;
         let total = total as u32;

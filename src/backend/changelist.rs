@@ -8,7 +8,7 @@ use std::ffi::c_int;
 use std::mem::size_of;
 use std::ptr;
 
-/// The bit of a slot that says that the descriptor stands in the list.
+/// The bit of a slot that says that the descriptor is in the list.
 pub const NOTED: u8 = 0x08;
 
 /// The list; the layout of the structure which the exported internal functions take.
@@ -32,7 +32,7 @@ impl Changelist {
         }
     }
 
-    /// Notes that `fd` is to be told about before the next wait.
+    /// Notes that changes of `fd` must be passed to the kernel before the next wait.
     pub fn note(&mut self, fd: c_int, slot: &mut Slot) -> Result<(), SystemError> {
         if slot.backend_bits & NOTED != 0 {
             return Ok(());
@@ -69,7 +69,7 @@ impl Changelist {
         unsafe { std::slice::from_raw_parts(self.changes, self.count as usize) }
     }
 
-    /// Empties the list; nothing is told.
+    /// Empties the list without passing anything to the kernel.
     pub fn forget(&mut self, interest: &mut Interest) {
         self.forget_from(0, interest);
     }

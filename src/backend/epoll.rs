@@ -94,7 +94,7 @@ impl Registered {
         }
     }
 
-    /// Whether a kernel that was told this behaves as wanted. Reports that do not end are as good
+    /// Whether a kernel that was told this behaves as wanted. Repeated reports are as good
     /// as single ones, because deleting an event ends them.
     #[inline]
     fn suffices(self, wanted: Registered) -> bool {
@@ -107,8 +107,9 @@ impl Registered {
     }
 }
 
-/// The slot of a descriptor, with what epoll keeps there: what the kernel was told, and how often the
-/// descriptor went from no events to one, so that a report for an earlier life can be told apart.
+/// The slot of a descriptor, with what epoll keeps there: what the kernel was told, and how often
+/// the descriptor went from no events to one, so that a report for an earlier life can be told
+/// apart.
 trait Known {
     fn told(&self) -> Registered;
     fn set_told(&mut self, told: Registered);
@@ -169,12 +170,13 @@ pub struct Epoll {
 }
 
 /// Reports that concern nobody. One for an event that another thread has just deleted is harmless
-/// and never comes again, because each life of a descriptor is reported with a generation of its own.
+/// and never comes again, because each life of a descriptor is reported with a generation of its
+/// own.
 #[derive(Default)]
 struct StaleReports {
     /// The user data of the one that is watched for.
     suspect: u64,
-    /// It came in so many waits, one after the other.
+    /// It came in this many consecutive waits.
     waits: u32,
     /// It came in this one.
     again: bool,
@@ -304,7 +306,7 @@ impl Epoll {
         })
     }
 
-    /// Whether changes are told just before the wait.
+    /// Whether changes are passed to the kernel just before the wait.
     pub fn collects_changes(&self) -> bool {
         self.changes.is_some()
     }
@@ -350,7 +352,7 @@ impl Epoll {
     pub fn tell_again(&mut self, fd: c_int, slot: &mut Slot, edge: bool) {
         let told = slot.told();
         if edge {
-            // The kernel tells an edge again when it is registered again.
+            // The kernel reports an edge again when it is registered again.
             slot.set_told(told.silent());
         }
         if self.update(fd, slot).is_err() {
@@ -410,7 +412,8 @@ impl Epoll {
             return Ok(());
         }
         let told = slot.told();
-        // What is registered now is not known: whoever wants the number next has to tell the kernel.
+        // What is registered now is not known: whoever wants the number next has to tell the
+        // kernel.
         slot.set_told(told.silent());
         refused("DEL", fd, told, Registered::default())
     }
@@ -455,8 +458,8 @@ impl Epoll {
         self.unsettled = self.changes.is_some() || self.stale.waits > 0 || self.refused;
     }
 
-    /// The kernel has refused something once. What it was not told of the descriptors that it reported
-    /// last is told again: it would report the same for ever.
+    /// The kernel has refused something once. What it was not told about the descriptors that it
+    /// reported last is passed to it again: it would report the same for ever.
     fn tell_reported(&mut self, interest: &mut Interest) {
         for index in 0..self.ready {
             let fd = self.results[index].u64 as c_int;
@@ -487,8 +490,8 @@ impl Epoll {
         while let Some(fd) = noted(self, index) {
             let slot = interest.slot(fd);
             let wanted = Registered::wanted_by(slot);
-            // On balance there may be nothing to tell. A refusal was logged; the event stays pending
-            // and the loop goes on.
+            // On balance there may be nothing to tell. A refusal was logged; the event stays
+            // pending and the loop goes on.
             let refused = !slot.told().suffices(wanted) && self.tell(fd, slot, wanted).is_err();
             self.refused |= refused;
             // What the kernel lacks now it may have at the next wait.
@@ -669,7 +672,7 @@ impl Found {
             .filter(|slot| !slot.is_empty() && slot.generation() == (self.data >> 32) as u32)
     }
 
-    /// Whether it is all that the kernel will tell of the descriptor, which is noted there.
+    /// Whether it is the kernel's last report about the descriptor, which is noted there.
     #[inline(always)]
     pub fn silences(self, slot: &mut Slot) -> bool {
         let told = slot.told();
@@ -680,7 +683,7 @@ impl Found {
         true
     }
 
-    /// Whether there is something to read and nothing else to tell: most reports.
+    /// Whether there is something to read and nothing else, as in most reports.
     #[inline(always)]
     pub fn is_readable_only(self) -> bool {
         self.events == libc::EPOLLIN
@@ -737,7 +740,7 @@ fn refused(name: &str, fd: c_int, told: Registered, wanted: Registered) -> Resul
     Err(SystemError)
 }
 
-/// How a message tells what was to change.
+/// How a message describes what was to change.
 fn change(old: c_short, new: c_short, kind: c_short) -> &'static str {
     match (old & kind != 0, new & kind != 0) {
         (false, true) => "1 (add)",

@@ -33,7 +33,7 @@ pub const FEATURE_EDGE_TRIGGERED: c_int = 0x01;
 pub const FEATURE_CONSTANT_TIME: c_int = 0x02;
 /// Any kind of descriptor can be watched.
 pub const FEATURE_ANY_DESCRIPTOR: c_int = 0x04;
-/// The closing of a connection is told without reading.
+/// The end of a connection is reported without reading.
 pub const FEATURE_EARLY_CLOSE: c_int = 0x08;
 
 impl Mechanism {
@@ -115,12 +115,13 @@ pub struct Report {
     pub ready: c_short,
     /// An error or hang-up: it concerns every event on the descriptor, whatever it waits for.
     pub failed: bool,
-    /// The edge-triggered bit, where the mechanism knows edges: events that have it are told so.
+    /// The edge-triggered bit, where the mechanism knows edges: it is reported to events that have
+    /// it.
     pub edge: c_short,
 }
 
 impl Report {
-    /// There is something to read, as epoll tells it.
+    /// There is something to read, as epoll reports it.
     #[inline(always)]
     pub fn readable(first: Option<EventPtr>) -> Report {
         Report {
@@ -131,12 +132,12 @@ impl Report {
         }
     }
 
-    /// What the report tells an event; 0: it does not concern it.
+    /// What the report means for an event; 0 if it does not concern it.
     #[inline(always)]
     pub fn ready_for(&self, event: EventPtr) -> c_short {
         let wanted = event.events();
         let ready = match wanted & self.ready {
-            // Nobody else would tell a closed-only event, and the kernel would go on reporting.
+            // Nothing else would notify a closed-only event, and the kernel would go on reporting.
             0 if self.failed => wanted & kind::CLOSED,
             ready => ready,
         };
@@ -221,8 +222,8 @@ impl Backend {
         }
     }
 
-    /// Has the kernel tell anew what it reported of `fd` when that was not passed on; `edge`: also
-    /// what it reports only once. A refusal was logged.
+    /// Has the kernel report anew what it reported of `fd` when that was not passed on; `edge`:
+    /// also what it reports only once. A refusal was logged.
     pub fn tell_again(&mut self, fd: c_int, edge: bool, interest: &mut Interest) {
         // The others report at each wait what is ready.
         if let Backend::Epoll(epoll) = self {
@@ -333,7 +334,7 @@ impl Rotation {
     }
 }
 
-/// The result of a waiting system call: an interruption is an empty result, other errors are told.
+/// The result of a waiting system call: an interruption counts as an empty result, not as an error.
 #[inline(always)]
 fn waited(result: c_int, call: &str) -> Result<usize, SystemError> {
     if result >= 0 {

@@ -28,7 +28,7 @@ pub(super) trait Queues {
     fn tell(&self, event: EventPtr, result: c_short);
 }
 
-/// There is only one, and nobody wants messages.
+/// There is only one priority, and debug messages are off.
 pub(super) struct OneQueue(*mut TailQueue<ActiveLinks>);
 
 impl Queues for OneQueue {
@@ -77,24 +77,25 @@ impl EventBase {
         unsafe { self.run.queues.add(index as usize) }
     }
 
-    /// How many queues there are.
+    /// The number of queues.
     pub(super) fn queues(&self) -> c_int {
         self.run.priorities + MORE_QUEUES as c_int
     }
 
     /// The queue of entries that become active in the next pass.
     fn later_queue(&mut self) -> *mut TailQueue<ActiveLinks> {
-        // SAFETY: it stands behind the queues of the priorities.
+        // SAFETY: it is behind the queues of the priorities.
         unsafe { self.run.queues.add(self.run.priorities as usize) }
     }
 
     /// The queue of the library's own work that may run before the next wait.
     fn before_wait_queue(&mut self) -> *mut TailQueue<ActiveLinks> {
-        // SAFETY: it stands behind the others.
+        // SAFETY: it is behind the others.
         unsafe { self.run.queues.add(self.run.priorities as usize + 1) }
     }
 
-    /// Whether some of it waits, nothing is active, and nothing in the kernel could be more urgent.
+    /// Whether there is such work, nothing is active, and nothing in the kernel could be more
+    /// urgent.
     pub(super) fn may_run_before_waiting(&mut self) -> bool {
         // SAFETY: the queues are live.
         unsafe {
@@ -133,7 +134,7 @@ impl EventBase {
         }
     }
 
-    /// Takes out an entry that stands in that queue.
+    /// Takes out an entry that is in that queue.
     #[inline]
     fn dequeue_from(&mut self, queue: *mut TailQueue<ActiveLinks>, entry: CallbackPtr) {
         // SAFETY: the caller found the entry in that queue.
@@ -141,7 +142,7 @@ impl EventBase {
         self.count_out(entry, entry.flags());
     }
 
-    /// Takes out an entry, with these flags, that stands at the head of the running queue.
+    /// Takes out an entry, with these flags, that is at the head of the running queue.
     #[inline(always)]
     pub(super) fn dequeue_first(&mut self, entry: CallbackPtr, flags: c_short) {
         // SAFETY: the caller found the entry there.
@@ -244,8 +245,8 @@ impl EventBase {
         self.wake_if_elsewhere();
     }
 
-    /// Makes the events active that a report concerns. Runs in the loop between its callbacks: nobody
-    /// needs to be woken, and no pass to end early.
+    /// Makes the events active that a report concerns. Runs in the loop between its callbacks:
+    /// nobody needs to be woken, and no pass to end early.
     pub(crate) fn activate_reported(&mut self, report: Report) {
         let mut uncounted = Uncounted::default();
         let queues = self.many_queues();
@@ -253,7 +254,7 @@ impl EventBase {
         self.count(uncounted);
     }
 
-    /// The queue, when there is only one priority and nobody wants messages.
+    /// The queue, if there is only one priority and debug messages are off.
     #[inline]
     pub(super) fn one_queue(&self) -> Option<OneQueue> {
         let plain = self.run.priorities == 1 && !log::debug_enabled();
@@ -325,7 +326,7 @@ impl EventBase {
         }
     }
 
-    /// Adds to what an event will be told; whether it is still to be queued.
+    /// Adds to what will be reported to an event; whether it is still to be queued.
     fn note_result(&self, event: EventPtr, result: c_short) -> bool {
         let entry = event.entry();
         if entry.has(state::FINALIZING) {

@@ -30,7 +30,7 @@ const LOCK_KIND: c_uint = 0;
 /// More priorities than this cannot be asked for.
 pub const MOST_PRIORITIES: c_int = 255;
 
-/// A new base as `config` wants it; null, with a warning, when that cannot be had.
+/// A new base as `config` asks for it; null, with a warning, if there can be none.
 pub fn new(config: &EventConfig) -> *mut EventBase {
     panic::install();
     debug::note_base_created();
@@ -314,7 +314,7 @@ impl EventBase {
 
     fn any_queued(&mut self) -> Option<CallbackPtr> {
         (0..self.queues()).find_map(|index| {
-            // SAFETY: there are so many queues; queued entries are live.
+            // SAFETY: the base has this queue; queued entries are live.
             unsafe { CallbackPtr::new(TailQueue::first(self.run.queues.add(index as usize))) }
         })
     }

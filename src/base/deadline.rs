@@ -24,7 +24,7 @@ impl Due {
 }
 
 impl EventBase {
-    /// Sets only the deadline, so long from now, and does not repeat it.
+    /// Sets only the deadline, that long from now, and does not repeat it.
     pub(crate) fn add_deadline(
         &mut self,
         event: EventPtr,
@@ -57,7 +57,7 @@ impl EventBase {
         Due { at, list }
     }
 
-    /// Sets or changes the deadline, for which the heap has room; whether the waiting loop must
+    /// Sets or changes the deadline, for which room was reserved; whether the waiting loop must
     /// learn of it.
     #[inline(always)]
     pub(super) fn set_deadline(&mut self, event: EventPtr, due: Due) -> bool {
@@ -70,14 +70,14 @@ impl EventBase {
         }
     }
 
-    /// A new deadline replaces the expiry that is about to be told.
+    /// A new deadline replaces the expiry that is about to be reported.
     #[cold]
     fn cancel_run(&mut self, event: EventPtr) {
         self.dequeue(event.entry());
         if !event.has(state::INSERTED) || !event.wants(kind::IO) {
             return;
         }
-        // What the run would have told is news again.
+        // What that run would have reported is news again.
         let fd = event.registration().fd();
         let edge = event.wants(kind::EDGE_TRIGGERED) && event.result() & kind::IO != 0;
         self.backend.tell_again(fd, edge, &mut self.interest);
@@ -124,7 +124,7 @@ impl EventBase {
         self.timers.heap.first().is_some_and(|(due, _)| due < now)
     }
 
-    /// Forgets the deadline, which there is; whether it was the first in the heap.
+    /// Removes the deadline, which must exist; whether it was the first in the heap.
     #[inline(always)]
     pub(crate) fn drop_deadline(&mut self, event: EventPtr) -> bool {
         self.uncount_state(event, state::TIMEOUT);

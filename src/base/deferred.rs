@@ -1,8 +1,8 @@
 //! Callbacks without an event, which the layers above queue to run from the loop.
 //!
-//! Most hold something while they are queued, as a reference on the object they are part of. When
-//! the base is freed before they could run, they are called with no entry: to let go of it, and to
-//! do nothing else.
+//! Most hold something while they are queued, such as a reference to the object they are part of.
+//! When the base is freed before they could run, they are called with no entry: to let go of it,
+//! and to do nothing else.
 
 use super::{EventBase, Guard, or_current};
 use crate::event::{CallbackFunction, CallbackPtr, Closure, EventCallback, SelfCallbackFn, state};

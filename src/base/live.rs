@@ -1,7 +1,7 @@
 //! Which bases exist.
 //!
 //! Programs free events after their base. An idle event has nothing to do with its base any more,
-//! but its pointer dangles; here one can ask before following it.
+//! but its pointer dangles: [`is_live`] says whether it may be followed.
 
 use super::EventBase;
 use crate::hooks::futex::RawMutex;
@@ -26,7 +26,7 @@ static OTHERS: Others = Others {
 };
 static OTHERS_COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// A base was made.
+/// Enters a base that was just made.
 pub(super) fn enter(base: *mut EventBase) -> Result<(), OutOfMemory> {
     let free = |place: &AtomicPtr<EventBase>| {
         place
@@ -40,7 +40,7 @@ pub(super) fn enter(base: *mut EventBase) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-/// A base is being freed. Nothing if it never entered.
+/// Removes a base that is being freed, if it was entered.
 pub(super) fn leave(base: *mut EventBase) {
     let own = |place: &AtomicPtr<EventBase>| {
         place
@@ -77,7 +77,7 @@ impl Others {
     }
 }
 
-/// A hash table of addresses, at most half full: each stands in the first free place from its own.
+/// A hash table of addresses, at most half full: each is in the first free place from its home.
 ///
 /// Invariant: `places` points to `size` pointers from the hooks, a power of two, or is null with 0.
 struct Table {
@@ -164,8 +164,8 @@ impl Table {
         }
         let mut free = self.find(base);
         let mut index = free;
-        // SAFETY: places of the table. What stands behind, up to the next free place, closes the gap
-        // unless it would come before its own place.
+        // SAFETY: places of the table. What stands behind, up to the next free place, closes the
+        // gap unless it would come before its own place.
         unsafe {
             loop {
                 index += 1;

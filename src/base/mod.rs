@@ -63,7 +63,7 @@ impl Count {
 pub struct DispatchLimits {
     /// After this long.
     pub interval: Option<Microseconds>,
-    /// After so many callbacks.
+    /// After this many callbacks.
     pub callbacks: c_int,
     /// Only queues from this priority on are limited; the greatest number: none.
     pub min_priority: c_int,
@@ -154,7 +154,7 @@ const BEFORE_LOCK: usize = SIGNALS + size_of::<(Signals, Backend, BaseTime)>();
 const WAKE_FDS: usize = 500;
 
 /// What is allocated for a base. References to the base are exclusive, so that what callbacks use
-/// without its lock stands behind it.
+/// without its lock comes after it.
 #[repr(C)]
 struct BaseBlock {
     base: EventBase,
@@ -168,7 +168,7 @@ const _: () = {
     assert!(offset_of!(EventBase, wake_fds) == WAKE_FDS);
 };
 
-/// The base of the 1.4 interface. Exported data.
+/// The base of the 1.4 interface. Exported: other libraries of the family read it.
 #[unsafe(no_mangle)]
 pub static event_global_current_base_: AtomicPtr<EventBase> = AtomicPtr::new(std::ptr::null_mut());
 

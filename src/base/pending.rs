@@ -70,8 +70,8 @@ impl Guard {
 }
 
 impl EventBase {
-    /// Registers what the event waits for and sets its deadline so long from now; a persistent event
-    /// repeats it. On an error nothing has changed.
+    /// Registers what the event waits for and sets its deadline that long from now; a persistent
+    /// event repeats it. On an error nothing has changed.
     #[inline(always)]
     pub(crate) fn add_event(
         &mut self,

@@ -58,7 +58,7 @@ impl Limited for Unlimited {
     }
 }
 
-/// After so many callbacks, or so late.
+/// After a number of callbacks, or at a time.
 struct Limit {
     callbacks: c_int,
     end: Option<Microseconds>,
@@ -101,8 +101,8 @@ impl Guard {
             return Err(SystemError);
         }
         self.run.running = true;
-        // SAFETY: this guard, which has the lock, is there until the loop has ended. The loop has one
-        // of its own so that the compiler can keep it in registers.
+        // SAFETY: this guard, which has the lock, is there until the loop has ended. The loop has
+        // one of its own so that the compiler can keep it in registers.
         let mut running = Running(unsafe { Guard::held(self.as_ptr()) });
         let guard = &mut running.0;
         guard.time.clear_cache();
@@ -151,8 +151,8 @@ impl Guard {
         Ok((enough && self.run.active.now == 0).then_some(Outcome::Stopped))
     }
 
-    /// The beginning of a pass while something is active: the library's own work may come before the
-    /// wait. An outcome ends the loop.
+    /// The beginning of a pass while something is active: the library's own work may come before
+    /// the wait. An outcome ends the loop.
     #[inline(never)]
     fn begin_with_active(&mut self, flags: c_int) -> Option<Outcome> {
         let waits = flags & (loop_flag::ONCE | loop_flag::NONBLOCK) == 0;
@@ -298,7 +298,7 @@ impl Guard {
         }
     }
 
-    /// Runs an entry, out of its queue, that stands for no callback of an event.
+    /// Runs an entry, out of its queue, that is no callback of an event.
     #[inline(never)]
     fn run_other(&mut self, entry: CallbackPtr) {
         if !entry.closure().is_deferred() {

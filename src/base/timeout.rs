@@ -33,8 +33,9 @@ impl EventBase {
     }
 
     /// An event leaves its deadline behind but keeps its interest in a descriptor until its
-    /// callback runs, so that readiness in the same pass is told too. A signal ends being watched,
-    /// and so does the descriptor of a persistent event with a zero interval: it does not come back.
+    /// callback runs, so that readiness in the same pass is reported too. A signal ends being
+    /// watched, and so does the descriptor of a persistent event with a zero interval: it does not
+    /// come back.
     fn expire(&mut self, event: EventPtr) {
         self.drop_deadline(event);
         self.activate_expired(event);

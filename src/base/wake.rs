@@ -67,7 +67,8 @@ impl EventBase {
         }
     }
 
-    /// The opposite of [`EventBase::make_notifiable`]. The event's memory is kept for the next time.
+    /// The opposite of [`EventBase::make_notifiable`]. The event's memory is kept for the next
+    /// time.
     pub(crate) fn stop_waking(&mut self) {
         if let Some(event) = self.wake_event {
             // A refusal was logged, and the descriptor is closed next.
@@ -121,7 +122,7 @@ impl EventBase {
         }
     }
 
-    /// [`EventBase::wake_if_elsewhere`] that tells when the loop could not be woken.
+    /// [`EventBase::wake_if_elsewhere`] that reports when the loop could not be woken.
     #[inline(never)]
     pub(crate) fn interrupt(&mut self) -> Result<(), SystemError> {
         if self.loop_runs_elsewhere() {

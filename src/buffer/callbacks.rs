@@ -52,7 +52,7 @@ const CHANGEABLE: u32 = 0xffff;
 #[repr(C)]
 pub struct CallbackEntry {
     link: ListLink<CallbackEntry>,
-    // The address of the function; `LEGACY` among the flags tells its kind.
+    // The address of the function; `LEGACY` among the flags says of which kind.
     function: usize,
     argument: *mut c_void,
     flags: u32,

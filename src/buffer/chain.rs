@@ -133,8 +133,8 @@ impl ChainPtr {
         }
     }
 
-    /// A plain chain for at least `payload` bytes in a block of twice the size of the one before, in
-    /// no list.
+    /// A plain chain for at least `payload` bytes in a block of twice the size of the one before,
+    /// in no list.
     pub fn allocate_roomily(payload: usize) -> Result<ChainPtr, OutOfMemory> {
         let doubling = payload
             .checked_add(HEADER + CACHE_LINE)
@@ -153,8 +153,8 @@ impl ChainPtr {
         let block = chain.as_block();
         let before = block as usize % PAGE;
         let error = errno();
-        // SAFETY: the advice changes nothing of what lies on the pages. A kernel that has no such pages
-        // refuses it.
+        // SAFETY: the advice changes nothing of what lies on the pages. A kernel that has no such
+        // pages refuses it.
         unsafe {
             system::madvise(
                 block.wrapping_byte_sub(before),
@@ -234,7 +234,7 @@ impl ChainPtr {
         NonNull::new(block.cast()).map(ChainPtr)
     }
 
-    /// The record behind the header; its type is told by the flags.
+    /// The record behind the header; the flags say of which type.
     pub fn record<T>(self) -> *mut T {
         // The header's end is inside, or one past, the block.
         self.0.as_ptr().wrapping_add(1).cast()

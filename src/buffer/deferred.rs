@@ -73,12 +73,12 @@ impl Guard {
         self.parent.set(parent);
     }
 
-    /// Has the parent told of changes, after the callbacks.
+    /// Has the parent notified of changes, after the callbacks.
     pub fn tell_parent(&self) {
         self.tells_parent.set(true);
     }
 
-    /// Tells the parent of a change, if it is to be told.
+    /// Notifies the parent of a change, if it asked for that.
     pub(super) fn notify_parent(&self, info: &EvbufferCallbackInfo) {
         if let Some(operations) = parent_operations().filter(|_| self.tells_parent.get()) {
             // SAFETY: the parent sets itself only while it lives.

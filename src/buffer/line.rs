@@ -147,7 +147,7 @@ impl Guard {
         Some((line, length))
     }
 
-    /// Removes a line and its end. Callbacks are told in two steps.
+    /// Removes a line and its end. Callbacks see two changes.
     fn take_line(&self, length: usize, end_length: usize) {
         if self.is_unwatched() {
             self.discard(length + end_length).release();

@@ -51,7 +51,7 @@ pub enum Refused {
     Range,
     /// The allocator refused.
     OutOfMemory,
-    /// A system call failed; errno tells.
+    /// A system call failed; errno says why.
     System,
     /// The bytes are held in a way that does not allow it.
     Unsuitable,
@@ -81,8 +81,8 @@ pub struct Evbuffer {
     length: Cell<usize>,
     /// Protects everything here. Recursive, because callbacks run with it held.
     lock: Cell<Lock>,
-    /// Bytes added and removed that the callbacks have not been told of. Not next to `length`: the
-    /// compiler would change both with one wide access, which waits for narrow ones before it.
+    /// Bytes added and removed that were not reported to the callbacks yet. Not next to `length`:
+    /// the compiler would change both with one wide access, which waits for narrow ones before it.
     added: Cell<usize>,
     deleted: Cell<usize>,
     owns_lock: Cell<bool>,
@@ -90,7 +90,7 @@ pub struct Evbuffer {
     back_frozen: Cell<bool>,
     /// The last read brought more than a short one does.
     expects_much: Cell<bool>,
-    /// What the buffer is part of is told of changes, after the callbacks.
+    /// The object that the buffer is part of is notified of changes, after the callbacks.
     tells_parent: Cell<bool>,
     flags: Cell<u32>,
     /// The program's reference, one per guard, one while a deferred notification is queued.

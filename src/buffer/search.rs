@@ -53,7 +53,7 @@ impl Cursor {
         self.settle()
     }
 
-    /// The cursor so many bytes further.
+    /// The cursor that many bytes further.
     #[inline]
     fn moved(mut self, count: usize) -> Option<Cursor> {
         self.advance(count).map(|()| self)
@@ -124,7 +124,7 @@ impl Scratch {
     }
 
     /// Copies bytes from the cursor on, across chains: all but the last one of `length` in the
-    /// first chain that has so many, or until the room is full.
+    /// first chain that has that many, or until the room is full.
     #[inline(never)]
     fn collect(&mut self, mut cursor: Cursor, length: usize) -> Option<&[u8]> {
         let room = self.room(length)?;

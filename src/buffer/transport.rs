@@ -99,7 +99,7 @@ impl Guard {
         } else {
             let mut result = self.read_once(descriptor, short, &room);
             if result == Ok(short) {
-                // What is wrong, or the end, the next read tells too.
+                // An error, or the end, shows in the next read too.
                 let more = self.read_once(descriptor, limit - short, &room);
                 result = Ok(short + more.unwrap_or(0));
             }
@@ -162,9 +162,9 @@ impl Guard {
             set_errno(error);
             return;
         }
-        // Alone, a piece is kept in little more than its size: most are taken out before the next one
-        // comes. Behind others it brings room for those to come, because a peer that sends byte by
-        // byte must not make a chain of each.
+        // Alone, a piece is kept in little more than its size: most are taken out before the next
+        // one comes. Behind others it brings room for those to come, because a peer that sends byte
+        // by byte must not make a chain of each.
         let more = match self.tail() {
             Some(tail) if tail.length.get() > 0 => tail.growth(),
             _ => 0,

@@ -40,9 +40,9 @@ pub fn no_address() -> *const sockaddr {
 pub enum Progress {
     /// Still waiting.
     Waiting,
-    /// Made, and the program told so.
+    /// Made, and reported to the program.
     Made,
-    /// Failed, and the program told so.
+    /// Failed, and reported to the program.
     Failed,
 }
 
@@ -77,7 +77,7 @@ impl BuffereventPtr {
     }
 
     /// Connects to an address, or waits for a connection of the descriptor that is being made
-    /// already. After success the event callback is told the outcome. The caller has a guard.
+    /// already. After success the event callback gets the outcome. The caller has a guard.
     ///
     /// # Safety
     /// `address` is null or points to `length` bytes.
@@ -128,7 +128,7 @@ impl BuffereventPtr {
             let _ = self.disable(kind::READ | kind::WRITE);
             return Ok(());
         }
-        // Also where the connection is made already: the loop tells the program.
+        // Even if the connection is made already: the loop notifies the program.
         self.add_event(Direction::Write)?;
         if self.is_kind(&bufferevent_ops_socket) {
             self.set_flags(flag::CONNECTING);
@@ -137,7 +137,7 @@ impl BuffereventPtr {
     }
 
     /// Looks a name up and connects to the first address. After success the event callback is
-    /// told the outcome, perhaps before this returns. The caller has a guard.
+    /// called with the outcome, perhaps before this returns. The caller has a guard.
     ///
     /// # Safety
     /// `dns_base` is null or a DNS base; `host` is null or a string.
@@ -323,7 +323,7 @@ unsafe extern "C-unwind" fn looked_up(result: c_int, list: *mut addrinfo, argume
 
 const HOST_NAME_ROOM: usize = 256;
 
-/// A host name without the brackets that may stand around a numeric IPv6 address.
+/// A host name without the brackets that may surround a numeric IPv6 address.
 ///
 /// # Safety
 /// `host` is null or a string.

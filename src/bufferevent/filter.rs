@@ -276,7 +276,7 @@ impl FilterPtr {
         }
     }
 
-    /// Processes input and tells the program. The caller has a guard.
+    /// Processes input and notifies the program. The caller has a guard.
     fn read(self, options: c_int) {
         if self.process(Direction::Read, NORMAL).moved {
             // A timer only fails without memory.
@@ -285,7 +285,8 @@ impl FilterPtr {
         }
     }
 
-    /// Processes output and tells the program; whether anything was moved. The caller has a guard.
+    /// Processes output and notifies the program; whether anything was moved. The caller has a
+    /// guard.
     fn write(self, mode: FlushModeValue, options: c_int) -> bool {
         struct Writing<'a>(&'a Cell<bool>);
         impl Drop for Writing<'_> {

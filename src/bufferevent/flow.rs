@@ -47,7 +47,7 @@ impl BuffereventPtr {
         self.disable(directions)
     }
 
-    /// Adds a reason for a direction to rest.
+    /// Adds a reason for pausing a direction.
     pub fn suspend(self, direction: Direction, reason: u16) {
         if self.suspended(direction) == 0 {
             // A refusal was logged; what comes nevertheless is ignored while suspended.
@@ -57,7 +57,7 @@ impl BuffereventPtr {
         reasons.set(reasons.get() | reason);
     }
 
-    /// Takes a reason away. Without any left, an enabled direction is started (again).
+    /// Removes a reason. Without any left, an enabled direction is started (again).
     pub fn resume(self, direction: Direction, reason: u16) {
         let reasons = self.suspensions(direction);
         reasons.set(reasons.get() & !reason);
@@ -67,7 +67,7 @@ impl BuffereventPtr {
     }
 
     /// The system refuses to go on in a direction, and no call of the program can say so: it ends
-    /// like one whose transfer failed, and the program is told from the loop.
+    /// like one whose transfer failed, and the program is notified from the loop.
     pub(super) fn give_up(self, direction: Direction) {
         self.enabled.set(self.enabled.get() & !direction.kind());
         self.run_event_callback(BEV_EVENT_ERROR | direction.told(), DEFER_CALLBACKS);

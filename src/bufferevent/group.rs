@@ -137,7 +137,8 @@ impl Group {
                 "bufferevent_rate_limit_group_free: the group has members"
             );
             if let Some(event) = EventPtr::new(this.refill.get()) {
-                // Waits for the callback: it must not find the group gone. A timer is never refused.
+                // Waits for the callback: it must not find the group gone. A timer is never
+                // refused.
                 let _ = BaseGuard::lock(this.base).delete(event, Blocking::Yes);
                 debug::note_teardown(event);
             }
@@ -226,8 +227,8 @@ impl Group {
             .unwrap_or(isize::MAX)
             .max(1);
         let even = self.bucket.get().limit(direction) / members;
-        // While the bucket holds anything a member may take a byte: else it would be told again and
-        // again that there is something to move, and could not.
+        // While the bucket holds anything a member may take a byte: else it would be notified again
+        // and again that there is something to move, and could not.
         even.max(self.effective_min_share()).max(1)
     }
 

@@ -30,7 +30,7 @@ pub const UNLOCK_CALLBACKS: c_int = BuffereventOptions::BEV_OPT_UNLOCK_CALLBACKS
 const DYING: c_int = c_int::MAX / 2;
 
 /// A notification that a buffer has queued holds the bufferevent that the buffer is part of, and
-/// that is told of changes of its output: a callback of the buffer would be a block more.
+/// which is notified of changes of its output: a callback of the buffer would cost another block.
 static PARENT: ParentOperations = ParentOperations {
     add_reference: hold_parent,
     drop_reference: drop_parent,

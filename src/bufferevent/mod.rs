@@ -78,7 +78,7 @@ impl Direction {
         }
     }
 
-    /// How event callbacks are told.
+    /// The bit for event callbacks.
     pub fn told(self) -> c_short {
         match self {
             Direction::Read => BEV_EVENT_READING,
@@ -87,7 +87,7 @@ impl Direction {
     }
 }
 
-/// Reasons why a direction rests although it is enabled.
+/// Reasons why a direction is paused although it is enabled.
 pub mod suspension {
     /// The input is at its high watermark.
     pub const WATERMARK: u16 = 0x01;
@@ -166,7 +166,7 @@ pub struct Bufferevent {
     /// The callback of the input that watches its high mark, once there was one.
     high_mark_entry: Cell<*mut CallbackEntry>,
     flags: Cell<u16>,
-    /// What the event callback is to be told from the loop.
+    /// What is to be reported to the event callback from the loop.
     pending_events: Cell<c_short>,
     read_suspended: Cell<u16>,
     write_suspended: Cell<u16>,

@@ -1,7 +1,7 @@
 //! The table of functions that makes a kind of bufferevent.
 //!
 //! Part of the binary interface: other libraries of the family bring tables of their own, and a
-//! bufferevent's kind is told by the address of its table.
+//! bufferevent's kind is recognised by the address of its table.
 
 use super::abi::FlushModeValue;
 use super::pair::{self, bufferevent_ops_pair};
@@ -62,7 +62,7 @@ type ControlFn = unsafe extern "C-unwind" fn(*mut Bufferevent, c_uint, *mut Requ
 pub struct Operations {
     /// The name of the kind.
     pub name: *const c_char,
-    /// Where the bufferevent stands in its allocation.
+    /// Where the bufferevent is in its allocation.
     pub offset: off_t,
     /// Starts input or output for these directions, or restarts their timers.
     pub enable: DirectionsFn,

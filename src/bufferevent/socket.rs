@@ -11,8 +11,8 @@
 //! # Reading at once
 //!
 //! Whoever knows that input is likely to be there already may say so: then the first read, and one
-//! after it, are tried in the same way before the read event is registered. A connection that brings
-//! a request, takes the reply and ends is never registered at all.
+//! after it, are tried in the same way before the read event is registered. A connection that
+//! brings a request, takes the reply and ends is never registered at all.
 
 use super::abi::{BEV_EVENT_EOF, BEV_EVENT_ERROR};
 use super::connect::Progress;
@@ -87,8 +87,8 @@ impl BuffereventPtr {
         unsafe { (*self.buffer(direction)).set_frozen(own_end(direction), frozen) };
     }
 
-    /// Opens the end of a buffer that the bufferevent uses, until the result is dropped: also when a
-    /// callback of the buffer unwinds.
+    /// Opens the end of a buffer that the bufferevent uses, until the result is dropped: also when
+    /// a callback of the buffer unwinds.
     pub(super) fn opened(self, direction: Direction) -> Opened {
         self.set_frozen(direction, false);
         Opened(self, direction)
@@ -373,7 +373,7 @@ impl BuffereventPtr {
     }
 
     /// What a read or write came to: a number of bytes, nothing yet, or the end of the direction,
-    /// which the program is told.
+    /// which is reported to the program.
     #[inline]
     fn accept_result(
         self,
@@ -461,7 +461,7 @@ unsafe extern "C-unwind" fn writable(_: c_int, what: c_short, argument: *mut c_v
         return;
     }
     if guard.has(flag::CONNECTING) {
-        // The event goes on waiting for the connection, but the timeout is told once.
+        // The event goes on waiting for the connection, but the timeout is reported once.
         remove_timeout(guard.event(Direction::Write));
     }
     guard.time_out(Direction::Write);
@@ -590,7 +590,8 @@ impl BuffereventPtr {
         Ok(())
     }
 
-    /// Whether the loop, in another thread, is in a callback of the bufferevent or on its way there.
+    /// Whether the loop, in another thread, is in a callback of the bufferevent or on its way
+    /// there.
     fn is_running_elsewhere(self) -> bool {
         let base = base::or_current(self.base.get());
         let [read, write] = Direction::ALL.map(|direction| self.event(direction).entry().as_ptr());

@@ -20,8 +20,8 @@ pub fn add(event: EventPtr, timeout: Option<timeval>) -> Result<(), Failed> {
     base.add(event, timeout.as_ref()).map_err(|_| Failed)
 }
 
-/// Makes an event active in the next pass of the loop, before its wait. Its timeout runs from now on, and is not
-/// restarted by that; without memory for the timeout there is none.
+/// Makes an event active in the next pass of the loop, before its wait. Its timeout runs from now
+/// on, and is not restarted by that; without memory for the timeout there is none.
 pub fn activate_before_wait(event: EventPtr, result: c_short, timeout: Option<timeval>) {
     // SAFETY: as in `add`.
     let mut base = unsafe { BaseGuard::lock(event.base()) };
@@ -170,7 +170,7 @@ impl BuffereventPtr {
         read.and(self.restart_timer(Direction::Write))
     }
 
-    /// A timeout has passed: the direction is disabled, and the program told.
+    /// A timeout has passed: disables the direction and notifies the program.
     pub fn time_out(self, direction: Direction) {
         // A refusal was logged; the direction counts as disabled.
         let _ = self.disable(direction.kind());

@@ -12,7 +12,7 @@ pub type SelfCallbackFn = unsafe extern "C-unwind" fn(*mut EventCallback, *mut c
 /// Finalizer of an event.
 pub type EventFinalizeFn = unsafe extern "C-unwind" fn(*mut Event, *mut c_void);
 
-/// What an [`EventCallback`] calls; which member holds is told by `evcb_closure`.
+/// What an [`EventCallback`] calls; `evcb_closure` says which member is valid.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(missing_docs)]
@@ -23,7 +23,7 @@ pub union CallbackFunction {
     pub evcb_cbfinalize: Option<SelfCallbackFn>,
 }
 
-/// The part of an event that stands in an active queue.
+/// The part of an event that is linked into an active queue.
 #[repr(C)]
 #[allow(missing_docs)]
 pub struct EventCallback {
@@ -35,8 +35,8 @@ pub struct EventCallback {
     pub evcb_arg: *mut c_void,
 }
 
-/// Place among the timers: links of a common-timeout list, or a position in the heap (all ones, -1 in
-/// C: none).
+/// Place among the timers: links of a common-timeout list, or a position in the heap (all ones, -1
+/// in C: none).
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(missing_docs)]

@@ -65,7 +65,7 @@ pub enum Closure {
 }
 
 impl Closure {
-    /// Whether it is one of those that stand for no event and no finalizer.
+    /// Whether it belongs to no event and is no finalizer.
     pub fn is_deferred(self) -> bool {
         matches!(self, Closure::Callback | Closure::HoldingCallback)
     }
@@ -248,7 +248,7 @@ impl EventPtr {
         self.0.as_ptr()
     }
 
-    /// The part that stands in an active queue.
+    /// The part that is linked into an active queue.
     #[inline]
     pub fn entry(self) -> CallbackPtr {
         CallbackPtr(self.0.cast())
@@ -364,9 +364,9 @@ impl EventPtr {
     }
 }
 
-/// Has the processor fetch the memory of an event, or another entry, that will be used soon; one that
-/// is gone by then does no harm. Nothing is done for null, where no memory is: to find that out takes
-/// the processor a while.
+/// Has the processor fetch the memory of an event, or another entry, that will be used soon; one
+/// that is gone by then does no harm. Nothing is done for null, where no memory is: to find that
+/// out takes the processor a while.
 #[inline]
 pub fn prefetch(entry: *mut EventCallback) {
     if entry.is_null() {

@@ -23,7 +23,7 @@ pub enum Severity {
     Error = 3,
 }
 
-/// Exit code that stands for a broken invariant: without a fatal callback it ends in `abort`.
+/// Exit code for a broken invariant: without a fatal callback the process ends with `abort`.
 pub const INTERNAL_ERROR: c_int = 0xdead_dead_u32 as c_int;
 
 /// Bytes of a message, terminator included; longer ones are cut.

@@ -1,7 +1,8 @@
 //! Memory through the program's allocator hooks (`event_set_mem_functions`).
 //!
 //! Every block that the library holds for a program comes from here. The hooks may refuse any
-//! request, so everything is fallible: callers report their documented error and keep what they had.
+//! request, so everything is fallible: callers report their documented error and keep what they
+//! had.
 
 use crate::system::set_errno;
 use std::ffi::{c_char, c_void};
@@ -226,7 +227,7 @@ impl<T: Copy> Array<T> {
         self.try_set_capacity(needed.max(self.capacity.saturating_mul(2)).max(8))
     }
 
-    /// Makes room for exactly so many elements, not fewer than there are, or changes nothing.
+    /// Makes room for exactly that many elements, not fewer than there are, or changes nothing.
     pub fn try_set_capacity(&mut self, capacity: usize) -> Result<(), OutOfMemory> {
         let capacity = capacity.max(self.length).max(1);
         let bytes = capacity.checked_mul(size_of::<T>()).ok_or(OutOfMemory)?;

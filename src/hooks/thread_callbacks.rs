@@ -19,7 +19,7 @@ pub enum SetError {
     OutOfMemory,
 }
 
-/// Where the program's own lock callbacks stand: in force, or behind the debugging wrappers.
+/// Where the program's own lock callbacks are stored: in force, or behind the debugging wrappers.
 pub fn program_lock_callbacks() -> *mut LockCallbacks {
     if lock_debugging::wrappers_in_force() {
         lock_debugging::original_lock_callbacks()
@@ -28,7 +28,7 @@ pub fn program_lock_callbacks() -> *mut LockCallbacks {
     }
 }
 
-/// Where the program's own condition callbacks stand.
+/// Where the program's own condition callbacks are stored.
 pub fn program_condition_callbacks() -> *mut ConditionCallbacks {
     if lock_debugging::wrappers_in_force() {
         lock_debugging::original_condition_callbacks()

@@ -132,7 +132,7 @@ pub fn shutdown() {
 
 /// A lock made by the program's callbacks, or no lock at all ([`Lock::NONE`]).
 ///
-/// A plain handle: copies mean the same lock, and whoever allocated it frees it once, with the
+/// A plain handle: copies refer to the same lock, and whoever allocated it frees it once, with the
 /// kind it was allocated with.
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -223,7 +223,8 @@ impl Lock {
         }
     }
 
-    /// Runs `call` with the lock, which is held, given up. It is taken again also when `call` unwinds.
+    /// Runs `call` with the lock, which is held, given up. It is taken again also when `call`
+    /// unwinds.
     #[inline]
     pub fn released<R>(self, call: impl FnOnce() -> R) -> R {
         struct Retake(Lock);

@@ -21,7 +21,7 @@ pub type MessageFn = unsafe extern "C-unwind" fn(message: *mut c_void);
 pub type CompleteFn = unsafe extern "C-unwind" fn(message: *mut c_void) -> c_int;
 /// Appends a message to a buffer.
 pub type MarshalFn = unsafe extern "C-unwind" fn(buffer: *mut Evbuffer, message: *mut c_void);
-/// Reads a message; -1 tells that it is none.
+/// Reads a message; -1 means that it is malformed.
 pub type UnmarshalFn =
     unsafe extern "C-unwind" fn(message: *mut c_void, buffer: *mut Evbuffer) -> c_int;
 /// Handles a call at the server.

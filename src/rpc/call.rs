@@ -178,7 +178,7 @@ unsafe extern "C-unwind" fn answered(http: *mut EvhttpRequest, call: *mut c_void
     }
 }
 
-/// What the HTTP request calls at its end, when nobody is told of that otherwise.
+/// What the HTTP request calls when it ends without any other notification.
 unsafe fn http_gone(call: *mut c_void) {
     // SAFETY: as in `answered`.
     let call = unsafe { CallPtr::new(call.cast()) }.expect("not null");
@@ -348,7 +348,7 @@ impl CallPtr {
             return;
         }
         self.stage.set(Stage::Answered);
-        // SAFETY: a request that goes tells so.
+        // SAFETY: the pointer is cleared when the request ends, which reports that.
         let message = unsafe { HttpRequestPtr::new(self.http.replace(ptr::null_mut())) };
         if let Some(message) = message {
             message.watch(None, ptr::null_mut());
@@ -508,7 +508,7 @@ impl Hold {
         self.finish(Outcome::HookAborted, self.call.http.get());
     }
 
-    /// Ends the call, tells the program how, and has others begin.
+    /// Ends the call, reports to the program how, and starts others.
     fn finish(&self, outcome: Outcome, http: *mut EvhttpRequest) {
         if self.call.has_ended.get() {
             return;

@@ -83,7 +83,7 @@ unsafe impl Adapter for HookLinks {
 }
 type Chain = TailQueue<HookLinks>;
 
-/// The part of a call that stands in the list of those that are paused.
+/// The part of a call that is linked into the list of paused calls.
 pub struct Paused {
     link: TailLink<Paused>,
     context: *mut c_void,

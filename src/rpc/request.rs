@@ -162,7 +162,7 @@ unsafe fn pointer(request: *mut Request) -> RequestPtr {
 impl RequestPtr {
     /// The HTTP request, while it is there.
     fn message(self) -> Option<HttpRequestPtr> {
-        // SAFETY: a request that goes tells so.
+        // SAFETY: the pointer is cleared when the request ends, which reports that.
         unsafe { HttpRequestPtr::new(self.http.get()) }
     }
 

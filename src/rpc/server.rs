@@ -178,7 +178,7 @@ impl ServerPtr {
     }
 
     fn http(self) -> Option<HttpServerPtr> {
-        // SAFETY: a server that goes tells so.
+        // SAFETY: the pointer is cleared when the server ends, which reports that.
         unsafe { HttpServerPtr::new(self.http.get()) }
     }
 

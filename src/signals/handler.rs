@@ -1,8 +1,8 @@
 //! The signal handler, and what it reads: a list of the bases that watch signals.
 //!
-//! The handler only counts, and tells the loop of each base that watches the signal by a byte in
-//! its pipe. A base that was told and has not looked yet is not told again, so that one that never
-//! runs costs no system calls. Nothing is ever lost: what counts are the counters.
+//! The handler only counts, and notifies the loop of each base that watches the signal by a byte in
+//! its pipe. A base that was notified and has not looked yet is not notified again, so that one
+//! that never runs costs no system calls. Nothing is ever lost: what counts are the counters.
 
 use super::{Held, LIMIT};
 use crate::hooks::memory::{self, OutOfMemory};
@@ -75,7 +75,7 @@ impl Receiver {
         }
         let byte = number as u8;
         // SAFETY: the byte is valid for the call, and the descriptor the base's own for as long as
-        // a handler reads the list. A full pipe has told already.
+        // a handler reads the list. A full pipe has notified the loop already.
         while unsafe { uncancelled::write(self.pipe.load(SeqCst), ptr::from_ref(&byte).cast(), 1) }
             < 0
             && errno() == libc::EINTR
@@ -133,7 +133,7 @@ impl Receiver {
         self.arrived.load(Relaxed) != 0
     }
 
-    /// Takes the counts of all deliveries. The byte that told of them is taken out before.
+    /// Takes the counts of all deliveries. The byte that announced them is removed first.
     pub fn take(&self, mut each: impl FnMut(c_int, u32)) {
         self.told.store(false, SeqCst);
         let arrived = self.arrived.swap(0, SeqCst);

@@ -1,7 +1,7 @@
 //! Signals as events.
 //!
-//! Every base with an event for a signal gets each delivery. The handler ([`handler`]) counts for it
-//! and tells its loop by a pipe.
+//! Every base with an event for a signal gets each delivery. The handler ([`handler`]) counts for
+//! it and wakes its loop through a pipe.
 
 mod disposition;
 mod handler;
@@ -277,7 +277,7 @@ impl EventBase {
         internal::discard(&mut self.signals.event);
     }
 
-    /// Looks at deliveries also where nothing in the pipe tells of them: a forked child that shares
+    /// Looks at deliveries even if nothing in the pipe announces them: a forked child that shares
     /// it may have taken that out.
     #[inline]
     pub(crate) fn notice_signals(&mut self) {
@@ -289,7 +289,7 @@ impl EventBase {
         }
     }
 
-    /// Makes the events of a signal active, for so many deliveries.
+    /// Makes the events of a signal active, for that many deliveries.
     pub(crate) fn activate_signal(&mut self, number: c_int, deliveries: c_short) {
         for event in self.signals.events(number) {
             self.activate_event(event, kind::SIGNAL, deliveries);

@@ -30,7 +30,7 @@ impl Width {
     }
 }
 
-/// Bytes that an integer of so many nibbles takes, with the one in front that counts them.
+/// Bytes that an integer of that many nibbles takes, with the one in front that counts them.
 const fn integer_size(nibbles: usize) -> usize {
     nibbles / 2 + 1
 }
@@ -85,8 +85,8 @@ impl Encoded {
         self
     }
 
-    /// Appends an integer as the payload of an item: behind the length of its encoding, which is one
-    /// byte.
+    /// Appends an integer as the payload of an item: behind the length of its encoding, which is
+    /// one byte.
     #[inline(always)]
     pub fn payload(self, value: u64) -> Self {
         let size = integer_size(nibbles_of(value));

@@ -1,6 +1,6 @@
 //! Tagged items in buffers: the marshalling format of the RPC code and its relatives.
 //!
-//! A stream of items stands in a buffer: writers append to it, readers take from its front. An item
+//! A buffer holds a sequence of items: writers append to it, readers take from its front. An item
 //! is a tag, the length of the payload, and the payload. What kind of payload belongs to a tag is
 //! for reader and writer to agree on; nothing of it is in the stream.
 //!

@@ -36,7 +36,7 @@ struct Front<'a> {
     total: usize,
 }
 
-/// What stands in front of a payload.
+/// What precedes a payload.
 struct Header {
     tag: u32,
     /// Bytes of the tag and the length.
@@ -167,7 +167,7 @@ pub fn take_integer(buffer: &Guard, width: Width) -> Result<u64, Unreadable> {
     take(buffer, decode_integer(bytes, width).ok_or(Bad { taken: 0 }))
 }
 
-/// Takes tag and length and leaves the payload, whose length is returned. The tag is told as soon
+/// Takes tag and length and leaves the payload, whose length is returned. The tag is stored as soon
 /// as it is known, even when the rest is bad.
 pub fn take_header(buffer: &Guard, tag: &mut u32) -> Result<usize, Unreadable> {
     let mut room = [0; LONGEST_HEADER];

@@ -24,7 +24,7 @@ pub struct CommonTimeout {
     pub marked: timeval,
     /// The waiting events.
     pub events: TailQueue<CommonTimeoutLinks>,
-    /// The internal event in the heap that stands for the first of them.
+    /// The internal event in the heap that represents the first of them.
     pub timer: Event,
 }
 
@@ -126,7 +126,7 @@ impl Default for CommonTimeouts {
     }
 }
 
-/// A deadline with the mark of the list it stands in.
+/// A deadline with the mark of the list that it is in.
 pub fn mark_deadline(list: CommonTimeoutPtr, deadline: Microseconds) -> timeval {
     // SAFETY: lists live until the base is freed.
     let mark = unsafe { (*list.as_ptr()).marked.tv_usec } & (MARK_BITS | INDEX_BITS);

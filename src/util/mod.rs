@@ -20,8 +20,8 @@ pub mod weak_random;
 use crate::hooks::memory::OutOfMemory;
 use crate::system::set_errno;
 
-/// Calls `work`, for branches that are hardly ever taken: its code stands apart, so that the way that
-/// is usual is short, and keeps its values in registers if `work` takes copies of them.
+/// Calls `work`, for branches that are hardly ever taken: its code is kept apart, so that the way
+/// that is usual is short, and keeps its values in registers if `work` takes copies of them.
 #[cold]
 #[inline(never)]
 pub fn cold_path<R>(work: impl FnOnce() -> R) -> R {

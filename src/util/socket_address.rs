@@ -109,7 +109,7 @@ pub fn parse(text: &[u8]) -> Option<SocketAddress> {
     Some(SocketAddress::v4(parse_ipv4(bounded(before)?)?, port))
 }
 
-/// The longest text of an address that stands beside a port.
+/// The longest text of an address that may come with a port.
 fn bounded(text: &[u8]) -> Option<&[u8]> {
     (text.len() <= 127).then_some(text)
 }

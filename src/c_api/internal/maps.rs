@@ -146,7 +146,7 @@ pub unsafe extern "C-unwind" fn evmap_signal_del_(
     }
 }
 
-/// Makes the events of a signal active, for so many deliveries.
+/// Makes the events of a signal active, for that many deliveries.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_signal_active_(
     base: *mut EventBase,
