@@ -93,17 +93,18 @@ impl From<OutOfMemory> for NoListener {
     }
 }
 
-/// What the program wants to be called, with what.
+/// The program's callback and its argument.
 #[derive(Clone, Copy)]
 pub struct Receiver {
-    /// Takes over connections.
+    /// Gets each connection.
     pub callback: Option<EvconnlistenerFn>,
-    /// Passed on.
+    /// Passed to the callback.
     pub argument: *mut c_void,
 }
 
-/// A listener on a bound socket, which stays the caller's when this fails. `backlog` 0 means that
-/// it listens already, a negative one any length of the kernel's queue.
+/// A listener on a bound socket, which stays the caller's if this fails. A `backlog` of 0 means
+/// that the socket listens already, a negative one that the length of the kernel's queue does not
+/// matter.
 ///
 /// # Safety
 /// `base` is live or null, and outlives the listener.
@@ -123,24 +124,10 @@ pub unsafe fn new(
         ..0 => sockets::listen(fd, DEFAULT_BACKLOG)?,
         _ => sockets::listen(fd, backlog)?,
     }
-    let listener = memory::allocate_zeroed::<Evconnlistener>()?;
-    let lock = if options & option::THREADSAFE != 0 {
-        Lock::allocate(RECURSIVE)
-    } else {
-        Ok(Lock::NONE)
-    };
-    let Ok(lock) = lock else {
-        // SAFETY: nobody knows the memory.
-        unsafe { memory::free(listener.as_ptr().cast()) };
-        return Err(NoListener);
-    };
-    // SAFETY: new memory, in which zero bytes are valid; the caller guarantees the base.
+    let listener = allocate(receiver, options)?;
+    // SAFETY: the listener is new; the caller guarantees the base.
     unsafe {
         let this = listener.as_ptr();
-        (*this).lock = lock;
-        (*this).options.set(options);
-        (*this).callback.set(receiver.callback);
-        (*this).argument.set(receiver.argument);
         let argument = this.cast();
         let wanted = kind::READ | kind::PERSIST;
         let connections = (*this).connections.get();
@@ -153,6 +140,30 @@ pub unsafe fn new(
             destroy(this);
             return Err(NoListener);
         }
+    }
+    Ok(listener)
+}
+
+/// A listener with its lock, and without its events.
+fn allocate(receiver: Receiver, options: c_uint) -> Result<NonNull<Evconnlistener>, NoListener> {
+    let listener = memory::allocate_zeroed::<Evconnlistener>()?;
+    let lock = if options & option::THREADSAFE != 0 {
+        Lock::allocate(RECURSIVE)
+    } else {
+        Ok(Lock::NONE)
+    };
+    let Ok(lock) = lock else {
+        // SAFETY: nobody knows the memory.
+        unsafe { memory::free(listener.as_ptr().cast()) };
+        return Err(NoListener);
+    };
+    // SAFETY: new memory, in which zero bytes are valid.
+    unsafe {
+        let this = listener.as_ptr();
+        (*this).lock = lock;
+        (*this).options.set(options);
+        (*this).callback.set(receiver.callback);
+        (*this).argument.set(receiver.argument);
     }
     Ok(listener)
 }

@@ -57,26 +57,36 @@ fn file_status(descriptor: c_int) -> Result<libc::stat, Refused> {
     }
 }
 
+/// The length of a range, which for `None` goes to the end of the file, if its end is a valid
+/// offset.
+fn length_of_range(
+    descriptor: c_int,
+    offset: usize,
+    length: Option<usize>,
+) -> Result<usize, Refused> {
+    let length = match length {
+        Some(length) => length,
+        None => usize::try_from(file_status(descriptor)?.st_size)
+            .ok()
+            .and_then(|size| size.checked_sub(offset))
+            .ok_or(Refused::Range)?,
+    };
+    match offset.checked_add(length) {
+        Some(end) if end <= isize::MAX as usize => Ok(length),
+        _ => Err(Refused::Range),
+    }
+}
+
 impl FileSegment {
-    /// The range of `length` bytes at `offset` (to the end of the file, for `None`). One
-    /// reference belongs to the caller.
+    /// The range of `length` bytes at `offset` (to the end of the file, for `None`). The caller
+    /// owns one reference.
     pub fn create(
         descriptor: c_int,
         offset: usize,
         length: Option<usize>,
         flags: c_uint,
     ) -> Result<NonNull<FileSegment>, Refused> {
-        let length = match length {
-            Some(length) => length,
-            None => usize::try_from(file_status(descriptor)?.st_size)
-                .ok()
-                .and_then(|size| size.checked_sub(offset))
-                .ok_or(Refused::Range)?,
-        };
-        let end = offset.checked_add(length).ok_or(Refused::Range)?;
-        if end > isize::MAX as usize {
-            return Err(Refused::Range);
-        }
+        let length = length_of_range(descriptor, offset, length)?;
         let lock = match flags & EVBUF_FS_DISABLE_LOCKING {
             0 => Lock::allocate(0)?,
             _ => Lock::NONE,
