@@ -18,8 +18,8 @@ use std::ptr::{self, addr_of_mut};
 #[repr(C)]
 pub struct Slot {
     events: List<SourceLinks>,
-    /// A number and bits that belong to the mechanism, which alone knows what they mean; zeros until
-    /// it changes them.
+    /// A number and bits that belong to the mechanism, which alone knows what they mean; zeros
+    /// until it changes them.
     pub backend_number: u32,
     /// See [`Slot::backend_number`].
     pub backend_bits: u8,
@@ -215,7 +215,7 @@ impl Interest {
         if self.pages.is_null() {
             return &[];
         }
-        // SAFETY: the invariant.
+        // SAFETY: `pages` points to an initialised pointer for each page of `count` slots.
         unsafe { std::slice::from_raw_parts(self.pages, self.count as usize / PAGE) }
     }
 
@@ -223,7 +223,8 @@ impl Interest {
     pub fn slots(&mut self) -> impl Iterator<Item = (c_int, &mut Slot)> {
         let pages = self.pages().iter().enumerate();
         let slots = pages.filter_map(|(index, page)| {
-            // SAFETY: the invariant; each page is handed out once, and the table stays borrowed.
+            // SAFETY: pointers to pages are null or valid; each page is handed out once, and the
+            // table stays borrowed.
             let slots = unsafe { page.as_mut() }?;
             Some((index * PAGE..).zip(slots))
         });
@@ -236,7 +237,7 @@ impl Interest {
         (from / PAGE..)
             .zip(self.pages().get(from / PAGE..)?)
             .find_map(|(index, page)| {
-                // SAFETY: the invariant.
+                // SAFETY: pointers to pages are null or valid.
                 let slots = unsafe { page.as_ref() }?;
                 let first = from.saturating_sub(index * PAGE);
                 let place = (first..PAGE).find(|place| !slots[*place].is_empty())?;
@@ -261,7 +262,7 @@ impl Interest {
             return None;
         }
         let number = fd as u32 as usize;
-        // SAFETY: the invariant.
+        // SAFETY: the number is below `count`, so there is a pointer for its page, null or valid.
         let page = unsafe { (*self.pages.add(number / PAGE)).as_mut() }?;
         Some(&mut page[number % PAGE])
     }

@@ -65,7 +65,7 @@ impl Changelist {
         if self.changes.is_null() {
             return &[];
         }
-        // SAFETY: the invariant.
+        // SAFETY: `changes` points to `count` initialised entries; see the type.
         unsafe { std::slice::from_raw_parts(self.changes, self.count as usize) }
     }
 

@@ -257,7 +257,7 @@ fn close(fd: c_int) {
 
 /// A timer descriptor that makes `epoll` return, or -1: then waits end with the millisecond.
 fn create_timer(epoll: c_int) -> c_int {
-    // SAFETY: no precondition.
+    // SAFETY: timerfd_create takes no pointers.
     let timer = unsafe {
         system::timerfd_create(
             libc::CLOCK_MONOTONIC,

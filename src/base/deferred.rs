@@ -46,7 +46,7 @@ pub unsafe fn initialise_holding(
     function: SelfCallbackFn,
     argument: *mut c_void,
 ) {
-    // SAFETY: as the caller guarantees.
+    // SAFETY: the caller guarantees an entry that is writable and not queued.
     unsafe {
         initialise(callback, priority, function, argument);
         (*callback).evcb_closure = Closure::HoldingCallback as u8;

@@ -202,7 +202,8 @@ impl Guard {
     /// `base` is a live base and stays so until the guard is gone.
     #[inline]
     pub unsafe fn lock(base: *mut EventBase) -> Guard {
-        // SAFETY: as the caller guarantees.
+        // SAFETY: the caller guarantees the base; its lock is taken below, before the guard is
+        // used.
         let mut guard = unsafe { Guard::held(base) };
         guard.unlocks.acquire();
         guard.releases = true;

@@ -14,7 +14,7 @@ impl Evbuffer {
     /// `data` has `count` readable bytes, which may lie in this buffer.
     #[inline]
     pub(super) unsafe fn store(&self, data: *const u8, count: usize) -> Result<Detached, Refused> {
-        // SAFETY: passed on.
+        // SAFETY: the caller guarantees `count` readable bytes, which is all that both want.
         unsafe {
             if self.store_in_tail(data, count) {
                 return Ok(Detached::NONE);
@@ -46,7 +46,7 @@ impl Evbuffer {
     /// As for `store`.
     #[inline(never)]
     unsafe fn store_elsewhere(&self, data: *const u8, count: usize) -> Result<Detached, Refused> {
-        // SAFETY: passed on.
+        // SAFETY: the caller guarantees `count` readable bytes, which is all that both want.
         unsafe {
             match self.tail() {
                 Some(tail) => {
@@ -153,7 +153,7 @@ impl Guard {
     #[inline(always)]
     pub unsafe fn append(&self, data: *const u8, count: usize) -> Result<(), Refused> {
         self.check_frozen(End::Back)?;
-        // SAFETY: passed on.
+        // SAFETY: the caller guarantees `count` readable bytes, which is all that both want.
         unsafe {
             if !self.store_in_tail(data, count) {
                 self.store_elsewhere(data, count)?.release();

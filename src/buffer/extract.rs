@@ -256,7 +256,7 @@ impl Guard {
     /// As for [`Guard::copy_out`].
     #[inline]
     pub unsafe fn remove(&self, target: *mut u8, count: usize) -> Result<usize, Refused> {
-        // SAFETY: passed on.
+        // SAFETY: the caller guarantees room for `count` bytes.
         let count = unsafe { self.copy_out(target, count) }?;
         if count > 0 {
             self.discard(count).release();

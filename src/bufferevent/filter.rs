@@ -347,7 +347,7 @@ fn pass_on(
 /// # Safety
 /// The filter was not finalized yet.
 unsafe fn alive(filter: *mut c_void) -> Option<(Guard, FilterPtr)> {
-    // SAFETY: as the caller guarantees.
+    // SAFETY: the caller guarantees a filter whose memory is still there.
     let guard = unsafe { Guard::if_alive(filter.cast()) }?;
     let filter = FilterPtr(*guard);
     Some((guard, filter))

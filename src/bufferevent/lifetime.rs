@@ -16,13 +16,13 @@ use std::ffi::{c_int, c_void};
 use std::mem::forget;
 use std::ptr::{self, NonNull};
 
-/// Bit of the options.
+/// `BEV_OPT_CLOSE_ON_FREE` as a bit of the options.
 pub const CLOSE_ON_FREE: c_int = BuffereventOptions::BEV_OPT_CLOSE_ON_FREE as c_int;
-/// Bit of the options.
+/// `BEV_OPT_THREADSAFE` as a bit of the options.
 pub const THREADSAFE: c_int = BuffereventOptions::BEV_OPT_THREADSAFE as c_int;
-/// Bit of the options.
+/// `BEV_OPT_DEFER_CALLBACKS` as a bit of the options.
 pub const DEFER_CALLBACKS: c_int = BuffereventOptions::BEV_OPT_DEFER_CALLBACKS as c_int;
-/// Bit of the options.
+/// `BEV_OPT_UNLOCK_CALLBACKS` as a bit of the options.
 pub const UNLOCK_CALLBACKS: c_int = BuffereventOptions::BEV_OPT_UNLOCK_CALLBACKS as c_int;
 
 /// References of a bufferevent that is to be finalized: code that still uses it meanwhile must

@@ -153,7 +153,7 @@ fn partner_guard(bufferevent: BuffereventPtr) -> Option<Guard> {
 /// # Safety
 /// For all functions of the table: the bufferevent is live and its lock held.
 unsafe fn guard(bufferevent: *mut Bufferevent) -> Guard {
-    // SAFETY: as the caller guarantees.
+    // SAFETY: the caller guarantees a live bufferevent.
     unsafe { Guard::new(bufferevent) }
 }
 

@@ -515,7 +515,8 @@ pub unsafe extern "C-unwind" fn evbuffer_search(
     len: usize,
     start: *const EvbufferPtr,
 ) -> EvbufferPtr {
-    // SAFETY: passed on.
+    // SAFETY: the caller guarantees the buffer, `len` bytes at `what`, and the position unless it
+    // is null.
     unsafe { evbuffer_search_range(buffer, what, len, start, ptr::null()) }
 }
 

@@ -605,7 +605,7 @@ pub unsafe extern "C-unwind" fn evdns_server_request_add_a_reply(
     addrs: *const c_void,
     ttl: c_int,
 ) -> c_int {
-    // SAFETY: as the caller guarantees.
+    // SAFETY: the caller guarantees the request, the name and `n` addresses of 4 bytes.
     unsafe { add_addresses(req, name, record::A, n, addrs, 4, ttl) }
 }
 
@@ -619,7 +619,7 @@ pub unsafe extern "C-unwind" fn evdns_server_request_add_aaaa_reply(
     addrs: *const c_void,
     ttl: c_int,
 ) -> c_int {
-    // SAFETY: as the caller guarantees.
+    // SAFETY: the caller guarantees the request, the name and `n` addresses of 16 bytes.
     unsafe { add_addresses(req, name, record::AAAA, n, addrs, 16, ttl) }
 }
 

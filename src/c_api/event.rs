@@ -343,7 +343,7 @@ pub unsafe extern "C-unwind" fn event_pending(
     events: c_short,
     expiry: *mut timeval,
 ) -> c_int {
-    // SAFETY: passed on.
+    // SAFETY: the caller guarantees the event, its base, and the place unless it is null.
     unsafe {
         match pending_at_once(event, events, expiry) {
             Some(pending) => pending.into(),
@@ -413,7 +413,7 @@ pub unsafe extern "C-unwind" fn event_finalize(
     event: *mut Event,
     callback: Option<EventFinalizeFn>,
 ) -> c_int {
-    // SAFETY: as the caller guarantees.
+    // SAFETY: the caller guarantees the event and its base, and keeps the event.
     unsafe { finalize(flags, event, callback, false) }
 }
 
@@ -424,7 +424,7 @@ pub unsafe extern "C-unwind" fn event_free_finalize(
     event: *mut Event,
     callback: Option<EventFinalizeFn>,
 ) -> c_int {
-    // SAFETY: as the caller guarantees.
+    // SAFETY: the caller guarantees the event and its base, and hands the event over.
     unsafe { finalize(flags, event, callback, true) }
 }
 

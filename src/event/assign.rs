@@ -170,7 +170,7 @@ pub unsafe fn internal(
     callback: EventCallbackFn,
     argument: *mut c_void,
 ) -> EventPtr {
-    // SAFETY: as the caller guarantees.
+    // SAFETY: the caller guarantees the memory and the base, as `private` wants them.
     let event = unsafe { private(event, base, fd, events, callback, argument) };
     event.entry().insert(state::INTERNAL);
     event.entry().set_priority(0);

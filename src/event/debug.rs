@@ -45,7 +45,7 @@ pub fn enable() {
 pub fn disable() {
     let lock = threads::debug_table_lock();
     lock.acquire();
-    // SAFETY: the lock is held.
+    // SAFETY: the table and the mode are only changed with the lock held that was just taken.
     unsafe {
         (*addr_of_mut!(TABLE)).forget_all();
         *addr_of_mut!(event_debug_mode_on_) = 0;

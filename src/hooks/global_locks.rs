@@ -194,7 +194,7 @@ pub unsafe fn set_up(lock: *mut c_void, kind: c_uint, enable: bool) -> *mut c_vo
         return unsafe { replace(lock, kind, &callbacks) };
     }
     if lock_debugging::wrappers_in_force() {
-        // SAFETY: as the caller guarantees.
+        // SAFETY: the caller guarantees that the wrappers made the lock and that nobody holds it.
         return unsafe { DebugLock::complete(lock, kind, &callbacks) };
     }
     require!(lock.is_null(), "A global lock was to be made twice");

@@ -78,7 +78,7 @@ impl PthreadLock {
     }
 
     fn take_again_or_wait(&self, mode: c_uint) -> c_int {
-        // SAFETY: no precondition.
+        // SAFETY: pthread_self can be called at any time.
         let me = unsafe { libc::pthread_self() } as usize;
         if self.owner.load(Relaxed) == me {
             let depth = self.depth.load(Relaxed);
@@ -98,7 +98,7 @@ impl PthreadLock {
 
     /// Whether the mutex itself is to be released now; an error when the caller does not hold it.
     fn leave(&self) -> Result<bool, c_int> {
-        // SAFETY: no precondition.
+        // SAFETY: pthread_self can be called at any time.
         if self.owner.load(Relaxed) != unsafe { libc::pthread_self() } as usize {
             return Err(libc::EPERM);
         }

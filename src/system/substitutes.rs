@@ -127,7 +127,7 @@ pub fn pipe(ends: &mut [c_int; 2]) -> c_int {
 /// The place is writable.
 #[inline]
 pub unsafe fn recv(fd: c_int, place: &iovec) -> isize {
-    // SAFETY: as the caller guarantees.
+    // SAFETY: the caller guarantees that the place is writable for its whole length.
     RECV.or_else(
         || unsafe { super::recv(fd, place.iov_base, place.iov_len, 0) as i64 },
         || unsafe { super::readv(fd, place, 1) as i64 },
@@ -140,7 +140,7 @@ pub unsafe fn recv(fd: c_int, place: &iovec) -> isize {
 /// The piece is readable.
 #[inline]
 pub unsafe fn send(fd: c_int, piece: &iovec) -> isize {
-    // SAFETY: as the caller guarantees.
+    // SAFETY: the caller guarantees that the piece is readable for its whole length.
     SEND.or_else(
         || unsafe { super::send(fd, piece.iov_base, piece.iov_len, 0) as i64 },
         || unsafe { super::writev(fd, piece, 1) as i64 },

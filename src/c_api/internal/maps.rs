@@ -112,7 +112,7 @@ pub unsafe extern "C-unwind" fn evmap_signal_initmap_(table: *mut Interest) {
 /// Frees what a table holds.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_signal_clear_(table: *mut Interest) {
-    // SAFETY: as the caller guarantees.
+    // SAFETY: the caller guarantees a table that evmap_signal_initmap_ made.
     unsafe { evmap_io_clear_(table) };
 }
 
@@ -226,7 +226,7 @@ pub unsafe extern "C-unwind" fn event_changelist_del_(
     events: c_short,
     place: *mut c_void,
 ) -> c_int {
-    // SAFETY: as the caller guarantees.
+    // SAFETY: the caller guarantees what adding wants: deleting is a change like another.
     unsafe { event_changelist_add_(base, fd, old, events, place) }
 }
 

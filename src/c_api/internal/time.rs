@@ -27,7 +27,7 @@ pub unsafe extern "C-unwind" fn evutil_configure_monotonic_time_(
     timer: *mut MonotonicClock,
     flags: c_int,
 ) -> c_int {
-    // SAFETY: as the caller guarantees.
+    // SAFETY: the caller guarantees the timer.
     unsafe { evutil_configure_monotonic_time(timer, flags) }
 }
 
@@ -37,6 +37,6 @@ pub unsafe extern "C-unwind" fn evutil_gettime_monotonic_(
     timer: *mut MonotonicClock,
     tv: *mut timeval,
 ) -> c_int {
-    // SAFETY: as the caller guarantees.
+    // SAFETY: the caller guarantees the timer and the place.
     unsafe { evutil_gettime_monotonic(timer, tv) }
 }
