@@ -49,18 +49,26 @@ impl TlsPtr {
     }
 
     fn update_interest_without(self, unwanted: c_short) -> Result<(), NotAwaited> {
-        let mut result = Ok(());
-        for direction in Direction::ALL {
-            let waits = self.waits_for(direction, unwanted);
-            let done = if self.is_filter() {
-                self.await_below(direction, waits);
-                Ok(())
-            } else {
-                self.await_descriptor(direction, waits)
-            };
-            result = result.and(done);
+        let [read, write] =
+            Direction::ALL.map(|direction| self.update_interest_in(direction, unwanted));
+        read.and(write)
+    }
+
+    fn update_interest_in(self, direction: Direction, unwanted: c_short) -> Result<(), NotAwaited> {
+        let waits = self.waits_for(direction, unwanted);
+        if self.is_filter() {
+            self.await_below(direction, waits);
+            return Ok(());
         }
-        result
+        self.await_descriptor(direction, waits)
+    }
+
+    /// Waits for what more output makes necessary.
+    pub fn update_interest_in_writing(self) -> Result<(), NotAwaited> {
+        if self.write_needs_read().get() {
+            return self.update_interest();
+        }
+        self.update_interest_in(Direction::Write, 0)
     }
 
     /// Whether something that has come in already waits to be read.

@@ -313,7 +313,8 @@ impl TlsPtr {
     fn output_changed_on_socket(self, change: &BufferChange) {
         if self.may_write_what_was_added(change) {
             // What cannot be waited for now is waited for with the next change.
-            self.waits_vainly().set(self.update_interest().is_err());
+            let waits = self.update_interest_in_writing();
+            self.waits_vainly().set(waits.is_err());
         }
     }
 

@@ -123,6 +123,9 @@ impl Detached {
 
 #[inline(never)]
 fn release_chains(first: ChainPtr) {
+    if first.next.get().is_none() {
+        return first.release();
+    }
     for chain in Chains::from(Some(lowest_first(first))) {
         chain.release();
     }

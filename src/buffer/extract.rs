@@ -12,18 +12,30 @@ impl Evbuffer {
     /// them. All chains go when all bytes do.
     #[inline]
     pub(super) fn discard(&self, count: usize) -> Detached {
-        let total = self.length.get();
-        if count >= total {
-            let detached = self.detach_data();
-            self.count_deleted(total);
-            return detached;
+        match self.first.get() {
+            Some(first) if count < first.length.get() => {
+                first.advance(count);
+                self.count_deleted(count);
+                Detached::NONE
+            }
+            _ => self.discard_chains(count),
         }
-        self.discard_part(count)
+    }
+
+    /// [`Evbuffer::discard`] when it takes more than a part of the first chain.
+    #[inline(never)]
+    fn discard_chains(&self, count: usize) -> Detached {
+        let total = self.length.get();
+        if count < total {
+            return self.discard_leading_chains(count);
+        }
+        let detached = self.detach_data();
+        self.count_deleted(total);
+        detached
     }
 
     /// [`Evbuffer::discard`] when bytes are left.
-    #[inline(never)]
-    fn discard_part(&self, count: usize) -> Detached {
+    fn discard_leading_chains(&self, count: usize) -> Detached {
         let mut detached = Detached::NONE;
         let mut left = count;
         while let Some(first) = self.first.get() {

@@ -380,11 +380,15 @@ unsafe extern "C-unwind" fn input_changed(
     info: *const EvbufferCallbackInfo,
     filter: *mut c_void,
 ) {
-    // SAFETY: the buffer belongs to the filter; the information is valid during the call.
-    let (info, filter) = unsafe { (&*info, alive(filter)) };
-    if let Some((_guard, filter)) = filter.filter(|_| info.n_deleted > info.n_added) {
-        let was_full = filter.0.is_full_with(info.orig_size);
-        if was_full && filter.has_news(Direction::Read) {
+    // SAFETY: the buffer belongs to the filter, whose lock is held; the information is valid during
+    // the call.
+    let (info, pointer) = unsafe { (&*info, pointer(filter.cast())) };
+    if info.n_deleted <= info.n_added || !pointer.0.is_full_with(info.orig_size) {
+        return;
+    }
+    // SAFETY: as above.
+    if let Some((_guard, filter)) = unsafe { alive(filter) } {
+        if filter.has_news(Direction::Read) {
             filter.read(DEFER_CALLBACKS);
         }
     }
