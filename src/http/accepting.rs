@@ -69,13 +69,14 @@ impl ServerPtr {
     ) -> Result<(), NotAccepted> {
         let made = self.make_bufferevent(descriptor, nonblocking);
         let bufferevent = made.ok_or(NotAccepted)?;
-        if self.freed.get() {
+        // SAFETY: the caller guarantees the address.
+        let name = unsafe { name_of(address) };
+        let Some((host, port)) = name.filter(|_| !self.freed.get()) else {
             return Err(discarded(bufferevent));
-        }
+        };
         // SAFETY: the caller guarantees the address; the bufferevent is live.
         let made = unsafe {
             let _ = Guard::new(bufferevent.as_ptr()).set_peer_address(address, length);
-            let (host, port) = name_of(address);
             ConnectionPtr::create(self.base.get(), bufferevent.as_ptr(), host.as_bytes(), port)
         };
         let Ok(connection) = made else {
@@ -95,30 +96,30 @@ fn discarded(bufferevent: NonNull<Bufferevent>) -> NotAccepted {
     NotAccepted
 }
 
-/// The address of a peer as text, and its port.
+/// The address of a peer as text, and its port. A peer of the local kind is called localhost; one of
+/// a family that is not known has no name, so that nobody takes it for another.
 ///
 /// # Safety
 /// The address is as long as its family says.
-unsafe fn name_of(address: *const sockaddr) -> (Text<64>, u16) {
+unsafe fn name_of(address: *const sockaddr) -> Option<(Text<64>, u16)> {
     // SAFETY: the caller guarantees the address.
-    match unsafe { SocketAddress::read(address) } {
+    let (known, family) = unsafe { (SocketAddress::read(address), (*address).sa_family) };
+    match known {
         Some(SocketAddress::V4(v4)) => {
             let text = address::format_ipv4(v4.sin_addr.s_addr.to_ne_bytes().into());
-            (Text::copy_of(text.as_bytes()), u16::from_be(v4.sin_port))
+            Some((Text::copy_of(text.as_bytes()), u16::from_be(v4.sin_port)))
         }
         Some(SocketAddress::V6(v6)) => {
-            let port = u16::from_be(v6.sin6_port);
             // SAFETY: as above.
             let scoped = (v6.sin6_scope_id != 0).then(|| unsafe { numeric_name(address) });
-            match scoped.flatten() {
-                Some(text) => (text, port),
-                None => {
-                    let text = address::format_ipv6(v6.sin6_addr.s6_addr.into());
-                    (Text::copy_of(text.as_bytes()), port)
-                }
-            }
+            let text = scoped.flatten().unwrap_or_else(|| {
+                let text = address::format_ipv6(v6.sin6_addr.s6_addr.into());
+                Text::copy_of(text.as_bytes())
+            });
+            Some((text, u16::from_be(v6.sin6_port)))
         }
-        None => (Text::copy_of(b"localhost"), 0),
+        None if c_int::from(family) == libc::AF_UNIX => Some((Text::copy_of(b"localhost"), 0)),
+        None => None,
     }
 }
 
