@@ -124,3 +124,59 @@ CASE(while_it_connects_and_waits, ONE_BACKEND)
 	printf("%s %d\n", seen, calls);
 	event_base_free(base);
 }
+
+/* A server is freed in the close callback of a connection of it, whatever ends the connection. */
+static void
+free_server(struct evhttp_connection *evcon, void *arg)
+{
+	(void)arg;
+	CHECK(evhttp_connection_get_server(evcon) == http);
+	see("closed; ");
+	evhttp_free(http);
+	http = NULL;
+}
+
+static void
+watch_and_reply(struct evhttp_request *req, void *arg)
+{
+	evhttp_connection_set_closecb(evhttp_request_get_connection(req), free_server, NULL);
+	note_and_reply(req, arg);
+}
+
+static void
+free_server_when(const char *request, int peer_leaves)
+{
+	int fd, other;
+
+	seen[0] = 0;
+	memset(&answer, 0, sizeof answer);
+	start_server();
+	evhttp_set_gencb(http, watch_and_reply, NULL);
+	other = connect_raw();
+	settle(other);
+	fd = connect_raw();
+	send_bytes(fd, request, strlen(request));
+	settle(fd);
+	if (peer_leaves) {
+		CHECK(http != NULL);
+		shutdown(fd, SHUT_RDWR);
+		settle(-1);
+	}
+	CHECK(http == NULL);
+	CHECK_STRING(seen, "GET /; closed; ");
+	close(fd);
+	memset(&answer, 0, sizeof answer);
+	receive(other);
+	CHECK(answer.ended);
+	close(other);
+	event_base_free(base);
+}
+
+DIFFERENCE(server_in_its_close_callback, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS,
+	"a server that is freed in the close callback of a connection frees that connection, and itself, twice")
+{
+	allocator_install();
+	free_server_when("GET / HTTP/1.1\r\n\r\n", 1);
+	free_server_when("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 0);
+	CHECK_EQUAL(allocator.alive, 0);
+}

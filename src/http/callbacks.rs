@@ -3,7 +3,7 @@
 
 use super::connection::{ConnectionPtr, Pin, bit};
 use super::{client, incoming};
-use crate::base::{self, deferred};
+use crate::base::{self, Guard as BaseGuard, deferred};
 use crate::bufferevent::Bufferevent;
 use crate::event::{EventCallback, assign};
 use std::ffi::{c_short, c_void};
@@ -86,6 +86,13 @@ impl ConnectionPtr {
         }
     }
 
+    /// Whether a callback of the program has asked the loop to return: then nothing more is called.
+    pub(super) fn is_loop_broken(self) -> bool {
+        // SAFETY: the base of a connection is live.
+        let base = unsafe { BaseGuard::lock(base::or_current(self.base())) };
+        base.run.break_requested
+    }
+
     /// Has the loop call [`attend`].
     pub(super) fn schedule(self) {
         if !self.has(bit::SCHEDULED) {
@@ -137,7 +144,7 @@ unsafe extern "C-unwind" fn written(_: *mut Bufferevent, argument: *mut c_void) 
     let Some(connection) = (unsafe { pinned(argument) }) else {
         return;
     };
-    if connection.has(bit::BUSY) {
+    if connection.has(bit::BUSY) || connection.is_loop_broken() {
         connection.schedule();
     } else if connection.is_incoming() {
         incoming::written(*connection);

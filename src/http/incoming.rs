@@ -12,7 +12,6 @@ use super::reading::After;
 use super::reply::{self, ErrorPage};
 use super::request::RequestPtr;
 use super::server::{CON_LINGERING_CLOSE, Server};
-use crate::base::{self, Guard as BaseGuard};
 use crate::buffer::abi::{EVBUFFER_CB_ENABLED, EvbufferCallbackInfo};
 use crate::buffer::callbacks::Function;
 use crate::buffer::{Evbuffer, Guard as BufferGuard};
@@ -182,15 +181,13 @@ fn can_read_ahead(connection: ConnectionPtr) -> bool {
     let Some(request) = connection.current() else {
         return false;
     };
-    if !request.is_user_done() || request.on_complete_cb.get().is_some() || reply::closes(request) {
+    if !request.is_user_done()
+        || request.on_complete_cb.get().is_some()
+        || reply::closes(request)
+        || connection.is_loop_broken()
+    {
         return false;
     }
-    // SAFETY: the base of a connection is live.
-    let base = unsafe { BaseGuard::lock(base::or_current(connection.base())) };
-    if base.run.break_requested {
-        return false;
-    }
-    drop(base);
     connection.put_aside(request);
     connection.begin_message();
     true

@@ -4,6 +4,7 @@ use super::abi::{BuffereventMakerFn, method};
 use super::connection::{ConnectionPtr, ConnectionQueue, limit};
 use super::date::DateCache;
 use super::dispatch::fits;
+use super::incoming;
 use super::listening::SocketLinks;
 use super::paths::{Handler, NotAdded, PathTable};
 use crate::base::EventBase;
@@ -252,7 +253,12 @@ impl ServerPtr {
             while let Some(connection) =
                 ConnectionPtr::new(TailQueue::first(self.connections.get()))
             {
-                connection.free();
+                if connection.is_freed() {
+                    // Its close callback runs, and has freed the server.
+                    incoming::leave_server(connection);
+                } else {
+                    connection.free();
+                }
             }
             while let Some(host) = ServerPtr::new(TailQueue::first(self.virtual_hosts.get())) {
                 TailQueue::remove(self.virtual_hosts.get(), host.as_ptr());
