@@ -476,8 +476,8 @@ CASE(room_of_a_buffer_of_which_nothing_is_moved, ONE_BACKEND)
 }
 
 DIFFERENCE(the_growth_after_a_large_reference_is_normal, ONE_BACKEND,
-	"after a large block was added by reference, one more byte allocates as much memory "
-	"as that block has")
+	"after a large block was added by reference, adding one more byte allocates a block of "
+	"the same size")
 {
 	struct evbuffer *buffer = new_buffer();
 	static char data[1 << 20];

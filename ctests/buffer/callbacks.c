@@ -474,7 +474,7 @@ remove_other_within(struct evbuffer *buffer, const struct evbuffer_cb_info *info
 }
 
 DIFFERENCE(a_nested_callback_removes_the_next, ONE_BACKEND,
-	"a buffer callback that is called for the change of another and removes the one after that makes the library use freed memory")
+	"a buffer callback that runs because another one changed the buffer, and removes the one after that, makes the library use freed memory")
 {
 	struct evbuffer *buffer = watched("last");
 	other_entry = evbuffer_add_cb(buffer, print_change, "removed");
@@ -536,7 +536,7 @@ append_in_cleanup(const void *data, size_t length, void *buffer)
 }
 
 DIFFERENCE(a_cleanup_changes_its_buffer, ONE_BACKEND,
-	"what the cleanup function of referenced memory adds to its buffer is lost, or corrupts the buffer")
+	"data that the cleanup function of referenced memory adds to its buffer is lost, or corrupts the buffer")
 {
 	struct evbuffer *buffer = new_buffer();
 	evbuffer_add_reference(buffer, "abc", 3, append_in_cleanup, buffer);

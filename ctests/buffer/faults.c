@@ -296,12 +296,12 @@ CASE(add_cb, ONE_BACKEND) { fail_named("add_cb"); }
 CASE(setcb, ONE_BACKEND) { fail_named("setcb"); }
 
 DIFFERENCE(prepend, ONE_BACKEND,
-	"evbuffer_prepend fails for lack of memory and leaves a part of the data in the buffer")
+	"evbuffer_prepend that runs out of memory leaves a part of the data in the buffer")
 {
 	fail_named("prepend");
 }
 DIFFERENCE(add_buffer_reference, ONE_BACKEND,
-	"evbuffer_add_buffer_reference runs out of memory, shares only a part and reports success")
+	"evbuffer_add_buffer_reference that runs out of memory shares only a part and reports success")
 {
 	fail_named("add_buffer_reference");
 }
@@ -313,7 +313,7 @@ DIFFERENCE(remove_buffer, ONE_BACKEND,
 CASE(reading, ONE_BACKEND) { fail_named("read"); }
 /* Most of what the peer sent fits behind the data that is there. */
 DIFFERENCE(reading_into_the_room_that_is_there, ONE_BACKEND,
-	"when there is no memory for more, a read does not use the room that a buffer has left")
+	"when memory is short, a read does not use the space that the buffer still has")
 {
 	struct evbuffer *buffer;
 	struct evbuffer_iovec room;

@@ -373,7 +373,7 @@ DIFFERENCE(sending_a_file_respects_the_limit, ONE_BACKEND,
 }
 
 DIFFERENCE(sending_a_file_to_a_full_pipe_fails, ONE_BACKEND,
-	"sending a file to a full pipe returns 0, which means end, in place of -1 with EAGAIN")
+	"sending a file to a full pipe returns 0, which means the end, instead of -1 with EAGAIN")
 {
 	struct evbuffer *buffer = new_buffer();
 	static char fill[1 << 20];
@@ -474,7 +474,7 @@ CASE(what_a_segment_that_cannot_be_mapped_is, ONE_BACKEND)
 }
 
 DIFFERENCE(looked_at_from_memory_into_a_file, ONE_BACKEND,
-    "Copying bytes that begin in memory and end in a part of a file that was not read crashes.")
+    "Copying a range that starts in memory and ends in a file that was not read yet crashes.")
 {
 	struct evbuffer *buffer = new_buffer();
 	int fd = pattern_file(SIZE);

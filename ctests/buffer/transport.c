@@ -267,7 +267,7 @@ CASE(expanding_makes_contiguous_room, ONE_BACKEND)
 }
 
 DIFFERENCE(no_room_can_be_reserved, ONE_BACKEND,
-	"reserving no room, or reading no bytes, ends the process when the buffer's last block is full")
+	"reserving or reading 0 bytes ends the process when the buffer's last block is full")
 {
 	struct evbuffer *buffer = new_buffer();
 	struct evbuffer_iovec vec[2];
@@ -286,7 +286,7 @@ DIFFERENCE(no_room_can_be_reserved, ONE_BACKEND,
 }
 
 DIFFERENCE(what_was_reserved_can_be_committed, ONE_BACKEND,
-	"evbuffer_reserve_space may give room that evbuffer_commit_space then refuses")
+	"evbuffer_reserve_space may return space that evbuffer_commit_space then refuses")
 {
 	struct evbuffer *buffer = new_buffer();
 	struct evbuffer_iovec vec[3];
@@ -305,7 +305,7 @@ DIFFERENCE(what_was_reserved_can_be_committed, ONE_BACKEND,
 }
 
 DIFFERENCE(a_short_read_keeps_little_memory, ONE_BACKEND,
-	"evbuffer_read keeps memory for all that was asked for, however little came")
+	"evbuffer_read keeps memory for everything that was asked for, however little arrived")
 {
 	struct evbuffer *buffer = new_buffer();
 	int ends[2], count = 0;

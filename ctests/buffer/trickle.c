@@ -171,13 +171,13 @@ through_a_pair(size_t size, int filter)
 }
 
 DIFFERENCE(through_a_pair_byte_by_byte, ONE_BACKEND,
-	"each piece that comes through a pair or is moved keeps a chain of its own: 100 kB sent byte by byte take 50 MB")
+	"each piece that arrives through a pair or is moved keeps a chain of its own: 100 kB sent byte by byte take 50 MB")
 {
 	through_a_pair(1, 0);
 }
 
 DIFFERENCE(through_a_filter_byte_by_byte, ONE_BACKEND,
-	"each piece that comes through a filter keeps a chain of its own: 100 kB sent byte by byte take 50 MB")
+	"each piece that arrives through a filter keeps a chain of its own: 100 kB sent byte by byte take 50 MB")
 {
 	through_a_pair(1, 1);
 }

@@ -95,7 +95,7 @@ DIFFERENCE(bufferevents_freed_before, ALONE,
 	end();
 }
 
-DIFFERENCE(bufferevents_freed_behind, ALONE, "bufferevent_free uses the base, also when that was freed before")
+DIFFERENCE(bufferevents_freed_behind, ALONE, "bufferevent_free uses the base even if that was freed before")
 {
 	struct bufferevent *pair[2], *filter;
 
@@ -108,7 +108,7 @@ DIFFERENCE(bufferevents_freed_behind, ALONE, "bufferevent_free uses the base, al
 	end();
 }
 
-DIFFERENCE(sockets_freed_behind, ALONE, "bufferevent_free uses the base, also when that was freed before")
+DIFFERENCE(sockets_freed_behind, ALONE, "bufferevent_free uses the base even if that was freed before")
 {
 	struct bufferevent *bev;
 	int ends[2];

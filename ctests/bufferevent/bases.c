@@ -34,7 +34,7 @@ exhaust(int tick_in_milliseconds)
 	CHECK_EQUAL(event_base_get_num_events(old, EVENT_BASE_COUNT_ADDED), 1);
 }
 
-#define STAYS "after bufferevent_base_set, waits for the rate limit and deferred callbacks stay with the old base"
+#define STAYS "after bufferevent_base_set, deferred callbacks and waiting for the rate limit stay with the old base"
 
 DIFFERENCE(suspended_by_its_limit, ONE_BACKEND | OWN_LOCKS, STAYS)
 {

@@ -534,8 +534,8 @@ CASE(on_a_pair, ONE_BACKEND)
 /* --- Data that 2.1 leaves lying. ---------------------------------------------------------------------- */
 
 DIFFERENCE(enabling_writing_processes_output, ONE_BACKEND,
-	"output of a filter that waited while writing was disabled stays there when writing "
-	"is enabled, until other traffic comes")
+	"output of a filter that waited while writing was disabled is not sent when writing "
+	"is enabled, until other traffic arrives")
 {
 	char data[10];
 
@@ -550,7 +550,7 @@ DIFFERENCE(enabling_writing_processes_output, ONE_BACKEND,
 }
 
 DIFFERENCE(enabling_reading_processes_input, ONE_BACKEND,
-	"input that arrived below a filter while reading was disabled stays there when "
+	"input that arrived below a filter while reading was disabled is not processed when "
 	"reading is enabled, until more arrives")
 {
 	begin(NULL, NULL, 0);
@@ -568,8 +568,8 @@ DIFFERENCE(enabling_reading_processes_input, ONE_BACKEND,
 }
 
 DIFFERENCE(higher_mark_processes_input, ONE_BACKEND,
-	"input that waits below a full filter stays there when the high watermark is raised, "
-	"until more arrives")
+	"input that waits below a full filter is not processed when the high watermark is "
+	"raised, until more arrives")
 {
 	begin(NULL, NULL, 0);
 	top.drain = 0;

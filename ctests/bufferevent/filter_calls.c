@@ -353,7 +353,7 @@ take_fours(struct evbuffer *source, struct evbuffer *target, ev_ssize_t limit, e
 }
 
 DIFFERENCE(rest_of_what_a_filter_took, EVERY_BACKEND,
-	"What has come through a filter while its reading was off waits there when reading is on again.")
+	"data that arrived at a filter while reading was disabled is not processed when reading is enabled again")
 {
 	struct evbuffer *input;
 
@@ -381,7 +381,7 @@ DIFFERENCE(rest_of_what_a_filter_took, EVERY_BACKEND,
 }
 
 DIFFERENCE(input_that_came_while_reading_was_off, EVERY_BACKEND,
-	"What has come through a filter while its reading was off waits there when reading is on again.")
+	"data that arrived at a filter while reading was disabled is not processed when reading is enabled again")
 {
 	struct evbuffer *input;
 

@@ -59,7 +59,7 @@ CASE(readers_take_turns, EVERY_BACKEND)
 
 /* The end of a stream is found by a read that gets nothing, for which there was room. */
 DIFFERENCE(the_end_keeps_no_memory, ONE_BACKEND | OWN_DEBUG_MODE,
-	"a read that only finds the end of the stream leaves its memory in the buffer")
+	"a read that finds only the end of the stream leaves its memory in the buffer")
 {
 	struct bufferevent *readers[20];
 	int peers[20], i;

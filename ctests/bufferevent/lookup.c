@@ -339,8 +339,8 @@ DIFFERENCE(second_look_up_is_refused, ONE_BACKEND,
 }
 
 DIFFERENCE(brackets_around_ipv6, ONE_BACKEND,
-	"bufferevent_socket_connect_hostname does not know addresses in brackets such as "
-	"[::1], which its header offers")
+	"bufferevent_socket_connect_hostname does not accept addresses in brackets such as "
+	"[::1], which its header promises")
 {
 	int v6;
 

@@ -281,7 +281,7 @@ refuse_silently(size_t size)
 }
 
 DIFFERENCE(reading_without_any_memory, ONE_BACKEND | OWN_DEBUG_MODE,
-	"a read without memory reports an error with an unrelated errno")
+	"a read that runs out of memory reports an error with an unrelated errno")
 {
 	struct bufferevent *bev;
 
@@ -467,7 +467,7 @@ in_debug_mode(int (*attempt)(void))
 	end_debug_mode();
 }
 
-#define KEPT_RECORDS "debug mode keeps records of the events of freed bufferevents: it grows without end"
+#define KEPT_RECORDS "debug mode keeps records of the events of freed bufferevents, and grows without bound"
 
 DIFFERENCE(debug_mode_forgets_sockets, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS, KEPT_RECORDS)
 {

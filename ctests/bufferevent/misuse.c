@@ -100,7 +100,7 @@ claim_success(struct evbuffer *source, struct evbuffer *target, ev_ssize_t limit
 }
 
 DIFFERENCE(filter_that_claims_success, ONE_BACKEND,
-	"a filter function that returns BEV_OK without moving anything is called for ever: the loop hangs")
+	"a filter function that returns BEV_OK without moving anything is called forever: the loop hangs")
 {
 	struct bufferevent *filter;
 
@@ -124,7 +124,7 @@ DIFFERENCE(filter_that_claims_success, ONE_BACKEND,
 
 /* A reader that leaves a full input as it is. */
 DIFFERENCE(full_input_that_nobody_takes, ONE_BACKEND,
-	"the loop uses all of the processor as long as a program leaves a full input as it is")
+	"the loop spins as long as a program does not drain a full input")
 {
 	struct bufferevent *bev;
 

@@ -215,7 +215,7 @@ CASE(free_while_exhausted, ONE_BACKEND)
 
 /* Used up at different times of the same tick. */
 DIFFERENCE(refilled_when_the_tick_begins, ONE_BACKEND | OWN_LOCKS,
-	"rate limits are refilled later and later, so that less passes than was configured")
+	"rate limits are refilled later and later, so that less data passes than was configured")
 {
 	struct timeval first, second;
 

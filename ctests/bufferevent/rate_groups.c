@@ -309,7 +309,7 @@ DIFFERENCE(free_then_group_free, ONE_BACKEND,
 }
 
 DIFFERENCE(group_refilled_when_the_tick_begins, ONE_BACKEND | OWN_LOCKS | OWN_LOCKS,
-	"rate limits are refilled later and later, so that less passes than was configured")
+	"rate limits are refilled later and later, so that less data passes than was configured")
 {
 	struct timeval first, second, late;
 	int i;
@@ -398,7 +398,7 @@ CASE(shares_below_a_byte, EVERY_BACKEND)
 }
 
 DIFFERENCE(shares_below_a_byte_move_something, ONE_BACKEND,
-	"a group whose members' shares are below a byte moves nothing")
+	"a group whose members get less than a byte each moves nothing")
 {
 	share_less_than_a_byte(5, 0, EV_READ);
 	CHECK_EQUAL(bytes, 5);

@@ -1,6 +1,6 @@
-/* An allocator to install in the library: it counts what is alive and can fail at one allocation,
- * or at all from one on. Every block has a mark, so that a block that the library did not get here,
- * or gives back twice, ends the case. */
+/* An allocator to install in the library. It counts live blocks, and can fail at one allocation or at all
+ * from one on. Every block is marked, so that freeing a block twice, or one that did not come from here,
+ * fails the case. */
 #ifndef CTESTS_ALLOCATOR_H
 #define CTESTS_ALLOCATOR_H
 

@@ -1,5 +1,5 @@
-/* What several tests need to make and to see: descriptors, child processes, and the library's
- * messages without the parts that change from run to run. */
+/* Helpers to make and observe descriptors, child processes, and the library's messages without the parts
+ * that change from run to run. */
 #ifndef CTESTS_OBSERVE_H
 #define CTESTS_OBSERVE_H
 

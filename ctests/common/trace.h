@@ -1,5 +1,5 @@
-/* What the tests of the event core share: events that say their name when they run, and ways to
- * run a loop once. */
+/* Helpers for the tests of the event core: events that print their name when they run, and ways to run a
+ * loop once. */
 #ifndef CTESTS_TRACE_H
 #define CTESTS_TRACE_H
 

@@ -200,19 +200,19 @@ works_on(int options)
 }
 
 DIFFERENCE(works_on_after_exceptions, EVERY_BACKEND,
-	"after a C++ exception left a bufferevent callback, the loop cannot be entered again")
+	"after a C++ exception has left a bufferevent callback, the loop cannot be entered again")
 {
 	works_on(0);
 }
 
 DIFFERENCE(works_on_after_deferred_exceptions, ONE_BACKEND,
-	"after a C++ exception left a bufferevent callback, the loop cannot be entered again")
+	"after a C++ exception has left a bufferevent callback, the loop cannot be entered again")
 {
 	works_on(BEV_OPT_DEFER_CALLBACKS);
 }
 
 DIFFERENCE(works_on_with_locks, ONE_BACKEND,
-	"after a C++ exception left a bufferevent callback, the loop cannot be entered again")
+	"after a C++ exception has left a bufferevent callback, the loop cannot be entered again")
 {
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
 	works_on(BEV_OPT_THREADSAFE);
@@ -276,7 +276,7 @@ accept_and_throw(evconnlistener *, evutil_socket_t fd, sockaddr *, int, void *)
 }
 
 DIFFERENCE(thrown_by_listener, EVERY_BACKEND,
-	"after a C++ exception left a bufferevent callback, the loop cannot be entered again")
+	"after a C++ exception has left a bufferevent callback, the loop cannot be entered again")
 {
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
 	Base base(event_base_new());
@@ -323,7 +323,7 @@ frozen(bufferevent *bev)
 	return evbuffer_add(bufferevent_get_input(bev), "x", 1) == -1 && evbuffer_prepend(bufferevent_get_output(bev), "x", 1) == -1;
 }
 
-#define STAYS_OPEN "An exception from a callback of a buffer leaves the ends of buffers that are a bufferevent's own open."
+#define STAYS_OPEN "An exception from a buffer callback leaves ends of a bufferevent's buffers unfrozen that should be frozen."
 
 DIFFERENCE(thrown_by_input_while_reading, EVERY_BACKEND, STAYS_OPEN)
 {

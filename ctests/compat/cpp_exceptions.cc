@@ -130,7 +130,7 @@ use_locks()
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
 }
 
-constexpr char defect[] = "after a C++ exception left a callback, the loop cannot be entered again";
+constexpr char defect[] = "after a C++ exception has left a callback, the loop cannot be entered again";
 
 } // namespace
 

@@ -274,7 +274,7 @@ answer_huge_ttl(struct server *from, const struct query *query)
 	send_message(from, query, &message);
 }
 
-DIFFERENCE(ttl_is_not_negative, ONE_BACKEND, "a TTL of more than 2^31 seconds is told as a negative number")
+DIFFERENCE(ttl_is_not_negative, ONE_BACKEND, "a TTL of more than 2^31 seconds is reported as a negative number")
 {
 	begin(answer_huge_ttl);
 	CHECK(evdns_base_resolve_ipv4(dns, "example.com", 0, check_ttl, NULL));

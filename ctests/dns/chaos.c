@@ -133,7 +133,7 @@ next_look_up(void)
 	started++;
 }
 
-DIFFERENCE(only_true_answers_or_errors, ONE_BACKEND | SLOW, "on a bad network, where others forge answers, forged answers are believed")
+DIFFERENCE(only_true_answers_or_errors, ONE_BACKEND | SLOW, "answers that others on the network forge are accepted")
 {
 	long long deadline = milliseconds() + 60000;
 	int port = 0;

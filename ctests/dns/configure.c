@@ -37,7 +37,7 @@ CASE(options, ONE_BACKEND)
 	end();
 }
 
-DIFFERENCE(values_that_are_missing_or_endless, ONE_BACKEND, "an option without a value crashes, and an endless time is accepted")
+DIFFERENCE(values_that_are_missing_or_endless, ONE_BACKEND, "an option without a value crashes, and an infinite time is accepted")
 {
 	base = new_base();
 	dns = evdns_base_new(base, 0);
@@ -91,7 +91,7 @@ CASE(servers, ONE_BACKEND)
 	end();
 }
 
-DIFFERENCE(servers_of_several_interfaces, ONE_BACKEND, "the same IPv6 address at two interfaces counts as one server")
+DIFFERENCE(servers_of_several_interfaces, ONE_BACKEND, "the same IPv6 address on two interfaces counts as one server")
 {
 	base = new_base();
 	dns = evdns_base_new(base, 0);
@@ -215,7 +215,7 @@ CASE(search_lines, ONE_BACKEND)
 	end();
 }
 
-DIFFERENCE(dots_before_domains, ONE_BACKEND, "ndots in a resolv.conf file counts only behind the search line, to which a comment behind it belongs")
+DIFFERENCE(dots_before_domains, ONE_BACKEND, "ndots in a resolv.conf file is ignored before the search line, and a comment after that line becomes part of it")
 {
 	begin(answer_no_name);
 	parse(DNS_OPTION_SEARCH, "options ndots:2\nsearch a.test # comment\n");
@@ -240,7 +240,7 @@ replace_system_file(const char *text)
 }
 
 DIFFERENCE(system_file_without_servers, ONE_BACKEND,
-	"a resolver with the system's servers cannot be made where resolv.conf names none, and that of this machine is to be asked")
+	"a resolver with the system's configuration cannot be made if resolv.conf names no server, though the one on this machine should be used")
 {
 	replace_system_file("search a.test\n");
 	base = new_base();

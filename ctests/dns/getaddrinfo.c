@@ -212,7 +212,7 @@ DIFFERENCE(cancelled_and_freed, ONE_BACKEND, "a look-up that is cancelled before
 	end();
 }
 
-DIFFERENCE(freed_with_a_family_answered, ONE_BACKEND, "the timer for the slower family runs although the resolver was freed")
+DIFFERENCE(freed_with_a_family_answered, ONE_BACKEND, "the timer for the slower address family still runs after the resolver was freed")
 {
 	begin(answer_some);
 	set("getaddrinfo-allow-skew", "0.05");
@@ -271,7 +271,7 @@ CASE(hosts, ONE_BACKEND)
 	end();
 }
 
-DIFFERENCE(hosts_of_the_other_family, ONE_BACKEND, "a name that hosts files know with the other family only is found, without an address")
+DIFFERENCE(hosts_of_the_other_family, ONE_BACKEND, "a name that hosts files have only for the other address family is found, but without an address")
 {
 	const char *path = file_of("192.0.2.1 name\r\n");
 
@@ -381,7 +381,7 @@ check_canonical_name(int result, struct evutil_addrinfo *list, void *arg)
 	evutil_freeaddrinfo(list);
 }
 
-DIFFERENCE(canonical_name_after_a_search, ONE_BACKEND, "the canonical name is lost when it was found in a domain of the search list but the first")
+DIFFERENCE(canonical_name_after_a_search, ONE_BACKEND, "the canonical name is lost unless it was found in the first domain of the search list")
 {
 	struct evutil_addrinfo hints = {.ai_family = PF_INET, .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_CANONNAME};
 

@@ -147,7 +147,7 @@ CASE(in_turn, ONE_BACKEND)
 }
 
 DIFFERENCE(unwilling_server_is_passed_over_at_once, ONE_BACKEND,
-    "after a server has refused, the other one is asked only when the time-out of the first question is over")
+    "after one server has refused, the next one is asked only when the first query has timed out")
 {
 	long long began;
 
@@ -162,7 +162,7 @@ DIFFERENCE(unwilling_server_is_passed_over_at_once, ONE_BACKEND,
 }
 
 DIFFERENCE(silent_server_is_found_out, ONE_BACKEND,
-    "a server's time-outs are charged to the next server, so that a dead one is asked again and again")
+    "a server's timeouts are attributed to the next server, so that a dead one is asked again and again")
 {
 	two_servers(NULL, answer_address);
 	server.quiet = second.quiet = 1;
@@ -207,7 +207,7 @@ CASE(probes_under_disable_when_inactive, ONE_BACKEND)
 }
 
 DIFFERENCE(loop_ends_while_a_server_is_down, ONE_BACKEND,
-    "with EVDNS_BASE_DISABLE_WHEN_INACTIVE a server that has failed keeps the loop running for ever")
+    "with EVDNS_BASE_DISABLE_WHEN_INACTIVE a server that has failed keeps the loop running forever")
 {
 	base = new_base();
 	start_server(&server, "server", NULL);
@@ -256,7 +256,7 @@ CASE(servers_keep_the_loop_running, ONE_BACKEND)
 
 /* Something else is put in the place of the resolver's socket: poll says at every pass that there is
  * something to read, and reading fails. */
-DIFFERENCE(socket_that_fails, ONE_BACKEND, "a resolver whose socket fails keeps the loop busy without end")
+DIFFERENCE(socket_that_fails, ONE_BACKEND, "a resolver whose socket fails makes the loop spin")
 {
 	struct timeval pause = {0, 200000};
 	int fd, other, passes = 0;
@@ -347,7 +347,7 @@ answer_no_probe(struct server *from, const struct query *query)
 	answer_address(from, query);
 }
 
-DIFFERENCE(probes_stay_at_their_server, ONE_BACKEND, "a probe that gets lost goes to another server, whose answer says that the failed one is back")
+DIFFERENCE(probes_stay_at_their_server, ONE_BACKEND, "a lost probe is repeated at another server, whose answer is taken to mean that the failed one is back")
 {
 	long long deadline = milliseconds() + 10000;
 

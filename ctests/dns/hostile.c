@@ -80,7 +80,7 @@ wrong_then_right(struct server *from, const struct query *query)
 	answer_address(from, query);
 }
 
-DIFFERENCE(another_question_is_no_answer, ONE_BACKEND, "an answer that repeats another question ends the look-up with an error")
+DIFFERENCE(another_question_is_no_answer, ONE_BACKEND, "an answer to a different question ends the look-up with an error")
 {
 	begin(wrong_then_right);
 	check_look_ups(5);
@@ -98,7 +98,7 @@ count_ports(struct server *from, const struct query *query)
 	answer_address(from, query);
 }
 
-DIFFERENCE(ports_change, ONE_BACKEND, "all questions to a server come from one port for ever, which a forger has time to find out")
+DIFFERENCE(ports_change, ONE_BACKEND, "all queries to a server are sent from one port, which a forger has time to find out")
 {
 	int descriptors;
 
@@ -284,7 +284,7 @@ check_no_address(int result, char type, int count, int ttl, void *addresses, voi
 	CHECK_EQUAL(result, DNS_ERR_UNKNOWN);
 }
 
-DIFFERENCE(labels_of_unknown_kinds, ONE_BACKEND, "a name with a label of a kind that does not exist is followed as if it were a pointer")
+DIFFERENCE(labels_of_unknown_kinds, ONE_BACKEND, "a label of an undefined type in a name is followed as if it were a compression pointer")
 {
 	begin(odd_label);
 	server.quiet = 1;

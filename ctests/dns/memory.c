@@ -114,7 +114,7 @@ use_everything(void)
 		event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
-DIFFERENCE(every_allocation_fails_in_turn, OWN | SLOW, "where memory is short, look-ups are never told, and look-ups that were given up are lost")
+DIFFERENCE(every_allocation_fails_in_turn, OWN | SLOW, "when memory is short, look-ups never get a result, and abandoned look-ups are leaked")
 {
 	long alive, n;
 
@@ -281,7 +281,7 @@ CASE(canonical_names_come_back, OWN)
 	CHECK_EQUAL(allocator.alive, 0);
 }
 
-DIFFERENCE(look_ups_of_addresses_come_back, OWN, "a look-up of addresses that is forgotten with its resolver is never freed")
+DIFFERENCE(look_ups_of_addresses_come_back, OWN, "a look-up of addresses that is dropped with its resolver is never freed")
 {
 	allocator_install();
 	base = new_base();

@@ -116,7 +116,7 @@ add_domains_meanwhile(struct server *from, const struct query *query)
 	answer_empty(from, query, 3);
 }
 
-DIFFERENCE(domains_added_meanwhile, ONE_BACKEND, "domains that are added during a search make it try a name twice")
+DIFFERENCE(domains_added_meanwhile, ONE_BACKEND, "domains added during a search make it try a name twice")
 {
 	begin(add_domains_meanwhile);
 	evdns_base_search_add(dns, "b.test");

@@ -307,7 +307,7 @@ answer_too_much(struct evdns_server_request *request)
 	respond(request);
 }
 
-DIFFERENCE(cut_answers_hold_whole_records, ONE_BACKEND, "an answer that has no room is cut inside a record, and says that all are there")
+DIFFERENCE(cut_answers_hold_whole_records, ONE_BACKEND, "an answer that does not fit is truncated inside a record, and claims to be complete")
 {
 	uint8_t bytes[2000];
 	int truncated;
@@ -334,7 +334,7 @@ answer_long_label(struct evdns_server_request *request)
 	evdns_server_request_respond(request, 0);
 }
 
-DIFFERENCE(only_written_bytes_are_sent, ONE_BACKEND, "an answer that cannot be written is sent as 512 bytes with whatever was on the stack")
+DIFFERENCE(only_written_bytes_are_sent, ONE_BACKEND, "an answer that cannot be built is sent as 512 bytes of whatever was on the stack")
 {
 	uint8_t bytes[2000];
 	int truncated;
@@ -378,7 +378,7 @@ DIFFERENCE(short_datagrams, ONE_BACKEND, "a datagram of fewer than 12 bytes cras
 	end_port();
 }
 
-DIFFERENCE(other_operations, ONE_BACKEND, "a message that is no query, as an update, is given to the program as a query")
+DIFFERENCE(other_operations, ONE_BACKEND, "a message that is not a query, such as an update, is passed to the program as a query")
 {
 	uint8_t bytes[2000];
 
@@ -414,7 +414,7 @@ DIFFERENCE(closed_in_a_callback, ONE_BACKEND, "a server that is closed in its ca
 
 /* A port on one end of a pair of sockets, whose other end has room for few datagrams. */
 DIFFERENCE(answers_wait_for_room_in_turn, ONE_BACKEND,
-	"an answer that waits until the socket has room is told as failed, and later ones are sent before it")
+	"an answer that has to wait until the socket is writable is reported as failed, and later ones are sent before it")
 {
 	uint8_t bytes[2000];
 	char name[20];
@@ -467,7 +467,7 @@ DIFFERENCE(blocking_socket, ONE_BACKEND, "with a blocking socket the loop hangs 
 }
 
 /* A socket that always has something to tell, and never a question: unconnected, of TCP. */
-DIFFERENCE(socket_that_fails, ONE_BACKEND, "a server whose socket fails keeps the loop busy without end")
+DIFFERENCE(socket_that_fails, ONE_BACKEND, "a server whose socket fails makes the loop spin")
 {
 	struct timeval pause = {0, 200000};
 	int passes = 0;
@@ -549,7 +549,7 @@ answer_without_data(struct evdns_server_request *request)
 	respond(request);
 }
 
-DIFFERENCE(a_name_that_is_missing, ONE_BACKEND, "a record whose data are a name crashes without one")
+DIFFERENCE(a_name_that_is_missing, ONE_BACKEND, "a record whose data is a name crashes if there is no name")
 {
 	begin_port(answer_without_data);
 	ask_for("a.test", TYPE_A, 0x0100);

@@ -27,7 +27,7 @@ cut_datagrams(struct server *from, const struct query *query)
 	send_message(from, query, &message);
 }
 
-DIFFERENCE(cut_answers_are_fetched_over_tcp, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+DIFFERENCE(cut_answers_are_fetched_over_tcp, ONE_BACKEND, "an answer that does not fit into a datagram is an error instead of being fetched over TCP")
 {
 	begin(cut_datagrams);
 	addresses = 3;
@@ -38,7 +38,7 @@ DIFFERENCE(cut_answers_are_fetched_over_tcp, ONE_BACKEND, "an answer that has no
 	end();
 }
 
-DIFFERENCE(many_at_once_over_tcp, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+DIFFERENCE(many_at_once_over_tcp, ONE_BACKEND, "an answer that does not fit into a datagram is an error instead of being fetched over TCP")
 {
 	begin(cut_datagrams);
 	server.quiet = 1;
@@ -65,7 +65,7 @@ send(int fd, const void *data, size_t size, int flags)
 	return sendto(fd, data, size, flags, NULL, 0);
 }
 
-DIFFERENCE(questions_that_go_out_in_parts, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+DIFFERENCE(questions_that_go_out_in_parts, ONE_BACKEND, "an answer that does not fit into a datagram is an error instead of being fetched over TCP")
 {
 	begin(cut_datagrams);
 	addresses = 1;
@@ -78,7 +78,7 @@ DIFFERENCE(questions_that_go_out_in_parts, ONE_BACKEND, "an answer that has no r
 	end();
 }
 
-DIFFERENCE(connection_that_ends_is_made_again, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+DIFFERENCE(connection_that_ends_is_made_again, ONE_BACKEND, "an answer that does not fit into a datagram is an error instead of being fetched over TCP")
 {
 	begin(cut_datagrams);
 	addresses = 1;
@@ -112,7 +112,7 @@ CASE(truncated_where_there_is_no_tcp, ONE_BACKEND)
 	end();
 }
 
-DIFFERENCE(closed_again_and_again, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+DIFFERENCE(closed_again_and_again, ONE_BACKEND, "an answer that does not fit into a datagram is an error instead of being fetched over TCP")
 {
 	begin(cut_datagrams);
 	closed = 1000;
@@ -130,7 +130,7 @@ say_nothing_over_tcp(struct server *from, const struct query *query)
 		answer_empty(from, query, FLAG_TC);
 }
 
-DIFFERENCE(silence_over_tcp, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+DIFFERENCE(silence_over_tcp, ONE_BACKEND, "an answer that does not fit into a datagram is an error instead of being fetched over TCP")
 {
 	begin(say_nothing_over_tcp);
 	set("timeout", "0.3");
@@ -181,7 +181,7 @@ answer_byte_by_byte(struct server *from, const struct query *query)
 	trickle(-1, 0, NULL);
 }
 
-DIFFERENCE(byte_by_byte, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+DIFFERENCE(byte_by_byte, ONE_BACKEND, "an answer that does not fit into a datagram is an error instead of being fetched over TCP")
 {
 	begin(answer_byte_by_byte);
 	trickle_event = evtimer_new(base, trickle, NULL);
@@ -192,7 +192,7 @@ DIFFERENCE(byte_by_byte, ONE_BACKEND, "an answer that has no room in a datagram 
 }
 
 /* Freed or suspended while a connection is there. */
-DIFFERENCE(freed_with_a_connection, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+DIFFERENCE(freed_with_a_connection, ONE_BACKEND, "an answer that does not fit into a datagram is an error instead of being fetched over TCP")
 {
 	begin(cut_datagrams);
 	closed = 0;
@@ -220,7 +220,7 @@ fail_over_tcp(struct server *from, const struct query *query)
 }
 
 /* A server that fails over TCP is asked again as one that fails over UDP is. */
-DIFFERENCE(failure_over_tcp, ONE_BACKEND, "an answer that has no room in a datagram is an error instead of being fetched over TCP")
+DIFFERENCE(failure_over_tcp, ONE_BACKEND, "an answer that does not fit into a datagram is an error instead of being fetched over TCP")
 {
 	begin(fail_over_tcp);
 	set("timeout", "3");

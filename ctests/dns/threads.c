@@ -186,7 +186,7 @@ keep_first(struct evdns_server_request *request, void *arg)
 		kept = request;
 }
 
-DIFFERENCE(cancelled_while_sending, ONE_BACKEND | OWN_LOCKS, "a thread that is cancelled while it sends a question or an answer keeps the lock for ever")
+DIFFERENCE(cancelled_while_sending, ONE_BACKEND | OWN_LOCKS, "a thread that is cancelled while it sends a query or an answer never releases the lock")
 {
 	struct evdns_server_port *port;
 	struct server fake = {0};

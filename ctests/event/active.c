@@ -686,7 +686,7 @@ DIFFERENCE(edge_survives_adding_at_expiry, EPOLL_ONLY,
 }
 
 DIFFERENCE(readiness_and_timeout_are_delivered_together, EVERY_BACKEND,
-	   "an event that is ready and timed out in the same pass is told only of the timeout")
+	   "an event that becomes ready and times out in the same pass gets only the timeout")
 {
 	struct event_base *base = new_base();
 	struct event *ev;

@@ -335,7 +335,7 @@ CASE(a_duplicate_gets_the_number_back, EVERY_BACKEND)
 /* The number is closed first, the event deleted then; the file stays open elsewhere. */
 DIFFERENCE(closed_before_deleting_but_duplicated, EPOLL_ONLY | SLOW,
 	"closing a descriptor before its event is deleted, while a duplicate is open, makes "
-	"the loop use all of the processor")
+	"the loop spin")
 {
 	struct event_base *base = new_base();
 	struct timeval while_ = {0, 900 * 1000};

@@ -214,7 +214,7 @@ closed_is_delivered_for(int fd)
 }
 
 DIFFERENCE(closed_alone_sees_a_reset, NOT_SELECT,
-	   "an EV_CLOSED event is not told when the peer resets, and the loop uses all of the processor")
+	   "an EV_CLOSED event does not notice a reset by the peer, and the loop spins")
 {
 	struct linger abort_connection = {1, 0};
 	int ends[2];
@@ -225,7 +225,7 @@ DIFFERENCE(closed_alone_sees_a_reset, NOT_SELECT,
 }
 
 DIFFERENCE(closed_alone_sees_the_end_of_a_pipe, NOT_SELECT,
-	   "an EV_CLOSED event is not told of the end of a pipe, and the loop uses all of the processor")
+	   "an EV_CLOSED event does not notice the end of a pipe, and the loop spins")
 {
 	int ends[2];
 	make_pipe(ends);
@@ -234,7 +234,7 @@ DIFFERENCE(closed_alone_sees_the_end_of_a_pipe, NOT_SELECT,
 }
 
 DIFFERENCE(closed_alone_sees_the_reader_of_a_pipe_leave, NOT_SELECT,
-	   "an EV_CLOSED event is not told that a pipe's reader has gone, and the loop uses all of the processor")
+	   "an EV_CLOSED event does not notice that a pipe's reader is gone, and the loop spins")
 {
 	int ends[2];
 	make_pipe(ends);
@@ -312,7 +312,7 @@ CASE(dev_null, EVERY_BACKEND)
 
 /* What epoll refuses it is asked about at once, although changes wait for the next pass otherwise. */
 DIFFERENCE(files_with_a_changelist, ONE_BACKEND,
-	"With a changelist, events on regular files are accepted, and the loop then waits for ever.")
+	"With a changelist, events on regular files are accepted, and the loop then waits forever.")
 {
 	struct event_config *config = event_config_new();
 	struct event_base *base;

@@ -407,13 +407,13 @@ change_while_pending(void (*change)(struct event *ev))
 }
 
 DIFFERENCE(interest_mask_changed_while_pending, EVERY_BACKEND,
-	"a program that changes ev_events of a pending event is ended when it deletes the event")
+	"a program that changes ev_events of a pending event is aborted when it deletes the event")
 {
 	change_while_pending(write_instead);
 }
 
 DIFFERENCE(descriptor_changed_while_pending, EVERY_BACKEND,
-	"a program that changes ev_fd of a pending event is ended when it deletes the event")
+	"a program that changes ev_fd of a pending event is aborted when it deletes the event")
 {
 	change_while_pending(another_descriptor);
 }

@@ -123,7 +123,7 @@ CASE(refused_by_the_kernel, EVERY_BACKEND | OWN_LOCKS | OWN_DEBUG_MODE)
 }
 
 DIFFERENCE(refused_by_the_kernel_without_a_lock_left, ONE_BACKEND | OWN_LOCKS | OWN_DEBUG_MODE,
-	   "event_base_once keeps the base locked when it fails for its descriptor: every other thread hangs")
+	   "event_base_once keeps the base locked when the kernel refuses its descriptor: every other thread hangs")
 {
 	struct event_base *base;
 	CHECK_EQUAL(evthread_use_pthreads(), 0);

@@ -377,7 +377,7 @@ CASE(result_is_the_flags_of_the_call, EVERY_BACKEND)
 }
 
 DIFFERENCE(interest_written_while_pending, EVERY_BACKEND,
-	   "a program that changes ev_events or ev_fd of a pending event is ended when it deletes the event")
+	   "a program that changes ev_events or ev_fd of a pending event is aborted when it deletes the event")
 {
 	struct event_base *base = new_base();
 	struct event ev;

@@ -179,7 +179,7 @@ count_messages(int severity, const char *message)
 }
 
 DIFFERENCE(one_warning_for_lack_of_descriptors, ONE_BACKEND,
-	"a lack of descriptors is logged each time the loop turns")
+	"a lack of descriptors is logged in each pass of the loop")
 {
 	make_listener_in(AF_UNIX, keep);
 	event_set_log_callback(count_messages);
@@ -192,7 +192,7 @@ DIFFERENCE(one_warning_for_lack_of_descriptors, ONE_BACKEND,
 
 /* Once it has accepted again, the next lack is another one. */
 DIFFERENCE(a_warning_for_each_lack_of_descriptors, ONE_BACKEND,
-	"a lack of descriptors is logged each time the loop turns")
+	"a lack of descriptors is logged in each pass of the loop")
 {
 	make_listener_in(AF_UNIX, keep);
 	event_set_log_callback(count_messages);
@@ -295,7 +295,7 @@ CASE(disabled_without_descriptors, EVERY_BACKEND)
 /* --- Memory. ------------------------------------------------------------------------------------ */
 
 DIFFERENCE(socket_that_cannot_be_watched, EPOLL_ONLY,
-	"A listener on something that epoll refuses is made, and never accepts anything.")
+	"A listener is made on a descriptor that epoll refuses, and never accepts anything.")
 {
 	int fd = memfd_create("no socket", MFD_CLOEXEC);
 

@@ -332,7 +332,7 @@ DIFFERENCE(running_without_a_base, ONE_BACKEND,
 	CHECK_EQUAL(event_base_dispatch(NULL), -1);
 }
 
-DIFFERENCE(asking_without_a_base, ONE_BACKEND, "questions about a NULL base crash")
+DIFFERENCE(asking_without_a_base, ONE_BACKEND, "functions that query a base crash for NULL")
 {
 	CHECK_EQUAL(event_base_got_exit(NULL), 0);
 	CHECK_EQUAL(event_base_got_break(NULL), 0);

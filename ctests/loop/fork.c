@@ -211,7 +211,7 @@ count_signal(evutil_socket_t fd, short what, void *count)
 }
 
 DIFFERENCE(signal_of_a_child_without_reinit_stays_there, EVERY_BACKEND,
-	"The loop of a process reports the signals of a child that it has forked.")
+	"The loop of a process reports signals of its forked child.")
 {
 	int count = 0;
 
@@ -429,7 +429,7 @@ fork_with_a_wakeup_outstanding(evutil_socket_t fd, short what, void *arg)
 }
 
 DIFFERENCE(outstanding_wakeup_does_not_survive_reinit, EVERY_BACKEND,
-	   "after a fork while a wake-up is under way, other threads of the child can never wake its loop")
+	   "after a fork while a wake-up was under way, other threads of the child can never wake its loop")
 {
 	struct event *forker;
 	int status = 0;

@@ -93,7 +93,7 @@ CASE(answers_of_other_servers, ONE_BACKEND)
 }
 
 DIFFERENCE(an_error_with_a_message_is_an_error, ONE_BACKEND,
-    "a reply whose HTTP status is an error counts as a success when its body happens to be a message")
+    "a reply with an HTTP error status counts as success if its body happens to be a valid message")
 {
 	start_fake();
 	for (fake_code = 300; fake_code <= 503; fake_code += 100) {
@@ -166,7 +166,7 @@ CASE(a_pool_with_calls_is_freed, ONE_BACKEND)
 }
 
 DIFFERENCE(a_pool_with_timed_calls_is_freed, COUNTS_MEMORY | SLOW,
-    "freeing a pool while a call with a timeout is under way crashes when the timeout is over")
+    "freeing a pool while a call with a timeout is under way crashes when the timeout passes")
 {
 	struct one_call *call = new_call("x");
 	struct timeval moment = {1, 200000};
@@ -229,7 +229,7 @@ pause_first_call(void *ctx, struct evhttp_request *request, struct evbuffer *buf
 }
 
 DIFFERENCE(a_connection_that_becomes_free_gets_a_call, ONE_BACKEND,
-    "while a hook has the answer of a call, the calls that wait for its connection do not begin")
+    "while a hook holds the answer of a call, the calls that wait for its connection do not start")
 {
 	struct one_call *calls[2];
 	void *paused = NULL;
@@ -251,7 +251,7 @@ DIFFERENCE(a_connection_that_becomes_free_gets_a_call, ONE_BACKEND,
 
 /* A call waits for the connection; the one before it never gets as far as the wire. */
 DIFFERENCE(the_next_call_begins_when_one_was_not_sent, ONE_BACKEND,
-    "when a call ends before it is sent, those behind it wait for ever")
+    "when a call ends before it is sent, those queued behind it wait forever")
 {
 	struct one_call *calls[3];
 	int ended_by_hook = 1;
@@ -274,7 +274,7 @@ DIFFERENCE(the_next_call_begins_when_one_was_not_sent, ONE_BACKEND,
 }
 
 DIFFERENCE(calls_that_hooks_end_leave_nothing, COUNTS_MEMORY,
-    "a call that a hook ends before it is sent loses memory")
+    "a call that a hook ends before it is sent leaks memory")
 {
 	struct one_call *call = new_call("x");
 	int ended_by_hook = 3;
@@ -295,7 +295,7 @@ DIFFERENCE(calls_that_hooks_end_leave_nothing, COUNTS_MEMORY,
 }
 
 DIFFERENCE(names_that_are_taken, ONE_BACKEND,
-    "registering a name twice is not refused, and taking it back twice ends the process")
+    "registering a name twice is not refused, and unregistering it twice ends the process")
 {
 	start_both(1);
 	CHECK_EQUAL(EVRPC_REGISTER(side.rpc, Ask, question, answer, on_ask, &side), -1);
@@ -307,7 +307,7 @@ DIFFERENCE(names_that_are_taken, ONE_BACKEND,
 }
 
 DIFFERENCE(a_server_is_freed_with_paused_calls, COUNTS_MEMORY,
-    "calls that a hook has paused are never answered and lost when the server's side is freed")
+    "calls that a hook has paused are never answered and leak when the evrpc_base is freed")
 {
 	struct one_call *call = new_call("x");
 	void *paused = NULL;
@@ -332,7 +332,7 @@ DIFFERENCE(a_server_is_freed_with_paused_calls, COUNTS_MEMORY,
 	check_memory();
 }
 
-DIFFERENCE(the_http_server_is_freed_first, COUNTS_MEMORY, "freeing the HTTP server before the server's side crashes")
+DIFFERENCE(the_http_server_is_freed_first, COUNTS_MEMORY, "freeing the HTTP server before the evrpc_base crashes")
 {
 	watch_memory();
 	start_server();
@@ -351,7 +351,7 @@ unregister_in_handler(EVRPC_STRUCT(Ask) *rpc)
 }
 
 DIFFERENCE(a_handler_ends_its_registration, COUNTS_MEMORY,
-    "a handler that takes its registration back and then answers uses memory that is freed")
+    "a handler that unregisters itself and then answers uses freed memory")
 {
 	int left = 0;
 
@@ -379,7 +379,7 @@ free_server_in_handler(EVRPC_STRUCT(Ask) *rpc)
 }
 
 DIFFERENCE(a_handler_frees_the_servers_side, COUNTS_MEMORY,
-    "a handler that frees the server's side and then answers uses memory that is freed")
+    "a handler that frees the evrpc_base and then answers uses freed memory")
 {
 	watch_memory();
 	start_both(1);
@@ -400,7 +400,7 @@ free_http_in_handler(EVRPC_STRUCT(Ask) *rpc)
 }
 
 DIFFERENCE(a_handler_frees_the_http_server, COUNTS_MEMORY,
-    "a handler that frees the HTTP server and then answers uses memory that is freed")
+    "a handler that frees the HTTP server and then answers uses freed memory")
 {
 	watch_memory();
 	start_both(1);
@@ -462,7 +462,7 @@ remove_itself(void *ctx, struct evhttp_request *request, struct evbuffer *buffer
 	return EVRPC_CONTINUE;
 }
 
-DIFFERENCE(a_hook_removes_itself, COUNTS_MEMORY, "a hook that removes itself makes the server use memory that is freed")
+DIFFERENCE(a_hook_removes_itself, COUNTS_MEMORY, "a hook that removes itself makes the server use freed memory")
 {
 	void *handle, *second;
 	int left = 0;
@@ -516,7 +516,7 @@ DIFFERENCE(only_the_slow_call_times_out, ONE_BACKEND | SLOW,
 
 /* A connection that was taken out, and freed by the program with its call. */
 DIFFERENCE(a_connection_is_freed_with_its_call, COUNTS_MEMORY,
-    "freeing a connection with a call under way loses the memory of the call")
+    "freeing a connection with a call under way leaks the call")
 {
 	struct evhttp_connection *evcon;
 	struct one_call *call = new_call("x");
@@ -539,7 +539,7 @@ DIFFERENCE(a_connection_is_freed_with_its_call, COUNTS_MEMORY,
 	check_memory();
 }
 
-DIFFERENCE(hooks_and_data_without_memory, COUNTS_MEMORY, "without memory for a hook or its data the process ends")
+DIFFERENCE(hooks_and_data_without_memory, COUNTS_MEMORY, "running out of memory for a hook or its data ends the process")
 {
 	watch_memory();
 	event_set_log_callback(ignore_message);
@@ -555,7 +555,7 @@ DIFFERENCE(hooks_and_data_without_memory, COUNTS_MEMORY, "without memory for a h
 	check_memory();
 }
 
-DIFFERENCE(a_pool_is_freed_with_paused_calls, COUNTS_MEMORY, "calls that a hook has paused are lost when their pool is freed")
+DIFFERENCE(a_pool_is_freed_with_paused_calls, COUNTS_MEMORY, "calls that a hook has paused leak when their pool is freed")
 {
 	struct one_call *call = new_call("x");
 

@@ -76,7 +76,7 @@ static int run(int count)
 }
 
 DIFFERENCE(exceptions_of_callbacks, ONE_BACKEND,
-    "after an exception of a callback the loop believes that it still runs, and calls never end")
+    "after an exception in a callback the loop cannot be entered again, and calls never end")
 {
 	base = event_base_new();
 	struct evhttp *http = evhttp_new(base);

@@ -258,7 +258,7 @@ unused_port(int fd)
 
 /* Where the connection leads nowhere, and leaves the pool, another one takes the call. */
 DIFFERENCE(the_connection_of_a_paused_call_leaves, ONE_BACKEND,
-	"a call that a hook has paused goes out on its connection although that has left the pool")
+	"a call that a hook has paused is sent on its connection although that has left the pool")
 {
 	struct one_call *call = new_call("hello");
 	struct evhttp_connection *nowhere;

@@ -530,7 +530,7 @@ CASE(forty_thousand_deliveries_are_not_lost, ONE_BACKEND)
 }
 
 DIFFERENCE(seventy_thousand_deliveries_are_not_lost, ONE_BACKEND,
-	"65,536 queued deliveries of a signal wrap to no call at all")
+	"65,536 queued deliveries of a signal wrap around to no call at all")
 {
 	int calls = calls_after(70000);
 	CHECK(calls >= 1 && calls <= 70000);

@@ -51,7 +51,7 @@ two_bases(void)
 	second = event_base_new();
 }
 
-#define ONE_RECEIVES "Of several bases with signal events only the one that came last hears of a signal."
+#define ONE_RECEIVES "Of several bases with signal events only the last one is notified of a signal."
 
 DIFFERENCE(each_base_hears_of_its_own_signals, EVERY_BACKEND, ONE_RECEIVES)
 {
@@ -143,7 +143,7 @@ DIFFERENCE(a_base_that_never_runs, EVERY_BACKEND, ONE_RECEIVES)
 
 /* Whoever the program puts there while a base watches is there again after the last base. */
 DIFFERENCE(a_handler_of_the_program_between_two_bases, ONE_BACKEND,
-	"The handler that is restored with the first of two bases takes the signal from the second.")
+	"restoring the signal handler for the first of two bases takes the signal away from the second")
 {
 	struct event *a, *b;
 

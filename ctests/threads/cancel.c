@@ -96,7 +96,7 @@ CASE(a_waiting_loop_is_cancelled, EVERY_BACKEND)
 }
 
 DIFFERENCE(another_thread_runs_the_base_of_a_cancelled_one, EVERY_BACKEND,
-	"A base whose thread was cancelled while it waited refuses to be run by another thread.")
+	"A base whose thread was cancelled while it waited cannot be run by another thread.")
 {
 	pthread_t thread;
 	int round;
@@ -119,7 +119,7 @@ sleep_long(evutil_socket_t fd, short what, void *arg)
 }
 
 DIFFERENCE(a_thread_is_cancelled_in_a_callback, EVERY_BACKEND,
-	"A base whose thread was cancelled in a callback refuses to be run by another thread.")
+	"A base whose thread was cancelled in a callback cannot be run by another thread.")
 {
 	struct event *event;
 	pthread_t thread;
@@ -137,7 +137,7 @@ DIFFERENCE(a_thread_is_cancelled_in_a_callback, EVERY_BACKEND,
 }
 
 DIFFERENCE(a_busy_thread_is_cancelled, EVERY_BACKEND,
-	"A base whose thread was cancelled while it was busy refuses to be run by another thread.")
+	"A base whose thread was cancelled while it was busy cannot be run by another thread.")
 {
 	struct event *writer, *timer;
 	pthread_t thread;
@@ -170,7 +170,7 @@ echo(struct bufferevent *bev, void *arg)
 }
 
 DIFFERENCE(a_thread_is_cancelled_between_bufferevents, EVERY_BACKEND,
-	"A base whose thread was cancelled while bufferevents were busy refuses to be run by another thread.")
+	"A base whose thread was cancelled while bufferevents were busy cannot be run by another thread.")
 {
 	struct bufferevent *bev[2];
 	pthread_t thread;

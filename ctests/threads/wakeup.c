@@ -348,7 +348,7 @@ CASE(delete_of_the_last_signal_event_ends_the_loop, EVERY_BACKEND)
 }
 
 DIFFERENCE(delete_of_the_last_timer_ends_the_loop, ONE_BACKEND,
-	"a loop whose last timer another thread deletes does not end before that timer's time")
+	"a loop whose last timer another thread deletes does not end until that timer would have expired")
 {
 	struct timeval seconds = {8, 0};
 

@@ -209,7 +209,7 @@ timerfd_settime(int fd, int flags, const struct itimerspec *value, struct itimer
 }
 
 DIFFERENCE(refused_timer_does_not_make_the_wait_endless, EPOLL_ONLY,
-	   "with precise timers, a timer descriptor that cannot be set makes the loop sleep for ever")
+	   "with precise timers, a timer descriptor that cannot be set makes the loop sleep forever")
 {
 	struct event_base *base = base_with_flags(EVENT_BASE_FLAG_PRECISE_TIMER);
 	struct event *ev = named_event(base, -1, 0, "timer"), *reader;

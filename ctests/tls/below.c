@@ -100,7 +100,7 @@ listen_here(union any_address *address, socklen_t *length)
 
 /* One below that is still connecting: reading need not be enabled. */
 DIFFERENCE(on_one_that_connects, EVERY_BACKEND,
-	   "a TLS filter on a bufferevent that is still connecting begins no handshake unless reading is enabled")
+	   "a TLS filter on a bufferevent that is still connecting starts no handshake unless reading is enabled")
 {
 	struct evconnlistener *listener;
 	struct bufferevent *below;
@@ -119,7 +119,7 @@ DIFFERENCE(on_one_that_connects, EVERY_BACKEND,
 	end_all();
 }
 
-DIFFERENCE(on_a_pair, ONE_BACKEND, "a TLS filter on a pair begins no handshake unless reading is enabled")
+DIFFERENCE(on_a_pair, ONE_BACKEND, "a TLS filter on a pair starts no handshake unless reading is enabled")
 {
 	struct bufferevent *pair[2];
 
@@ -134,7 +134,7 @@ DIFFERENCE(on_a_pair, ONE_BACKEND, "a TLS filter on a pair begins no handshake u
 
 /* A connection that is made through the filter, after that was enabled. */
 DIFFERENCE(connected_through_the_filter, EVERY_BACKEND,
-	   "a TLS filter that is enabled before it is connected sends two beginnings, and its handshake fails")
+	   "a TLS filter that is enabled before it is connected starts its handshake twice, which fails")
 {
 	struct evconnlistener *listener;
 	union any_address address;
@@ -273,7 +273,7 @@ CASE(pair_below_takes_no_descriptor, ONE_BACKEND)
 }
 
 DIFFERENCE(open_session_goes_over_to_another_descriptor, ONE_BACKEND,
-	   "a TLS filter that was open from the start keeps the descriptor below when it is given another")
+	   "a TLS filter that was made in the open state keeps its old descriptor when it is given another")
 {
 	struct bufferevent *below;
 	int fds[2], others[2];
@@ -348,7 +348,7 @@ CASE(what_the_bio_can, ONE_BACKEND)
 
 /* What waits in a base that is freed lets go of what it holds. */
 DIFFERENCE(base_is_freed_first, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS,
-	   "a TLS filter that still waits in its base when that is freed is never freed itself")
+	   "a TLS filter that waits to be freed when its base is freed is never freed")
 {
 	int transport;
 

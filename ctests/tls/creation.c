@@ -185,7 +185,7 @@ CASE(descriptor_of_the_ssl, EVERY_BACKEND)
 }
 
 DIFFERENCE(memory_bio_is_no_descriptor, ONE_BACKEND,
-	   "a TLS bufferevent takes an SSL on BIOs in memory for one on descriptor 0, and closes that")
+	   "a TLS bufferevent mistakes an SSL on memory BIOs for one on descriptor 0, and closes that")
 {
 	struct bufferevent *bev;
 	SSL *ssl;
@@ -222,7 +222,7 @@ refuse(struct bufferevent *below, int fd, enum bufferevent_ssl_state state, int 
 }
 
 DIFFERENCE(refused, EVERY_BACKEND,
-	   "options or a state that make no sense for a TLS bufferevent crash the program")
+	   "invalid options or an invalid state for a TLS bufferevent crash the program")
 {
 	struct bufferevent *below;
 	int fds[2], filter;
@@ -327,7 +327,7 @@ note_priority(struct end *end, const char *callback)
 }
 
 DIFFERENCE(priority_is_kept, EVERY_BACKEND,
-	   "the priority of a TLS bufferevent is forgotten when its handshake ends or it gets another descriptor")
+	   "the priority of a TLS bufferevent is reset when its handshake ends or it gets another descriptor")
 {
 	int fds[2];
 

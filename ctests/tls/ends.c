@@ -117,7 +117,7 @@ end_together_with_data(void)
 }
 
 DIFFERENCE(data_before_the_end, EVERY_BACKEND,
-	   "a TLS filter tells that the session has ended before it calls for the data that came with the end")
+	   "a TLS filter reports the end of the session before the data that arrived with it")
 {
 	for_versions(end_together_with_data);
 }
@@ -141,7 +141,7 @@ CASE(transport_ends_on_a_socket, EVERY_BACKEND)
 }
 
 DIFFERENCE(allowed_end_of_transport_on_a_socket, EVERY_BACKEND,
-	   "with OpenSSL 3 the end of a connection without close_notify is an error also where dirty shutdown is allowed")
+	   "with OpenSSL 3 the end of a connection without close_notify is an error even if dirty shutdown is allowed")
 {
 	allowed = 1;
 	for_versions(transport_ends);
@@ -393,7 +393,7 @@ read_on_after_the_end(void)
 }
 
 DIFFERENCE(reading_is_enabled_after_the_end, EVERY_BACKEND,
-	   "a TLS filter tells the end of a session again when reading is enabled afterwards")
+	   "a TLS filter reports the end of a session again when reading is enabled afterwards")
 {
 	for_versions(read_on_after_the_end);
 }

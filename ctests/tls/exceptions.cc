@@ -189,13 +189,13 @@ static void throw_everywhere(int options)
 }
 
 DIFFERENCE(exceptions_of_callbacks, EVERY_BACKEND | OWN_DEBUG_MODE,
-	   "after an exception of a callback of TLS the loop believes that it still runs, and the connection never ends")
+	   "after an exception in a TLS callback the loop cannot be entered again, and the connection never ends")
 {
 	throw_everywhere(0);
 }
 
 DIFFERENCE(exceptions_of_deferred_callbacks, EVERY_BACKEND | OWN_DEBUG_MODE,
-	   "after an exception of a deferred callback of TLS the loop believes that it still runs")
+	   "after an exception in a deferred TLS callback the loop cannot be entered again")
 {
 	throw_everywhere(BEV_OPT_DEFER_CALLBACKS);
 }
@@ -327,7 +327,7 @@ static void leave_everywhere(int options)
 }
 
 DIFFERENCE(exceptions_in_openssl, EVERY_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS,
-	   "after an exception of a function that OpenSSL calls the loop believes that it still runs")
+	   "after an exception in a function that OpenSSL calls the loop cannot be entered again")
 {
 	skip_where_leaks_are_looked_for();
 	event_set_mem_functions(count_malloc, count_realloc, count_free);
@@ -335,7 +335,7 @@ DIFFERENCE(exceptions_in_openssl, EVERY_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS,
 }
 
 DIFFERENCE(cancelled_in_openssl, EVERY_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS,
-	   "a thread that is cancelled in a function that OpenSSL calls keeps the loop, and the locks")
+	   "a thread that is cancelled in a function that OpenSSL calls never leaves the loop or releases its locks")
 {
 	skip_where_leaks_are_looked_for();
 	event_set_mem_functions(count_malloc, count_realloc, count_free);

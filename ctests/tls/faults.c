@@ -151,13 +151,13 @@ fail_in(int of_openssl)
 }
 
 DIFFERENCE(memory_of_libevent, ONE_BACKEND | SLOW | OWN_DEBUG_MODE,
-	   "without memory a TLS stream stands still or the program crashes, and nobody is told")
+	   "running out of memory stalls a TLS stream without an error, or crashes the program")
 {
 	fail_in(0);
 }
 
 DIFFERENCE(memory_of_openssl, ONE_BACKEND | SLOW | OWN_DEBUG_MODE,
-	   "a TLS bufferevent that could not be made because OpenSSL had no memory leaves blocks behind")
+	   "a TLS bufferevent that cannot be made because OpenSSL has no memory leaks")
 {
 	fail_in(1);
 }

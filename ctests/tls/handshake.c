@@ -164,7 +164,7 @@ look_at_order(struct end *end, const char *callback)
 }
 
 DIFFERENCE(connected_comes_before_data, EVERY_BACKEND,
-	   "a TLS filter calls for data that came with the end of the handshake before it tells of the handshake")
+	   "a TLS filter reports data that arrived with the end of the handshake before the end of the handshake")
 {
 	int transport, version;
 

@@ -226,7 +226,7 @@ CASE(key_updates_without_end, EVERY_BACKEND)
 }
 
 DIFFERENCE(key_updates_below_a_filter, EVERY_BACKEND,
-	   "a peer of a TLS filter that asks for new keys and takes no answer makes the output below grow without end")
+	   "a peer of a TLS filter that requests new keys and never reads the answers makes the output below grow without bound")
 {
 	flood_with_key_updates(1, 20000, 0);
 	flood_with_key_updates(1, 2800, 1);

@@ -137,7 +137,7 @@ DIFFERENCE(clients_on_filters, ONE_BACKEND,
 }
 
 DIFFERENCE(servers_on_filters, ONE_BACKEND,
-	   "the end of a long reply of an HTTPS server on filters is lost when the connection ends with it")
+	   "the end of a long reply of an HTTPS server on filters is lost if the connection ends with it")
 {
 	all_options(0, 1);
 }

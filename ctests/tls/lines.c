@@ -206,7 +206,7 @@ CASE(conversation_of_an_open_session, EVERY_BACKEND)
 }
 
 DIFFERENCE(end_without_notice_is_allowed, EVERY_BACKEND,
-	   "with OpenSSL 3 the end of a connection without close_notify is an error also where dirty shutdown is allowed")
+	   "with OpenSSL 3 the end of a connection without close_notify is an error even if dirty shutdown is allowed")
 {
 	now.allowed = 1;
 	for_versions(converse_in_all_ways);

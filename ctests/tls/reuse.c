@@ -96,7 +96,7 @@ CASE(no_descriptor_any_more, EVERY_BACKEND)
 }
 
 DIFFERENCE(unread_errors_do_not_outlive_a_session, EVERY_BACKEND,
-	   "errors of a TLS session that nobody asked for are kept in place of those of the next one")
+	   "unread errors of a TLS session are kept instead of those of the next one")
 {
 	int fds[2];
 

@@ -107,7 +107,7 @@ high_watermark_in_a_record(void)
 }
 
 DIFFERENCE(high_watermark_in_the_middle_of_a_record, EVERY_BACKEND,
-	   "a TLS stream stands still when a high watermark stops it in the middle of a record")
+	   "a TLS stream stalls when a high watermark stops it in the middle of a record")
 {
 	for_versions(high_watermark_in_a_record);
 }
@@ -131,7 +131,7 @@ no_more_than_a_record_beyond(void)
 }
 
 DIFFERENCE(input_that_stays_full, EVERY_BACKEND,
-	   "a TLS stream whose input stays at its high watermark keeps the loop busy, and never lets it end a pass")
+	   "a TLS stream whose input stays at its high watermark keeps the loop busy, and never lets a pass end")
 {
 	for_versions(no_more_than_a_record_beyond);
 }
@@ -261,7 +261,7 @@ small_writes(void)
 }
 
 DIFFERENCE(small_writes_make_one_record, EVERY_BACKEND,
-	   "what is written in small pieces goes out in many small TLS records, each with a system call")
+	   "small writes become many small TLS records, each with a system call")
 {
 	for_versions(small_writes);
 }
@@ -311,7 +311,7 @@ write_segments(struct end *end, size_t size, int count)
 }
 
 DIFFERENCE(partial_writes, EVERY_BACKEND,
-	   "where the program allows partial writes, a TLS stream loses bytes and sends others twice")
+	   "if the program allows partial writes, a TLS stream loses bytes and sends others twice")
 {
 	unsigned long right;
 
@@ -382,7 +382,7 @@ CASE(write_callback, EVERY_BACKEND)
 }
 
 /* The program keeps the front of the output to itself: what was sent could not be taken out. */
-DIFFERENCE(frozen_output, EVERY_BACKEND, "what a TLS bufferevent sends from an output whose front is frozen is sent again and again")
+DIFFERENCE(frozen_output, EVERY_BACKEND, "a TLS bufferevent sends the data of an output whose front is frozen again and again")
 {
 	int transport;
 
@@ -516,7 +516,7 @@ CASE(smaller_writes_behind_an_unfinished_one, ONE_BACKEND)
 /* --- Limits ------------------------------------------------------------------------------------------- */
 
 DIFFERENCE(limit_in_the_middle_of_a_record, ONE_BACKEND,
-	   "a TLS stream stands still when a limit of the rate stops it in the middle of a record")
+	   "a TLS stream stalls when a rate limit stops it in the middle of a record")
 {
 	struct timeval tick = {0, 5000};
 	struct ev_token_bucket_cfg *limit = ev_token_bucket_cfg_new(1000, 1000, 100000, 100000, &tick);
@@ -540,7 +540,7 @@ DIFFERENCE(limit_in_the_middle_of_a_record, ONE_BACKEND,
 /* An end is told once, also when a limit has stopped the direction meanwhile and lets it go on; nor does
  * it begin anew when the program enables the other one. */
 DIFFERENCE(end_is_not_told_again_after_a_limit, ONE_BACKEND,
-	   "a TLS bufferevent that has failed tells so again when its rate limit lets it go on")
+	   "a TLS bufferevent that has failed reports that again when its rate limit lets it continue")
 {
 	struct timeval tick = {0, 5000};
 	struct ev_token_bucket_cfg *limit = ev_token_bucket_cfg_new(1000, 1000, 1000, 1000, &tick);
@@ -602,7 +602,7 @@ CASE(full_input_during_the_handshake, EVERY_BACKEND)
 
 /* What was counted on one connection is not taken for that of another. */
 DIFFERENCE(another_connection_counts_anew, EVERY_BACKEND,
-	   "the rate limit of a TLS bufferevent is far above what it allows, after another descriptor was set")
+	   "a TLS bufferevent exceeds its rate limit by far after another descriptor was set")
 {
 	struct timeval tick = {10, 0};
 	struct ev_token_bucket_cfg *limit = ev_token_bucket_cfg_new(100000, 100000, 100000, 100000, &tick);
@@ -725,7 +725,7 @@ timer_while_writing(void)
 }
 
 DIFFERENCE(timer_of_a_filter_that_writes, EVERY_BACKEND,
-	   "a TLS filter with nothing to write has its write timeout all the same")
+	   "a TLS filter with nothing to write still gets a write timeout")
 {
 	for_versions(timer_while_writing);
 }
@@ -751,7 +751,7 @@ CASE(write_before_the_handshake_starts_no_timer, ONE_BACKEND)
 }
 
 DIFFERENCE(write_timeout_with_nothing_to_write, EVERY_BACKEND,
-	   "a TLS filter with nothing to write has its write timeout all the same")
+	   "a TLS filter with nothing to write still gets a write timeout")
 {
 	struct timeval timeout = {0, 20000};
 	int transport;

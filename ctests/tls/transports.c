@@ -399,7 +399,7 @@ CASE(connecting_to_an_unknown_name, EVERY_BACKEND)
 
 /* Nothing is wrong with a session that there never was: no direction, no error of OpenSSL, and no proper end either. */
 DIFFERENCE(connecting_to_nobody, EVERY_BACKEND,
-	   "a connection over which TLS was to go, and which is refused, is reported as an error of reading")
+	   "a refused connection for TLS is reported as an error while reading")
 {
 	union any_address address;
 	socklen_t length;

@@ -167,7 +167,7 @@ CASE(ntop_needs_room, ONE_BACKEND)
 }
 
 DIFFERENCE(ntop_needs_room_for_the_terminator, ONE_BACKEND,
-    "evutil_inet_ntop cuts an IPv6 address that just does not fit and reports success")
+    "evutil_inet_ntop truncates an IPv6 address that just does not fit and reports success")
 {
 	struct in6_addr v6;
 	char text[64];
@@ -179,7 +179,7 @@ DIFFERENCE(ntop_needs_room_for_the_terminator, ONE_BACKEND,
 }
 
 DIFFERENCE(ipv4_is_strict, ONE_BACKEND,
-	"evutil_inet_pton accepts IPv4 addresses with blanks, signs and numbers that wrap around")
+	"evutil_inet_pton accepts IPv4 addresses with spaces, signs and numbers that overflow")
 {
 	static const char *const texts[] = {
 		" 1.2.3.4", "1. 2.3.4", "+1.2.3.4", "-0.1.2.3", "4294967297.0.0.1", "1.2.3.+4", NULL};
@@ -223,7 +223,7 @@ CASE(zones, ONE_BACKEND)
 }
 
 DIFFERENCE(zones_are_strict, ONE_BACKEND,
-	"IPv6 zones with signs, blanks and numbers that wrap around are accepted")
+	"IPv6 zones with signs, spaces and numbers that overflow are accepted")
 {
 	static const char *const texts[] = {"fe80::1%-1", "fe80::1% 7", "fe80::1%4294967297", "fe80::1%+1", NULL};
 	unsigned char address[16];
@@ -350,7 +350,7 @@ CASE(sockaddr_needs_room, ONE_BACKEND)
 }
 
 DIFFERENCE(sockaddr_texts_are_strict, ONE_BACKEND,
-    "evutil_parse_sockaddr_port accepts blanks, signs, text behind the address, and ports that wrap around")
+    "evutil_parse_sockaddr_port accepts spaces, signs, text after the address, and ports that overflow")
 {
 	static const char *const texts[] = {"[::1]x", "[::1]x:80", "[::1] ", "1.2.3.4: 80", "1.2.3.4:+80",
 		"1.2.3.4:80x", "1.2.3.4:4294967376", "[::1]:80 ", "[::1]:80:", "[::1]:80:90", "[::1:]", "::1:", NULL};
@@ -362,7 +362,7 @@ DIFFERENCE(sockaddr_texts_are_strict, ONE_BACKEND,
 }
 
 DIFFERENCE(sockaddr_only_the_structure_is_written, ONE_BACKEND,
-	"evutil_parse_sockaddr_port writes over all of the caller's room and not only the address")
+	"evutil_parse_sockaddr_port overwrites all of the caller's buffer and not only the address")
 {
 	char out[64];
 	int length = sizeof out;

@@ -90,7 +90,7 @@ CASE(services, ONE_BACKEND)
 }
 
 DIFFERENCE(port_numbers_are_strict, ONE_BACKEND,
-	"evutil_getaddrinfo accepts ports with blanks, signs and numbers that wrap around")
+	"evutil_getaddrinfo accepts ports with spaces, signs and numbers that overflow")
 {
 	static const char *const texts[] = {" 7", "+7", "-0", "4294967303", NULL};
 	for (int i = 0; texts[i]; i++) {
@@ -175,7 +175,7 @@ DIFFERENCE(no_list_can_be_freed, ONE_BACKEND, "evutil_freeaddrinfo(NULL) crashes
 }
 
 DIFFERENCE(mixed_lists_are_freed_by_element, ONE_BACKEND,
-    "evutil_freeaddrinfo frees a list of mixed origin as if all of it came from where its first element did")
+    "evutil_freeaddrinfo frees a list of mixed origin as if all of it had the origin of its first element")
 {
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	struct evutil_addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_NUMERICHOST}, *ours, *theirs;
