@@ -1,6 +1,6 @@
-/* What looking names up costs: processor time of the resolver's process, in nanoseconds for each
- * look-up, with a server of plain sockets in another process; bytes of heap for each look-up under way;
- * and processor time of a server made with the library, for each answer. */
+/* The cost of look-ups: CPU time of the resolver's process in nanoseconds per look-up, with a server on
+ * plain sockets in another process; bytes of heap per look-up under way; and CPU time per answer of a
+ * server made with the library. */
 #define _GNU_SOURCE
 #include "dns_server.h"
 

@@ -1,6 +1,6 @@
-/* Bytes of heap that the library takes, with what malloc adds to each block: for a base, and for each
- * event that is pending on it. The event itself, which has the same size everywhere, does not count:
- * programs embed it. And what a process that has a base holds altogether. */
+/* Bytes of heap that the library takes, including malloc's overhead per block: for a base, and for each
+ * event that is pending on it. The event itself does not count: it has the same size everywhere, and
+ * programs embed it. Also, the resident memory of a process with a base. */
 #define _GNU_SOURCE
 #include "bench.h"
 

@@ -1,8 +1,8 @@
 /* Remote calls, and the messages that they carry.
  *
- * Calls are measured as the processor's time of the process that makes them, and of the one that
- * handles them, in nanoseconds a call: most of it is the kernel's. Messages: nanoseconds for one of
- * thirty entries into a buffer and out of it. */
+ * Calls: CPU time of the process that makes them, and of the one that handles them, in nanoseconds per
+ * call; most of it is spent in the kernel. Messages: nanoseconds for writing one of thirty entries into
+ * a buffer and reading it back. */
 #include "bench.h"
 #include "rpc_message.h"
 

@@ -1,5 +1,5 @@
 /* TLS bufferevents: nanoseconds of CPU of a server, per message, kilobyte and handshake; bytes of heap
- * per idle connection. bench/tls/bare.c does the same with OpenSSL and epoll alone. */
+ * per idle connection. bench/tls/bare.c does the same with nothing but OpenSSL and epoll. */
 #define _GNU_SOURCE
 #include "tls/tls.h"
 

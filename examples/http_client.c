@@ -1,4 +1,4 @@
-/* An HTTP client: fetches a page and writes it to the standard output as it comes in.
+/* An HTTP client: fetches a page and writes it to standard output as it arrives.
  *
  *     gcc http_client.c -o http_client $(pkg-config --cflags --libs libevent)
  *     ./http_client http://127.0.0.1:8080/hello?name=you

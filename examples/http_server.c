@@ -1,4 +1,4 @@
-/* An HTTP server: says what it was asked, and takes what is posted to it.
+/* An HTTP server: greets on one path, and reports the length of what is posted to another.
  *
  *     gcc http_server.c -o http_server $(pkg-config --cflags --libs libevent)
  *     ./http_server 8080        a port, or 0 for any that is free
@@ -45,7 +45,7 @@ hello(struct evhttp_request *request, void *arg)
 		reply_with_text(request, text);
 	} else {
 		evbuffer_free(text);
-		evhttp_send_error(request, HTTP_BADREQUEST, "the query is none");
+		evhttp_send_error(request, HTTP_BADREQUEST, "The query is malformed.");
 	}
 }
 

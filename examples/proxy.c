@@ -1,4 +1,4 @@
-/* A proxy: what comes to its port goes to another address and back.
+/* A proxy: forwards connections on its port to another address.
  *
  *     gcc proxy.c -o proxy $(pkg-config --cflags --libs libevent)
  *     ./proxy 8080 127.0.0.1:80        a port, or 0 for any that is free, and where to

@@ -3,8 +3,8 @@
  *     gcc signal.c -o signal $(pkg-config --cflags --libs libevent)
  *     ./signal
  *
- * Callbacks of signals run in the loop like all others, so they may do whatever a program may do;
- * only what a signal handler itself may do is restricted, and that one is the library's.
+ * The callbacks of signals run in the loop like all others, so they may do anything. The restrictions on
+ * signal handlers apply only to the library's own handler.
  */
 #include <event2/event.h>
 #include <signal.h>

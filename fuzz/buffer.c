@@ -1,5 +1,5 @@
-/* Coverage-guided: the input decides about a sequence of operations on buffers, which are checked
- * against the model after each. The model's operations, and some that the reference cannot stand. */
+/* Coverage-guided: the input chooses a sequence of operations on buffers, which are checked against the
+ * model after each. These are the model's operations, and some that crash the reference. */
 #define _GNU_SOURCE /* memmem, memfd_create */
 #include "buffer/model.h"
 #include "checks.h"

@@ -1,4 +1,4 @@
-/* A check of the harness that fails ends the process, which libFuzzer takes for a finding. */
+/* A failed check of the harness ends the process, which libFuzzer reports as a finding. */
 #ifndef FUZZ_CHECKS_H
 #define FUZZ_CHECKS_H
 

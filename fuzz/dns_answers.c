@@ -1,5 +1,5 @@
-/* Coverage-guided: the input is what a name server answers. Every look-up ends
- * once, whatever it says; the resolver takes it from a socket as usual. */
+/* Coverage-guided: the input is what a name server answers, which the resolver reads from a socket as
+ * usual. Every look-up ends exactly once, whatever the answer is. */
 #define _GNU_SOURCE
 #include "checks.h"
 

@@ -1,5 +1,5 @@
 /* Coverage-guided: the input is a datagram for a DNS server made with the library, and what the program
- * adds to the answer. What is sent is a well-formed message of at most 512 bytes. */
+ * adds to the answer. The server must send a well-formed message of at most 512 bytes. */
 #define _GNU_SOURCE
 #include "checks.h"
 

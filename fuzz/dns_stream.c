@@ -1,6 +1,5 @@
-/* Coverage-guided: the input is what a name server says over TCP, where every datagram of its said that
- * there was no room for the answer: in pieces, with lengths that are true or not, cut off in between.
- * Every look-up ends once. */
+/* Coverage-guided: the input is what a name server sends over TCP after all its datagrams were marked as
+ * truncated: in pieces, with true or false lengths, cut off anywhere. Every look-up ends exactly once. */
 #define _GNU_SOURCE
 #include "checks.h"
 

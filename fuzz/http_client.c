@@ -1,5 +1,5 @@
-/* Coverage-guided: the input is what a server sends to a client before it closes the connection. How it is divided must
- * make no difference. */
+/* Coverage-guided: the input is what a server sends to a client before it closes the connection. It must not
+ * matter how the bytes are divided. */
 #define _GNU_SOURCE
 #include "http/client_tools.h"
 #include "checks.h"

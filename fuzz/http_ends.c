@@ -1,5 +1,5 @@
-/* Coverage-guided: a client and a server of the library, and between them the input: how requests and replies are made
- * up, and in which pieces the bytes pass. Every request gets its own body back. */
+/* Coverage-guided: a client and a server made with the library. The input says what requests and replies are made of,
+ * and in which pieces the bytes travel. Every request must get its own body back. */
 #define _GNU_SOURCE
 #include "http/client_tools.h"
 #include "checks.h"

@@ -1,5 +1,5 @@
-/* Coverage-guided: the input is what a client sends to a server. How it is divided must make no difference, and all
- * memory comes back. */
+/* Coverage-guided: the input is what a client sends to a server. It must not matter how the bytes are divided, and all
+ * memory must be freed. */
 #define _GNU_SOURCE
 #include "http/tools.h"
 #include "checks.h"

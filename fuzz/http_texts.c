@@ -1,5 +1,5 @@
-/* Coverage-guided: the input is a URI, a query, or text to encode. What was taken apart is put together again and has
- * the same parts; what was encoded is decoded. */
+/* Coverage-guided: the input is a URI, a query, or text to encode. A URI that was parsed and joined must parse into the
+ * same parts, and encoded text must decode to itself. */
 #define _GNU_SOURCE
 #include "http/tools.h"
 #include "checks.h"

@@ -1,10 +1,10 @@
-/* The whole interface of the core in random order, over a model. The input decides about a sequence of
- * calls; the model knows which events are pending, what their callbacks may be told, and which bytes are
- * in which buffer.
+/* The whole interface of the core in random order, checked against a model. The input chooses a sequence
+ * of calls; the model knows which events are pending, what their callbacks may get, and which bytes are in
+ * which buffer.
  *
- * As a program of its own (-DALONE) it runs seeds and prints what it saw of each, which must be the same on
- * every library: `fuzz/compare` does that. Nothing then depends on the order in which descriptors that are
- * ready together are reported. */
+ * As a stand-alone program (-DALONE) it runs random seeds and prints what it observed, which must be the
+ * same on both libraries: `fuzz/compare` checks that. In this mode nothing depends on the order in which
+ * simultaneously ready descriptors are reported. */
 #define _GNU_SOURCE
 #include "checks.h"
 

@@ -1,5 +1,5 @@
-/* Coverage-guided: the input is a message from a peer. What is accepted can be written, and read
- * again to the same bytes. */
+/* Coverage-guided: the input is a message from a peer. If it is accepted, writing and reading it again
+ * must give the same bytes. */
 #include "rpc/messages.h"
 #include "checks.h"
 

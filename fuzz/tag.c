@@ -1,5 +1,5 @@
-/* Coverage-guided: the input is a peer's stream of items, read by one reader after the other. How
- * the bytes lie in chains must make no difference, and what was read can be written and read again. */
+/* Coverage-guided: the input is a peer's stream of items, read by each reader in turn. It must not matter
+ * how the bytes are divided into chains, and what was read can be written and read again. */
 #define _GNU_SOURCE
 #include "tag/tools.h"
 #include "checks.h"

@@ -1,6 +1,7 @@
-/* Coverage-guided: the input is what a peer sends to a TLS bufferevent: before the handshake, in the middle of it, behind
- * it in the clear, or as data of the session, in the last two cases perhaps behind much else. The bufferevent is a client
- * or a server, on a socket or a filter. There is one end, and what is read is what was sent inside of the session. */
+/* Coverage-guided: the input is what a peer sends to a TLS bufferevent: before the handshake, in the middle of it, after
+ * it without encryption, or as data of the session, in the last two cases perhaps after much other data. The bufferevent
+ * is a client or a server, on a socket or as a filter. The end is reported once, and what is read is exactly what was
+ * sent inside the session. */
 #define _GNU_SOURCE
 #include "tls/tools.h"
 #include "checks.h"

@@ -1,5 +1,5 @@
-/* A server of nothing but the system calls that any server makes: what a request costs without a library. It
- * looks for the end of each head, and knows one reply. An upload is kept in memory. */
+/* A server with nothing but the system calls that any server makes: the cost of a request without a library. It
+ * looks for the end of each head, and has a single reply. An upload is kept in memory. */
 #include "load.h"
 
 #include <netinet/in.h>

@@ -1,5 +1,5 @@
-/* Nanoseconds of CPU that a server spends on a request, by the clock of its process. The load comes from this
- * process, with plain sockets: a request on each of its connections, then all the replies, and so on. */
+/* CPU time of a server's process in nanoseconds per request. This process generates the load with plain
+ * sockets: a request on each of its connections, then all the replies, and so on. */
 #include "load.h"
 
 #include <arpa/inet.h>

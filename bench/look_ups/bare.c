@@ -1,5 +1,5 @@
-/* The look-ups and answers of bench/dns.c with bare sockets and epoll: the calls to the system that each
- * takes, and nothing else but the name. No library can cost less than this. */
+/* The look-ups and answers of bench/dns.c with bare sockets and epoll: the system calls that each takes,
+ * and almost nothing else. No library can cost less than this. */
 #define _GNU_SOURCE
 #include "../dns_server.h"
 

@@ -1,4 +1,4 @@
-/* The work on epoll alone: what a loop for this one program would be. */
+/* The work on plain epoll: a loop written for this one program. */
 #include "work.h"
 
 #include <sys/epoll.h>

@@ -1,5 +1,5 @@
-/* The work that several event loops do for comparison; see work.h. Figures are nanoseconds for which
- * the loop's thread keeps a processor busy, in the kernel too, for each operation. */
+/* The work that several event loops do for comparison; see work.h. Figures are the CPU time of the loop's
+ * thread, in user and kernel mode, in nanoseconds per operation. */
 #include "work.h"
 
 #include <sys/resource.h>

@@ -1,10 +1,10 @@
 /* What every pattern of use is written with.
  *
  * A program is a set of patterns; `program --list` prints a line for each: name and number of
- * operations. `program NAME COUNT` does that many operations once, all of it inside pattern_work,
- * by whose name the instructions are counted and whose system calls stand between two getppid.
- * `program NAME COUNT heap` counts the library's memory instead and prints the most that was held,
- * and what was held where the pattern says that its load is over. bench/patterns/run compares. */
+ * operations. `program NAME COUNT` does that many operations once, all inside pattern_work: the
+ * instructions are counted by the name of that function, and its system calls are marked by a getppid
+ * before and after. `program NAME COUNT heap` counts the library's memory instead: it prints the peak,
+ * and what is held when the pattern says that its load is over. bench/patterns/run compares. */
 #ifndef BENCH_PATTERNS_H
 #define BENCH_PATTERNS_H
 
