@@ -1,5 +1,5 @@
-//! Who waits for what: a table of slots, one per descriptor, with the events on it. Beside them a
-//! slot has room for what the kernel mechanism of the base keeps of the descriptor.
+//! Who waits for what: a table of slots, one per descriptor, with the events on it. In addition, a
+//! slot has room for what the backend of the base keeps about the descriptor.
 
 use crate::backend::Backend;
 use crate::event::{EventPtr, Registration, SourceLinks, debug, kind, state};

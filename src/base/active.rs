@@ -338,13 +338,13 @@ impl EventBase {
         !queued
     }
 
-    /// What may run before the wait becomes active.
+    /// Makes what may run before the wait active.
     pub(super) fn promote_work_before_wait(&mut self) {
         let queue = self.before_wait_queue();
         self.promote(queue);
     }
 
-    /// What was to become active in this pass becomes active, in order.
+    /// Makes what was put off to this pass active, in order.
     pub(super) fn promote_later_entries(&mut self) {
         for queue in [self.later_queue(), self.before_wait_queue()] {
             self.promote(queue);

@@ -45,7 +45,7 @@ impl EventConfig {
         Ok(config)
     }
 
-    /// Gives a configuration back.
+    /// Frees a configuration.
     ///
     /// # Safety
     /// `config` came from [`EventConfig::allocate`] and is used no more.

@@ -155,7 +155,7 @@ pub unsafe fn priorities(base: *mut EventBase) -> c_int {
 }
 
 impl Guard {
-    /// Has an entry that will never run let go of what it holds.
+    /// Makes an entry that will never run release what it holds.
     pub(super) fn let_go(&mut self, entry: CallbackPtr) {
         let argument = entry.argument();
         // SAFETY: the closure says which member holds, and that null is expected.

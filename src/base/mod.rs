@@ -100,7 +100,7 @@ pub struct Loop {
     pub(crate) exit_requested: bool,
     pub(crate) break_requested: bool,
     pub(crate) continue_requested: bool,
-    /// The callback that is running, or has just ended, does not count as one.
+    /// The callback that is running, or has just ended, had nothing to do and does not count.
     pub(crate) spurious: bool,
     /// Callbacks ran in this call of the loop, which is to end with them, but more were active: it
     /// ends with those even if none of them has a reason.

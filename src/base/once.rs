@@ -71,7 +71,7 @@ impl Guard {
         added
     }
 
-    /// Gives the records back that have not run; their events are deleted already.
+    /// Frees the records that have not run; their events are deleted already.
     pub(crate) fn free_once_events(&mut self) {
         while let Some(record) = NonNull::new(self.once.first()) {
             // SAFETY: records in the list are live and nobody else frees them.

@@ -30,7 +30,7 @@ pub enum Outcome {
     Empty,
 }
 
-/// The state of a running loop ends with this, also when a callback unwinds.
+/// Resets the state of a running loop when it is dropped, also when a callback unwinds.
 struct Running(Guard);
 
 impl Drop for Running {
@@ -43,7 +43,7 @@ impl Drop for Running {
     }
 }
 
-/// When a queue is left although there is more in it.
+/// When a queue is left although it is not empty.
 trait Limited {
     fn is_reached(&self, base: &mut EventBase, progress: &Progress) -> bool;
 }
@@ -72,18 +72,18 @@ impl Limited for Limit {
     }
 }
 
-/// What running the active callbacks came to.
+/// The result of running the active callbacks.
 #[derive(Default)]
 struct Progress {
     /// Callbacks that ran and were not internal.
     callbacks: c_int,
     broken: bool,
-    /// One that ran had no reason.
+    /// One of those that ran turned out to have had nothing to do.
     spurious: bool,
 }
 
 impl Progress {
-    /// Less urgent queues have to wait.
+    /// Whether less urgent queues have to wait.
     #[inline]
     fn is_enough(&self) -> bool {
         self.broken || self.callbacks > 0
@@ -165,7 +165,7 @@ impl Guard {
         self.reason_to_end(flags)
     }
 
-    /// The running callback turned out to have no reason: a pass that waits for one goes on.
+    /// The running callback turned out to have nothing to do: a pass that waits for one goes on.
     pub(crate) fn callback_was_spurious(&mut self) {
         self.run.spurious = true;
     }

@@ -1,4 +1,4 @@
-//! Telling the program what changed.
+//! Calling the program when a buffer has changed.
 //!
 //! Callbacks run with the buffer's lock held, newest first. One may add, remove, enable and
 //! disable callbacks, change the buffer (which starts a nested round) and free it.

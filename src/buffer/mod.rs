@@ -7,7 +7,7 @@
 //! - [`append`], [`space`], [`extract`], [`transfer`]: the operations.
 //! - [`position`], [`search`], [`substring`], [`line`]: finding bytes.
 //! - [`transport`], [`read_room`]: reading from and writing to descriptors.
-//! - [`callbacks`], [`deferred`]: telling the program what changed.
+//! - [`callbacks`], [`deferred`]: calling the program when a buffer has changed.
 //!
 //! Every operation works through a [`Guard`]: the lock and one reference. State is in cells, and
 //! nothing but the guard's raw pointer is alive while the program's code runs.
@@ -174,7 +174,7 @@ impl Evbuffer {
         self.lock.get().acquire();
     }
 
-    /// Gives the lock up.
+    /// Releases the lock.
     #[inline]
     pub fn unlock(&self) {
         self.lock.get().release();

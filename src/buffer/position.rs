@@ -1,4 +1,4 @@
-//! Positions in a buffer: an offset from its front, and the chain and offset it falls on.
+//! Positions in a buffer: an offset from its front, with the chain and the offset in it.
 
 use super::chain::ChainPtr;
 use super::chains::Chains;

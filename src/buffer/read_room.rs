@@ -1,4 +1,4 @@
-//! Room for what a read may bring, which is mostly much more than what it brings.
+//! Room for what a read may bring, which is usually much more than it does bring.
 
 use super::chain::ChainPtr;
 use super::space::LONGEST_COPY;

@@ -192,8 +192,8 @@ impl BuffereventPtr {
         unsafe { resolve_async::cancel(request) };
     }
 
-    /// The answer of a look-up that was cancelled has come, perhaps after another look-up began or
-    /// even ended, with which it has nothing to do.
+    /// The answer of a look-up that was cancelled has arrived, perhaps after another look-up began
+    /// or even ended, with which it has nothing to do.
     fn forget_lookup(self, peer: &Peer) {
         peer.cancelled_lookups.set(peer.cancelled_lookups.get() - 1);
         let waits = self.suspended(Direction::Write) & suspension::LOOKUP != 0;
@@ -309,7 +309,7 @@ impl BuffereventPtr {
     }
 }
 
-/// Called with the answer of a look-up, whose reference on the bufferevent it gives up.
+/// Called with the answer of a look-up, whose reference to the bufferevent it releases.
 unsafe extern "C-unwind" fn looked_up(result: c_int, list: *mut addrinfo, argument: *mut c_void) {
     // SAFETY: the look-up held a reference, which becomes the guard's; the list is handed over.
     unsafe {

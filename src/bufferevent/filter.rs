@@ -1,6 +1,6 @@
-//! Filters: bufferevents that change what passes to and from another one, the one below.
+//! Filters: bufferevents that transform the data to and from another one, the one below.
 //!
-//! A filter holds a reference on the one below, is its callbacks, and shares its lock.
+//! A filter holds a reference to the one below, uses its callbacks, and shares its lock.
 
 use super::abi::{
     BuffereventFilterFn, BuffereventFilterResult, BuffereventFlushMode, FilterResultValue,
@@ -62,7 +62,7 @@ struct Filter {
 #[derive(Clone, Copy)]
 struct FilterPtr(BuffereventPtr);
 
-/// What calling the function for one direction as often as is useful came to.
+/// The result of calling the function for one direction as often as is useful.
 #[derive(Default)]
 struct Pass {
     /// It ever moved anything.
@@ -146,7 +146,7 @@ impl FilterPtr {
         Ok(())
     }
 
-    /// Becomes the callbacks of the one below.
+    /// Takes over the callbacks of the one below.
     fn take_over(self, below: BuffereventPtr) {
         let argument = self.0.as_ptr().cast();
         below.set_callbacks(
@@ -169,7 +169,7 @@ impl FilterPtr {
             })
     }
 
-    /// Has the loop process what waits, if it can.
+    /// Makes the loop process what waits, if it can.
     fn schedule_pass_if_useful(self) {
         let useful = |direction| self.0.is_running(direction) && self.has_news(direction);
         if !Direction::ALL.into_iter().any(useful) {
@@ -323,7 +323,7 @@ impl FilterPtr {
     }
 }
 
-/// What happens without a function: data passes as it is.
+/// Without a filter function, data passes unchanged.
 fn pass_on(
     source: *mut Evbuffer,
     target: *mut Evbuffer,

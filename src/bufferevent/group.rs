@@ -1,4 +1,4 @@
-//! Groups of bufferevents that share one limit of the transfer rate.
+//! Groups of bufferevents that share a rate limit.
 
 use super::bucket::{Bucket, BucketConfig};
 use super::limit::{self, Limiter, MemberLinks, Resume};
@@ -45,7 +45,7 @@ pub struct Group {
     min_share: Cell<isize>,
     random: RefCell<WeakRandom>,
     base: *mut EventBase,
-    /// Comes with every tick.
+    /// Fires with every tick.
     refill: UnsafeCell<Event>,
 }
 
@@ -156,7 +156,7 @@ impl Group {
         &self.sides[direction as usize]
     }
 
-    /// Has the timer come at the beginning of the next tick.
+    /// Sets the timer to the beginning of the next tick.
     fn await_tick(&self, config: &BucketConfig) -> Result<(), Failed> {
         // SAFETY: the base outlives the group, and the event is part of it.
         let (next, event) = unsafe {
@@ -265,7 +265,7 @@ impl Group {
         });
     }
 
-    /// Lets the members go on, beginning with any of them.
+    /// Resumes the members, starting with a random one.
     fn resume_members(&self, direction: Direction) {
         let side = self.side(direction);
         side.suspended.set(false);
@@ -325,7 +325,7 @@ impl Group {
     }
 }
 
-/// Comes with every tick of a group.
+/// Called with every tick of a group.
 unsafe extern "C-unwind" fn refill(_: c_int, _: c_short, argument: *mut c_void) {
     // SAFETY: the event belongs to the group that is its argument and ends before it.
     unsafe { &*argument.cast::<Group>() }.tick();

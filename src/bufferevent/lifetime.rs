@@ -182,7 +182,7 @@ impl BuffereventPtr {
         Ok(())
     }
 
-    /// Lets `other`, which has the same lock, free it in place of this one.
+    /// Makes `other`, which shares the lock, the one that frees it.
     pub(super) fn hand_over_lock(self, other: BuffereventPtr) {
         if self.has(flag::OWNS_LOCK) {
             self.clear_flags(flag::OWNS_LOCK);
@@ -190,7 +190,7 @@ impl BuffereventPtr {
         }
     }
 
-    /// One reference more. The lock is held.
+    /// Adds a reference. The lock is held.
     pub fn add_reference(self) {
         self.references.set(self.references.get() + 1);
     }
@@ -200,7 +200,7 @@ impl BuffereventPtr {
         self.references.get()
     }
 
-    /// Gives a reference and the lock up; whether it was the last one. Then the loop will free
+    /// Releases a reference and the lock; whether it was the last one. Then the loop will free
     /// the bufferevent when none of its callbacks can be running any more.
     #[inline]
     fn release(self) -> bool {
@@ -237,7 +237,7 @@ impl BuffereventPtr {
         true
     }
 
-    /// Gives back a bufferevent that nobody has seen yet.
+    /// Frees a bufferevent that nobody has seen yet.
     ///
     /// # Safety
     /// It was made by [`create`], and nothing refers to it any more.
@@ -264,7 +264,7 @@ impl BuffereventPtr {
         }
     }
 
-    /// The program gives the bufferevent up: none of its functions is called any more.
+    /// The program frees the bufferevent: none of its functions is called any more.
     pub fn free(guard: Guard) {
         guard.set_callbacks(None, None, None, ptr::null_mut());
         guard.set_flags(flag::FREED);
@@ -365,7 +365,7 @@ impl Guard {
         forget(self);
     }
 
-    /// Gives both up; whether that was the last reference.
+    /// Releases both; whether that was the last reference.
     pub fn release(self) -> bool {
         let bufferevent = self.0;
         forget(self);

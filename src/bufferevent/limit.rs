@@ -1,4 +1,4 @@
-//! Limits of one bufferevent: bytes per read or write, and its own rate.
+//! The limits of one bufferevent: bytes per read or write, and its own rate.
 
 use super::bucket::{Bucket, BucketConfig};
 use super::group::Group;
@@ -26,7 +26,7 @@ pub enum Resume {
     No,
 }
 
-/// What a bufferevent with a limit of its rate has in addition. Zero bytes are one without limits.
+/// What a bufferevent with a rate limit has in addition. Zero bytes mean no limits.
 pub struct Limiter {
     /// Its place among the members of the group.
     links: UnsafeCell<TailLink<Limiter>>,
@@ -187,7 +187,7 @@ impl BuffereventPtr {
             .map_or(ptr::null(), |limiter| limiter.config.get())
     }
 
-    /// Limits the rate by a configuration of the program; null ends that.
+    /// Limits the rate by a configuration of the program; null removes the limit.
     ///
     /// # Safety
     /// The configuration outlives its use.

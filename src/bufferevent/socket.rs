@@ -87,8 +87,8 @@ impl BuffereventPtr {
         unsafe { (*self.buffer(direction)).set_frozen(own_end(direction), frozen) };
     }
 
-    /// Opens the end of a buffer that the bufferevent uses, until the result is dropped: also when
-    /// a callback of the buffer unwinds.
+    /// Unfreezes the end of a buffer that the bufferevent uses, until the result is dropped: also
+    /// when a callback of the buffer unwinds.
     pub(super) fn opened(self, direction: Direction) -> Opened {
         self.set_frozen(direction, false);
         Opened(self, direction)

@@ -106,9 +106,9 @@ impl RawMutex {
                 _ => std::hint::spin_loop(),
             }
         }
-        // A holder that woke this thread may have made room for it on its processor: it goes on now,
-        // and needs nobody to wake when it is done.
-        // SAFETY: sched_yield takes no arguments and touches no memory.
+        // A holder that woke this thread may have made room for it on its processor: it goes on
+        // now, and needs nobody to wake when it is done. SAFETY: sched_yield takes no arguments and
+        // touches no memory.
         unsafe { system::sched_yield() };
         if self.try_lock() {
             return;
@@ -119,7 +119,7 @@ impl RawMutex {
         }
     }
 
-    /// Gives the mutex up. One that nobody holds stays free.
+    /// Releases the mutex. One that nobody holds stays free.
     #[inline]
     pub fn unlock(&self) {
         if self.state.swap(FREE, Release) == CONTENDED {

@@ -88,7 +88,7 @@ pub unsafe fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     }
 }
 
-/// Gives a block back. The program's function never sees null: it may look at what stands before
+/// Frees a block. The program's function never sees null: it may look at what precedes
 /// the block, or count.
 ///
 /// # Safety
@@ -126,7 +126,7 @@ pub unsafe fn strdup(text: *const c_char) -> *mut c_char {
     copy
 }
 
-/// A copy of a text, with a NUL behind it.
+/// A copy of a text, with a terminating NUL.
 pub fn copy_text(text: &[u8]) -> Result<NonNull<c_char>, OutOfMemory> {
     let Some(copy) = NonNull::new(malloc(text.len() + 1).cast::<c_char>()) else {
         set_errno(libc::ENOMEM);

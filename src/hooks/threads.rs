@@ -15,7 +15,7 @@ pub use super::thread_abi::{
 use std::ffi::{c_int, c_uint, c_ulong, c_void};
 use std::ptr::{addr_of, fn_addr_eq};
 
-/// Takes or gives up a lock in a mode: 0 or an error number.
+/// Takes or releases a lock in a mode: 0 or an error number.
 pub type LockFn = unsafe extern "C-unwind" fn(c_uint, *mut c_void) -> c_int;
 /// Tells the calling thread apart from the others by a number.
 pub type IdCallback = unsafe extern "C-unwind" fn() -> c_ulong;
@@ -199,7 +199,7 @@ impl Lock {
         }
     }
 
-    /// Gives the lock up.
+    /// Releases the lock.
     #[inline]
     pub fn release(self) {
         if !self.0.is_null() {
@@ -307,7 +307,7 @@ impl Condition {
         }
     }
 
-    /// Gives up `lock`, waits for a broadcast, takes the lock again. May wake for no reason.
+    /// Releases `lock`, waits for a broadcast, and takes the lock again. May wake for no reason.
     pub fn wait(self, lock: Lock) {
         if self.0.is_null() {
             return;

@@ -17,7 +17,7 @@ pub type HookResultValue = c_int;
 pub type NewFn = unsafe extern "C-unwind" fn(argument: *mut c_void) -> *mut c_void;
 /// Does something with a message that cannot fail: frees it, or makes it empty.
 pub type MessageFn = unsafe extern "C-unwind" fn(message: *mut c_void);
-/// Tells with -1 that a message is not complete.
+/// Returns -1 if a message is incomplete.
 pub type CompleteFn = unsafe extern "C-unwind" fn(message: *mut c_void) -> c_int;
 /// Appends a message to a buffer.
 pub type MarshalFn = unsafe extern "C-unwind" fn(buffer: *mut Evbuffer, message: *mut c_void);
@@ -26,14 +26,14 @@ pub type UnmarshalFn =
     unsafe extern "C-unwind" fn(message: *mut c_void, buffer: *mut Evbuffer) -> c_int;
 /// Handles a call at the server.
 pub type HandlerFn = unsafe extern "C-unwind" fn(request: *mut Request, argument: *mut c_void);
-/// Gets the end of a call at the client.
+/// Called when a call of a client has ended.
 pub type ReplyFn = unsafe extern "C-unwind" fn(
     status: *mut EvrpcStatus,
     request: *mut c_void,
     reply: *mut c_void,
     argument: *mut c_void,
 );
-/// Looks at a call on its way.
+/// A hook: sees the messages of calls on their way.
 pub type HookFn = unsafe extern "C-unwind" fn(
     ctx: *mut c_void,
     http_req: *mut EvhttpRequest,

@@ -62,12 +62,12 @@ pub struct Call {
     stage: Cell<Stage>,
     /// Null when there is none.
     http: Cell<*mut EvhttpRequest>,
-    /// It may be gone.
+    /// The connection that it was sent on, which may be gone.
     connection: Cell<*mut Connection>,
     /// Ends the call when it takes too long.
     timer: UnsafeCell<Event>,
     has_timer: Cell<bool>,
-    /// Nobody is to hear of it any more: it goes when nobody holds it.
+    /// It is over, and freed as soon as nothing holds it.
     has_ended: Cell<bool>,
     holds: Cell<u32>,
 }
@@ -102,7 +102,7 @@ impl Deref for CallPtr {
 struct Hold {
     call: CallPtr,
     pool: PoolPtr,
-    /// Goes behind the call.
+    /// Dropped after the call.
     pin: Pin,
 }
 
@@ -114,7 +114,7 @@ impl Drop for Hold {
     }
 }
 
-/// Goes on with a call that was paused.
+/// Continues a call that was paused.
 ///
 /// # Safety
 /// `context` is a call that was in the list of the paused ones.
@@ -151,7 +151,7 @@ unsafe fn connection_of(context: *mut c_void) -> *mut Connection {
     }
 }
 
-/// What the HTTP layer calls with the answer, or with null when there is none.
+/// Called by the HTTP layer with the answer, or with null if there is none.
 unsafe extern "C-unwind" fn answered(http: *mut EvhttpRequest, call: *mut c_void) {
     // SAFETY: a call that ends first does not leave this with its HTTP request.
     let call = unsafe { CallPtr::new(call.cast()) }.expect("not null");
@@ -270,7 +270,7 @@ impl CallPtr {
         }
     }
 
-    /// Puts it at the end of a list, and takes it out of the one that it is in.
+    /// Moves the call to the end of a list, from the one that it is in.
     pub(super) fn enter(self, queue: *mut CallQueue) {
         self.leave();
         self.queue.set(queue);
@@ -286,7 +286,7 @@ impl CallPtr {
         }
     }
 
-    /// Begins, on a connection that is free.
+    /// Starts the call on a connection that is free.
     pub(super) fn begin(self, connection: ConnectionPtr) {
         let hold = self.hold();
         self.enter(hold.pool.begun());
@@ -342,7 +342,7 @@ impl CallPtr {
         }
     }
 
-    /// Takes the request back that the HTTP layer has.
+    /// Takes the request back from the HTTP layer.
     fn take_back(self) {
         if !matches!(self.stage.get(), Stage::Sending | Stage::Sent) {
             return;
@@ -363,7 +363,7 @@ impl CallPtr {
         }
     }
 
-    /// Ends the call, of which nobody hears any more.
+    /// Ends the call without calling its callback.
     pub(super) fn abandon(self) {
         self.end();
         self.holds.set(self.holds.get() + 1);
@@ -502,7 +502,7 @@ impl Hold {
         self.finish(Outcome::BadPayload, http);
     }
 
-    /// A hook does not let the answer through.
+    /// Ends the call because a hook has rejected the answer.
     fn abort(&self) {
         self.call.clear_reply();
         self.finish(Outcome::HookAborted, self.call.http.get());

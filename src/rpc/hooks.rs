@@ -1,4 +1,4 @@
-//! Functions of the program on the way of a call, and calls that they pause.
+//! Hooks: functions of the program that see each message, and calls that they pause.
 //!
 //! A server's side and a pool both begin with [`Hooked`], so that the program's pointer to either
 //! can be used alike.
@@ -66,7 +66,7 @@ pub struct Hook {
     link: TailLink<Hook>,
     function: HookFn,
     argument: *mut c_void,
-    /// It only stays until nobody goes along the chain.
+    /// The program has removed it; it is freed when no walk along the chain is left.
     removed: Cell<bool>,
 }
 
@@ -105,7 +105,7 @@ type PausedList = TailQueue<PausedLinks>;
 
 /// What differs between a server's side and a pool.
 pub struct Operations {
-    /// Goes on with a paused call, which is in no list any more.
+    /// Continues a paused call, which is in no list any more.
     pub resume: unsafe fn(context: *mut c_void, verdict: Verdict),
     /// Frees the memory; all else has ended.
     pub free: unsafe fn(hooked: *mut Hooked),
@@ -117,9 +117,9 @@ pub struct Hooked {
     chains: [UnsafeCell<Chain>; 2],
     paused: UnsafeCell<PausedList>,
     operations: &'static Operations,
-    /// How many go along a chain at the moment.
+    /// The number of walks along a chain at the moment.
     walks: Cell<u32>,
-    /// The program has one until it frees the object, and each [`Pin`].
+    /// One is the program's until it frees the object, and each [`Pin`] has one.
     references: Cell<u32>,
     ended: Cell<bool>,
 }
@@ -152,7 +152,7 @@ impl Drop for Pin {
     }
 }
 
-/// Somebody goes along a chain, which therefore loses no element.
+/// A walk along a chain, during which no element is freed.
 struct Walk(HookedPtr);
 
 impl Drop for Walk {
@@ -331,7 +331,7 @@ impl HookedPtr {
         Verdict::Continue
     }
 
-    /// Has a call wait until the program resumes it.
+    /// Lets a call wait until the program resumes it.
     ///
     /// # Safety
     /// The call stays live while it waits; `paused` is a part of it, and it is not waiting.
@@ -344,7 +344,7 @@ impl HookedPtr {
         }
     }
 
-    /// Goes on with a paused call. Returns whether there was one.
+    /// Continues a paused call. Returns whether there was one.
     pub fn resume(self, context: *mut c_void, verdict: Verdict) -> bool {
         // SAFETY: calls in the list are live. The one that goes on is not in it any more.
         unsafe {

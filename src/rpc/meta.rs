@@ -1,4 +1,4 @@
-//! What hooks remember about a call.
+//! Data that hooks store with a call.
 
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::http::connection::Connection;
@@ -6,10 +6,10 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 
-/// Tells the connection of a call, or null.
+/// Finds the connection of a call, or null.
 pub type ConnectionOfFn = unsafe fn(context: *mut c_void) -> *mut Connection;
 
-/// `struct evrpc_hook_meta`: all that is remembered of one call.
+/// `struct evrpc_hook_meta`: the data that is stored with one call.
 pub struct Meta {
     first: Cell<*mut Entry>,
     last: Cell<*mut Entry>,
@@ -25,7 +25,7 @@ struct Entry {
 }
 
 /// What every call begins with, at the server and at the client: hooks get its address. Zero bytes
-/// are one of which nothing is remembered.
+/// mean that nothing is stored.
 #[repr(C)]
 pub struct Context {
     meta: Cell<*mut Meta>,
@@ -74,7 +74,7 @@ impl Context {
         connection_of.map_or(ptr::null_mut(), |of| unsafe { of(context) })
     }
 
-    /// Remembers a copy of data.
+    /// Stores a copy of data.
     ///
     /// # Safety
     /// `data` has `size` bytes.
@@ -104,7 +104,7 @@ impl Context {
         Ok(())
     }
 
-    /// The data that was remembered first with a key, and its size.
+    /// The data that was stored first with a key, and its size.
     pub fn find(&self, key: &[u8]) -> Option<(*mut u8, usize)> {
         // SAFETY: entries stay until `forget`.
         unsafe {

@@ -25,7 +25,7 @@ pub struct Pool {
     begun: UnsafeCell<CallQueue>,
     /// Seconds that a call may take; below zero when the program has not said.
     timeout: Cell<c_int>,
-    /// Somebody has calls begin, and goes on until there is none that can.
+    /// [`PoolPtr::start_calls`] is running, and goes on until no more calls can start.
     is_starting: Cell<bool>,
 }
 
@@ -136,7 +136,7 @@ impl PoolPtr {
         self.start_calls();
     }
 
-    /// Gives a connection back. Its calls go on.
+    /// Removes a connection. Its calls go on.
     pub fn remove(self, connection: *mut Connection) {
         if let Some(member) = self.member(connection) {
             // SAFETY: the connection is in the list.
@@ -190,13 +190,13 @@ impl PoolPtr {
         })
     }
 
-    /// Has a call begin when it is its turn, which may be now.
+    /// Starts a call when it is its turn, which may be now.
     pub fn queue(self, call: CallPtr) {
         call.enter(self.waiting.get());
         self.start_calls();
     }
 
-    /// Has calls begin, the oldest first, for as long as a connection is free.
+    /// Starts waiting calls, the oldest first, as long as a connection is free.
     pub fn start_calls(self) {
         struct Starting(PoolPtr, Pin);
         impl Drop for Starting {
@@ -219,7 +219,7 @@ impl PoolPtr {
         }
     }
 
-    /// Ends the pool, its connections and its calls, of which nobody hears any more.
+    /// Ends the pool, its connections and its calls, without calling their callbacks.
     pub fn free(self) {
         self.abandon_all(self.waiting.get());
         loop {

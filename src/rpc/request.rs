@@ -19,9 +19,9 @@ use std::ptr::{self, NonNull};
 #[repr(C)]
 pub struct Request {
     context: Context,
-    /// The message that came.
+    /// The message that was received.
     pub request: Cell<*mut c_void>,
-    /// The message that is to go.
+    /// The message to send.
     pub reply: Cell<*mut c_void>,
     rpc: Cell<*mut Evrpc>,
     /// Null when it is gone.
@@ -54,7 +54,7 @@ impl std::ops::Deref for RequestPtr {
     }
 }
 
-/// What the HTTP server calls for the path of a registration.
+/// Called by the HTTP server for the path of a registration.
 ///
 /// # Safety
 /// `http` is a live request that is to be replied to, and `argument` a live registration.
@@ -96,7 +96,7 @@ fn refuse(message: HttpRequestPtr) {
     unsafe { reply::send_error(message.as_ptr(), UNAVAILABLE, None) };
 }
 
-/// What the HTTP request calls at its end, when that comes first.
+/// Called by the HTTP request when it ends before the call.
 unsafe fn http_gone(request: *mut c_void) {
     // SAFETY: a call that ends first does not leave this with its HTTP request.
     unsafe { (*request.cast::<Request>()).http.set(ptr::null_mut()) };
@@ -112,7 +112,7 @@ unsafe fn connection_of(context: *mut c_void) -> *mut Connection {
     }
 }
 
-/// Goes on with a call that was paused.
+/// Continues a call that was paused.
 ///
 /// # Safety
 /// `context` is a call that was in the list of the paused ones.
@@ -135,7 +135,7 @@ pub unsafe fn fail(request: *mut Request) {
     unsafe { pointer(request) }.fail();
 }
 
-/// The handler has filled the reply, which is sent. The call has ended then.
+/// Sends the reply, which the handler has filled in, and ends the call.
 ///
 /// # Safety
 /// The call has begun and not ended.
@@ -187,7 +187,7 @@ impl RequestPtr {
         verdict
     }
 
-    /// Reads the request and has the program handle it.
+    /// Reads the request and calls the program's handler.
     fn take_in(self) {
         if self.make_messages().is_none() {
             self.fail();
@@ -300,7 +300,7 @@ impl RequestPtr {
         }
     }
 
-    /// Gives back all that belongs to the call.
+    /// Frees everything that belongs to the call.
     fn forget(self) {
         self.context.forget();
         let rpc = self.rpc.get();

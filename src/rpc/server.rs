@@ -24,14 +24,14 @@ pub struct Server {
     registrations: UnsafeCell<RegistrationList>,
 }
 
-/// Who handles the calls of one name. It stays until its last request is done.
+/// The handler of the calls of one name. It stays until its last request is done.
 pub struct Registration {
     link: TailLink<Registration>,
     pub(super) rpc: *mut Evrpc,
     path: *mut c_char,
     /// Null when it is gone.
     server: Cell<*mut Server>,
-    /// New requests come in.
+    /// New requests are accepted.
     is_open: Cell<bool>,
     requests: Cell<usize>,
 }
@@ -53,7 +53,7 @@ type RegistrationList = TailQueue<RegistrationLinks>;
 pub enum NotRegistered {
     /// Memory is short.
     OutOfMemory,
-    /// Somebody handles them already.
+    /// There is a handler already.
     Taken,
 }
 
@@ -113,7 +113,7 @@ impl ServerPtr {
         self.0.as_ptr()
     }
 
-    /// A side of an HTTP server that handles no calls yet.
+    /// The server's side of calls on an HTTP server, without registrations.
     pub fn create(http: *mut HttpServer) -> Result<ServerPtr, OutOfMemory> {
         let server = memory::allocate_zeroed::<Server>()?;
         // SAFETY: the block is new and stays where it is.
@@ -132,7 +132,7 @@ impl ServerPtr {
         unsafe { HookedPtr::new(self.0.as_ptr().cast()) }.expect("not null")
     }
 
-    /// Has `rpc` handle the calls of its name. It and its name belong to the server then.
+    /// Registers `rpc` for the calls of its name. The server then owns it and its name.
     ///
     /// # Safety
     /// `rpc` is filled but for its base; it and its name are blocks of `memory`.
@@ -159,7 +159,7 @@ impl ServerPtr {
         Ok(())
     }
 
-    /// Ends what handles the calls of a name. Returns whether there was something.
+    /// Removes the handler of the calls of a name. Returns whether there was one.
     pub fn unregister(self, name: &[u8]) -> bool {
         // SAFETY: registrations in the list are live, and so are their names.
         unsafe {
@@ -182,7 +182,7 @@ impl ServerPtr {
         unsafe { HttpServerPtr::new(self.http.get()) }
     }
 
-    /// No new requests come in to a registration.
+    /// Accepts no new requests for a registration.
     ///
     /// # Safety
     /// The registration is one of this server's.
@@ -196,8 +196,8 @@ impl ServerPtr {
         }
     }
 
-    /// Ends all of it. Calls that wait for a hook are answered with an error; those that handlers
-    /// have stay theirs.
+    /// Ends the server's side. Calls that wait for a hook are answered with an error; those that
+    /// handlers have stay theirs.
     pub fn free(self) {
         // SAFETY: registrations in the list are live; so is the first of the paused calls.
         unsafe {
@@ -277,7 +277,7 @@ impl Registration {
     }
 }
 
-/// Has the HTTP server bring what comes for a registration.
+/// Registers the path of a registration with the HTTP server.
 fn add_path(server: HttpServerPtr, registration: *mut Registration) -> Result<(), NotRegistered> {
     let handler = Handler {
         callback: request::arrived,
@@ -294,7 +294,7 @@ fn add_path(server: HttpServerPtr, registration: *mut Registration) -> Result<()
         })
 }
 
-/// What the HTTP server calls for a path at its end.
+/// Called by the HTTP server for each path when it ends.
 unsafe fn http_gone(registration: *mut c_void) {
     // SAFETY: a registration that ends takes its path away before.
     let server = unsafe { Registration::server(registration.cast()) };

@@ -1,5 +1,6 @@
-//! Calls that are better than older ones, with those in their place where they are refused: by
-//! kernels that lack them, and by sandboxes that were made for programs on other event libraries.
+//! System calls that are better than older ones, with the older ones in their place if they are
+//! refused: by kernels that lack them, and by sandboxes that were made for programs on other event
+//! libraries.
 //!
 //! An error that means a refusal may also mean something else. A call counts as refused, for the
 //! rest of the process, once an older one has done what it could not.
@@ -108,8 +109,8 @@ pub fn epoll_create() -> c_int {
     )
 }
 
-/// See pipe2(2), with both flags. In its place stands a pair of sockets: libc's `pipe` makes the same
-/// call.
+/// See pipe2(2), with both flags. In its place stands a pair of sockets: libc's `pipe` makes the
+/// same call.
 pub fn pipe(ends: &mut [c_int; 2]) -> c_int {
     const FLAGS: c_int = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     const _: () = assert!(FLAGS == libc::O_NONBLOCK | libc::O_CLOEXEC);

@@ -1,4 +1,4 @@
-//! Characters and strings as ASCII, whatever the locale says.
+//! Characters and strings as ASCII, whatever the locale.
 
 use std::cmp::Ordering;
 use std::ffi::c_char;

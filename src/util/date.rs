@@ -1,4 +1,4 @@
-//! Dates as HTTP writes them.
+//! Dates in the format of HTTP.
 
 use super::text::Text;
 use std::mem::MaybeUninit;

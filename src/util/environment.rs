@@ -1,4 +1,4 @@
-//! Environment variables that may steer the library.
+//! Environment variables that affect the library.
 
 use std::ffi::{CStr, c_char};
 use std::ptr;

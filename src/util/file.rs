@@ -1,4 +1,4 @@
-//! Files read as a whole.
+//! Reading a whole file.
 
 use super::{SystemError, checked};
 use crate::hooks::memory;

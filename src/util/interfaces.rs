@@ -1,4 +1,4 @@
-//! Which address families this machine can reach other machines with.
+//! Which address families can reach other machines from here.
 
 use super::socket_address::{SocketAddress, is_local_v4, is_local_v6};
 use super::sockets;

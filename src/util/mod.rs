@@ -1,4 +1,4 @@
-//! What programs and the layers above need of the system, in portable shape.
+//! What programs and the layers above need from the system, in a portable form.
 
 pub mod address;
 pub mod ascii;

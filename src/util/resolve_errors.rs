@@ -1,4 +1,4 @@
-//! Error codes of name resolution and their texts.
+//! Error codes of name resolution and their messages.
 
 use std::ffi::{c_char, c_int};
 

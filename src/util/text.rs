@@ -1,4 +1,4 @@
-//! Short texts on the stack.
+//! Short strings on the stack.
 
 use std::fmt::{self, Write};
 

@@ -1,4 +1,4 @@
-//! Fast numbers for fairness, where guessing them gains nobody anything.
+//! Fast random numbers for fairness, where nobody gains anything by guessing them.
 
 use super::clock;
 
@@ -37,7 +37,8 @@ impl WeakRandom {
         self.seed as i32
     }
 
-    /// A number below `top`, made from the high bits, which vary best; 0 when `top` is not positive.
+    /// A number below `top`, made from the high bits, which vary best; 0 when `top` is not
+    /// positive.
     pub fn below(&mut self, top: i32) -> i32 {
         if top <= 0 {
             return 0;
