@@ -103,20 +103,15 @@ unsafe impl Adapter for PausedLinks {
 }
 type PausedList = TailQueue<PausedLinks>;
 
-/// What differs between a server's side and a pool.
-pub struct Operations {
-    /// Continues a paused call, which is in no list any more.
-    pub resume: unsafe fn(context: *mut c_void, verdict: Verdict),
-    /// Frees the memory; all else has ended.
-    pub free: unsafe fn(hooked: *mut Hooked),
-}
+/// Continues a paused call, which is in no list any more.
+pub type ResumeFn = unsafe fn(context: *mut c_void, verdict: Verdict);
 
-/// What a server's side and a pool begin with.
+/// What a server's side and a pool begin with: each is one block of [`memory`].
 #[repr(C)]
 pub struct Hooked {
     chains: [UnsafeCell<Chain>; 2],
     paused: UnsafeCell<PausedList>,
-    operations: &'static Operations,
+    resume: ResumeFn,
     /// The number of walks along a chain at the moment.
     walks: Cell<u32>,
     /// One is the program's until it frees the object, and each [`Pin`] has one.
@@ -167,13 +162,13 @@ impl Hooked {
     ///
     /// # Safety
     /// `place` is the beginning of a new block and does not move.
-    pub unsafe fn initialise(place: *mut Hooked, operations: &'static Operations) {
+    pub unsafe fn initialise(place: *mut Hooked, resume: ResumeFn) {
         // SAFETY: the caller guarantees the place.
         unsafe {
             Chain::initialise((*place).chains[0].get());
             Chain::initialise((*place).chains[1].get());
             PausedList::initialise((*place).paused.get());
-            addr_of_mut!((*place).operations).write(operations);
+            addr_of_mut!((*place).resume).write(resume);
             addr_of_mut!((*place).walks).write(Cell::new(0));
             addr_of_mut!((*place).references).write(Cell::new(1));
             addr_of_mut!((*place).ended).write(Cell::new(false));
@@ -199,8 +194,8 @@ impl HookedPtr {
     fn release(self) {
         self.references.set(self.references.get() - 1);
         if self.references.get() == 0 {
-            // SAFETY: nobody has the object any more.
-            unsafe { (self.operations.free)(self.0.as_ptr()) };
+            // SAFETY: nobody has the object any more, whose block begins here.
+            unsafe { memory::free(self.0.as_ptr().cast()) };
         }
     }
 
@@ -356,7 +351,7 @@ impl HookedPtr {
                 return false;
             }
             Paused::leave(paused);
-            (self.operations.resume)((*paused).context, verdict);
+            (self.resume)((*paused).context, verdict);
         }
         true
     }

@@ -1,7 +1,7 @@
 //! The connections of a client, and the calls that wait for one.
 
 use super::call::{self, CallPtr, CallQueue};
-use super::hooks::{Hooked, HookedPtr, Operations, Pin};
+use super::hooks::{Hooked, HookedPtr, Pin};
 use crate::base::{self, EventBase};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::http::connect;
@@ -41,16 +41,6 @@ impl Deref for PoolPtr {
     }
 }
 
-static OPERATIONS: Operations = Operations {
-    resume: call::resume,
-    free,
-};
-
-unsafe fn free(hooked: *mut Hooked) {
-    // SAFETY: the beginning of a block that nobody has any more.
-    unsafe { memory::free(hooked.cast()) };
-}
-
 impl PoolPtr {
     /// `None` for null.
     ///
@@ -71,7 +61,7 @@ impl PoolPtr {
         // SAFETY: the block is new and stays where it is.
         unsafe {
             let place = pool.as_ptr();
-            Hooked::initialise(addr_of_mut!((*place).hooked), &OPERATIONS);
+            Hooked::initialise(addr_of_mut!((*place).hooked), call::resume);
             ConnectionQueue::initialise((*place).connections.get());
             CallQueue::initialise((*place).waiting.get());
             CallQueue::initialise((*place).begun.get());

@@ -1,7 +1,7 @@
 //! The calls that a server handles.
 
 use super::abi::Evrpc;
-use super::hooks::{Hooked, HookedPtr, Operations};
+use super::hooks::{Hooked, HookedPtr};
 use super::request::{self, Request};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::http::paths::{Handler, NotAdded};
@@ -75,16 +75,6 @@ impl Deref for ServerPtr {
     }
 }
 
-static OPERATIONS: Operations = Operations {
-    resume: request::resume,
-    free,
-};
-
-unsafe fn free(hooked: *mut Hooked) {
-    // SAFETY: the beginning of a block that nobody has any more.
-    unsafe { memory::free(hooked.cast()) };
-}
-
 /// The path of the calls of a name.
 pub fn path_of(name: &[u8]) -> Result<NonNull<c_char>, OutOfMemory> {
     let length = PATH_PREFIX.len() + name.len();
@@ -119,7 +109,7 @@ impl ServerPtr {
         // SAFETY: the block is new and stays where it is.
         unsafe {
             let place = server.as_ptr();
-            Hooked::initialise(addr_of_mut!((*place).hooked), &OPERATIONS);
+            Hooked::initialise(addr_of_mut!((*place).hooked), request::resume);
             RegistrationList::initialise((*place).registrations.get());
             (*place).http.set(http);
         }
