@@ -117,6 +117,13 @@ impl BuffereventPtr {
                 argument,
             );
         }
+        self.become_parent_of_buffers();
+        Ok(())
+    }
+
+    /// Has the buffers hold the bufferevent while they have queued a notification, and notify it of
+    /// changes of the output.
+    fn become_parent_of_buffers(self) {
         set_parent_operations(&PARENT);
         for direction in Direction::ALL {
             // SAFETY: the buffers were just made.
@@ -126,7 +133,6 @@ impl BuffereventPtr {
                 buffer.tell_parent();
             }
         }
-        Ok(())
     }
 
     fn make_buffers_and_lock(self, options: c_int) -> Result<(), Refused> {
