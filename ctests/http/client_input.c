@@ -54,6 +54,8 @@ static const struct row rows[] = {
 	ROW(WITH("X: a\r\n b\r\n\tc"), "200 [OK] X=[a b c]; "),
 	ROW(WITH("A B: c\r\nX: y"), "200 [OK] X=[y]; "),
 	ROW(WITH("(x): c\r\nX: y"), "200 [OK] X=[y]; "),
+	ROW(WITH("\xe4: c\r\nX: y"), "200 [OK] X=[y]; "),
+	ROW(WITH("X: 1\r\nX: 2"), "200 [OK] X=[1]; "),
 	ROW(WITH("X"), REFUSED),
 	ROW(WITH("X: a\rb"), REFUSED),
 	ROW(WITH("X\0: b"), REFUSED),
@@ -174,6 +176,10 @@ ROW_DIFFERENCE(coding_and_keep_alive, "a client takes the body of a reply with a
 	OK("Connection: keep-alive\r\nTransfer-Encoding: gzip", "abc"), ABC)
 ROW_DIFFERENCE(length_with_plus, "a client accepts a Content-Length with a sign",
 	OK("Content-Length: +3", "abc"), REFUSED)
+ROW_DIFFERENCE(length_minus_zero, "a client accepts a Content-Length of minus zero",
+	OK("Content-Length: -0", ""), REFUSED)
+ROW_DIFFERENCE(length_far_too_large, "a client takes a Content-Length of more than 64 bits as the largest number",
+	OK("Content-Length: 99999999999999999999999999", "abc"), REFUSED)
 ROW_DIFFERENCE(length_too_large, "a client takes a Content-Length of more than 63 bits as the largest number",
 	OK("Content-Length: 9223372036854775808", "abc"), REFUSED)
 ROW_DIFFERENCE(two_lengths, "a client accepts two Content-Length headers that differ",
@@ -187,6 +193,16 @@ ROW_DIFFERENCE(chunked_and_more, "a client takes a Transfer-Encoding of \"chunke
 
 ROW_DIFFERENCE(chunk_size_0x, "a client accepts a size of a chunk that begins with 0x",
 	CHUNKED("0x3\r\nabc\r\n0\r\n\r\n"), REFUSED)
+ROW_DIFFERENCE(chunk_size_capital_0x, "a client accepts a size of a chunk that begins with 0X",
+	CHUNKED("0X3\r\nabc\r\n0\r\n\r\n"), REFUSED)
+ROW_DIFFERENCE(chunk_size_negative, "a client says that a body is too long when the size of a chunk is negative",
+	CHUNKED("-3\r\nabc\r\n0\r\n\r\n"), REFUSED)
+ROW_DIFFERENCE(tab_before_chunk_size, "a client accepts tabs before the size of a chunk",
+	CHUNKED("\t3\r\nabc\r\n0\r\n\r\n"), REFUSED)
+ROW_DIFFERENCE(chunk_size_far_too_large, "a client takes a size of a chunk of more than 64 bits as the largest number",
+	CHUNKED("fffffffffffffffffffffffff\r\nabc"), REFUSED)
+ROW_DIFFERENCE(carriage_return_in_chunk_size, "a client accepts a carriage return in the line of a chunk's size",
+	CHUNKED("3 \rx\r\nabc\r\n0\r\n\r\n"), REFUSED)
 ROW_DIFFERENCE(chunk_size_with_plus, "a client accepts a size of a chunk with a sign",
 	CHUNKED("+3\r\nabc\r\n0\r\n\r\n"), REFUSED)
 ROW_DIFFERENCE(chunk_size_minus_zero, "a client accepts a size of a chunk of minus zero",

@@ -241,7 +241,7 @@ pub(super) fn head_is_there(
         Framing::Length(length) => length,
         Framing::Chunked => -1,
         _ => {
-            request.ntoread.set(0);
+            request.ntoread.set(-1);
             return Ok(After::Nothing);
         }
     };
