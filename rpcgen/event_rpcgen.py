@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Makes C code of message definitions, for the remote calls of event2/rpc.h.
+"""Generates C code from message definitions, for the remote calls of event2/rpc.h.
 
-The manual page, event_rpcgen.py(1), describes the definitions and the code. Here is, from the top:
-reading a file of definitions; what each kind of entry becomes; what a structure becomes; the two
-files. The texts in capitals are C in which the words STRUCT, ENTRY, TAG, TYPE and OTHER stand for
-what they say. It is one file, so that it can be carried into the tree of a program.
+The manual page, event_rpcgen.py(1), describes the definitions and the generated code. This file has, from the
+top: reading definitions; the code for each kind of entry; the code for a structure; the two output files. The
+constants in capitals are C templates in which the words STRUCT, ENTRY, TAG, TYPE and OTHER are replaced. It is
+a single file, so that it can be copied into the tree of a program.
 """
 import argparse
 import os
