@@ -1,46 +1,47 @@
-//! The exported C functions, one file per public header: null and range checks, conversions and
-//! the documentation that becomes the header text. No logic: that is in the layers below.
+//! The exported C functions, one file per public header: null and range checks, conversions, and
+//! the documentation that becomes the text of the header. The logic is in the layers below.
 //!
 //! # How a file here becomes a header
 //!
-//! `headers/event2/NAME.h` is the hand-written part of a header: what Rust has no form for. Its
-//! line `/* generated from src/c_api/NAME.rs */` is replaced by what cbindgen makes of that file.
-//! cbindgen reads that one file alone and puts these things into the header, in source order:
+//! `headers/event2/NAME.h` is the hand-written part of a header: what cannot be expressed in Rust.
+//! Its line `/* generated from src/c_api/NAME.rs */` is replaced by what cbindgen makes of that file.
+//! cbindgen reads only that file, and puts these things into the header, in source order:
 //!
 //! - every `#[unsafe(no_mangle)] pub unsafe extern "C-unwind" fn`, as a prototype. Its parameter names
-//!   are part of the header, so they are words a C programmer understands.
+//!   are part of the header, so a C programmer must understand them.
 //! - every `pub const` as a `#define`, so a constant that is not C API is `pub(crate)`:
 //!   `pub const EV_READ: c_short = 0x02;`
 //! - every `pub enum` that is `#[repr(C)]`, with its variants spelled as in C (and
 //!   `#[allow(non_camel_case_types)]`): `pub enum EventMethodFeature { EV_FEATURE_ET = 0x01, }`.
-//!   No value from C ever has such a type, because it may be out of range: a parameter of the C
-//!   type `enum evbuffer_eol_style` is a `c_uint` alias, `eol_style: EolStyleValue`.
+//!   A value from C never has such a type, because it may be out of range: a parameter of the C
+//!   type `enum evbuffer_eol_style` is declared with an alias of `c_uint`, `eol_style: EolStyleValue`.
 //! - every `pub struct` that is `#[repr(C)]`.
 //! - every `pub type` that is a function pointer, as a `typedef`. The alias is the bare function
 //!   type, its name ends in `Fn`, and its parameters have names; uses say `Option<...>`:
 //!   `pub type EventLogFn = unsafe extern "C-unwind" fn(severity: c_int, message: *const c_char);`
 //!   `pub unsafe extern "C-unwind" fn event_set_log_callback(callback: Option<EventLogFn>)`.
 //!   Where a lower layer owns the alias, the typedef stands in the hand-written part.
-//!   A lower layer may also keep its C types and constants in a file of their own, which the
-//!   header then names in a marker line too, as `hooks/thread_abi.rs`.
+//!   A lower layer may also keep its C types and constants in a file of their own, such as
+//!   `hooks/thread_abi.rs`, which the header then names in a marker line too.
 //!
-//! A doc line `cbindgen:ignore` keeps an item out. The C spelling of a Rust type name is in
-//! `cbindgen.toml` (`EventBase = "struct event_base"`); a type that is new there gets a line.
+//! A doc line `cbindgen:ignore` keeps an item out. `cbindgen.toml` has the C spelling of each Rust
+//! type (`EventBase = "struct event_base"`); a new type needs a line there.
 //! Prefer the libc crate's names for system types: `libc::timeval`, `libc::sockaddr`, `libc::FILE`.
 //! `usize` is `size_t`, `isize` is `ev_ssize_t`, `u32` and `u64` are `ev_uint32_t` and `ev_uint64_t`,
 //! [`EvutilSocket`] is `evutil_socket_t`. Variadic functions, and those that take a `va_list`,
 //! are declared by hand, for their format attribute.
 //!
-//! Doc comments are written for the C reader: plain text or backquotes, no links to Rust items;
-//! what it does, who owns what, threads, units, what is returned, what fails and how.
+//! Doc comments are written for readers of the C header: plain text or backquotes, no links to Rust
+//! items. They say what the function does, who owns what, which threads may call it, units, what is
+//! returned, and how it fails.
 
-// What callers guarantee stands in the words of the C documentation.
+// The C documentation says what callers must guarantee.
 #![allow(clippy::missing_safety_doc)]
 
 use crate::util::status;
 use std::ffi::{CStr, c_char, c_int};
 
-/// A descriptor, as the C headers call it.
+/// A descriptor, under the name that it has in the C headers.
 pub type EvutilSocket = c_int;
 
 pub mod buffer;
@@ -65,7 +66,7 @@ pub mod tag;
 pub mod thread;
 pub mod util;
 
-/// A string that the caller may have left out.
+/// A string that may be null.
 ///
 /// # Safety
 /// `text` is null or a NUL-terminated string that outlives the result.
@@ -74,7 +75,7 @@ unsafe fn optional_string<'a>(text: *const c_char) -> Option<&'a CStr> {
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
 }
 
-/// Copies text and a terminator, cut to the room of `size` bytes.
+/// Copies text and a terminator, truncated to `size` bytes.
 ///
 /// # Safety
 /// `out` has room for `size` bytes.
@@ -89,7 +90,7 @@ unsafe fn copy_text(text: &[u8], out: *mut c_char, size: usize) {
     }
 }
 
-/// Stores an answer where the caller wants it.
+/// Stores a result, unless the caller passed null.
 ///
 /// # Safety
 /// `place` is null or writable.
