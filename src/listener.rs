@@ -232,7 +232,7 @@ fn close_on_exec(options: c_uint) -> c_int {
 /// A listener whose lock is held. It lives as long as this: the program does not free it while it
 /// uses it, and the loop destroys it only after its own callbacks.
 ///
-/// Functions of the program run in [`Hold::unlocked`] only.
+/// Functions of the program run only in `Hold::unlocked`.
 pub struct Hold {
     listener: NonNull<Evconnlistener>,
     /// Whether this is the hold of a callback of the loop.

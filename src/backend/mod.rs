@@ -161,8 +161,8 @@ pub enum Backend {
     Closed,
 }
 
-/// One wait in the making: where the kernel reads and writes meanwhile. Between
-/// [`Backend::prepare`] and [`Backend::finish`] nothing else touches that memory.
+/// A wait, and the memory that the kernel reads and writes during it. From [`Backend::prepare`] until
+/// its results are reported, nothing else touches that memory.
 #[derive(Clone, Copy)]
 pub enum Wait {
     /// On an epoll instance.
@@ -174,7 +174,7 @@ pub enum Wait {
 }
 
 impl Backend {
-    /// Sets the mechanism up; warns when the system refuses.
+    /// Sets the mechanism up, with a warning if the system refuses.
     pub fn new(mechanism: Mechanism, options: Options) -> Result<Backend, SystemError> {
         match mechanism {
             Mechanism::Epoll => epoll::Epoll::new(options).map(Backend::Epoll),
@@ -183,7 +183,7 @@ impl Backend {
         }
     }
 
-    /// Which mechanism it is.
+    /// The mechanism; `None` once it is closed.
     pub fn mechanism(&self) -> Option<Mechanism> {
         match self {
             Backend::Epoll(_) => Some(Mechanism::Epoll),
@@ -193,7 +193,7 @@ impl Backend {
         }
     }
 
-    /// What `event_base_get_method` answers.
+    /// The result of `event_base_get_method`.
     pub fn name(&self) -> &'static std::ffi::CStr {
         match self {
             Backend::Epoll(epoll) if epoll.collects_changes() => c"epoll (with changelist)",

@@ -57,7 +57,7 @@ pub fn debug_enabled() -> bool {
     event_debug_logging_mask_.load(Relaxed) != 0
 }
 
-/// The message being built: always NUL-terminated, never more than [`MESSAGE_SIZE`] bytes.
+/// The message being built: always NUL-terminated, never more than `MESSAGE_SIZE` bytes.
 pub struct Line {
     bytes: [u8; MESSAGE_SIZE],
     length: usize,

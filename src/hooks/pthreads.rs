@@ -1,7 +1,7 @@
 //! Our own lock, condition and id callbacks (`evthread_use_pthreads`).
 //!
 //! They come into force like a program's: through the exported callback variables. The handles in
-//! `threads` call [`lock`] and [`unlock`] directly when these are the callbacks in force.
+//! `threads` call `lock` and `unlock` directly when these are the callbacks in force.
 
 use super::futex::{self, RawCondition, RawMutex};
 use super::memory;

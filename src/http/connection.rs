@@ -56,7 +56,7 @@ pub enum ChunkPart {
     End,
 }
 
-/// Bits of [`Connection::bits`].
+/// Bits of `Connection::bits`.
 pub mod bit {
     /// The program has freed it; only its memory is left.
     pub const FREED: u16 = 0x01;

@@ -326,7 +326,7 @@ pub enum ErrorPage {
     NotFound,
 }
 
-/// [`send_error_page`] for a program.
+/// `send_error_page` for a program.
 ///
 /// # Safety
 /// The request is live.

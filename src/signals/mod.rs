@@ -1,6 +1,6 @@
 //! Signals as events.
 //!
-//! Every base with an event for a signal gets each delivery. The handler ([`handler`]) counts for
+//! Every base with an event for a signal gets each delivery. The handler (`handler`) counts for
 //! it and wakes its loop through a pipe.
 
 mod disposition;

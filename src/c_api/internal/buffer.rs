@@ -10,21 +10,21 @@ use libc::iovec;
 use std::ffi::{c_int, c_uint, c_void};
 use std::mem::forget;
 
-/// One reference more; takes the lock.
+/// Adds a reference; takes the lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_incref_(buf: *mut Evbuffer) {
     // SAFETY: the caller guarantees the buffer.
     unsafe { Guard::new(buf) }.add_reference();
 }
 
-/// One reference more; takes the lock and keeps it.
+/// Adds a reference; takes the lock and keeps it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_incref_and_lock_(buf: *mut Evbuffer) {
     // SAFETY: the caller guarantees the buffer.
     forget(unsafe { Guard::new(buf) });
 }
 
-/// One reference less, and the lock given up; the last reference frees the buffer.
+/// Releases a reference and the lock; the last reference frees the buffer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_decref_and_unlock_(buffer: *mut Evbuffer) {
     // SAFETY: the caller guarantees the buffer, its lock and the reference it gives up.
@@ -43,7 +43,7 @@ pub unsafe extern "C-unwind" fn evbuffer_chain_unpin_(chain: ChainPtr, flag: c_u
     chain.unpin(flag);
 }
 
-/// Makes room for `datlen` bytes at the end in at most `n` chains, two or more. 0 or -1.
+/// Makes space for `datlen` bytes at the end in at most `n` chains, two or more. 0 or -1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_expand_fast_(
     buf: *mut Evbuffer,
@@ -55,8 +55,9 @@ pub unsafe extern "C-unwind" fn evbuffer_expand_fast_(
     status(unsafe { Guard::new(buf) }.expand_in_chains(datlen, n as usize))
 }
 
-/// Describes the free space at the end, which must exist, cut to `howmuch` if `exact`; the slot
-/// that points at the first chain goes to `chainp`. How many elements, or -1 for a negative size.
+/// Describes the free space at the end, which must exist, limited to `howmuch` if `exact`; stores
+/// the slot that points at the first chain in `chainp`. The number of elements, or -1 for a
+/// negative size.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_read_setup_vecs_(
     buf: *mut Evbuffer,
@@ -85,8 +86,8 @@ pub unsafe extern "C-unwind" fn evbuffer_set_parent_(buf: *mut Evbuffer, parent:
     unsafe { Guard::new(buf) }.set_parent(parent);
 }
 
-/// Stores the queue entry of deferred callbacks; takes the lock. How many: 0 while callbacks are
-/// not deferred, else 1, or -1 when there is no place for it.
+/// Stores the queue entry of deferred callbacks; takes the lock. The number of entries: 0 while
+/// callbacks are not deferred, otherwise 1, or -1 if there is no space for it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_get_callbacks_(
     buffer: *mut Evbuffer,
@@ -105,17 +106,17 @@ pub unsafe extern "C-unwind" fn evbuffer_get_callbacks_(
     }
 }
 
-/// Tells the callbacks, or has the loop tell them, what changed since they were last told.
+/// Calls the callbacks, now or from the loop, with what changed since they were last called.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_invoke_callbacks_(buf: *mut Evbuffer) {
     // SAFETY: the caller guarantees the buffer.
     unsafe { Guard::new(buf) }.notify();
 }
 
-/// Free space that any short text fits in.
+/// Free space that is enough for any short text.
 const SHORT_TEXT: usize = 64;
 
-/// Locks the buffer and makes room for formatted text. 0, or -1 with nothing locked.
+/// Locks the buffer and makes space for formatted text. 0, or -1 with nothing locked.
 #[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn libevent_rs_buffer_format_begin(
     buffer: *mut Evbuffer,
@@ -133,7 +134,7 @@ unsafe extern "C-unwind" fn libevent_rs_buffer_format_begin(
     0
 }
 
-/// Makes room for `size` bytes of formatted text. 0 or -1.
+/// Makes space for `size` bytes of formatted text. 0 or -1.
 #[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn libevent_rs_buffer_format_grow(
     buffer: *mut Evbuffer,
@@ -150,7 +151,7 @@ unsafe extern "C-unwind" fn libevent_rs_buffer_format_grow(
     0
 }
 
-/// Makes the formatted text data, if there is any, and unlocks the buffer. Its length, or -1.
+/// Turns formatted text into data, if there is any, and unlocks the buffer. Its length, or -1.
 #[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn libevent_rs_buffer_format_end(
     buffer: *mut Evbuffer,

@@ -61,35 +61,35 @@ pub unsafe extern "C-unwind" fn bufferevent_incref_and_lock_(bufev: *mut Buffere
     unsafe { Guard::new(bufev) }.keep();
 }
 
-/// Gives up a reference and the lock; 1 if it was the last reference.
+/// Releases a reference and the lock; 1 if it was the last reference.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_decref_and_unlock_(bufev: *mut Bufferevent) -> c_int {
     // SAFETY: the caller holds both.
     unsafe { Guard::adopt(bufev) }.release().into()
 }
 
-/// Adds reasons for reading to rest; takes the lock.
+/// Adds reasons for pausing reading; takes the lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_suspend_read_(bufev: *mut Bufferevent, what: u16) {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.suspend(Direction::Read, what);
 }
 
-/// Takes them away; takes the lock.
+/// Removes such reasons; takes the lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_unsuspend_read_(bufev: *mut Bufferevent, what: u16) {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.resume(Direction::Read, what);
 }
 
-/// Adds reasons for writing to rest; takes the lock.
+/// Adds reasons for pausing writing; takes the lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_suspend_write_(bufev: *mut Bufferevent, what: u16) {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe { Guard::new(bufev) }.suspend(Direction::Write, what);
 }
 
-/// Takes them away; takes the lock.
+/// Removes such reasons; takes the lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_unsuspend_write_(bufev: *mut Bufferevent, what: u16) {
     // SAFETY: the caller guarantees the bufferevent.
@@ -106,7 +106,7 @@ pub unsafe extern "C-unwind" fn bufferevent_disable_hard_(
     status(unsafe { Guard::new(bufev) }.disable_hard(event))
 }
 
-/// Calls the read callback, or has the loop call it.
+/// Calls the read callback, now or from the loop.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_run_readcb_(bufev: *mut Bufferevent, options: c_int) {
     // SAFETY: the caller guarantees the bufferevent and holds a reference.
@@ -117,7 +117,7 @@ pub unsafe extern "C-unwind" fn bufferevent_run_readcb_(bufev: *mut Bufferevent,
     };
 }
 
-/// Calls the write callback, or has the loop call it.
+/// Calls the write callback, now or from the loop.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_run_writecb_(bufev: *mut Bufferevent, options: c_int) {
     // SAFETY: the caller guarantees the bufferevent and holds a reference.
@@ -128,7 +128,7 @@ pub unsafe extern "C-unwind" fn bufferevent_run_writecb_(bufev: *mut Bufferevent
     };
 }
 
-/// Calls the event callback, or has the loop call it.
+/// Calls the event callback, now or from the loop.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_run_eventcb_(
     bufev: *mut Bufferevent,
@@ -153,14 +153,14 @@ pub unsafe extern "C-unwind" fn bufferevent_add_event_(
     }
 }
 
-/// Makes both events mere timers.
+/// Makes both events plain timers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_init_generic_timeout_cbs_(bufev: *mut Bufferevent) {
     // SAFETY: the caller guarantees the bufferevent, whose events are not pending.
     unsafe { with(bufev, BuffereventPtr::make_events_timers) };
 }
 
-/// For mere timers: starts or stops them as state and timeouts ask for. 0 or -1.
+/// For plain timers: starts or stops them as the state and the timeouts require. 0 or -1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_generic_adj_timeouts_(
     bufev: *mut Bufferevent,
@@ -262,7 +262,7 @@ pub unsafe extern "C-unwind" fn bufferevent_decrement_write_buckets_(
     0
 }
 
-/// Leaves the group; what the group suspends goes on if `unsuspend`. Takes the lock. 0.
+/// Leaves the group; with `unsuspend`, directions that it has paused continue. Takes the lock. 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_remove_from_rate_limit_group_internal_(
     bufev: *mut Bufferevent,

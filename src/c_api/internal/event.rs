@@ -84,8 +84,8 @@ pub unsafe extern "C-unwind" fn event_active_nolock_(
     }
 }
 
-/// With this in the result, above what fits into one, libevent_openssl asks that the event be active before the
-/// wait of the next pass, if possible.
+/// With this bit in the result, which is above those that results use, libevent_openssl asks that
+/// the event become active before the wait of the next pass, if possible.
 const BEFORE_WAIT: c_int = 1 << 16;
 
 /// Makes an event active in the next pass of the loop.
@@ -309,7 +309,7 @@ pub unsafe extern "C-unwind" fn event_base_add_virtual_(base: *mut EventBase) {
     }
 }
 
-/// Takes one such reason back.
+/// Removes one such reason.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_del_virtual_(base: *mut EventBase) {
     // SAFETY: the caller guarantees the base.

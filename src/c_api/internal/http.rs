@@ -1,4 +1,4 @@
-//! Internal exported symbols of HTTP connections and of the parser.
+//! Internal exported symbols of HTTP connections and of the parser of messages.
 
 use crate::buffer::{Evbuffer, Guard as BufferGuard};
 use crate::c_api::{optional_string, status};
@@ -86,8 +86,8 @@ unsafe fn parse(
     message_status(read(request, &buffer, &mut HeadState::default(), limit))
 }
 
-/// Takes the first line of a message out of a buffer: 1, 0 when it is not whole, -1 when it is bad,
-/// -3 when it is too long.
+/// Takes the first line of a message out of a buffer: 1, 0 if it is incomplete, -1 if it is
+/// malformed, -3 if it is too long.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evhttp_parse_firstline_(
     req: *mut EvhttpRequest,

@@ -1,4 +1,4 @@
-//! Internal exported symbols about the texts of HTTP.
+//! Internal exported symbols for encoded text.
 
 use crate::http::encoding::{self, Plus};
 use std::cmp::Ordering;

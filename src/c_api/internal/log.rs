@@ -1,5 +1,5 @@
 //! Internal exported symbols of the log area; the variadic ones are in `variadic.c`, which ends
-//! here. (`event_debug_logging_mask_` stands with the code that reads it, in `hooks::log`.)
+//! here. (`event_debug_logging_mask_` is with the code that reads it, in `hooks::log`.)
 
 use crate::c_api::optional_string;
 use crate::hooks::log;

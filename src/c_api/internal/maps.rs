@@ -59,7 +59,7 @@ pub unsafe extern "C-unwind" fn evmap_io_add_(
     }
 }
 
-/// Takes an event out again; results as for adding.
+/// Removes an event; results as for adding.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_io_del_(
     base: *mut EventBase,
@@ -131,7 +131,7 @@ pub unsafe extern "C-unwind" fn evmap_signal_add_(
     }
 }
 
-/// Takes an event out again; results as for adding.
+/// Removes an event; results as for adding.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_signal_del_(
     base: *mut EventBase,
@@ -158,7 +158,7 @@ pub unsafe extern "C-unwind" fn evmap_signal_active_(
     unsafe { Guard::held(base) }.activate_signal(number, deliveries);
 }
 
-/// Tells the backend everything again. 0 or -1.
+/// Registers everything with the backend again. 0 or -1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evmap_reinit_(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
@@ -326,7 +326,7 @@ unsafe extern "C-unwind" fn init<const MECHANISM: usize>(base: *mut EventBase) -
     }
 }
 
-/// Tells the backend what the events on a descriptor want now.
+/// Updates the registration of a descriptor to what its events want now.
 unsafe extern "C-unwind" fn change(
     base: *mut EventBase,
     fd: c_int,
@@ -364,7 +364,7 @@ unsafe extern "C-unwind" fn dispatch(base: *mut EventBase, limit: *mut timeval) 
     status(guard.wait(timeout))
 }
 
-/// Takes a base its backend away. Takes the lock.
+/// Removes the backend of a base. Takes the lock.
 unsafe extern "C-unwind" fn dealloc(base: *mut EventBase) {
     // SAFETY: the caller guarantees the base.
     unsafe { Guard::lock(base) }.backend = Backend::Closed;
@@ -394,7 +394,7 @@ pub static pollops: EventOperations = operations::<1>(4);
 /// The operations of select.
 #[unsafe(no_mangle)]
 pub static selectops: EventOperations = operations::<2>(0);
-/// The operations of no backend: registrations may be given up, nothing else.
+/// The operations of no backend: registrations may be removed, nothing else.
 #[unsafe(no_mangle)]
 pub static nil_eventop: EventOperations = EventOperations {
     name: c"nil".as_ptr(),

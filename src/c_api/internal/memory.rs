@@ -29,7 +29,7 @@ pub unsafe extern "C-unwind" fn event_mm_realloc_(block: *mut c_void, size: usiz
     unsafe { memory::realloc(block, size) }
 }
 
-/// Gives a block back through the hook.
+/// Frees a block through the hook.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_mm_free_(block: *mut c_void) {
     // SAFETY: the caller guarantees a block of these hooks, or null.

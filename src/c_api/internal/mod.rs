@@ -1,5 +1,8 @@
 //! The functions that the real libraries export without declaring them in a public header, by the
 //! area that they belong to. libevent's own tests, and its library for TLS, call them.
+//!
+//! A comment that ends with numbers, such as "0 or -1", says with them what is returned for success
+//! and for failure.
 
 mod buffer;
 mod bufferevent;

@@ -18,7 +18,7 @@ pub unsafe extern "C-unwind" fn evutil_new_addrinfo_(
     unsafe { resolve::new_list(address, length, &*hints) }
 }
 
-/// Puts one list behind another; either may be null.
+/// Appends one list to another; either may be null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_addrinfo_append_(
     first: *mut addrinfo,
@@ -73,13 +73,13 @@ pub unsafe extern "C-unwind" fn evutil_getaddrinfo_cancel_async_(request: *mut c
     unsafe { resolve_async::cancel(request) }
 }
 
-/// The DNS part tells how to start a request.
+/// Registers how the DNS part starts a request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_set_evdns_getaddrinfo_fn_(function: Option<StartFn>) {
     resolve_async::register_start(function);
 }
 
-/// The DNS part tells how to cancel a request.
+/// Registers how the DNS part cancels a request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_set_evdns_getaddrinfo_cancel_fn_(
     function: Option<CancelFn>,

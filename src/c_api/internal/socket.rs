@@ -113,7 +113,7 @@ pub unsafe extern "C-unwind" fn evutil_socket_finished_connecting_(fd: c_int) ->
     }
 }
 
-/// "1.2.3.4:80" or "[::1]:80", cut to the room there is; `out`.
+/// Writes an address as `1.2.3.4:80` or `[::1]:80`, truncated to `length` bytes. Returns `out`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_format_sockaddr_port_(
     address: *const sockaddr,

@@ -37,7 +37,7 @@ pub extern "C-unwind" fn EVUTIL_ISXDIGIT_(c: c_char) -> c_int {
     c_int::from((c as u8).is_ascii_hexdigit())
 }
 
-/// 1 for a visible ASCII character or the blank.
+/// 1 for a visible ASCII character or a space.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn EVUTIL_ISPRINT_(c: c_char) -> c_int {
     c_int::from(ascii::is_printable(c as u8))
@@ -73,7 +73,7 @@ pub extern "C-unwind" fn evutil_hex_char_to_int_(c: c_char) -> c_int {
     ascii::hex_value(c as u8).map_or(-1, c_int::from)
 }
 
-/// Cuts blanks and tabs off the end of a string, in place.
+/// Removes spaces and tabs from the end of a string, in place.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_rtrim_lws_(str: *mut c_char) {
     if str.is_null() {

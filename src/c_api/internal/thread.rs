@@ -1,5 +1,5 @@
-//! Internal exported symbols of the thread hooks. (The callback variables stand in
-//! `hooks::threads`, which reads them.)
+//! Internal exported symbols of the thread hooks. (The callback variables are in `hooks::threads`,
+//! which reads them.)
 
 use crate::c_api::status;
 use crate::hooks::threads::{ConditionCallbacks, LockCallbacks, evthread_lock_debugging_enabled_};

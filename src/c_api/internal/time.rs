@@ -12,7 +12,7 @@ pub unsafe extern "C-unwind" fn evutil_tv_to_msec_(tv: *const timeval) -> c_long
     clock::to_milliseconds(unsafe { *tv }).unwrap_or(-1)
 }
 
-/// Sleeps once; a signal ends it early. Null sleeps not at all.
+/// Sleeps once; a signal ends it early. Does nothing for null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_usleep_(tv: *const timeval) {
     // SAFETY: the caller guarantees the time, or null.
