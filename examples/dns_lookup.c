@@ -39,17 +39,17 @@ int
 main(int argc, char **argv)
 {
 	struct event_base *base = event_base_new();
-	/* Either what resolv.conf says, or the server that was named. */
+	/* Either the servers in resolv.conf, or the one named on the command line. */
 	int own_server = argc > 1 && argv[1][0] == '@';
 	struct evdns_base *resolver;
-	/* One result for each address, not for each type of socket. */
+	/* One result per address, not one per socket type. */
 	struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
 
 	if (!base || argc - own_server < 2) {
 		fprintf(stderr, "usage: %s [@SERVER] NAME...\n", argv[0]);
 		return EXIT_FAILURE;
 	}
-	/* The second flag: the loop ends when all names are known, although there are servers. */
+	/* With the second flag the loop ends when all look-ups are done. */
 	resolver = evdns_base_new(base, (own_server ? 0 : EVDNS_BASE_INITIALIZE_NAMESERVERS) |
 						EVDNS_BASE_DISABLE_WHEN_INACTIVE);
 	if (!resolver || (own_server && evdns_base_nameserver_ip_add(resolver, argv[1] + 1) != 0)) {
@@ -58,7 +58,7 @@ main(int argc, char **argv)
 	}
 	for (int i = 1 + own_server; i < argc; i++) {
 		left++;
-		/* May call back at once, for a name that is an address or stands in the hosts file. */
+		/* May call back at once, if the name is an address or is in the hosts file. */
 		evdns_getaddrinfo(resolver, argv[i], NULL, &hints, found, argv[i]);
 	}
 	while (left > 0 && event_base_loop(base, EVLOOP_ONCE) == 0)

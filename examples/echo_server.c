@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A client that sends and does not read is not read from either while so much waits for it. */
+/* While this much waits for a client that sends without reading, nothing more is read from it. */
 #define MOST_WAITING (256 * 1024)
 
-/* Something has come: it moves to the output without being copied. */
+/* Data has arrived: moves it to the output without copying. */
 static void
 readable(struct bufferevent *client, void *arg)
 {
@@ -28,7 +28,7 @@ readable(struct bufferevent *client, void *arg)
 		bufferevent_disable(client, EV_READ);
 }
 
-/* The output is empty: reading goes on. */
+/* The output is empty: continues reading. */
 static void
 written(struct bufferevent *client, void *arg)
 {
@@ -48,7 +48,7 @@ ended(struct bufferevent *client, short what, void *arg)
 {
 	(void)arg;
 	if (what & BEV_EVENT_EOF && evbuffer_get_length(bufferevent_get_output(client)) > 0)
-		/* It sends no more, but may still read. */
+		/* It will not send any more, but may still be reading. */
 		bufferevent_setcb(client, NULL, free_when_written, ended, NULL);
 	else
 		bufferevent_free(client);

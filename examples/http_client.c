@@ -12,7 +12,7 @@
 
 static int status = EXIT_FAILURE;
 
-/* A part of the body. */
+/* Called with each piece of the body. */
 static void
 part(struct evhttp_request *request, void *arg)
 {
@@ -23,7 +23,7 @@ part(struct evhttp_request *request, void *arg)
 		;
 }
 
-/* The reply is complete; or there is none. The library frees the request. */
+/* Called when the reply is complete, or there is none. The library frees the request. */
 static void
 done(struct evhttp_request *request, void *arg)
 {
@@ -60,7 +60,7 @@ main(int argc, char **argv)
 	snprintf(target, sizeof target, "%s%s%s", path && *path ? path : "/", query ? "?" : "", query ? query : "");
 	snprintf(authority, sizeof authority, "%s:%d", host, port);
 
-	/* Without a resolver the name is looked up here and now; see dns_lookup.c for one. */
+	/* Without a resolver, looking up the name blocks; dns_lookup.c has a resolver. */
 	connection = evhttp_connection_base_new(base, NULL, host, (ev_uint16_t)port);
 	request = evhttp_request_new(done, base);
 	if (!connection || !request)
@@ -69,7 +69,7 @@ main(int argc, char **argv)
 	evhttp_request_set_chunked_cb(request, part);
 	evhttp_add_header(evhttp_request_get_output_headers(request), "Host", authority);
 	evhttp_add_header(evhttp_request_get_output_headers(request), "Connection", "close");
-	/* From here on the request is the library's. */
+	/* From here on the library owns the request. */
 	if (evhttp_make_request(connection, request, EVHTTP_REQ_GET, target) == 0)
 		event_base_dispatch(base);
 

@@ -38,7 +38,7 @@ hello(struct evhttp_request *request, void *arg)
 		return;
 	}
 	if (evhttp_parse_query_str(evhttp_uri_get_query(uri) ? evhttp_uri_get_query(uri) : "", &query) == 0) {
-		/* Decoded already; it is freed with the list. */
+		/* It is decoded already, and freed with the list. */
 		name = evhttp_find_header(&query, "name");
 		evbuffer_add_printf(text, "Hello, %s!\n", name ? name : "whoever you are");
 		evhttp_clear_headers(&query);
@@ -49,7 +49,7 @@ hello(struct evhttp_request *request, void *arg)
 	}
 }
 
-/* /length, for a body of a POST. */
+/* POST /length */
 static void
 length(struct evhttp_request *request, void *arg)
 {
@@ -90,13 +90,13 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: %s PORT\n", argv[0]);
 		return EXIT_FAILURE;
 	}
-	/* A server for everybody has limits: of time, of headers, of bodies. */
+	/* A public server needs limits on time, headers and bodies. */
 	evhttp_set_timeout(server, 30);
 	evhttp_set_max_headers_size(server, 16 * 1024);
 	evhttp_set_max_body_size(server, 8 * 1024 * 1024);
 	evhttp_set_cb(server, "/hello", hello, NULL);
 	evhttp_set_cb(server, "/length", length, NULL);
-	/* All else is answered with 404. */
+	/* Everything else is answered with 404. */
 	bound = evhttp_bind_socket_with_handle(server, "127.0.0.1", (ev_uint16_t)atoi(argv[1]));
 	end = evsignal_new(base, SIGTERM, terminate, base);
 	if (!bound || !end || event_add(end, NULL) < 0) {

@@ -15,18 +15,18 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* While so much waits to be written to one side, the other is not read from. */
+/* While this much waits to be written to one side, nothing is read from the other. */
 #define MOST_WAITING (256 * 1024)
 
 static struct sockaddr_storage target;
 static int target_length = sizeof target;
 
-/* One end of a connection that passes through. */
+/* One side of a forwarded connection. */
 struct side {
 	struct bufferevent *stream;
 	struct side *other;
 	bool connected;
-	bool ended; /* it sends no more */
+	bool ended; /* it will not send any more */
 };
 
 static void
@@ -38,7 +38,7 @@ free_both(struct side *side)
 	free(side < side->other ? side : side->other);
 }
 
-/* The other side has ended: once all that came from it is out, this one is told. */
+/* The other side has ended: once all its data is written, shuts this side down too. */
 static void
 pass_end(struct side *to)
 {
@@ -108,7 +108,7 @@ accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *a
 	sides[1] = (struct side){server, &sides[0], false, false};
 	bufferevent_setcb(client, readable, written, happened, &sides[0]);
 	bufferevent_setcb(server, readable, written, happened, &sides[1]);
-	/* Later failures are told to the event callback. */
+	/* Later failures are reported to the event callback. */
 	if (bufferevent_socket_connect(server, (struct sockaddr *)&target, target_length) < 0) {
 		free_both(&sides[0]);
 		return;

@@ -22,7 +22,7 @@ enough(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	/* What is active still runs; event_base_loopbreak() would not wait for that. */
+	/* Active callbacks still run; event_base_loopbreak() would not wait for them. */
 	event_base_loopexit(arg, NULL);
 }
 
@@ -32,7 +32,7 @@ main(void)
 	struct event_base *base = event_base_new();
 	struct timeval tenth = {0, 100000}, half = {0, 550000};
 	int ticks = 0;
-	/* EV_PERSIST: added once, it comes again and again. */
+	/* EV_PERSIST: added once, it repeats. */
 	struct event *ticker, *end;
 
 	if (!base)
@@ -43,7 +43,7 @@ main(void)
 		return EXIT_FAILURE;
 	event_base_dispatch(base);
 
-	/* Events first, then their base. */
+	/* Free events first, then their base. */
 	event_free(ticker);
 	event_free(end);
 	event_base_free(base);

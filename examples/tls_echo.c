@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A client that sends and does not read is not read from either while so much waits for it. */
+/* While this much waits for a client that sends without reading, nothing more is read from it. */
 #define MOST_WAITING (256 * 1024)
 
 /* A real server loads its key and certificate from files: SSL_CTX_use_PrivateKey_file() and
@@ -46,7 +46,7 @@ make_context(void)
 	return context;
 }
 
-/* What has come is deciphered already, and what is added will be enciphered. */
+/* The input is already decrypted, and the output will be encrypted. */
 static void
 readable(struct bufferevent *client, void *arg)
 {
@@ -77,7 +77,7 @@ happened(struct bufferevent *client, short what, void *arg)
 		return;
 	}
 	if (what & BEV_EVENT_EOF)
-		/* It has said that it ends; so do we. */
+		/* The peer has closed the session; so do we. */
 		SSL_shutdown(bufferevent_openssl_get_ssl(client));
 	while ((error = bufferevent_get_openssl_error(client)) != 0)
 		fprintf(stderr, "tls_echo: %s\n", ERR_error_string(error, NULL));
@@ -127,7 +127,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: %s PORT\n", argv[0]);
 		return EXIT_FAILURE;
 	}
-	/* OpenSSL writes to a socket that may be closed at the other end. */
+	/* OpenSSL may write to a socket that the peer has closed. */
 	signal(SIGPIPE, SIG_IGN);
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	address.sin_port = htons((unsigned short)atoi(argv[1]));
