@@ -77,6 +77,8 @@ const PAGE: usize = 4096;
 const SMALLEST_BLOCK: usize = 504;
 /// Plain chains of at least this many bytes no longer double the size of their successor.
 const GROWTH_STOPS: usize = 2048;
+/// So many bytes at most are moved within a chain to make room in it.
+const CHEAPLY_MOVED: usize = 2048;
 /// No chain is made longer than this for the sake of future growth.
 const LONGEST_GROWTH: usize = PAGE - HEADER;
 
@@ -317,7 +319,7 @@ impl ChainPtr {
         !self.is(flag::IMMUTABLE | flag::PINNED)
             && capacity - length >= count
             && length < capacity / 2
-            && length <= 2048
+            && length <= CHEAPLY_MOVED
     }
 
     /// Slides the data to the start of the memory, which this chain may write.
@@ -326,6 +328,30 @@ impl ChainPtr {
         // with `should_slide` that it is writable.
         unsafe { ptr::copy(self.start(), self.memory.get(), self.length.get()) };
         self.misalign.set(0);
+    }
+
+    /// Whether the data can be moved to make room for so many bytes in front of it, and that is cheaper
+    /// than a new chain.
+    pub fn can_be_prefixed(self, count: usize) -> bool {
+        let (capacity, length) = (self.capacity.get(), self.length.get());
+        !self.is(flag::IMMUTABLE | flag::PINNED)
+            && length <= CHEAPLY_MOVED
+            && capacity - length >= count
+    }
+
+    /// Moves the data behind bytes that are put in front of it.
+    ///
+    /// # Safety
+    /// [`ChainPtr::can_be_prefixed`] by so many, which are not in this chain.
+    pub unsafe fn put_in_front(self, bytes: &[u8]) {
+        let (start, length) = (self.memory.get(), self.length.get());
+        // SAFETY: the caller guarantees the room; the data may overlap its new place.
+        unsafe {
+            ptr::copy(self.start(), start.add(bytes.len()), length);
+            ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len());
+        }
+        self.misalign.set(0);
+        self.length.set(bytes.len() + length);
     }
 
     /// Whether the data is no more than can be copied in the time that a chain takes, and the chain

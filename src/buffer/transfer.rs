@@ -28,22 +28,47 @@ impl Guard {
     /// so, and allowed; then it has been done, but for telling of it.
     #[inline(always)]
     fn move_only_chain(&self, target: &Guard) -> bool {
+        let chain = self.only_chain_for(target);
+        if let Some(chain) = chain {
+            self.hand_over(chain, self.length.get(), target);
+        }
+        chain.is_some()
+    }
+
+    /// The chain, if it is the only one, has data, and may go into the other buffer, which has none.
+    #[inline(always)]
+    fn only_chain_for(&self, target: &Guard) -> Option<ChainPtr> {
         let chain = self.first.get();
-        let length = self.length.get();
-        let single = chain == self.last.get() && length > 0 && target.first.get().is_none();
+        let single = chain == self.last.get() && self.length.get() > 0;
         let frozen = self.front_frozen.get() || target.back_frozen.get();
-        let Some(moved) = chain.filter(|_| single && !frozen) else {
+        let fits = single && !frozen && target.first.get().is_none();
+        chain.filter(|chain| fits && !chain.is(flag::PINNED_FOR_READ))
+    }
+
+    /// Moves the only chain, of which the buffer has counted so many bytes, into a buffer without any.
+    #[inline(always)]
+    fn hand_over(&self, chain: ChainPtr, counted: usize, target: &Guard) {
+        self.forget_chains();
+        self.count_deleted(counted);
+        // The slot of the last chain with data is that of the first already.
+        target.first.set(Some(chain));
+        target.last.set(Some(chain));
+        target.count_added(chain.length.get());
+    }
+
+    /// [`Guard::move_all_behind`] where the only chain of the data has room for the prefix too, and goes
+    /// into a buffer without chains; whether it is so, and has been done.
+    pub fn move_only_chain_behind(&self, prefix: &[u8], target: &Guard) -> bool {
+        let only = self.only_chain_for(target);
+        let Some(chain) = only.filter(|chain| chain.can_be_prefixed(prefix.len())) else {
             return false;
         };
-        if moved.is(flag::PINNED_FOR_READ) {
-            return false;
-        }
-        self.forget_chains();
-        self.count_deleted(length);
-        // The slot of the last chain with data is that of the first already.
-        target.first.set(chain);
-        target.last.set(chain);
-        target.count_added(length);
+        let counted = self.length.get();
+        // SAFETY: so it was asked; the prefix is the caller's.
+        unsafe { chain.put_in_front(prefix) };
+        self.hand_over(chain, counted, target);
+        self.notify();
+        target.notify();
         true
     }
 

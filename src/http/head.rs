@@ -35,12 +35,19 @@ impl Head {
     }
 
     /// Appends a text.
+    #[inline]
     pub fn add(&mut self, text: &[u8]) -> Result<(), OutOfMemory> {
         if self.has_room(text.len()) {
             // SAFETY: there is room for the text.
             unsafe { self.put(text) };
             return Ok(());
         }
+        self.add_beyond(text)
+    }
+
+    /// [`Head::add`] where the room is too short.
+    #[cold]
+    fn add_beyond(&mut self, text: &[u8]) -> Result<(), OutOfMemory> {
         self.long.try_reserve(self.length + text.len())?;
         for place in 0..self.length {
             // SAFETY: so many bytes were written.
@@ -54,6 +61,7 @@ impl Head {
         Ok(())
     }
 
+    #[inline]
     fn has_room(&self, length: usize) -> bool {
         self.long.is_empty() && length <= ROOM - self.length
     }
@@ -73,6 +81,9 @@ impl Head {
     /// Appends a text that may not end its line: a program may have put line ends into a header
     /// without asking. They become blanks.
     pub fn add_in_line(&mut self, text: &[u8]) -> Result<(), OutOfMemory> {
+        if count_line_ends(text) == 0 {
+            return self.add(text);
+        }
         let mut rest = text;
         while let Some(place) = memchr2(b'\r', b'\n', rest) {
             self.add(&rest[..place])?;
@@ -179,8 +190,8 @@ impl Head {
         unsafe { std::slice::from_raw_parts(self.short.as_ptr().cast(), self.length) }
     }
 
-    /// Puts the head, and behind it the body, into the output. A short body is copied, so that all
-    /// of it goes out in one piece.
+    /// Puts the head, and behind it the body, into the output. With a short body the head goes into its
+    /// chain, or it is copied, so that all of it goes out in one piece.
     pub fn write_with_body(
         &mut self,
         request: RequestPtr,
@@ -190,6 +201,9 @@ impl Head {
             return Err(OutOfMemory);
         };
         let body = request.output();
+        if body.move_only_chain_behind(self.text(), &output) {
+            return Ok(());
+        }
         let length = body.length();
         if (1..=SHORT_BODY).contains(&length) && self.length + length <= ROOM {
             let mut room = [0; SHORT_BODY];
