@@ -109,6 +109,12 @@ impl Evbuffer {
         self.first_callback().is_null() && !self.tells_parent.get()
     }
 
+    /// Whether nobody wants to be told of what has changed: the parent is only told of bytes that came in.
+    #[inline]
+    fn concerns_nobody(&self) -> bool {
+        self.is_unwatched() || self.added.get() == 0 && self.first_callback().is_null()
+    }
+
     fn unlink_callback(&self, entry: *mut CallbackEntry) {
         // SAFETY: the entry is in this buffer's list; rounds live on the stacks of calls that
         // hold the lock, which this thread does.
@@ -225,7 +231,7 @@ impl Guard {
     /// Tells the callbacks what changed since they were last told, now or from the loop.
     #[inline]
     pub fn notify(&self) {
-        if self.is_unwatched() {
+        if self.concerns_nobody() {
             self.forget_changes();
         } else {
             self.notify_callbacks();

@@ -22,7 +22,7 @@ pub struct ParentOperations {
     pub add_reference: unsafe fn(*mut c_void),
     /// Gives it up, which may free parent and buffer.
     pub drop_reference: unsafe fn(*mut c_void),
-    /// Tells of a change.
+    /// Tells of a change by which bytes came in, at least.
     pub tell: unsafe fn(*mut c_void, &EvbufferCallbackInfo),
 }
 
@@ -73,14 +73,15 @@ impl Guard {
         self.parent.set(parent);
     }
 
-    /// Has the parent notified of changes, after the callbacks.
+    /// Has the parent notified of changes by which bytes come in, after the callbacks.
     pub fn tell_parent(&self) {
         self.tells_parent.set(true);
     }
 
     /// Notifies the parent of a change, if it asked for that.
     pub(super) fn notify_parent(&self, info: &EvbufferCallbackInfo) {
-        if let Some(operations) = parent_operations().filter(|_| self.tells_parent.get()) {
+        let wanted = self.tells_parent.get() && info.n_added > 0;
+        if let Some(operations) = parent_operations().filter(|_| wanted) {
             // SAFETY: the parent sets itself only while it lives.
             unsafe { (operations.tell)(self.parent.get(), info) };
         }

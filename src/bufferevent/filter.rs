@@ -524,8 +524,7 @@ unsafe extern "C-unwind" fn control(
         match (Request::from_number(request), below) {
             (Some(Request::OutputChanged), _) => {
                 // What was appended is processed at once.
-                let added = (*(*data).change).n_added > 0;
-                if let Some((_guard, filter)) = alive(bufferevent.cast()).filter(|_| added) {
+                if let Some((_guard, filter)) = alive(bufferevent.cast()) {
                     filter.write(NORMAL, 0);
                 }
                 0

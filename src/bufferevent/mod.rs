@@ -4,7 +4,7 @@
 //! - [`operations`]: the table of functions that makes a kind.
 //! - [`lifetime`]: construction, locks, references and the end.
 //! - [`callbacks`]: calling the program, at once or from the loop.
-//! - [`flow`]: enabling, suspending and watermarks.
+//! - [`flow`], [`cork`]: enabling, suspending and watermarks; holding output back.
 //! - [`timeouts`]: the timers of both directions.
 //! - [`socket`], [`connect`]: the kind that reads from and writes to a descriptor.
 //! - [`pair`]: two that are connected to each other.
@@ -23,6 +23,7 @@ pub mod abi;
 pub mod bucket;
 pub mod callbacks;
 pub mod connect;
+pub mod cork;
 pub mod filter;
 pub mod flow;
 pub mod group;
@@ -123,6 +124,8 @@ mod flag {
     pub const NO_SOCKET: u16 = 0x200;
     /// The next read is tried without asking the kernel first.
     pub const READ_AT_ONCE: u16 = 0x400;
+    /// What is added to the output waits for whoever has put a cork in.
+    pub const CORKED: u16 = 0x800;
     /// What is known about a descriptor.
     pub const DESCRIPTOR: u16 =
         CONNECTING | ESTABLISHED | BLOCKING_KNOWN | NONBLOCKING | NO_SOCKET | READ_AT_ONCE;

@@ -218,15 +218,20 @@ impl BuffereventPtr {
             && event.fd() >= 0
     }
 
-    /// Writes what waits for the next pass of the loop to be written, if that has not begun.
-    pub fn write_now(self) {
+    /// Writes output if it can be tried without asking the kernel first; what is left waits as usual. The
+    /// caller has a guard, and is not in a callback of the write event.
+    pub(super) fn write_now(self) {
+        if !self.is_running(Direction::Write) {
+            return;
+        }
         let event = self.event(Direction::Write);
-        if event.has(state::QUEUED)
-            && self.is_kind(&bufferevent_ops_socket)
-            && self.is_running(Direction::Write)
-            && self.length(Direction::Write) > 0
-        {
-            self.write_when_ready(kind::WRITE);
+        if event.has(state::INSERTED) || !self.may_write_at_once() {
+            return self.write_what_was_added();
+        }
+        let came_to_nothing = !self.write_once(false);
+        let waits = self.is_running(Direction::Write) && !self.is_write_armed();
+        if came_to_nothing && waits && self.add_event(Direction::Write).is_err() {
+            self.give_up(Direction::Write);
         }
     }
 
@@ -266,7 +271,7 @@ impl BuffereventPtr {
         true
     }
 
-    /// One write, if there is output, and the write callback. The caller has a guard.
+    /// What the write event is for: the end of connecting, and output. The caller has a guard.
     fn write_when_ready(self, what: c_short) {
         let connecting = self.has(flag::CONNECTING);
         if connecting {
@@ -279,25 +284,31 @@ impl BuffereventPtr {
                 return;
             }
         }
+        if !self.write_once(connecting) {
+            self.await_writability(what);
+        }
+    }
+
+    /// One write, if there is output, and the write callback, except where there was nothing to write and
+    /// the event was for connecting. False when the write came to nothing. The caller has a guard.
+    fn write_once(self, connecting: bool) -> bool {
         let limit = self.most_to_move(Direction::Write);
         if self.suspended(Direction::Write) != 0 || self.event(Direction::Write).fd() < 0 {
-            return;
+            return true;
         }
         let pending = self.length(Direction::Write).min(limit);
         let mut written = 0;
         if pending > 0 {
             match self.write_output(pending) {
                 Some(count) => written = count,
-                None => {
-                    self.await_writability(what);
-                    return;
-                }
+                None => return false,
             }
         }
         self.keep_writing(written == pending);
         if written > 0 || !connecting {
             self.trigger(Direction::Write, 0);
         }
+        true
     }
 
     /// One write of up to `limit` bytes; how many it took, unless it failed.
@@ -395,8 +406,8 @@ impl BuffereventPtr {
     }
 
     /// What was appended to the output is to be written.
-    fn write_what_was_added(self) {
-        if self.is_running(Direction::Write) && !self.is_write_armed() {
+    pub(super) fn write_what_was_added(self) {
+        if self.is_running(Direction::Write) && !self.is_write_armed() && !self.is_corked() {
             self.arm_write_somehow();
         }
     }
@@ -529,9 +540,7 @@ unsafe extern "C-unwind" fn control(
         let bufferevent = pointer(bufferevent);
         // First, because each write of the program brings one.
         if request == Request::OutputChanged as c_uint {
-            if (*(*data).change).n_added > 0 {
-                bufferevent.write_what_was_added();
-            }
+            bufferevent.write_what_was_added();
             return 0;
         }
         answer(bufferevent, request, &mut *data)

@@ -12,12 +12,23 @@ use std::ffi::{c_int, c_short, c_void};
 
 /// Adds an event with a timeout or, also if it had one before, without.
 pub fn add(event: EventPtr, timeout: Option<timeval>) -> Result<(), Failed> {
+    if timeout.is_none() && waits_without_timeout(event) {
+        return Ok(());
+    }
     // SAFETY: the base of an event outlives it.
     let mut base = unsafe { BaseGuard::lock(event.base()) };
     if timeout.is_none() {
         forget_timeout(&mut base, event);
     }
     base.add(event, timeout.as_ref()).map_err(|_| Failed)
+}
+
+/// Whether an event waits for its descriptor, and had no timeout when it was added.
+fn waits_without_timeout(event: EventPtr) -> bool {
+    let flags = event.entry().flags();
+    let waits = flags & (state::INSERTED | state::TIMEOUT | state::FINALIZING) == state::INSERTED;
+    let interval = event.interval();
+    waits && interval.tv_sec == 0 && interval.tv_usec == 0
 }
 
 /// Makes an event active in the next pass of the loop, before its wait. Its timeout runs from now

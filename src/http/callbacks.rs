@@ -126,6 +126,9 @@ unsafe extern "C-unwind" fn readable(_: *mut Bufferevent, argument: *mut c_void)
     let Some(connection) = (unsafe { pinned(argument) }) else {
         return;
     };
+    let cork = connection
+        .bufferevent()
+        .map(|bufferevent| bufferevent.cork());
     if connection.is_incoming() {
         incoming::readable(*connection);
     } else {
@@ -133,8 +136,8 @@ unsafe extern "C-unwind" fn readable(_: *mut Bufferevent, argument: *mut c_void)
     }
     // Replies go out one by one, not after all requests that came in at the same time: what belongs
     // to them is still near.
-    if let Some(bufferevent) = connection.bufferevent() {
-        bufferevent.write_now();
+    if let Some(cork) = cork {
+        cork.pull();
     }
 }
 

@@ -1,0 +1,56 @@
+//! Holding output back for a moment.
+//!
+//! Whoever calls the program for what came in, and writes what the program replied right after, need not have
+//! the loop asked to write it in between.
+
+use super::socket::bufferevent_ops_socket;
+use super::{BuffereventPtr, Direction, Guard, flag};
+
+/// While there is one, what is added to the output of a socket bufferevent waits. Holds a reference, but not
+/// the lock: the program runs meanwhile.
+pub struct Cork(BuffereventPtr);
+
+impl BuffereventPtr {
+    /// Holds output back from now on. The caller has a guard.
+    pub fn cork(self) -> Cork {
+        self.add_reference();
+        self.set_flags(flag::CORKED);
+        Cork(self)
+    }
+
+    /// Whether output is held back.
+    pub(super) fn is_corked(self) -> bool {
+        self.has(flag::CORKED)
+    }
+}
+
+impl Cork {
+    /// Writes what was added.
+    pub fn pull(self) {
+        let guard = self.take_out();
+        std::mem::forget(self);
+        if let Some(guard) = guard {
+            guard.write_now();
+        }
+    }
+
+    /// Ends the cork; there is a result when what was added is to be written.
+    fn take_out(&self) -> Option<Guard> {
+        // SAFETY: the reference is this one's, and given up.
+        let guard = unsafe { Guard::acquire(self.0.as_ptr()) };
+        guard.clear_flags(flag::CORKED);
+        let writes = guard.is_kind(&bufferevent_ops_socket)
+            && !guard.has(flag::FREED)
+            && guard.length(Direction::Write) > 0;
+        writes.then_some(guard)
+    }
+}
+
+/// When a function of the program throws, the loop writes what was added.
+impl Drop for Cork {
+    fn drop(&mut self) {
+        if let Some(guard) = self.take_out() {
+            guard.write_what_was_added();
+        }
+    }
+}
