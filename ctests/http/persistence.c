@@ -179,6 +179,66 @@ DIFFERENCE(clients_of_1_0, ONE_BACKEND, "a client keeps the connection behind a 
 	stop_peer();
 }
 
+/* What a handler does to its request is not seen in the one that comes after it on the connection. */
+static int changes_seen;
+
+static void
+count_change(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
+{
+	(void)buffer, (void)info, (void)arg;
+	changes_seen++;
+}
+
+static void
+note_and_change(struct evhttp_request *req, void *arg)
+{
+	struct evkeyvalq *headers = evhttp_request_get_input_headers(req);
+	struct evbuffer *body = evhttp_request_get_input_buffer(req);
+	struct evkeyval *pair;
+
+	(void)arg;
+	see("%s", evhttp_request_get_uri(req));
+	for (pair = headers->tqh_first; pair; pair = pair->next.tqe_next)
+		see(" %s=%s", pair->key, pair->value);
+	see(" %zu; ", evbuffer_get_length(body));
+	if ((pair = headers->tqh_first) != NULL) {
+		free(pair->value);
+		pair->value = strdup("mine");
+		evhttp_remove_header(headers, "Gone");
+		evhttp_add_header(headers, "Added", "by the program");
+	}
+	evbuffer_add(body, "left", 4);
+	evbuffer_add_cb(body, count_change, NULL);
+	evhttp_send_reply(req, 200, NULL, NULL);
+}
+
+CASE(one_request_after_the_other, ONE_BACKEND)
+{
+	static const char requests[] =
+	    "GET /a HTTP/1.1\r\nHost: h\r\nGone: 1\r\nX: abcd\r\n\r\n"
+	    "GET /b HTTP/1.1\r\nHost: i\r\nGone: 2\r\nX: efgh\r\n\r\n"
+	    "GET /c HTTP/1.1\r\nhost: i\r\nX: longer\r\n\r\n"
+	    "GET /a/path/that/is/longer/than/any/before/it?and=with&a=query HTTP/1.1\r\nHost: long\r\nX: a\r\n b\r\n\r\n"
+	    "POST /d HTTP/1.1\r\nHost: mine\r\nContent-Length: 3\r\n\r\nabc"
+	    "GET / HTTP/1.1\r\n\r\n"
+	    "GET / HTTP/1.1\r\nHost: mine\r\nX: a b\r\n\r\n";
+
+	start_server();
+	evhttp_set_gencb(http, note_and_change, NULL);
+	for (int cut = BYTE_BY_BYTE; cut <= WHOLE; cut++) {
+		seen[0] = 0;
+		changes_seen = 0;
+		send_divided(requests, sizeof requests - 1, cut);
+		see_answer();
+		CHECK_STRING(seen,
+		    "/a Host=h Gone=1 X=abcd 0; /b Host=i Gone=2 X=efgh 0; /c host=i X=longer 0; "
+		    "/a/path/that/is/longer/than/any/before/it?and=with&a=query Host=long X=a b 0; "
+		    "/d Host=mine Content-Length=3 3; / 0; / Host=mine X=a b 0; -> 200 200 200 200 200 200 200 open");
+		CHECK_EQUAL(changes_seen, 0);
+	}
+	stop_server();
+}
+
 /* A tunnel through a proxy: whatever the headers say, the connection stays, and what follows goes through it. */
 static void
 ask_tunnel(struct evhttp_connection *client, enum evhttp_cmd_type method, const char *target)

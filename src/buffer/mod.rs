@@ -303,6 +303,33 @@ impl Guard {
         self.references.set(self.references.get() - 1);
     }
 
+    /// Empties a buffer that is as it was made but for its data, and that nobody but the owner of its
+    /// only reference knows. Whether it is like new then.
+    pub fn renew(&self) -> bool {
+        if !self.is_as_made() {
+            return false;
+        }
+        self.expects_much.set(false);
+        if self.first.get().is_some() {
+            self.length.set(0);
+            self.detach_all().release();
+        }
+        // Code of the program may have run.
+        self.is_as_made() && self.first.get().is_none()
+    }
+
+    fn is_as_made(&self) -> bool {
+        let of_guard = 1;
+        self.references.get() == 1 + of_guard
+            && self.lock.get().is_none()
+            && self.is_unwatched()
+            && self.deferral.get().is_null()
+            && self.parent.get().is_null()
+            && !self.front_frozen.get()
+            && !self.back_frozen.get()
+            && self.flags.get() == 0
+    }
+
     #[cold]
     fn destroy(&mut self) {
         self.references.set(DYING);

@@ -436,7 +436,7 @@ impl ConnectionPtr {
         unsafe {
             while let Some(request) = RequestPtr::new(RequestQueue::first(queue)) {
                 RequestQueue::remove(queue, request.as_ptr());
-                request.free();
+                request.retire(self);
             }
         }
     }

@@ -7,7 +7,8 @@
 
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::list::{Adapter, TailLink, TailQueue};
-use std::ffi::c_char;
+use std::ffi::{CStr, c_char};
+use std::mem::{MaybeUninit, size_of};
 use std::ptr::{self, NonNull};
 
 /// One pair: `struct evkeyval`. Both strings are blocks of [`memory`] and end with a NUL.
@@ -210,36 +211,96 @@ pub unsafe fn append(
     Ok(pair)
 }
 
-/// Strings that are part of the block of their pair begin so far behind it: at an odd address, where no
-/// block of its own can be. One that is may lie right behind the pair's.
-const PACKED_AT: usize = 1;
-
-/// Where the key of a pair is that is one block with its strings.
-fn packed_key(pair: *mut Evkeyval) -> *mut c_char {
-    pair.wrapping_add(1)
-        .cast::<c_char>()
-        .wrapping_add(PACKED_AT)
-}
-
-/// [`append`] for a pair of the library's own, which is one block with its strings. The program may
-/// look at them.
+/// [`append`], over the first pair of another list if that has this name and a value of the same length, as
+/// the same header of the message before has mostly. If it has not, it is freed.
 ///
 /// # Safety
-/// `list` is initialised.
-pub unsafe fn append_packed(
+/// Both lists are initialised, and the pairs of the other one are as [`append`] made them, and in use by
+/// nobody.
+pub unsafe fn append_over(
     list: *mut Evkeyvalq,
+    old: *mut Evkeyvalq,
     name: &[u8],
     value: &[u8],
 ) -> Result<(), OutOfMemory> {
-    let size = size_of::<Evkeyval>() + PACKED_AT + name.len() + value.len() + 2;
-    let pair = memory::malloc(size).cast::<Evkeyval>();
-    if pair.is_null() {
-        return Err(OutOfMemory);
-    }
-    // SAFETY: the block has room for the pair and, behind it, both strings with their ends. The
-    // caller guarantees the list.
+    // SAFETY: the caller guarantees the lists.
     unsafe {
-        let key = packed_key(pair);
+        let pair = Evkeyvalq::first(old);
+        if pair.is_null() {
+            return append(list, name, value).map(|_| ());
+        }
+        Evkeyvalq::remove_first(old, pair);
+        if !is_alike(pair, name, value) {
+            free_pair(pair);
+            return append(list, name, value).map(|_| ());
+        }
+        ptr::copy_nonoverlapping(value.as_ptr().cast(), (*pair).value, value.len());
+        Evkeyvalq::push_back(list, pair);
+    }
+    Ok(())
+}
+
+/// Whether a pair has that name, spelt so, and a value as long as that one.
+///
+/// # Safety
+/// The strings of the pair are NUL-terminated, or missing.
+unsafe fn is_alike(pair: *const Evkeyval, name: &[u8], value: &[u8]) -> bool {
+    // SAFETY: the caller guarantees the strings.
+    unsafe {
+        let (key, text) = ((*pair).key, (*pair).value);
+        !key.is_null()
+            && !text.is_null()
+            && CStr::from_ptr(key).to_bytes() == name
+            && libc::strlen(text) == value.len()
+    }
+}
+
+/// Moves all pairs to the end of another list.
+///
+/// # Safety
+/// Both lists are initialised.
+pub unsafe fn move_all(list: *mut Evkeyvalq, other: *mut Evkeyvalq) {
+    // SAFETY: the caller guarantees the lists.
+    unsafe {
+        loop {
+            let pair = Evkeyvalq::first(list);
+            if pair.is_null() {
+                break;
+            }
+            Evkeyvalq::remove_first(list, pair);
+            Evkeyvalq::push_back(other, pair);
+        }
+    }
+}
+
+/// Where the key of a pair begins, seen from behind the pair, of which the strings are no blocks of their
+/// own: at an odd address, where no block can be. One that is may lie right behind the pair's.
+mod key_at {
+    /// The strings are part of the block of the pair.
+    pub const PACKED: usize = 1;
+    /// So is the pair of that of a [`PairRoom`](super::PairRoom).
+    pub const IN_ROOM: usize = 3;
+}
+
+/// The bytes of a pair with its strings behind it.
+fn packed_size(key_at: usize, name: &[u8], value: &[u8]) -> usize {
+    size_of::<Evkeyval>() + key_at + name.len() + value.len() + 2
+}
+
+/// Makes a pair with its strings behind it, and puts it at the end of a list.
+///
+/// # Safety
+/// There is room for [`packed_size`] at `pair`, and the list is initialised.
+unsafe fn append_in_place(
+    list: *mut Evkeyvalq,
+    pair: *mut Evkeyval,
+    key_at: usize,
+    name: &[u8],
+    value: &[u8],
+) {
+    // SAFETY: the caller guarantees room for the pair and, behind it, both strings with their ends.
+    unsafe {
+        let key = pair.add(1).cast::<c_char>().add(key_at);
         let text = key.add(name.len() + 1);
         for (place, bytes) in [(key, name), (text, value)] {
             ptr::copy_nonoverlapping(bytes.as_ptr().cast(), place, bytes.len());
@@ -249,7 +310,74 @@ pub unsafe fn append_packed(
         (*pair).value = text;
         Evkeyvalq::push_back(list, pair);
     }
+}
+
+/// [`append`] for a pair of the library's own, which is one block with its strings. The program may
+/// look at them.
+///
+/// # Safety
+/// `list` is initialised.
+unsafe fn append_packed(
+    list: *mut Evkeyvalq,
+    name: &[u8],
+    value: &[u8],
+) -> Result<(), OutOfMemory> {
+    let pair = memory::malloc(packed_size(key_at::PACKED, name, value)).cast::<Evkeyval>();
+    if pair.is_null() {
+        return Err(OutOfMemory);
+    }
+    // SAFETY: the block has that size. The caller guarantees the list.
+    unsafe { append_in_place(list, pair, key_at::PACKED, name, value) };
     Ok(())
+}
+
+/// Bytes of a [`PairRoom`]: enough for what a reply gets as a rule.
+const PAIR_ROOM: usize = 256;
+
+/// Room for some pairs of the library's own, with their strings.
+pub struct PairRoom {
+    pairs: [MaybeUninit<Evkeyval>; PAIR_ROOM / size_of::<Evkeyval>()],
+    /// How many of the places are taken.
+    used: usize,
+}
+
+impl PairRoom {
+    /// Without any pair.
+    pub fn create() -> Result<NonNull<PairRoom>, OutOfMemory> {
+        let block = memory::malloc(size_of::<PairRoom>()).cast::<PairRoom>();
+        let room = NonNull::new(block).ok_or(OutOfMemory)?;
+        // SAFETY: the block is new; the pairs are written when they are used.
+        unsafe { ptr::addr_of_mut!((*block).used).write(0) };
+        Ok(room)
+    }
+
+    /// [`append_packed`], in this room if there is enough left.
+    ///
+    /// # Safety
+    /// `list` is initialised, and the pair leaves it before this room is emptied or freed.
+    pub unsafe fn append(
+        &mut self,
+        list: *mut Evkeyvalq,
+        name: &[u8],
+        value: &[u8],
+    ) -> Result<(), OutOfMemory> {
+        let needed = packed_size(key_at::IN_ROOM, name, value).div_ceil(size_of::<Evkeyval>());
+        // SAFETY: the place has the room that is needed. The caller guarantees the list.
+        unsafe {
+            if needed > self.pairs.len() - self.used {
+                return append_packed(list, name, value);
+            }
+            let pair = self.pairs.as_mut_ptr().add(self.used).cast();
+            append_in_place(list, pair, key_at::IN_ROOM, name, value);
+        }
+        self.used += needed;
+        Ok(())
+    }
+
+    /// None of the pairs is needed any more.
+    pub fn empty(&mut self) {
+        self.used = 0;
+    }
 }
 
 /// Frees a pair that did not come to be.
@@ -266,19 +394,24 @@ unsafe fn undone(pair: *mut Evkeyval, refused: OutOfMemory) -> OutOfMemory {
 ///
 /// # Safety
 /// `pair` and its strings are blocks of [`memory`]; a string may be missing, or be part of the
-/// pair's block.
+/// pair's block, and all of them of that of a [`PairRoom`].
 unsafe fn free_pair(pair: *mut Evkeyval) {
     // SAFETY: the caller guarantees the pair.
     unsafe {
         let (key, value) = ((*pair).key, (*pair).value);
-        let packed = key == packed_key(pair);
-        let value_is_packed = packed && value == key.add(libc::strlen(key) + 1);
-        for (text, is_packed) in [(key, packed), (value, value_is_packed)] {
-            if !text.is_null() && !is_packed {
-                memory::free(text.cast());
-            }
+        let key_at = (key as usize).wrapping_sub(pair.wrapping_add(1) as usize);
+        let packed = matches!(key_at, key_at::PACKED | key_at::IN_ROOM);
+        if !packed && !key.is_null() {
+            memory::free(key.cast());
         }
-        memory::free(pair.cast());
+        // The program may have put a block of its own in place of a value.
+        let value_is_packed = packed && value == key.add(libc::strlen(key) + 1);
+        if !value_is_packed && !value.is_null() {
+            memory::free(value.cast());
+        }
+        if key_at != key_at::IN_ROOM {
+            memory::free(pair.cast());
+        }
     }
 }
 
@@ -320,7 +453,6 @@ pub unsafe fn clear(list: *mut Evkeyvalq) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::CStr;
 
     struct List(NonNull<Evkeyvalq>);
 
@@ -381,6 +513,53 @@ mod tests {
         }
         let left = [("Bc", "2"), ("a", "3"), ("bcd", "")].map(|(n, v)| (n.into(), v.into()));
         assert_eq!(list.texts(), left);
+    }
+
+    #[test]
+    fn pairs_like_those_before_take_their_place() {
+        let (old, new) = (List::new(), List::new());
+        for (name, value) in [("Host", "a.com"), ("X", "1"), ("Y", "2")] {
+            old.add(name.as_bytes(), value.as_bytes()).unwrap();
+        }
+        // SAFETY: the lists and their pairs are live.
+        let first = unsafe { Evkeyvalq::first(old.0.as_ptr()) };
+        for (name, value) in [("Host", "b.org"), ("x", "3"), ("Y", "45"), ("Z", "")] {
+            let (list, over) = (new.0.as_ptr(), old.0.as_ptr());
+            // SAFETY: as above.
+            unsafe { append_over(list, over, name.as_bytes(), value.as_bytes()) }.unwrap();
+        }
+        // SAFETY: as above.
+        assert_eq!(unsafe { Evkeyvalq::first(new.0.as_ptr()) }, first);
+        let texts = [("Host", "b.org"), ("x", "3"), ("Y", "45"), ("Z", "")];
+        assert_eq!(new.texts(), texts.map(|(n, v)| (n.into(), v.into())));
+        assert!(old.texts().is_empty());
+    }
+
+    #[test]
+    fn a_room_takes_as_many_pairs_as_fit() {
+        let list = List::new();
+        let room = PairRoom::create().unwrap();
+        // SAFETY: room and list are this test's alone.
+        unsafe {
+            for number in 0..10u8 {
+                let value = vec![b'0' + number; 4 * usize::from(number)];
+                let (list, room) = (list.0.as_ptr(), room.as_ptr());
+                (*room).append(list, b"Name", &value).unwrap();
+            }
+            let wanted = (0..10).map(|number| number.to_string().repeat(4 * number));
+            assert!(list.texts().into_iter().map(|(_, value)| value).eq(wanted));
+            // Both kinds, and one with a value that the program has put there.
+            let pair = Evkeyvalq::first(list.0.as_ptr());
+            (*pair).value = memory::copy_text(b"other").unwrap().as_ptr();
+            while remove(list.0.as_ptr(), b"name") {}
+            (*room.as_ptr()).empty();
+            (*room.as_ptr())
+                .append(list.0.as_ptr(), b"A", b"b")
+                .unwrap();
+            assert_eq!(list.texts(), [("A".into(), "b".into())]);
+            clear(list.0.as_ptr());
+            memory::free(room.as_ptr().cast());
+        }
     }
 
     #[test]

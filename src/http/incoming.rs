@@ -163,7 +163,7 @@ fn end_with_peer(connection: ConnectionPtr) {
 }
 
 /// So many replies to pipelined requests are written together.
-const MOST_AHEAD: usize = 16;
+pub(super) const MOST_AHEAD: usize = 16;
 /// But no more than about so many bytes.
 const MOST_UNWRITTEN: usize = 16384;
 
@@ -195,7 +195,10 @@ fn can_read_ahead(connection: ConnectionPtr) -> bool {
 
 /// A request for what begins to come in.
 fn begin_request(connection: ConnectionPtr) -> Result<RequestPtr, OutOfMemory> {
-    let request = RequestPtr::create(None, ptr::null_mut())?;
+    let request = match connection.server() {
+        Some(server) => server.spares.request()?,
+        None => RequestPtr::create(None, ptr::null_mut())?,
+    };
     // SAFETY: the address is a string of the connection's.
     let address = unsafe { CStr::from_ptr(connection.address.get()) }.to_bytes();
     if let Err(refused) = request.set_remote(address, connection.port.get()) {
@@ -347,7 +350,7 @@ pub(super) fn finish_reply(connection: ConnectionPtr) -> bool {
 /// Tells the program that a reply has gone out, if it wants to know, and frees the request.
 fn tell_complete(connection: ConnectionPtr, request: RequestPtr, closes: bool) {
     let Some(callback) = request.on_complete_cb.get() else {
-        return request.free();
+        return request.retire(connection);
     };
     /// When the function throws, the connection goes on all the same.
     struct Next(ConnectionPtr, bool);

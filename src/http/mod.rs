@@ -8,7 +8,7 @@
 //! The engine is the same for both sides where it can be:
 //!
 //! - [`abi`]: C types and constants.
-//! - [`request`]: a request and its reply.
+//! - [`request`], [`block`]: a request and its reply, and their memory.
 //! - [`parser`], [`framing`], [`reading`]: messages as they come in.
 //! - [`head`], [`status`], [`date`]: the heads of messages that go out.
 //! - [`connection`], [`callbacks`], [`ending`]: what all connections have in common.
@@ -19,6 +19,7 @@
 
 pub mod abi;
 pub mod accepting;
+pub mod block;
 pub mod callbacks;
 pub mod client;
 pub mod connect;

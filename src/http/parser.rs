@@ -5,12 +5,13 @@
 //! to be what it should be in more respects than a reply.
 
 use super::abi::{method, request_kind};
-use super::headers::{self, Evkeyval, Evkeyvalq};
+use super::headers::{Evkeyval, Evkeyvalq};
 use super::request::RequestPtr;
-use super::uri::{self, Uri};
+use super::uri::NoUri;
 use crate::buffer::Guard as BufferGuard;
 use crate::buffer::line::LineEnd;
 use crate::hooks::memory::{self, OutOfMemory};
+use crate::util::ascii;
 use memchr::memchr;
 use std::ffi::{CStr, c_char};
 use std::ptr;
@@ -79,14 +80,19 @@ fn take_lines(
             *scanned = input.length();
             return Ok(Progress::More);
         };
-        let (mut used, mut feed) = (0, Some(first));
-        let mut next = Ok(Next::Line);
-        while let (Ok(Next::Line), Some(end)) = (&next, feed) {
+        let (mut used, mut end) = (0, first);
+        let next = loop {
             let line = &bytes[used..end];
             used = end + 1;
-            next = take(line.strip_suffix(b"\r").unwrap_or(line));
-            feed = memchr(b'\n', &bytes[used..]).map(|feed| used + feed);
-        }
+            let next = take(line.strip_suffix(b"\r").unwrap_or(line));
+            if !matches!(next, Ok(Next::Line)) {
+                break next;
+            }
+            match memchr(b'\n', &bytes[used..]) {
+                Some(feed) => end = used + feed,
+                None => break next,
+            }
+        };
         *scanned = bytes.len() - used;
         // The front of an input is not frozen.
         let _ = input.drain(used);
@@ -147,25 +153,12 @@ fn count(request: RequestPtr, line: &[u8], limit: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Reads the first line: of a request, or of a reply.
-pub fn read_first_line(
-    request: RequestPtr,
-    input: &BufferGuard,
-    state: &mut HeadState,
-    limit: usize,
-) -> Result<Progress, Fault> {
-    let progress = take_lines(input, &mut state.scanned, |line| {
-        count(request, line, limit)?;
-        match request.kind.get() {
-            request_kind::REQUEST => parse_request_line(request, line)?,
-            _ => parse_status_line(request, line)?,
-        }
-        Ok(Next::End)
-    })?;
-    if progress == Progress::More {
-        check_partial(request, input, limit)?;
+/// Takes the first line: of a request, or of a reply.
+fn parse_first_line(request: RequestPtr, line: &[u8]) -> Result<(), Fault> {
+    match request.kind.get() {
+        request_kind::REQUEST => parse_request_line(request, line),
+        _ => parse_status_line(request, line),
     }
-    Ok(progress)
 }
 
 /// The digits of a version, 0 or 1 before the point.
@@ -236,24 +229,16 @@ fn parse_request_line(request: RequestPtr, line: &[u8]) -> Result<(), Fault> {
     if first == 0 || last <= first + 1 {
         return Err(Fault::Corrupt);
     }
-    let target = &line[first + 1..last];
-    let is_control = |byte: &u8| *byte < b' ' || *byte == 0x7f;
-    if line[..first].iter().chain(target).any(is_control) {
+    if ascii::has_control(&line[..last]) {
         return Err(Fault::Corrupt);
     }
+    let target = &line[first + 1..last];
     set_version(request, version(&line[last + 1..])?);
     request.method.set(method_of(&line[..first]));
-    let parts = match request.method.get() {
-        method::CONNECT => Uri::parse_authority(target),
-        _ => Uri::parse(target, uri::NONCONFORMANT),
-    };
-    let parts = parts.map_err(|refused| match refused {
-        uri::NoUri::Syntax => Fault::Corrupt,
-        uri::NoUri::Memory => Fault::Memory,
-    })?;
-    request.set_uri_parts(parts);
-    request.set_uri(target)?;
-    Ok(())
+    request.set_target(target).map_err(|refused| match refused {
+        NoUri::Syntax => Fault::Corrupt,
+        NoUri::Memory => Fault::Memory,
+    })
 }
 
 fn parse_status_line(request: RequestPtr, line: &[u8]) -> Result<(), Fault> {
@@ -329,11 +314,40 @@ fn parse_header_line(line: &[u8], in_reply: bool) -> Result<HeaderLine<'_>, Faul
     Ok(HeaderLine::Pair(name, trim(&line[colon + 1..])))
 }
 
-/// Reads header lines into the request through the empty line.
+/// Reads the first line alone.
+pub fn read_first_line(
+    request: RequestPtr,
+    input: &BufferGuard,
+    state: &mut HeadState,
+    limit: usize,
+) -> Result<Progress, Fault> {
+    let progress = take_lines(input, &mut state.scanned, |line| {
+        count(request, line, limit)?;
+        parse_first_line(request, line)?;
+        Ok(Next::End)
+    })?;
+    if progress == Progress::More {
+        check_partial(request, input, limit)?;
+    }
+    Ok(progress)
+}
+
+/// Reads header lines through the empty line.
 pub fn read_headers(
     request: RequestPtr,
     input: &BufferGuard,
     state: &mut HeadState,
+    limit: usize,
+) -> Result<Progress, Fault> {
+    read_head(request, input, state, &mut true, limit)
+}
+
+/// Reads the first line, unless the head is `begun` already, and header lines through the empty line.
+pub fn read_head(
+    request: RequestPtr,
+    input: &BufferGuard,
+    state: &mut HeadState,
+    begun: &mut bool,
     limit: usize,
 ) -> Result<Progress, Fault> {
     let in_reply = request.kind.get() != request_kind::REQUEST;
@@ -341,14 +355,18 @@ pub fn read_headers(
     let HeadState { scanned, folded } = state;
     let progress = take_lines(input, scanned, |line| {
         count(request, line, limit)?;
+        if !*begun {
+            parse_first_line(request, line)?;
+            *begun = true;
+            return Ok(Next::Line);
+        }
         match parse_header_line(line, in_reply)? {
             HeaderLine::Empty => return Ok(Next::End),
             // SAFETY: the list is the request's.
             HeaderLine::Fold(text) => unsafe { unfold(list, text, folded)? },
             HeaderLine::Pair(name, value) => {
                 *folded = None;
-                // SAFETY: as above; neither text has a NUL.
-                unsafe { headers::append(list, name, value)? };
+                request.add_input_header(name, value)?;
             }
         }
         Ok(Next::Line)

@@ -1,7 +1,7 @@
 //! The table of paths that a server has functions for.
 
 use super::abi::RequestFn;
-use super::request::WatcherFn;
+use super::block::WatcherFn;
 use crate::hooks::memory::{self, Array, OutOfMemory};
 use std::ffi::c_void;
 use std::mem::size_of;

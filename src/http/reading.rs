@@ -31,8 +31,7 @@ impl ConnectionPtr {
                 return Err(Fault::Ended);
             };
             let progress = match self.state.get() {
-                State::FirstLine => self.read_first_line(request, &input)?,
-                State::Headers => match self.read_head(request, &input)? {
+                State::FirstLine | State::Headers => match self.read_head(request, &input)? {
                     Some(After::Nothing) => return Ok(Progress::Done),
                     Some(After::Pause) | None => Progress::More,
                     Some(_) => Progress::Done,
@@ -53,22 +52,15 @@ impl ConnectionPtr {
         }
     }
 
-    fn read_first_line(self, request: RequestPtr, input: &BufferGuard) -> Result<Progress, Fault> {
-        let mut head = self.head.get();
-        let limit = self.most_headers.get();
-        let progress = parser::read_first_line(request, input, &mut head, limit);
-        self.head.set(head);
-        if progress == Ok(Progress::Done) {
-            self.state.set(State::Headers);
-        }
-        progress
-    }
-
     fn read_head(self, request: RequestPtr, input: &BufferGuard) -> Result<Option<After>, Fault> {
         let mut head = self.head.get();
         let limit = self.most_headers.get();
-        let progress = parser::read_headers(request, input, &mut head, limit);
+        let mut begun = self.state.get() == State::Headers;
+        let progress = parser::read_head(request, input, &mut head, &mut begun, limit);
         self.head.set(head);
+        if begun {
+            self.state.set(State::Headers);
+        }
         if progress? == Progress::More {
             return Ok(None);
         }

@@ -1,33 +1,16 @@
-//! Requests: their memory, their texts and who owns them.
+//! Requests: their texts and who owns them.
 
-use super::abi::{EvhttpRequest, RequestFn, flag, request_kind};
+use super::abi::{EvhttpRequest, flag, method, request_kind};
 use super::connection::ConnectionPtr;
 use super::headers::{self, Evkeyvalq};
 use super::parser::trim;
 use super::status;
-use super::uri::{Part, Uri};
-use crate::buffer::{Evbuffer, Guard as BufferGuard};
+use super::uri::{NoUri, Part, Uri};
+use crate::buffer::Guard as BufferGuard;
 use crate::hooks::memory::{self, OutOfMemory};
-use std::cell::{Cell, UnsafeCell};
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int};
 use std::ops::Deref;
-use std::ptr::{self, NonNull, addr_of_mut};
-
-/// A request with its lists of headers, and room for texts that are short as a rule, as one block of
-/// memory.
-#[repr(C)]
-struct Block {
-    request: EvhttpRequest,
-    input_headers: Evkeyvalq,
-    output_headers: Evkeyvalq,
-    watcher: Cell<Option<WatcherFn>>,
-    watcher_argument: Cell<*mut c_void>,
-    remote_host: UnsafeCell<[c_char; 48]>,
-    reason: UnsafeCell<[c_char; 32]>,
-}
-
-/// Is told that something ends.
-pub type WatcherFn = unsafe fn(argument: *mut c_void);
+use std::ptr::{self, NonNull};
 
 /// A request that is live: attached to a connection, owned by the program, or kept from being freed
 /// while one of its callbacks runs.
@@ -66,41 +49,6 @@ impl RequestPtr {
         self.0.as_ptr()
     }
 
-    /// A request of its own.
-    pub fn create(
-        callback: Option<RequestFn>,
-        argument: *mut c_void,
-    ) -> Result<RequestPtr, OutOfMemory> {
-        let block = memory::allocate_zeroed::<Block>()?;
-        // SAFETY: the block is new, zero bytes are a valid request without any part, and the lists
-        // stay where they are. The request is the first member.
-        let request = unsafe {
-            let fields = block.as_ptr();
-            Evkeyvalq::initialise(addr_of_mut!((*fields).input_headers));
-            Evkeyvalq::initialise(addr_of_mut!((*fields).output_headers));
-            let request = RequestPtr(block.cast());
-            let input = addr_of_mut!((*fields).input_headers);
-            request.input_headers.set(input);
-            let output = addr_of_mut!((*fields).output_headers);
-            request.output_headers.set(output);
-            request
-        };
-        request.kind.set(request_kind::RESPONSE);
-        request.set_user_done(true);
-        request.cb.set(callback);
-        request.cb_arg.set(argument);
-        for place in [&request.input_buffer, &request.output_buffer] {
-            match Evbuffer::create() {
-                Ok(buffer) => place.set(buffer.as_ptr()),
-                Err(refused) => {
-                    request.destroy();
-                    return Err(refused);
-                }
-            }
-        }
-        Ok(request)
-    }
-
     /// Frees the request; while a callback of it runs, when that has returned.
     pub fn free(self) {
         if self.has(flag::DEFER_FREE) {
@@ -115,87 +63,6 @@ impl RequestPtr {
         if !self.has(flag::USER_OWNED) {
             self.free();
         }
-    }
-
-    fn destroy(self) {
-        if let Some(watcher) = self.block().watcher.take() {
-            // SAFETY: whoever watches the request gave this function and its argument.
-            unsafe { watcher(self.block().watcher_argument.get()) };
-        }
-        for text in [
-            &self.remote_host,
-            &self.host_cache,
-            &self.uri,
-            &self.response_code_line,
-        ] {
-            self.replace(text, ptr::null_mut());
-        }
-        // SAFETY: all of these are the request's own, and this is its end.
-        unsafe {
-            let uri = self.uri_elems.replace(ptr::null_mut());
-            if !uri.is_null() {
-                Uri::free(uri);
-            }
-            headers::clear(self.input_headers.get());
-            headers::clear(self.output_headers.get());
-            for buffer in [&self.input_buffer, &self.output_buffer] {
-                let buffer = buffer.get();
-                if !buffer.is_null() {
-                    BufferGuard::new(buffer).drop_reference();
-                }
-            }
-            memory::free(self.as_ptr().cast());
-        }
-    }
-
-    fn block(&self) -> &Block {
-        // SAFETY: every request is the beginning of such a block.
-        unsafe { &*self.0.as_ptr().cast::<Block>() }
-    }
-
-    /// Stores another text, or none, which belongs to the request, in place of the present one.
-    fn replace(self, place: &Cell<*mut c_char>, text: *mut c_char) {
-        let old = place.replace(text);
-        if old.is_null() || self.has_room_of(old) {
-            return;
-        }
-        // SAFETY: other texts of a request are blocks of `memory` and its own.
-        unsafe { memory::free(old.cast()) };
-    }
-
-    /// Whether a text lies in the block of the request.
-    fn has_room_of(self, text: *mut c_char) -> bool {
-        let start = self.as_ptr() as usize;
-        (start..start + size_of::<Block>()).contains(&(text as usize))
-    }
-
-    /// Stores a copy of a text in place of the present one: in its room if it fits.
-    fn store<const SIZE: usize>(
-        self,
-        place: &Cell<*mut c_char>,
-        room: &UnsafeCell<[c_char; SIZE]>,
-        text: &[u8],
-    ) -> Result<*mut c_char, OutOfMemory> {
-        let copy = if text.len() < SIZE {
-            let copy = room.get().cast::<c_char>();
-            // SAFETY: there is room. The present text may be there, and is not needed any more; the
-            // other one is not part of it unless it is all of it.
-            unsafe {
-                ptr::copy(text.as_ptr().cast(), copy, text.len());
-                copy.add(text.len()).write(0);
-            }
-            copy
-        } else {
-            memory::copy_text(text)?.as_ptr()
-        };
-        self.replace(place, copy);
-        Ok(copy)
-    }
-
-    /// Has a function, or none, be told when the request ends and none of its callbacks is.
-    pub fn watch(self, watcher: Option<WatcherFn>, argument: *mut c_void) {
-        self.block().watcher.set(watcher);
-        self.block().watcher_argument.set(argument);
     }
 
     /// Whether any of the flags is set.
@@ -310,12 +177,6 @@ impl RequestPtr {
         unsafe { any_has_word(self.output_headers.get(), name, word) }
     }
 
-    /// Adds a header to go out.
-    pub fn add_output_header(self, name: &[u8], value: &[u8]) -> Result<(), OutOfMemory> {
-        // SAFETY: the list is the request's.
-        unsafe { headers::append_packed(self.output_headers.get(), name, value) }
-    }
-
     /// Removes the first header of that name that was to go out.
     pub fn remove_output_header(self, name: &[u8]) {
         // SAFETY: the list is the request's.
@@ -329,7 +190,7 @@ impl RequestPtr {
 
     /// Stores the target.
     pub fn set_uri(self, uri: &[u8]) -> Result<(), OutOfMemory> {
-        self.replace(&self.uri, memory::copy_text(uri)?.as_ptr());
+        self.store(&self.uri, &self.block().uri, uri)?;
         Ok(())
     }
 
@@ -339,12 +200,25 @@ impl RequestPtr {
         unsafe { optional_text(self.uri.get()) }
     }
 
-    /// Stores the target taken apart.
-    pub fn set_uri_parts(self, uri: NonNull<Uri>) {
-        let old = self.uri_elems.replace(uri.as_ptr());
-        if !old.is_null() {
+    /// Stores the target of a request that came in, whole and taken apart.
+    pub(super) fn set_target(self, target: &[u8]) -> Result<(), NoUri> {
+        self.drop_uri_parts();
+        let parts = match self.method.get() {
+            method::CONNECT => Uri::parse_authority(target)?,
+            // SAFETY: the room is the request's, and there are no parts in it any more.
+            _ => unsafe { Uri::parse_target(target, self.block().uri_parts.get())? },
+        };
+        self.uri_elems.set(parts.as_ptr());
+        self.set_uri(target)?;
+        Ok(())
+    }
+
+    /// The target is not taken apart any more.
+    pub(super) fn drop_uri_parts(self) {
+        let parts = self.uri_elems.replace(ptr::null_mut());
+        if !parts.is_null() {
             // SAFETY: the request's own.
-            unsafe { Uri::free(old) };
+            unsafe { Uri::free(parts) };
         }
     }
 

@@ -1,6 +1,7 @@
 //! Servers: what they are told, and the hosts they are for.
 
 use super::abi::{BuffereventMakerFn, method};
+use super::block::Spares;
 use super::connection::{ConnectionPtr, ConnectionQueue, limit};
 use super::date::DateCache;
 use super::dispatch::fits;
@@ -52,6 +53,7 @@ pub struct Server {
     flags: Cell<c_int>,
     pub(super) methods: Cell<u16>,
     pub(super) date: DateCache,
+    pub(super) spares: Spares,
     pins: Cell<u32>,
     pub(super) freed: Cell<bool>,
 }
@@ -217,6 +219,7 @@ impl ServerPtr {
             TailQueue::initialise((*fields).virtual_hosts.get());
             TailQueue::initialise((*fields).connections.get());
             TailQueue::initialise((*fields).aliases.get());
+            Spares::initialise(addr_of_mut!((*fields).spares));
             ServerPtr(block)
         };
         server.base.set(base);
@@ -275,6 +278,7 @@ impl ServerPtr {
         }
         replace(&self.pattern, ptr::null_mut());
         replace(&self.content_type, ptr::null_mut());
+        self.spares.clear();
         freeing.finish();
         drop(pin);
     }

@@ -8,7 +8,7 @@ use crate::util::address::parse_ipv6;
 use crate::util::ascii::decimal;
 use crate::util::text::Text;
 use std::ffi::{CStr, c_char, c_int, c_uint};
-use std::mem::size_of;
+use std::mem::{MaybeUninit, size_of};
 use std::ptr::{self, NonNull};
 
 /// The flag of [`Uri`] by which path, query and fragment may have any bytes.
@@ -139,34 +139,38 @@ impl<'a> Parts<'a> {
     /// Takes a URI reference apart.
     fn of(text: &'a [u8], flags: c_uint) -> Option<Parts<'a>> {
         let mut parts = Parts::default();
-        let rest = match split_at_first(text, b":") {
-            (scheme, Some(rest)) if is_scheme(scheme) => {
-                parts.texts[Part::Scheme as usize] = Some(scheme);
-                rest
-            }
-            _ => text,
-        };
-        let rest = match rest.strip_prefix(b"//") {
-            Some(rest) => {
-                let end = rest.iter().position(|byte| b"/?#".contains(byte));
-                let (authority, rest) = rest.split_at(end.unwrap_or(rest.len()));
-                parts.take_authority(authority)?;
-                rest
-            }
-            None => rest,
+        // Most targets of requests are a path and what follows it.
+        let rest = match text {
+            [b'/'] => text,
+            [b'/', second, ..] if *second != b'/' => text,
+            _ => parts.take_front(text)?,
         };
         let (rest, fragment) = split_at_first(rest, b"#");
         let (path, query) = split_at_first(rest, b"?");
-        if parts.texts[Part::Scheme as usize].is_none() {
-            let (segment, _) = split_at_first(path, b"/");
-            if segment.contains(&b':') {
-                return None;
-            }
-        }
         parts.texts[Part::Path as usize] = Some(path);
         parts.texts[Part::Query as usize] = query;
         parts.texts[Part::Fragment as usize] = fragment;
         parts.are_allowed(flags).then_some(parts)
+    }
+
+    /// Takes what stands in front of the path. What is left begins with that.
+    fn take_front(&mut self, text: &'a [u8]) -> Option<&'a [u8]> {
+        let (scheme, rest) = match split_at_first(text, b":") {
+            (scheme, Some(rest)) if is_scheme(scheme) => (Some(scheme), rest),
+            _ => (None, text),
+        };
+        self.texts[Part::Scheme as usize] = scheme;
+        let hierarchical = rest.strip_prefix(b"//");
+        let rest = hierarchical.unwrap_or(rest);
+        let end = rest.iter().position(|byte| b"/?#".contains(byte));
+        let (front, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        if hierarchical.is_some() {
+            self.take_authority(front)?;
+            return Some(behind);
+        }
+        // What looks like a scheme and is none.
+        let misleading = scheme.is_none() && front.contains(&b':');
+        (!misleading).then_some(rest)
     }
 
     /// Takes apart what stands between the slashes and the path.
@@ -191,8 +195,14 @@ impl<'a> Parts<'a> {
         Some(())
     }
 
+    /// Whether each part may be what it is. From the path on that may be anything in a URI that need not
+    /// conform: only that divides it which ends the part.
     fn are_allowed(&self, flags: c_uint) -> bool {
-        let mut both = Part::ALL.iter().zip(&self.texts);
+        let strict = match flags & NONCONFORMANT {
+            0 => Part::ALL.len(),
+            _ => Part::Path as usize,
+        };
+        let mut both = Part::ALL.iter().zip(&self.texts).take(strict);
         both.all(|(part, text)| text.is_none_or(|text| part.allows(text, flags)))
     }
 }
@@ -213,25 +223,46 @@ pub fn query_of(text: &[u8]) -> Result<Option<&[u8]>, NoUri> {
 
 /// A URI reference: `struct evhttp_uri`.
 ///
-/// Invariant: each text is null or a NUL-terminated string, which either lies in the block of the
-/// URI itself, in the `inside` bytes behind this structure, or is a block of its own.
+/// Invariant: each text is null or a NUL-terminated string, which either lies with the URI itself, in
+/// the `inside` bytes behind this structure, or is a block of its own.
 pub struct Uri {
     flags: c_uint,
     port: c_int,
     texts: [*mut c_char; Part::ALL.len()],
     inside: usize,
+    /// It lies in a [`UriRoom`] and not in a block of its own.
+    in_room: bool,
+}
+
+/// How many bytes of texts a [`UriRoom`] has room for.
+const SHORT_TEXTS: usize = 48;
+
+/// Room for a URI that is short.
+#[repr(C)]
+pub struct UriRoom {
+    uri: MaybeUninit<Uri>,
+    texts: MaybeUninit<[c_char; SHORT_TEXTS]>,
 }
 
 impl Uri {
     /// A URI without any part.
     pub fn new() -> Result<NonNull<Uri>, OutOfMemory> {
-        Uri::of(&Parts::default(), 0)
+        Uri::of(&Parts::default(), 0, ptr::null_mut())
     }
 
     /// Takes a URI reference apart. The text has no NUL.
     pub fn parse(text: &[u8], flags: c_uint) -> Result<NonNull<Uri>, NoUri> {
         let parts = Parts::of(text, flags).ok_or(NoUri::Syntax)?;
-        Ok(Uri::of(&parts, flags)?)
+        Ok(Uri::of(&parts, flags, ptr::null_mut())?)
+    }
+
+    /// Takes the target of a request apart, into the room if it fits. The text has no NUL.
+    ///
+    /// # Safety
+    /// The room stays as long as the URI is used, and there is no other in it.
+    pub unsafe fn parse_target(text: &[u8], room: *mut UriRoom) -> Result<NonNull<Uri>, NoUri> {
+        let parts = Parts::of(text, NONCONFORMANT).ok_or(NoUri::Syntax)?;
+        Ok(Uri::of(&parts, NONCONFORMANT, room)?)
     }
 
     /// A URI of what CONNECT asks for, `host:port`, with an empty path. The text has no NUL.
@@ -242,31 +273,37 @@ impl Uri {
         if !parts.are_allowed(0) {
             return Err(NoUri::Syntax);
         }
-        Ok(Uri::of(&parts, 0)?)
+        Ok(Uri::of(&parts, 0, ptr::null_mut())?)
     }
 
-    /// A URI of copies of the parts, all in one block.
-    fn of(parts: &Parts, flags: c_uint) -> Result<NonNull<Uri>, OutOfMemory> {
+    /// A URI of copies of the parts, all in one block, or in the room, unless it is null, if they fit.
+    fn of(parts: &Parts, flags: c_uint, room: *mut UriRoom) -> Result<NonNull<Uri>, OutOfMemory> {
         let inside = parts.texts.iter().flatten().map(|text| text.len() + 1);
         let inside = inside.sum::<usize>();
-        let block = memory::malloc(size_of::<Uri>() + inside).cast::<Uri>();
-        let uri = NonNull::new(block).ok_or(OutOfMemory)?;
+        let in_room = !room.is_null() && inside <= SHORT_TEXTS;
+        let place = if in_room {
+            room.cast::<Uri>()
+        } else {
+            memory::malloc(size_of::<Uri>() + inside).cast::<Uri>()
+        };
+        let uri = NonNull::new(place).ok_or(OutOfMemory)?;
         let mut texts = [ptr::null_mut(); Part::ALL.len()];
-        // SAFETY: behind the structure the block has room for all parts and their NULs.
+        // SAFETY: behind the structure there is room for all parts and their NULs.
         unsafe {
-            let mut place = block.add(1).cast::<c_char>();
+            let mut end = place.add(1).cast::<c_char>();
             for (copy, text) in texts.iter_mut().zip(parts.texts) {
                 let Some(text) = text else { continue };
-                place.copy_from_nonoverlapping(text.as_ptr().cast(), text.len());
-                place.add(text.len()).write(0);
-                *copy = place;
-                place = place.add(text.len() + 1);
+                end.copy_from_nonoverlapping(text.as_ptr().cast(), text.len());
+                end.add(text.len()).write(0);
+                *copy = end;
+                end = end.add(text.len() + 1);
             }
-            block.write(Uri {
+            place.write(Uri {
                 flags,
                 port: parts.port.unwrap_or(NO_PORT),
                 texts,
                 inside,
+                in_room,
             });
         }
         Ok(uri)
@@ -282,7 +319,9 @@ impl Uri {
             for part in Part::ALL {
                 (*uri).drop_text(part);
             }
-            memory::free(uri.cast());
+            if !(*uri).in_room {
+                memory::free(uri.cast());
+            }
         }
     }
 

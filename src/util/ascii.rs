@@ -13,6 +13,28 @@ pub fn is_printable(byte: u8) -> bool {
     matches!(byte, 0x20..=0x7e)
 }
 
+/// Whether a text has a control character.
+pub fn has_control(text: &[u8]) -> bool {
+    let words = text.chunks_exact(8);
+    // The last eight bytes may be seen twice.
+    match text.last_chunk() {
+        Some(last) => words
+            .filter_map(|word| word.first_chunk())
+            .chain([last])
+            .any(|word| word_has_control(u64::from_ne_bytes(*word))),
+        None => text.iter().any(u8::is_ascii_control),
+    }
+}
+
+/// Whether one of the bytes of a word is less than a blank, or DEL. A borrow from a neighbour only falsifies
+/// bytes above one that is meant.
+fn word_has_control(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES * 0x80;
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS != 0;
+    below(word, b' '.into()) || below(word ^ (ONES * 0x7f), 1)
+}
+
 /// The value of a hexadecimal digit.
 pub fn hex_value(byte: u8) -> Option<u8> {
     match byte {
@@ -68,6 +90,23 @@ mod tests {
     fn compare(a: &std::ffi::CStr, b: &std::ffi::CStr, limit: usize) -> Ordering {
         // SAFETY: both are terminated.
         unsafe { compare_ignoring_case(a.as_ptr(), b.as_ptr(), limit) }
+    }
+
+    #[test]
+    fn control_characters_are_found_wherever_they_stand() {
+        for length in 0..20 {
+            for other in [b' ', b'~', 0x80, 0xff] {
+                let mut text = vec![other; length];
+                assert!(!has_control(&text));
+                for place in 0..length {
+                    for control in [0, 1, b'\t', 0x1f, 0x7f] {
+                        text[place] = control;
+                        assert!(has_control(&text), "{control} at {place} of {length}");
+                    }
+                    text[place] = other;
+                }
+            }
+        }
     }
 
     #[test]
