@@ -221,7 +221,7 @@ pub(super) fn answered(
     verdict: &Verdict,
     message: &[u8],
 ) {
-    match *verdict {
+    match verdict {
         Verdict::Ignore => {}
         Verdict::Truncated if request.probed().is_none() && request.streamed.get() == 0 => {
             health::answers(base, server, None);
@@ -232,10 +232,10 @@ pub(super) fn answered(
             end(base, request, &Answer::of(code::TRUNCATED), &[]);
         }
         Verdict::ServerFailed => server_failed(base, request),
-        Verdict::Unwilling(result) => unwilling(base, request, server, result),
+        Verdict::Unwilling(result) => unwilling(base, request, server, *result),
         Verdict::Final(answer) => {
             health::answers(base, server, request.probed());
-            end(base, request, &answer, message);
+            end(base, request, answer, message);
         }
     }
 }

@@ -9,18 +9,25 @@ pub(super) fn mix_case(name: &mut [u8]) {
     let mut bits = [0; wire::LONGEST_NAME.div_ceil(8)];
     let bits = &mut bits[..name.len().div_ceil(8)];
     random::fill(bits);
-    for (eight, &bits) in name.chunks_mut(8).zip(bits.iter()) {
-        let mut bytes = [0; 8];
-        bytes[..eight.len()].copy_from_slice(eight);
-        let mixed = mix_case_of_eight(u64::from_ne_bytes(bytes), bits).to_ne_bytes();
-        eight.copy_from_slice(&mixed[..eight.len()]);
+    let mut bits = bits.iter();
+    let mut eights = name.chunks_exact_mut(8);
+    for (eight, &bits) in eights.by_ref().zip(&mut bits) {
+        if let Ok(eight) = <&mut [u8; 8]>::try_from(eight) {
+            *eight = mix_case_of_eight(*eight, bits);
+        }
     }
+    let rest = eights.into_remainder();
+    let mut eight = [0; 8];
+    eight[..rest.len()].copy_from_slice(rest);
+    let mixed = mix_case_of_eight(eight, bits.next().copied().unwrap_or(0));
+    rest.copy_from_slice(&mixed[..rest.len()]);
 }
 
 /// Turns the case of those letters among eight bytes whose bit is set.
-fn mix_case_of_eight(bytes: u64, bits: u8) -> u64 {
+fn mix_case_of_eight(bytes: [u8; 8], bits: u8) -> [u8; 8] {
     const EACH: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x80 * EACH;
+    let bytes = u64::from_ne_bytes(bytes);
     // One bit of `bits` in each byte, then the highest bit of each byte that has one.
     let spread = (u64::from(bits) * EACH) & 0x8040_2010_0804_0201;
     let chosen = (spread + 0x7f * EACH) & HIGH;
@@ -29,7 +36,7 @@ fn mix_case_of_eight(bytes: u64, bits: u8) -> u64 {
     let from_a = small + (0x80 - u64::from(b'a')) * EACH;
     let past_z = small + (0x80 - u64::from(b'z') - 1) * EACH;
     let letters = from_a & !past_z & !bytes & HIGH;
-    bytes ^ ((chosen & letters) >> 2)
+    (bytes ^ ((chosen & letters) >> 2)).to_ne_bytes()
 }
 
 #[cfg(test)]
@@ -42,7 +49,7 @@ mod tests {
             for place in 0..8 {
                 let mut bytes = [b'x'; 8];
                 bytes[place] = byte;
-                let mixed = |bits| mix_case_of_eight(u64::from_ne_bytes(bytes), bits).to_ne_bytes();
+                let mixed = |bits| mix_case_of_eight(bytes, bits);
                 assert_eq!(mixed(0), bytes);
                 let mut wanted = [b'X'; 8];
                 wanted[place] = if byte.is_ascii_alphabetic() {

@@ -93,8 +93,10 @@ pub fn judge(message: &[u8], question: Question<'_>) -> Verdict {
     if echo != Ok(Echo::Same) {
         return Verdict::Final(Answer::of(code::UNKNOWN));
     }
-    let answer = read_answer(message, reader, &header, question.kind);
-    Verdict::Final(answer.unwrap_or(Answer::of(code::UNKNOWN)))
+    match read_answer(message, reader, &header, question.kind) {
+        Ok(answer) => Verdict::Final(answer),
+        Err(Malformed) => Verdict::Final(Answer::of(code::UNKNOWN)),
+    }
 }
 
 /// Which question a reply repeats.
