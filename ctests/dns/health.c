@@ -106,6 +106,57 @@ CASE(answer_of_a_server_that_is_down, ONE_BACKEND)
 	evdns_set_log_fn(NULL);
 }
 
+static int started, none = DNS_ERR_NONE, cancel = DNS_ERR_CANCEL;
+
+static void
+count_result(int result, char type, int count, int ttl, void *addresses, void *wanted)
+{
+	(void)type, (void)count, (void)ttl, (void)addresses;
+	CHECK(result == *(int *)wanted || result == DNS_ERR_TIMEOUT);
+	told++;
+}
+
+/* What a program might do that is told of a look-up or of a failure. */
+static void
+use_the_resolver(int warning, const char *message)
+{
+	static int inside;
+	struct evdns_request *request;
+
+	(void)warning;
+	if (inside || (strncmp(message, "Resolve requested", 17) && strncmp(message, "Nameserver", 10)))
+		return;
+	inside = 1;
+	CHECK_EQUAL(evdns_base_count_nameservers(dns), 1);
+	set("attempts", "3");
+	evdns_base_search_add(dns, "test");
+	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, count_result, &none));
+	request = evdns_base_resolve_ipv6(dns, "b.test", 0, count_result, &cancel);
+	CHECK(request);
+	evdns_cancel_request(dns, request);
+	started += 2;
+	inside = 0;
+}
+
+CASE(used_from_its_messages, ONE_BACKEND)
+{
+	begin(answer_after_drops);
+	server.quiet = 1;
+	set("timeout", "0.1");
+	set("max-timeouts", "1");
+	set("initial-probe-timeout", "0.1");
+	dropped = 3;
+	evdns_set_log_fn(use_the_resolver);
+	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, count_result, &none));
+	while (told < started + 1)
+		wait_for(&told, 1);
+	evdns_set_log_fn(NULL);
+	/* A look-up, the failure, and more. */
+	CHECK(started > 2);
+	end();
+	CHECK_EQUAL(told, started + 1);
+}
+
 static void
 refuse(struct server *from, const struct query *query)
 {

@@ -2,6 +2,8 @@
  * can still end, and none hangs it. */
 #include "tools.h"
 
+#include <sys/syscall.h>
+
 static int forger; /* a socket at another port */
 
 static void
@@ -123,6 +125,44 @@ wrong_class(struct server *from, const struct query *query)
 	message.bytes[message.length - 11] = 3;
 	put_a(&message, 60, "192.0.2.1");
 	send_message(from, query, &message);
+}
+
+static int without_getrandom;
+
+/* The library's way to random numbers, rather than libc's. */
+ssize_t
+getrandom(void *bytes, size_t size, unsigned flags)
+{
+	if (without_getrandom) {
+		errno = ENOSYS;
+		return -1;
+	}
+	return syscall(SYS_getrandom, bytes, size, flags);
+}
+
+static uint8_t ids[1 << 16];
+static int different_ids, last_id, ids_in_order;
+
+static void
+note_id(struct server *from, const struct query *query)
+{
+	int id = query->raw[0] << 8 | query->raw[1];
+
+	different_ids += !ids[id]++;
+	ids_in_order += id == last_id + 1;
+	last_id = id;
+	answer_address(from, query);
+}
+
+CASE(ids_where_the_system_lacks_getrandom, ONE_BACKEND)
+{
+	without_getrandom = 1;
+	begin(note_id);
+	check_look_ups(200);
+	/* Of so few, hardly any is the same as another, or follows it. */
+	CHECK(different_ids > 180);
+	CHECK(ids_in_order < 20);
+	end();
 }
 
 CASE(records_of_another_class, ONE_BACKEND)

@@ -556,3 +556,71 @@ DIFFERENCE(a_name_that_is_missing, ONE_BACKEND, "a record whose data is a name c
 	print_answer();
 	end_port();
 }
+
+/* What is asked: the name is a pointer, to `place`, behind which another name stands. */
+static void
+ask_pointing_to(uint8_t place)
+{
+	struct message *message = malloc(sizeof *message);
+
+	message->length = 0;
+	put(message, "\x12\x34\1\0\0\1\0\0\0\0\0\0", 12);
+	put16(message, 0xc000 | place);
+	put16(message, TYPE_A);
+	put16(message, 1);
+	put_name(message, "behind.test");
+	ask(message->bytes, message->length);
+	free(message);
+}
+
+DIFFERENCE(names_that_stand_behind_their_pointer, ONE_BACKEND, "a question whose name is a pointer to what follows it is given to the program")
+{
+	begin_port(respond);
+	for (uint8_t place = 12; place < 30; place++)
+		ask_pointing_to(place);
+	CHECK_EQUAL(requests, 0);
+	ask_for("a.test", TYPE_A, 0x0100);
+	CHECK_EQUAL(requests, 1);
+	end_port();
+}
+
+static int data_length;
+
+static void
+answer_at_length(struct evdns_server_request *request)
+{
+	static char data[70000] = "abcd";
+
+	printf("%d bytes: %d\n", data_length, evdns_server_request_add_reply(request, EVDNS_ANSWER_SECTION, "a.test", 99, 1, 1, data_length, 0, data));
+	respond(request);
+}
+
+CASE(data_of_a_record_count_modulo_65536, ONE_BACKEND)
+{
+	begin_port(answer_at_length);
+	for (data_length = 65536; data_length <= 65540; data_length++) {
+		ask_for("a.test", TYPE_A, 0x0100);
+		print_answer();
+	}
+	end_port();
+}
+
+DIFFERENCE(descriptor_zero, ONE_BACKEND, "a server on descriptor 0 leaves it open")
+{
+	int fd, number = 0;
+
+	base = new_base();
+	then = respond;
+	fd = bound_socket(SOCK_DGRAM, &number);
+	CHECK_EQUAL(dup2(fd, 0), 0);
+	close(fd);
+	port = evdns_add_server_port_with_base(base, 0, 0, on_request, "data");
+	CHECK(port);
+	place = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)number)};
+	client = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	CHECK_EQUAL(connect(client, (struct sockaddr *)&place, sizeof place), 0);
+	ask_for("a.test", TYPE_A, 0x0100);
+	print_answer();
+	end_port();
+	CHECK_EQUAL(fcntl(0, F_GETFD), -1);
+}

@@ -2,6 +2,7 @@
 #include "tools.h"
 
 static int addresses; /* how many the answer over TCP has */
+static int code;      /* what a datagram says besides that it is cut */
 static int closed;    /* how many connections are closed without an answer */
 
 static void
@@ -10,7 +11,7 @@ cut_datagrams(struct server *from, const struct query *query)
 	static struct message message;
 
 	if (query->stream < 0) {
-		answer_empty(from, query, FLAG_TC);
+		answer_empty(from, query, FLAG_TC | code);
 		return;
 	}
 	if (closed-- > 0) {
@@ -35,6 +36,17 @@ DIFFERENCE(cut_answers_are_fetched_over_tcp, ONE_BACKEND, "an answer that does n
 	addresses = 500;
 	resolve_ipv4("b.test", 0);
 	CHECK_EQUAL(server.streamed, 2);
+	end();
+}
+
+/* Only the whole answer says what became of the question. */
+DIFFERENCE(cut_answers_with_a_code, ONE_BACKEND, "an answer that does not fit into a datagram is an error instead of being fetched over TCP")
+{
+	begin(cut_datagrams);
+	addresses = 1;
+	for (code = 0; code < 16; code++)
+		resolve_ipv4("a.test", 0);
+	CHECK_EQUAL(server.streamed, 16);
 	end();
 }
 
@@ -105,9 +117,11 @@ CASE(truncated_where_there_is_no_tcp, ONE_BACKEND)
 	event_free(server.accept_event);
 	close(server.listener);
 	server.listener = -1;
-	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, take_code, NULL));
-	wait_for(&told, 1);
-	printf("%s\n", evdns_err_to_string(result_seen));
+	for (code = 0; code < 6; code++) {
+		CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, take_code, NULL));
+		wait_for(&told, 1);
+		printf("%s\n", evdns_err_to_string(result_seen));
+	}
 	server.accept_event = event_new(base, -1, 0, ignore_event, NULL);
 	end();
 }

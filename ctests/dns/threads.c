@@ -53,6 +53,103 @@ answer_quietly(struct evdns_server_request *request, void *arg)
 	CHECK_EQUAL(evdns_server_request_respond(request, 0), 0);
 }
 
+/* Locks of one thread, and how many of them are held. */
+static int held;
+
+static void *
+make_lock(unsigned type)
+{
+	(void)type;
+	return malloc(1);
+}
+
+static void
+free_lock(void *lock, unsigned type)
+{
+	(void)type;
+	free(lock);
+}
+
+static int
+take_lock(unsigned mode, void *lock)
+{
+	(void)mode, (void)lock;
+	held++;
+	return 0;
+}
+
+static int
+give_lock(unsigned mode, void *lock)
+{
+	(void)mode, (void)lock;
+	held--;
+	return 0;
+}
+
+static void
+print_held(int result, char type, int count, int ttl, void *addresses, void *what)
+{
+	(void)type, (void)count, (void)ttl, (void)addresses;
+	printf("%s: %s, %d locks held\n", (const char *)what, evdns_err_to_string(result), held);
+	told++;
+}
+
+static void
+print_held_with_list(int result, struct evutil_addrinfo *list, void *what)
+{
+	printf("%s: %s, %d locks held\n", (const char *)what, evutil_gai_strerror(result), held);
+	if (list)
+		evutil_freeaddrinfo(list);
+	told++;
+}
+
+static void
+print_held_and_answer(struct evdns_server_request *request, void *what)
+{
+	printf("%s: %d locks held\n", (const char *)what, held);
+	answer_quietly(request, NULL);
+}
+
+/* No callback runs with the lock of a base or a resolver. That of a server runs with the server's. */
+CASE(locks_held_in_callbacks, ONE_BACKEND | OWN_LOCKS)
+{
+	struct evthread_lock_callbacks callbacks = {
+	    EVTHREAD_LOCK_API_VERSION, EVTHREAD_LOCKTYPE_RECURSIVE, make_lock, free_lock, take_lock, give_lock};
+	struct evdns_getaddrinfo_request *list;
+	struct evdns_server_port *port;
+	struct evdns_request *request;
+	struct server fake = {0};
+	int fd;
+
+	CHECK_EQUAL(evthread_set_lock_callbacks(&callbacks), 0);
+	base = new_base();
+	fd = bound_socket(SOCK_DGRAM, &fake.port);
+	port = evdns_add_server_port_with_base(base, fd, 0, print_held_and_answer, "question");
+	CHECK(port);
+	dns = evdns_base_new(base, 0);
+	CHECK_EQUAL(add_server(dns, &fake), 0);
+	CHECK_EQUAL(evdns_base_load_hosts(dns, "/dev/null"), 0);
+	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, print_held, "address"));
+	wait_for(&told, 1);
+	CHECK(evdns_base_resolve_ipv6(dns, "a.test", 0, print_held, "no address"));
+	wait_for(&told, 1);
+	CHECK(evdns_getaddrinfo(dns, "a.test", "80", NULL, print_held_with_list, "list"));
+	wait_for(&told, 1);
+	CHECK(!evdns_getaddrinfo(dns, "127.0.0.1", "80", NULL, print_held_with_list, "number"));
+	request = evdns_base_resolve_ipv4(dns, "a.test", 0, print_held, "cancelled");
+	evdns_cancel_request(dns, request);
+	wait_for(&told, 1);
+	list = evdns_getaddrinfo(dns, "a.test", "80", NULL, print_held_with_list, "list cancelled");
+	evdns_getaddrinfo_cancel(list);
+	wait_for(&told, 1);
+	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, print_held, "resolver freed"));
+	evdns_base_free(dns, 1);
+	wait_for(&told, 1);
+	evdns_close_server_port(port);
+	event_base_free(base);
+	CHECK_EQUAL(held, 0);
+}
+
 static struct event_base *served;
 
 static void *
