@@ -101,19 +101,25 @@ impl RequestPtr {
             out.copy_from_slice(message.get(usize::from(place)..usize::from(place) + width)?);
         }
         self.count.set(answer.count as u16);
-        let mut end = addresses;
-        for (name, canonical) in [(&target, false), (&canonical, true)] {
+        self.store_names(&mut found[addresses..], addresses, [target, canonical]);
+        Some(())
+    }
+
+    /// Stores the name that was found, and the canonical one, as far as there are any, in what is left
+    /// from `start` on.
+    fn store_names(&self, left: &mut [u8], start: usize, names: [Option<wire::NameText>; 2]) {
+        let mut end = 0;
+        for (name, canonical) in names.iter().zip([false, true]) {
             if let Some(name) = name {
-                found[end..end + name.as_bytes().len()].copy_from_slice(name.as_bytes());
+                left[end..end + name.as_bytes().len()].copy_from_slice(name.as_bytes());
                 if canonical {
-                    self.canonical.set(Some(end as u16));
+                    self.canonical.set(Some((start + end) as u16));
                 } else {
                     self.count.set(1);
                 }
                 end += name.as_bytes().len() + 1;
             }
         }
-        Some(())
     }
 
     fn found_start(self) -> *mut u8 {

@@ -103,6 +103,30 @@ fn questions(
     Ok(header)
 }
 
+/// Stores the questions of a message, which was read before, in `place`, and a list of them.
+///
+/// # Safety
+/// Both have room for all of the questions.
+unsafe fn store_questions(
+    message: &[u8],
+    mut list: *mut *mut EvdnsServerQuestion,
+    mut place: *mut u8,
+) {
+    let stored = questions(message, |name, length, kind, class| {
+        // SAFETY: the caller guarantees the room.
+        unsafe {
+            let question: *mut EvdnsServerQuestion = place.cast();
+            (*question).kind = c_int::from(kind);
+            (*question).class = c_int::from(class);
+            write_text((&raw mut (*question).name).cast(), name, length);
+            list.write(question);
+            list = list.add(1);
+            place = place.add(size_of_question(length));
+        }
+    });
+    debug_assert!(stored.is_ok());
+}
+
 impl RequestPtr {
     /// # Safety
     /// The request is live for as long as the pointer, or a copy of it, is used.
@@ -166,20 +190,7 @@ impl RequestPtr {
                 source_place: address,
                 source_length: source.length(),
             });
-            let (mut place, mut index) = (first, 0);
-            // It was read before, so it can be read again.
-            let _ = questions(message, |name, length, kind, class| {
-                let question: *mut EvdnsServerQuestion = at(place).cast();
-                (*question).kind = c_int::from(kind);
-                (*question).class = c_int::from(class);
-                write_text((&raw mut (*question).name).cast(), name, length);
-                at(list)
-                    .cast::<*mut EvdnsServerQuestion>()
-                    .add(index)
-                    .write(question);
-                place += size_of_question(length);
-                index += 1;
-            });
+            store_questions(message, at(list).cast(), at(first));
             let length = source.length() as usize;
             ptr::copy_nonoverlapping(source.as_ptr().cast::<u8>(), at(address), length);
         }

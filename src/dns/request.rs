@@ -135,37 +135,26 @@ pub struct Wanted<'a> {
 /// Bytes behind a question's name.
 const TYPE_AND_CLASS: usize = 4;
 
-impl RequestPtr {
-    /// # Safety
-    /// The look-up lives for as long as the pointer, or a copy of it, is used.
-    pub unsafe fn new(request: *mut EvdnsRequest) -> Option<RequestPtr> {
-        NonNull::new(request).map(RequestPtr)
+impl Wanted<'_> {
+    /// Room for the longest question that may be made for it.
+    fn packet_room(&self) -> usize {
+        let longest = self.search.map_or(0, |search| 1 + search.longest());
+        // With the first length of the name, and its end.
+        let name = self.name.len() + longest + 2;
+        wire::HEADER + name.min(wire::LONGEST_NAME) + TYPE_AND_CLASS
     }
 
-    /// The raw pointer.
-    pub fn as_ptr(self) -> *mut EvdnsRequest {
-        self.0.as_ptr()
+    /// Whether the name is tried as it is before the search list.
+    fn is_tried_bare_first(&self, base: BasePtr) -> bool {
+        let dots = self.name.iter().filter(|&&byte| byte == b'.').count();
+        self.search.is_some() && dots >= usize::try_from(base.options.ndots.get()).unwrap_or(0)
     }
+}
 
-    /// A look-up with its first question; nothing when that cannot be asked, or without memory.
-    pub(super) fn create(base: BasePtr, wanted: &Wanted<'_>) -> Option<RequestPtr> {
-        let name = wanted.name;
-        let longest = wanted.search.map_or(0, |search| 1 + search.longest());
-        // The longest name that may be made, its first length and its end.
-        let room = name.len() + longest + 2;
-        let room = wire::HEADER + room.min(wire::LONGEST_NAME) + TYPE_AND_CLASS;
-        let kept = if wanted.search.is_some() {
-            name.len()
-        } else {
-            0
-        };
-        let block = memory::malloc(size_of::<EvdnsRequest>() + room + kept);
-        let request = RequestPtr(NonNull::new(block.cast())?);
-        let bare_first = || {
-            let dots = name.iter().filter(|&&byte| byte == b'.').count();
-            dots >= usize::try_from(base.options.ndots.get()).unwrap_or(0)
-        };
-        let fresh = EvdnsRequest {
+impl EvdnsRequest {
+    /// A look-up that is in no queue, with that much room for its question and for its name.
+    fn new(base: BasePtr, wanted: &Wanted<'_>, packet_room: u16, name_length: u16) -> EvdnsRequest {
+        EvdnsRequest {
             // SAFETY: zero bytes are a valid entry.
             entry: UnsafeCell::new(unsafe { std::mem::zeroed() }),
             links: UnsafeCell::new(TailLink {
@@ -188,15 +177,42 @@ impl RequestPtr {
             kind: wanted.kind,
             id: Cell::new(0),
             packet_length: Cell::new(0),
-            packet_room: room as u16,
-            name_length: kept as u16,
+            packet_room,
+            name_length,
             next_candidate: Cell::new(0),
             place: Cell::new(Place::Nowhere),
             transmissions: Cell::new(0),
             reissued: Cell::new(false),
             streamed: Cell::new(0),
-            bare_first: wanted.search.is_some() && bare_first(),
+            bare_first: wanted.is_tried_bare_first(base),
+        }
+    }
+}
+
+impl RequestPtr {
+    /// # Safety
+    /// The look-up lives for as long as the pointer, or a copy of it, is used.
+    pub unsafe fn new(request: *mut EvdnsRequest) -> Option<RequestPtr> {
+        NonNull::new(request).map(RequestPtr)
+    }
+
+    /// The raw pointer.
+    pub fn as_ptr(self) -> *mut EvdnsRequest {
+        self.0.as_ptr()
+    }
+
+    /// A look-up with its first question; nothing when that cannot be asked, or without memory.
+    pub(super) fn create(base: BasePtr, wanted: &Wanted<'_>) -> Option<RequestPtr> {
+        let name = wanted.name;
+        let room = wanted.packet_room();
+        let kept = if wanted.search.is_some() {
+            name.len()
+        } else {
+            0
         };
+        let block = memory::malloc(size_of::<EvdnsRequest>() + room + kept);
+        let request = RequestPtr(NonNull::new(block.cast())?);
+        let fresh = EvdnsRequest::new(base, wanted, room as u16, kept as u16);
         // SAFETY: the block is new and has room for all three parts.
         unsafe {
             request.as_ptr().write(fresh);

@@ -126,20 +126,24 @@ impl Drop for Hold {
     }
 }
 
+/// The flags, or, where there are unknown ones, what any number once meant.
+fn known_flags(flags: c_int) -> c_int {
+    if flags & !start::KNOWN == 0 {
+        return flags;
+    }
+    log::tell(
+        Severity::Warning,
+        format_args!("Unexpected flag passed to evdns_base_new(); taking it for 1"),
+    );
+    start::INITIALIZE_NAME_SERVERS
+}
+
 /// A new resolver on a loop.
 ///
 /// # Safety
 /// `event_base` is live or null, and outlives the resolver.
 pub unsafe fn create(event_base: *mut EventBase, flags: c_int) -> Option<NonNull<EvdnsBase>> {
-    let flags = if flags & !start::KNOWN != 0 {
-        log::tell(
-            Severity::Warning,
-            format_args!("Unexpected flag passed to evdns_base_new(); taking it for 1"),
-        );
-        start::INITIALIZE_NAME_SERVERS
-    } else {
-        flags
-    };
+    let flags = known_flags(flags);
     lookup::register();
     let event_base = base::or_current(event_base);
     let block = memory::malloc(size_of::<EvdnsBase>());
