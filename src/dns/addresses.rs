@@ -1,4 +1,4 @@
-//! Lists of addresses for the program, and what hosts files say of a name.
+//! Lists of addresses for the program, and what hosts files say about a name.
 
 use super::resolver::BasePtr;
 use crate::util::resolve;
@@ -8,7 +8,7 @@ use libc::addrinfo;
 use std::ffi::c_int;
 use std::ptr;
 
-/// What the program is told at once.
+/// What can be reported to the program at once.
 pub(super) struct Found {
     pub(super) code: c_int,
     pub(super) list: *mut addrinfo,

@@ -1,6 +1,6 @@
-//! The sockets through which a server is asked. A socket has a port, which whoever forges answers must
-//! guess, so each serves for some questions only. One that was replaced stays open until its questions
-//! have their answers.
+//! The sockets through which a server is asked. A socket has a port, which whoever forges answers
+//! must guess, so each serves for some questions only. One that was replaced stays open until its
+//! questions have their answers.
 
 use super::flight;
 use super::name_server::ServerPtr;
@@ -19,7 +19,7 @@ use crate::util::sockets::{self, OwnedSocket};
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_short, c_void};
 
-/// A socket serves for so many questions, and up to as many more.
+/// A socket is used for this many questions, and up to as many more.
 const QUESTIONS: u16 = 64;
 /// While more than this are under way, no other socket is taken: the program may have asked for
 /// larger buffers than a new one gets.
@@ -88,8 +88,9 @@ impl Channel {
         Ok(())
     }
 
-    /// Has the loop wait for what is wanted: for replies unless the channel rests, and for room.
-    /// Waiting for replies alone does not keep the loop running where the program does not want that.
+    /// Makes the loop wait for what is wanted: replies, unless the channel is paused, and space to
+    /// write. Waiting for replies alone does not keep the loop running where the program does not
+    /// want that.
     fn wait_for(&self, base: BasePtr, wanted: c_short) -> Result<(), SystemError> {
         let event = self.event();
         // SAFETY: the loop's base outlives its resolvers.
@@ -132,7 +133,7 @@ impl Channel {
         }
     }
 
-    /// Waits for room, too, or not any more.
+    /// Starts or stops waiting for space to write.
     fn watch_for_room(&self, base: BasePtr, room: bool) -> Result<(), SystemError> {
         let replies = if self.resting.get() { 0 } else { kind::READ };
         let room = if room { kind::WRITE } else { 0 };
@@ -225,13 +226,13 @@ impl ServerPtr {
         }
     }
 
-    /// The first of the questions that wait for room in the socket.
+    /// The first of the questions that wait until the socket is writable.
     pub(super) fn first_unsent(self) -> Option<RequestPtr> {
         // SAFETY: look-ups in the queue are live.
         unsafe { RequestPtr::new(TailQueue::first(self.unsent.get())) }
     }
 
-    /// Lets a question wait for room in the socket; whether that is possible.
+    /// Lets a question wait until the socket is writable; whether that is possible.
     pub(super) fn wait_for_room(self, base: BasePtr, request: RequestPtr) -> bool {
         let channel = self.channel();
         if !channel.waits_for_room() && channel.watch_for_room(base, true).is_err() {
@@ -243,7 +244,7 @@ impl ServerPtr {
         true
     }
 
-    /// Sends the questions that wait, as far as there is room.
+    /// Sends waiting questions until the socket is full.
     fn send_waiting(self, base: BasePtr) {
         while let Some(request) = self.first_unsent() {
             let sent = self.send(request.packet());
@@ -263,7 +264,7 @@ impl ServerPtr {
     }
 }
 
-/// Runs when replies wait in the socket of a channel, or when it has room again.
+/// Runs when the socket of a channel has replies, or is writable again.
 unsafe extern "C-unwind" fn is_ready(socket: c_int, what: c_short, server: *mut c_void) {
     // SAFETY: the memory of the server stays until this function has returned.
     unsafe {

@@ -22,7 +22,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The address, once a datagram has come.
+    /// The address, once a datagram was received.
     pub(super) fn as_ptr(&self) -> *const sockaddr {
         self.bytes.as_ptr().cast()
     }
@@ -43,7 +43,7 @@ struct Room {
 /// The datagrams that were received last. The room is large, so nothing of it is written before.
 pub(super) struct Inbox {
     room: MaybeUninit<Room>,
-    /// Of so many, length and source and as many bytes as the length says are there.
+    /// For this many, length, source and that many bytes are valid.
     count: usize,
 }
 

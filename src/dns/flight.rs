@@ -30,7 +30,7 @@ pub fn submit(base: BasePtr, request: RequestPtr) -> Result<(), SystemError> {
     Ok(())
 }
 
-/// Asks the questions that wait, as many as may be asked.
+/// Sends waiting questions, as many as may be under way.
 pub fn promote(base: BasePtr) {
     while base.may_ask() {
         // SAFETY: look-ups in the queue are live.
@@ -77,7 +77,8 @@ impl BasePtr {
         unsafe { TailQueue::push_back(self.waiting.get(), request.as_ptr()) };
     }
 
-    /// Lets a question that was under way wait in front of the others, as if it had never been asked.
+    /// Puts a question that was under way back at the front of the waiting ones, as if it had never
+    /// been sent.
     pub(super) fn suspend(self, request: RequestPtr) {
         request.withdraw(self);
         request.transmissions.set(0);
@@ -109,7 +110,7 @@ impl RequestPtr {
     }
 }
 
-/// Asks a question, for which there is room, under a new id.
+/// Sends a question, for which there is room, with a new id.
 fn launch(base: BasePtr, request: RequestPtr) {
     if let Some(server) = base.pick_server() {
         launch_at(base, request, server);
@@ -127,8 +128,8 @@ pub(super) fn launch_at(base: BasePtr, request: RequestPtr, server: ServerPtr) {
     transmit(base, request, server);
 }
 
-/// Sends a question, which is in no queue, to a server and lets it wait, for the answer or for room in
-/// the socket.
+/// Sends a question, which is in no queue, to a server and lets it wait, for the answer or for room
+/// in the socket.
 fn transmit(base: BasePtr, request: RequestPtr, server: ServerPtr) {
     server.renew_socket(base);
     server.channel().wake(base);
@@ -158,7 +159,7 @@ pub(super) fn note_sent(base: BasePtr, request: RequestPtr, server: ServerPtr, s
     }
 }
 
-/// Sends what waits for room in a server's socket, elsewhere if another server is up.
+/// Sends what waits for a server's socket elsewhere, if another server is up.
 pub(super) fn move_unsent(base: BasePtr, server: ServerPtr) {
     while let Some(request) = server.first_unsent() {
         let other = base
@@ -204,7 +205,7 @@ fn ask_again(base: BasePtr, request: RequestPtr) {
     }
 }
 
-/// A question was asked often enough without an answer.
+/// A question was sent often enough without an answer.
 fn give_up(base: BasePtr, request: RequestPtr, server: ServerPtr) {
     let probes = request.probed().is_some();
     end(base, request, &Answer::of(code::TIMEOUT), &[]);
@@ -213,7 +214,7 @@ fn give_up(base: BasePtr, request: RequestPtr, server: ServerPtr) {
     }
 }
 
-/// A reply has come from a server that this question was sent to.
+/// A reply has arrived from a server that this question was sent to.
 pub(super) fn answered(
     base: BasePtr,
     request: RequestPtr,
@@ -240,7 +241,7 @@ pub(super) fn answered(
     }
 }
 
-/// A server cannot say now: the next one is asked at once.
+/// A server has failed to answer: the next one is asked at once.
 fn server_failed(base: BasePtr, request: RequestPtr) {
     base.stop_waiting(request);
     if request.probed().is_some() {
@@ -252,7 +253,7 @@ fn server_failed(base: BasePtr, request: RequestPtr) {
     }
 }
 
-/// A server does not want to say: another one is asked, once, if there is one.
+/// A server refuses to answer: another one is asked, once, if there is one.
 fn unwilling(base: BasePtr, request: RequestPtr, server: ServerPtr, result: c_int) {
     base.stop_waiting(request);
     if request.probed().is_some() || request.reissued.get() {
@@ -270,7 +271,7 @@ fn unwilling(base: BasePtr, request: RequestPtr, server: ServerPtr, result: c_in
     }
 }
 
-/// A question has its result: the next name is tried, or the program told.
+/// A question has its result: the next name is tried, or the result reported.
 fn end(base: BasePtr, request: RequestPtr, answer: &Answer, message: &[u8]) {
     request.withdraw(base);
     let failed = !matches!(answer.result, code::NONE | code::TIMEOUT);
@@ -286,7 +287,7 @@ fn end(base: BasePtr, request: RequestPtr, answer: &Answer, message: &[u8]) {
     request.complete(answer, message);
 }
 
-/// The answer has no room in a datagram.
+/// The answer does not fit into a datagram.
 pub(super) fn ask_over_stream(base: BasePtr, request: RequestPtr, server: ServerPtr) {
     base.stop_waiting(request);
     request.assign_to(server);
@@ -298,7 +299,7 @@ pub(super) fn ask_over_stream(base: BasePtr, request: RequestPtr, server: Server
     base.wait_for_answer(request);
 }
 
-/// The text of errno, to be used before the next one is asked for.
+/// The text of errno, valid until the next call.
 pub(super) fn system_error() -> &'static str {
     // SAFETY: strerror returns a string that stays until this thread asks for the next.
     unsafe { CStr::from_ptr(libc::strerror(errno())) }

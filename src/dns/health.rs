@@ -1,4 +1,4 @@
-//! Which servers answer. One that does not is left out as long as another does, and is asked now and
+//! Which servers answer. One that does not is skipped as long as another does, and is asked now and
 //! then for a name that exists, to see whether it is back.
 
 use super::code;
@@ -18,7 +18,7 @@ use std::fmt;
 
 /// A name that exists.
 const PROBED_NAME: &[u8] = b"google.com";
-/// Each pause between probes is so many times as long as the one before.
+/// Each pause between probes is this many times as long as the one before.
 const PAUSE_GROWS: i64 = 3;
 
 /// A server does not do its work.
@@ -66,7 +66,7 @@ pub fn answers(base: BasePtr, server: ServerPtr, probe: Option<ServerPtr>) {
     }
 }
 
-/// A probe has ended. Its server was told to be back if it answered at all.
+/// A probe has ended. If its server answered at all, it is marked as up already.
 pub fn probed(server: ServerPtr, result: c_int) {
     server.probe.set(None);
     // SAFETY: servers live as long as they are part of their resolver.
@@ -96,7 +96,7 @@ fn schedule_probe(base: BasePtr, server: ServerPtr) {
 }
 
 /// Sets the timer of a server that has failed: for the next probe, or the end of the one under way.
-/// Without a timer the server is asked when no other is up, and then known to be back.
+/// Without a timer the server is asked when no other is up, which then shows that it is back.
 pub(super) fn wait(base: BasePtr, server: ServerPtr, pause: Microseconds) {
     let pause = time::to_timeval(pause);
     // SAFETY: the loop's base outlives the resolver.

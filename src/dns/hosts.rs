@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 #[derive(Clone, Copy)]
 struct Entry {
     address: SocketAddress,
-    /// Where the name stands among the names.
+    /// Where the name is among the names.
     start: usize,
     length: u32,
     /// The next entry in the same bucket, or [`END`].
@@ -171,7 +171,7 @@ impl Default for Hosts {
     }
 }
 
-/// Not to be foreseen by whoever writes the names.
+/// Unpredictable for whoever writes the names.
 fn hash(name: &[u8]) -> usize {
     static SECRET: OnceLock<[u8; 16]> = OnceLock::new();
     let mut hasher = DefaultHasher::new();
@@ -193,7 +193,7 @@ fn port(address: &SocketAddress) -> u16 {
     }
 }
 
-/// What stands between blanks and tabs; the end of a line of another system is none of it.
+/// The words between spaces and tabs, without a carriage return at the end of the line.
 pub(super) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     line.split(|&byte| matches!(byte, b' ' | b'\t' | b'\r'))
         .filter(|word| !word.is_empty())
@@ -231,8 +231,8 @@ impl Drop for Content {
 }
 
 impl BasePtr {
-    /// Adds what a hosts file says. Without a file, or when it cannot be read, only the names of this
-    /// machine are added.
+    /// Adds what a hosts file says. Without a file, or when it cannot be read, only the names of
+    /// this machine are added.
     pub fn load_hosts(self, path: Option<&CStr>) -> Result<(), NotLoaded> {
         // SAFETY: the lock is held, and nothing here calls the program.
         let hosts = unsafe { &mut *self.hosts.get() };

@@ -1,4 +1,4 @@
-//! A random case for the letters of questions: whoever forges answers has to guess it, too, where the
+//! Random case for the letters of questions: a forger has to guess that too, if the
 //! server repeats it.
 
 use super::wire;

@@ -30,7 +30,7 @@ pub struct EvdnsGetaddrinfoRequest {
     links: UnsafeCell<ListLink<EvdnsGetaddrinfoRequest>>,
     /// The resolver, of which this holds a reference.
     base: *mut EvdnsBase,
-    /// The look-ups of IPv4 and IPv6 addresses, until they are told.
+    /// The look-ups of IPv4 and IPv6 addresses, until they have reported their results.
     families: [Cell<Option<RequestPtr>>; 2],
     /// What they found.
     found: [Cell<*mut addrinfo>; 2],
@@ -42,7 +42,7 @@ pub struct EvdnsGetaddrinfoRequest {
     hints: addrinfo,
     port: u16,
     canceled: Cell<bool>,
-    /// The program is told, or will never be.
+    /// The result was reported to the program, or never will be.
     over: Cell<bool>,
     callback: Option<ResolveFn>,
     argument: *mut c_void,
@@ -100,7 +100,7 @@ unsafe extern "C-unwind" fn cancel_untyped(request: *mut c_void) {
     unsafe { cancel(request.cast()) };
 }
 
-/// What is to be looked up, or what can be told at once.
+/// What is to be looked up, or the answer if it is known already.
 enum Start {
     Lookup(LookupPtr),
     Now(c_int, *mut addrinfo),
@@ -109,8 +109,8 @@ enum Start {
 /// Looks a name up. Nothing when the callback has been called already.
 ///
 /// # Safety
-/// The resolver lives or is null (the global one), the strings and the hints are null or valid, and the
-/// callback may be called with the argument.
+/// The resolver lives or is null (the global one), the strings and the hints are null or valid, and
+/// the callback may be called with the argument.
 pub unsafe fn start(
     base: *mut EvdnsBase,
     node: *const c_char,
@@ -251,7 +251,8 @@ impl LookupPtr {
         unsafe { EventPtr::new(self.patience.get()).unwrap_unchecked() }
     }
 
-    /// Lets the slower family some time more. Without memory for the timer it has all that it needs.
+    /// Lets the slower family some time more. Without memory for the timer it has all that it
+    /// needs.
     fn be_patient(self, base: BasePtr) {
         let patience = time::to_timeval(base.options.skew.get());
         // SAFETY: the loop's base outlives the resolver.
@@ -304,7 +305,7 @@ impl LookupPtr {
         }
     }
 
-    /// What the program is told: all that was found, the older family first.
+    /// What is reported to the program: everything that was found, IPv4 first.
     fn result(self) -> (c_int, *mut addrinfo) {
         let [v4, v6] = [0, 1].map(|family| self.found[family].replace(ptr::null_mut()));
         // SAFETY: both lists are this look-up's own.
@@ -338,7 +339,7 @@ impl LookupPtr {
         }
     }
 
-    /// Gives up the families that are not known; whether none is being told at this moment.
+    /// Cancels the families that have no result yet; whether none is being reported at this moment.
     fn forget_families(self, base: BasePtr) -> bool {
         let mut all = true;
         for family in &self.families {
@@ -430,10 +431,10 @@ unsafe extern "C-unwind" fn patience_ends(_: c_int, _: c_short, lookup: *mut c_v
     lookup.deliver(hold, code, list);
 }
 
-/// Cancels a look-up; the program is told so from the loop. Null is ignored.
+/// Cancels a look-up, which is reported to the program from the loop. Null is ignored.
 ///
 /// # Safety
-/// The program has not been told the result.
+/// The result was not reported to the program yet.
 pub unsafe fn cancel(lookup: *mut EvdnsGetaddrinfoRequest) {
     let Some(lookup) = NonNull::new(lookup).map(LookupPtr) else {
         return;

@@ -1,4 +1,4 @@
-//! Writing messages, with names compressed. What has no room is left out whole.
+//! Writing messages, with names compressed. Records that do not fit are left out completely.
 
 use super::wire;
 
@@ -20,7 +20,7 @@ pub struct Writer {
     suffix_count: usize,
 }
 
-/// What [`Writer::undo`] goes back to.
+/// The state that [`Writer::undo`] restores.
 pub struct Mark {
     length: usize,
     suffix_count: usize,
@@ -122,7 +122,8 @@ impl Writer {
         }
     }
 
-    /// Whether a text is, letter by letter, that of the labels that stand at a place without a pointer.
+    /// Whether a text is, letter by letter, that of the labels that stand at a place without a
+    /// pointer.
     fn is_text_at(&self, place: usize, text: &[u8]) -> bool {
         let mut written = self.as_bytes().get(place..).unwrap_or_default();
         let mut rest = text;

@@ -4,11 +4,13 @@
 //! - [`resolver`]: `struct evdns_base`, its lock and its life.
 //! - [`request`]: one look-up of the program's, with `letters` of random case; [`flight`]: how its
 //!   questions are sent, again and elsewhere; [`timeouts`]: when that is; [`reply`]: what answers mean;
-//!   [`receive`]: how they come, several `datagrams` at a time; `outcome`: what the program is told.
+//!   [`receive`]: receiving them, several `datagrams` at a time; `outcome`: reporting results.
 //! - [`name_server`]: the servers that are asked; [`channel`]: their sockets; [`health`]: which of
-//!   them answer; [`stream`]: asking over TCP what a datagram has no room for.
-//! - [`search`], [`hosts`], [`options`], [`resolv_conf`]: what the program or the system configures.
-//! - [`lookup`]: `evdns_getaddrinfo`, both families at once, with lists of `addresses`; [`reverse`]: the names of addresses.
+//!   them answer; [`stream`]: asking over TCP if an answer does not fit into a datagram.
+//! - [`search`], [`hosts`], [`options`], [`resolv_conf`]: what the program or the system
+//!   configures.
+//! - [`lookup`]: `evdns_getaddrinfo`, both families at once, with lists of `addresses`;
+//!   [`reverse`]: the names of addresses.
 //! - [`port`], [`question`], [`response`]: the server.
 //! - [`global`]: the one resolver of the 1.4 interface; [`log`]: messages.
 

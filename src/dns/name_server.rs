@@ -48,18 +48,18 @@ pub struct NameServer {
     pub(super) current: Cell<u8>,
     /// For how many questions more its socket serves.
     pub(super) questions_left: Cell<u16>,
-    /// Tells it apart from the others in [`super::request::EvdnsRequest::asked`].
+    /// Identifies it in the set [`super::request::EvdnsRequest::asked`].
     number: u32,
     probe_timer: UnsafeCell<Event>,
     /// It is not part of its resolver any more.
     pub(super) removed: Cell<bool>,
     pub(super) up: Cell<bool>,
-    /// How many questions it left unanswered since it was last heard of.
+    /// How many questions it has left unanswered since its last answer.
     pub(super) silent: Cell<u16>,
     pub(super) failed_probes: Cell<u8>,
     /// The probe under way.
     pub(super) probe: Cell<Option<RequestPtr>>,
-    /// Questions that wait until the socket has room.
+    /// Questions that wait until the socket is writable.
     pub(super) unsent: UnsafeCell<TailQueue<RequestLinks>>,
     /// The connection to it, once there was need of one.
     pub(super) stream: Cell<Option<StreamPtr>>,
@@ -221,7 +221,7 @@ impl BasePtr {
         Ok(())
     }
 
-    /// Makes room for one more server: there are few.
+    /// Makes room for one more server, and no more: there are few.
     fn reserve_server(self) -> Result<(), OutOfMemory> {
         // SAFETY: the lock is held, and nothing here calls the program.
         let servers = unsafe { &mut *self.servers.get() };
@@ -231,7 +231,7 @@ impl BasePtr {
         servers.try_set_capacity(2 * servers.len())
     }
 
-    /// Puts a server, for which there is room, behind the one whose turn it is.
+    /// Inserts a server, for which there is room, after the one whose turn it is.
     fn insert_server(self, server: ServerPtr) {
         // SAFETY: the lock is held, and nothing here calls the program.
         let servers = unsafe { &mut *self.servers.get() };
@@ -285,7 +285,7 @@ impl BasePtr {
     }
 }
 
-/// Forgets all servers; what they were asked waits for others.
+/// Forgets all servers; their questions wait for others.
 ///
 /// # Safety
 /// The resolver lives.
@@ -384,7 +384,7 @@ impl ServerPtr {
         unsafe { BasePtr::of(self.base) }
     }
 
-    /// Its bit in the set of servers that were asked.
+    /// Its bit in the set of servers that were asked a question.
     pub(super) fn bit(self) -> u64 {
         1 << (self.number % u64::BITS)
     }
@@ -422,8 +422,8 @@ impl ServerPtr {
         }
     }
 
-    /// Ends and frees a server that is in no resolver any more. The lock is not held: callbacks of its
-    /// events that are running in another thread end first.
+    /// Ends and frees a server that is in no resolver any more. The lock is not held: callbacks of
+    /// its events that are running in another thread end first.
     pub(super) fn destroy(self) {
         if let Some(stream) = self.stream.take() {
             // SAFETY: the caller still has a reference to the resolver.

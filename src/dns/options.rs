@@ -1,4 +1,4 @@
-//! Options by name, as they stand in resolv.conf.
+//! Options by name, as in resolv.conf.
 
 use super::resolver::BasePtr;
 use crate::timers::Microseconds;
@@ -24,7 +24,7 @@ pub const LONGEST_PROBE_PAUSE: Microseconds = 3600 * SECOND;
 
 /// What the program may set.
 pub struct Options {
-    /// Names with so many dots are tried as they are first.
+    /// Names with at least this many dots are first tried as they are.
     pub ndots: Cell<c_int>,
     /// How long an answer may take.
     pub timeout: Cell<Microseconds>,
@@ -132,7 +132,7 @@ fn set<T>(option: &Cell<T>, value: T, wanted: bool) {
     }
 }
 
-/// A number, as strtol reads one that is the whole text; nothing at all is 0. -1 stands for an error.
+/// A number, if it is the whole text, as strtol reads it; an empty text is 0. -1 means an error.
 fn integer(text: &[u8]) -> Result<c_int, BadValue> {
     if text.is_empty() {
         return Ok(0);

@@ -1,4 +1,4 @@
-//! What a look-up has found, and telling it: from the loop, without the resolver.
+//! The result of a look-up, and reporting it: from the loop, without the resolver.
 
 use super::code;
 use super::health;
@@ -22,12 +22,12 @@ mod told {
 }
 
 impl RequestPtr {
-    /// Whether the result was found and only waits to be told.
+    /// Whether there is a result that only waits to be reported.
     pub(super) fn is_done(self) -> bool {
         self.base.get().is_null()
     }
 
-    /// The look-up is over: has the result told from the loop. It is in no queue any more.
+    /// The look-up is over: has the result reported from the loop. It is in no queue any more.
     pub(super) fn complete(self, answer: &Answer, message: &[u8]) {
         self.result.set(answer.result);
         self.ttl.set(answer.ttl);
@@ -45,7 +45,8 @@ impl RequestPtr {
             health::probed(server, result);
             return;
         }
-        // SAFETY: the base of the loop outlives what it is asked to do; the entry lives until it ran.
+        // SAFETY: the base of the loop outlives what it is asked to do; the entry lives until it
+        // ran.
         unsafe {
             let priority = assign::middle_priority(self.event_base);
             let entry = self.entry.get();
@@ -54,7 +55,7 @@ impl RequestPtr {
         }
     }
 
-    /// Takes the result back, if it is not being told, and frees the look-up; whether it did.
+    /// Takes the result back, if it is not being reported, and frees the look-up; whether it did.
     pub(super) fn discard_result(self) -> bool {
         // SAFETY: as in `complete`.
         let queued = unsafe {
@@ -69,7 +70,7 @@ impl RequestPtr {
         queued.is_some()
     }
 
-    /// Copies what was found out of the message, into the room of the question if it is large enough.
+    /// Copies what was found from the message, into the space of the question if it fits there.
     fn store(self, answer: &Answer, message: &[u8]) -> Option<()> {
         let at = |place: u16| Reader::at(message, usize::from(place)).name().ok();
         let target = answer.target.and_then(at);
@@ -105,8 +106,8 @@ impl RequestPtr {
         Some(())
     }
 
-    /// Stores the name that was found, and the canonical one, as far as there are any, in what is left
-    /// from `start` on.
+    /// Stores the name that was found, and the canonical one, as far as there are any, in what is
+    /// left from `start` on.
     fn store_names(&self, left: &mut [u8], start: usize, names: [Option<wire::NameText>; 2]) {
         let mut end = 0;
         for (name, canonical) in names.iter().zip([false, true]) {

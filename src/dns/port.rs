@@ -1,7 +1,7 @@
 //! A socket at which questions are answered: `struct evdns_server_port`.
 //!
-//! The program's function is called with the lock held, as programs expect it: while it runs, no other
-//! thread answers a question of this port or closes it.
+//! The program's function is called with the lock held, as programs expect it: while it runs, no
+//! other thread answers a question of this port or closes it.
 
 use super::datagrams::{Inbox, MOST, Source};
 use super::log;
@@ -31,8 +31,8 @@ pub type DnsRequestFn = unsafe extern "C-unwind" fn(*mut EvdnsServerRequest, *mu
 
 /// So many system calls, then others have their turn.
 const MOST_CALLS: usize = 8;
-/// The pauses after reading failed, in microseconds: the first one, and the longest one. The socket may
-/// go on saying that there is something to read.
+/// The pauses after reading failed, in microseconds: the first one, and the longest one. The socket
+/// may go on saying that there is something to read.
 const FIRST_PAUSE: u32 = 10_000;
 const LONGEST_PAUSE: u32 = 100_000;
 /// The code for an operation that is not known.
@@ -46,13 +46,14 @@ pub struct EvdnsServerPort {
     references: Cell<u32>,
     callback: Option<DnsRequestFn>,
     argument: *mut c_void,
-    /// Waits for questions, for room while answers wait for that, and for the end of a pause.
+    /// Waits for questions, for space to write while answers wait for that, and for the end of a
+    /// pause.
     event: UnsafeCell<Event>,
     /// How long the last pause was, in which no questions are read; 0 while reading works.
     pause: Cell<u32>,
     pausing: Cell<bool>,
     closed: Cell<bool>,
-    /// Requests whose answers wait until the socket has room.
+    /// Requests whose answers wait until the socket is writable.
     unsent: UnsafeCell<TailQueue<RequestLinks>>,
 }
 
@@ -119,8 +120,8 @@ pub unsafe fn create(
         unsafe { memory::free(block) };
         return None;
     };
-    // SAFETY: the block is new and large enough; zero bytes are valid events. The events stay as long
-    // as the port, and the caller guarantees the loop's base.
+    // SAFETY: the block is new and large enough; zero bytes are valid events. The events stay as
+    // long as the port, and the caller guarantees the loop's base.
     unsafe {
         port.0.write(EvdnsServerPort {
             lock,
@@ -145,7 +146,8 @@ pub unsafe fn create(
     Some(port.0)
 }
 
-/// The program gives a port up: no question is read any more. Those that were may still be answered.
+/// The program closes a port: no question is read any more. Those that were read may still be
+/// answered.
 ///
 /// # Safety
 /// The program has not closed it.
@@ -257,7 +259,7 @@ impl PortPtr {
         let _ = self.wait();
     }
 
-    /// A datagram: a question goes to the program.
+    /// Handles a datagram: a question is passed to the program.
     fn take(self, message: &[u8], source: &Source) {
         let Ok(header) = Reader::new(message).header() else {
             return;
@@ -314,7 +316,7 @@ impl PortPtr {
         unsafe { RequestPtr::of(TailQueue::first(self.unsent.get())) }
     }
 
-    /// Sends answers that wait, as far as there is room.
+    /// Sends waiting answers until the socket is full.
     fn send_waiting(self) {
         while let Some(request) = self.first_unsent() {
             let (address, length) = request.source();
@@ -334,7 +336,7 @@ impl PortPtr {
         }
     }
 
-    /// Lets an answer wait for room in the socket; whether that is possible.
+    /// Lets an answer wait until the socket is writable; whether that is possible.
     fn wait_for_room(self, request: RequestPtr) -> bool {
         let others_wait = self.first_unsent().is_some();
         // SAFETY: the queue is initialised, and the request in none.
@@ -362,7 +364,7 @@ fn log_failure(sent: Result<(), c_int>) {
 pub enum Answered {
     /// It was sent, and the request is gone.
     Sent,
-    /// It will be sent when there is room; the request is the library's.
+    /// It will be sent when the socket is writable; the request belongs to the library.
     Later,
     /// Nothing: the request is still the program's.
     NotSent,
@@ -407,7 +409,7 @@ impl RequestPtr {
         Answered::Sent
     }
 
-    /// Lets an answer wait for room in the socket.
+    /// Lets an answer wait until the socket is writable.
     fn keep(self, hold: &Hold, message: &[u8]) -> Answered {
         if self.keep_answer(message).is_err() || !hold.wait_for_room(self) {
             // SAFETY: the port's lock is held, and nothing here calls the program.
@@ -433,7 +435,7 @@ unsafe fn enter(port: *mut c_void) -> Option<Hold> {
     Some(Hold(port))
 }
 
-/// Runs when questions wait, when the socket has room again, and when a pause is over.
+/// Runs when there are questions, when the socket is writable again, and when a pause is over.
 unsafe extern "C-unwind" fn is_ready(_: c_int, what: c_short, port: *mut c_void) {
     // SAFETY: the memory stays until this function has returned.
     let Some(hold) = (unsafe { enter(port) }) else {

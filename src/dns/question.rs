@@ -48,7 +48,7 @@ pub struct Request {
     /// Bits of the question that the answer repeats.
     pub(super) kept: u16,
     question_count: usize,
-    /// Where in the block the client's address stands.
+    /// Where the client's address is in the block.
     source_place: usize,
     source_length: socklen_t,
 }
@@ -150,7 +150,7 @@ impl RequestPtr {
         self.0.as_ptr().cast()
     }
 
-    /// The port that it came to.
+    /// The port that received it.
     pub(super) fn port(self) -> PortPtr {
         self.port
     }
@@ -215,7 +215,7 @@ impl RequestPtr {
         })
     }
 
-    /// Where the question came from.
+    /// Where the question was sent from.
     pub(super) fn source(self) -> (*const sockaddr, socklen_t) {
         // SAFETY: the address stands in the block, behind the questions.
         let start = unsafe { self.as_ptr().cast::<u8>().add(self.source_place) };

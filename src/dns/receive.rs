@@ -1,4 +1,4 @@
-//! Replies that come as datagrams.
+//! Receiving replies as datagrams.
 
 use super::channel::Channel;
 use super::datagrams::{Inbox, MOST, Source};
@@ -50,7 +50,7 @@ pub(super) fn read_replies(base: BasePtr, server: ServerPtr, channel: &Channel) 
     }
 }
 
-/// A datagram: is it the reply to a question that this server was asked?
+/// Handles a datagram, which may be the reply to a question that this server was sent.
 fn take_reply(base: BasePtr, server: ServerPtr, message: &[u8], source: &Source) {
     if !comes_from(server, source) {
         // SAFETY: the kernel has written the address.

@@ -1,8 +1,8 @@
 //! A look-up of the program's: `struct evdns_request`.
 //!
-//! It is one block: the look-up, behind it the question as it is sent, and for one that searches the
-//! name as the program gave it. It lives until its result has been told, and needs the resolver only
-//! until it has one.
+//! It is one block: the look-up, behind it the question as it is sent, and for one that searches
+//! the name as the program gave it. It lives until its result has been told, and needs the resolver
+//! only until it has one.
 
 use super::letters::mix_case;
 use super::log;
@@ -49,7 +49,7 @@ pub enum Place {
     Waiting,
     /// Its question was sent, and waits for the answer or the time-out.
     Sent,
-    /// Its question waits until the socket of its server has room.
+    /// Its question waits until the socket of its server is writable.
     Unsent,
 }
 
@@ -69,7 +69,7 @@ pub struct EvdnsRequest {
     pub(super) asked: Cell<u64>,
     pub(super) deadline: Cell<Microseconds>,
     pub(super) search: Cell<Option<SearchPtr>>,
-    /// An own block with what was found, where the question leaves no room for it.
+    /// A separate block with what was found, if the space of the question is too small.
     pub(super) found: Cell<*mut u8>,
     pub(super) result: Cell<c_int>,
     pub(super) ttl: Cell<c_int>,
@@ -106,8 +106,8 @@ unsafe impl Adapter for RequestLinks {
     }
 }
 
-/// A live look-up. Its fields are used with the resolver's lock held, or, once there is a result, by
-/// the loop alone.
+/// A live look-up. Its fields are used with the resolver's lock held, or, once there is a result,
+/// by the loop alone.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RequestPtr(NonNull<EvdnsRequest>);
 
@@ -201,7 +201,7 @@ impl RequestPtr {
         self.0.as_ptr()
     }
 
-    /// A look-up with its first question; nothing when that cannot be asked, or without memory.
+    /// A look-up with its first question; `None` if that is not possible, or memory is short.
     pub(super) fn create(base: BasePtr, wanted: &Wanted<'_>) -> Option<RequestPtr> {
         let name = wanted.name;
         let room = wanted.packet_room();
@@ -271,7 +271,7 @@ impl RequestPtr {
         true
     }
 
-    /// Writes the question for the next of the names to try; whether there is one that can be asked.
+    /// Writes the question for the next of the names to try; whether there is a valid one.
     pub(super) fn ask_next_candidate(self, base: BasePtr) -> bool {
         let Some(search) = self.search.get() else {
             return false;
@@ -296,8 +296,8 @@ impl RequestPtr {
         self.ask(&text[..length], base)
     }
 
-    /// The text of one of the names to try: the domains in their order, and the name as it is before
-    /// or after them.
+    /// The text of one of the names to try: the domains in their order, and the name as it is
+    /// before or after them.
     fn candidate(
         self,
         search: SearchPtr,
@@ -334,7 +334,7 @@ impl RequestPtr {
         }
     }
 
-    /// What was asked, for comparison with a reply.
+    /// The question, for comparison with a reply.
     pub(super) fn question<'a>(self, base: BasePtr) -> Question<'a> {
         let packet = self.packet();
         Question {

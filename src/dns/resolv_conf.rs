@@ -20,7 +20,7 @@ pub enum Failure {
 }
 
 impl BasePtr {
-    /// Reads the wanted parts of a file. Where it names no server, this machine is asked.
+    /// Reads the wanted parts of a file. If it names no server, the one on this machine is used.
     pub fn parse_resolv_conf(self, parts: c_int, path: Option<&CStr>) -> Result<(), Failure> {
         if parts & part::HOSTS_FILE != 0 {
             // The names of this machine are there at least.

@@ -1,7 +1,7 @@
 //! `struct evdns_base`: what a resolver has, its lock, its life.
 //!
-//! Lock order: the resolver's lock before the one of the loop's base. Results are told from the loop
-//! without it. Only the program's log function may run with it held.
+//! Lock order: the resolver's lock before the one of the loop's base. Results are told from the
+//! loop without it. Only the program's log function may run with it held.
 
 use super::flight;
 use super::hosts::KnownHosts;
@@ -61,8 +61,8 @@ pub struct EvdnsBase {
     pub(super) lookups: UnsafeCell<List<LookupLinks>>,
 }
 
-/// A resolver that lives: the program has not freed it, or a reference is held. Fields are used with
-/// the lock held, for the time of one expression.
+/// A resolver that lives: the program has not freed it, or a reference is held. Fields are used
+/// with the lock held, for the time of one expression.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct BasePtr(NonNull<EvdnsBase>);
 
@@ -75,8 +75,8 @@ impl Deref for BasePtr {
     }
 }
 
-/// A resolver's lock, held. When it is released, the timers are as the queues need them. Until then the
-/// thread is not cancelled: a question that is being sent would be in no queue.
+/// A resolver's lock, held. When it is released, the timers are as the queues need them. Until then
+/// the thread is not cancelled: a question that is being sent would be in no queue.
 pub struct Hold {
     base: BasePtr,
     _uncancelled: Uncancelled,
@@ -182,7 +182,7 @@ pub unsafe fn create(event_base: *mut EventBase, flags: c_int) -> Option<NonNull
     Some(base.0)
 }
 
-/// Frees a resolver. Look-ups that are under way are told so (`fail`), or forgotten.
+/// Frees a resolver. Look-ups that are under way fail (`fail`), or are forgotten.
 ///
 /// # Safety
 /// The program has not freed it, and does not use it any more.
@@ -308,10 +308,10 @@ impl BasePtr {
     }
 }
 
-/// Cancels a look-up that has no result yet; it is told so from the loop.
+/// Cancels a look-up that has no result yet, which is reported from the loop.
 ///
 /// # Safety
-/// The program has not been told the result, or is being told.
+/// The result was not reported to the program yet, or is just being reported.
 pub unsafe fn cancel(base: *mut EvdnsBase, request: *mut EvdnsRequest) {
     // SAFETY: the caller guarantees the look-up.
     let Some(request) = (unsafe { RequestPtr::new(request) }) else {

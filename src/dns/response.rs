@@ -1,4 +1,4 @@
-//! What a program answers to a question.
+//! The program's answer to a question.
 
 use super::message::{NoRoom, Writer};
 use super::question::RequestPtr;

@@ -1,4 +1,4 @@
-//! The domains that are put behind names, and in which order that is tried.
+//! The search list: domains that are appended to names, and in which order these are tried.
 
 use super::resolver::BasePtr;
 use crate::hooks::memory::{self, OutOfMemory};
@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::ptr::{self, NonNull};
 
 /// A list of domains that never changes: look-ups that are under way keep the one that they started
-/// with. The domains stand behind it in the same block, each behind its length.
+/// with. The domains follow it in the same block, each after its length.
 pub struct SearchList {
     references: Cell<usize>,
     count: usize,

@@ -1,5 +1,5 @@
-//! Asking over TCP what a datagram has no room for: one connection a server, on which each message
-//! stands behind its length. It is closed when it was idle for a while.
+//! Asking over TCP if an answer does not fit into a datagram: one connection per server, on which
+//! each message follows its length. It is closed when it was idle for a while.
 
 use super::flight;
 use super::log;
@@ -45,7 +45,7 @@ pub struct Stream {
     read_event: UnsafeCell<Event>,
     write_event: UnsafeCell<Event>,
     output: UnsafeCell<Array<u8>>,
-    /// The questions that were asked over it.
+    /// The questions that were sent over it.
     pub(super) timeouts: Timeouts,
     /// How much of the output was sent.
     sent: Cell<usize>,
@@ -168,7 +168,7 @@ impl StreamPtr {
             .map_err(|_| Broken)
     }
 
-    /// Sends what there is room for.
+    /// Sends as much as the socket takes.
     fn write(self) -> Result<(), Broken> {
         // SAFETY: as in `enqueue`.
         let output = unsafe { &mut *self.output.get() };
@@ -198,7 +198,7 @@ impl StreamPtr {
         Ok(())
     }
 
-    /// Reads what has come and takes the replies that are complete.
+    /// Reads what has arrived and handles the replies that are complete.
     fn read(self, base: BasePtr) -> Result<(), Broken> {
         for _ in 0..MOST_READS {
             let mut bytes = [0u8; READ_SIZE];
@@ -266,7 +266,7 @@ impl StreamPtr {
         self.sent.set(0);
     }
 
-    /// The connection is of no use: what was asked over it is asked over a new one, or fails.
+    /// The connection is broken: its questions are sent over a new one, or fail.
     fn fail(self, base: BasePtr) {
         log::tell(
             Severity::Debug,
@@ -315,7 +315,7 @@ fn message_at(input: &[u8], place: usize) -> Option<(&[u8], usize)> {
     Some((input.get(start..end)?, end))
 }
 
-/// A message: is it the reply to a question that was asked over this connection?
+/// Handles a message, which may be the reply to a question that was sent over this connection.
 fn take_reply(base: BasePtr, server: ServerPtr, message: &[u8]) {
     let Some(request) = reply::reply_id(message).and_then(|id| base.asked(id)) else {
         return;
@@ -355,7 +355,7 @@ unsafe extern "C-unwind" fn questions_are_due(_: c_int, _: c_short, stream: *mut
     }
 }
 
-/// Runs when bytes have come, or none for a while.
+/// Runs when bytes have arrived, or none for a while.
 unsafe extern "C-unwind" fn bytes_wait(_: c_int, what: c_short, stream: *mut c_void) {
     // SAFETY: the memory stays until this function has returned.
     let Some((stream, hold)) = (unsafe { enter(stream) }) else {

@@ -1,4 +1,4 @@
-//! The questions in flight by their ids.
+//! The questions in flight, by id.
 
 use super::request::RequestPtr;
 use crate::hooks::memory::{Array, OutOfMemory};
@@ -7,8 +7,8 @@ use crate::util::random;
 /// No question has this id.
 const NO_ID: u16 = 0xffff;
 
-/// Most questions at a time. There are some more ids, so that a free one is found soon; the program's
-/// questions have a lower limit, probes have no other one.
+/// Most questions at a time. There are some more ids, so that a free one is found soon; the
+/// program's questions have a lower limit, probes have no other one.
 const MOST: usize = 65_100;
 
 /// So many random bytes are fetched at a time.

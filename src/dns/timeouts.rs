@@ -1,6 +1,7 @@
 //! When questions that were sent are due to be sent again. All wait equally long, so a queue in the
-//! order of sending with one timer for its first does for any number: one queue for questions that
-//! were sent as datagrams, and one for each connection. A probe has the timer of its server.
+//! order of sending, with one timer for its first, is enough for any number: one queue for
+//! questions that were sent as datagrams, and one for each connection. A probe uses the timer of
+//! its server.
 
 use super::flight;
 use super::health;

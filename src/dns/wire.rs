@@ -1,5 +1,5 @@
-//! Reading messages. Every step is checked against the end of the message, takes no memory and ends:
-//! a compression pointer leads only backwards, and a name has at most 255 bytes.
+//! Reading messages. Every step is checked against the end of the message, takes no memory and
+//! ends: a compression pointer leads only backwards, and a name has at most 255 bytes.
 
 /// Bytes of a message's head.
 pub const HEADER: usize = 12;
@@ -57,7 +57,7 @@ pub struct Record<'a> {
     pub class: u16,
     /// Seconds.
     pub ttl: u32,
-    /// The data as it stands.
+    /// The data, unchanged.
     pub data: &'a [u8],
     /// Where the data begins in the message, for names in it.
     pub start: usize,
@@ -289,8 +289,8 @@ impl NameText {
     }
 }
 
-/// Writes the wire form of a name without compression; its length, or nothing when the text is no name
-/// or does not fit. One dot at the end does not count.
+/// Writes the wire form of a name without compression; its length, or nothing when the text is no
+/// name or does not fit. One dot at the end does not count.
 pub fn write_name(text: &[u8], out: &mut [u8]) -> Option<usize> {
     if text == b"." {
         return None;
@@ -304,7 +304,8 @@ pub fn write_name(text: &[u8], out: &mut [u8]) -> Option<usize> {
     if length > LONGEST_NAME {
         return None;
     }
-    // Each dot, and the place in front of the first label, becomes the length of the label behind it.
+    // Each dot, and the place in front of the first label, becomes the length of the label behind
+    // it.
     let out = out.get_mut(..length)?;
     let (first, rest) = out.split_first_mut()?;
     let (end, rest) = rest.split_last_mut()?;
