@@ -143,6 +143,75 @@ CASE(version_of_the_program, ONE_BACKEND)
 	stop_server();
 }
 
+/* A streamed reply that has been written ends in the call, where no chunk tells its end. */
+static void
+note_complete(struct evhttp_request *req, void *arg)
+{
+	(void)req;
+	(void)arg;
+	see("complete; ");
+}
+
+static void
+begin_stream(struct evhttp_request *req, void *arg)
+{
+	struct evbuffer *piece = evbuffer_new();
+
+	hold(req, arg);
+	evhttp_request_set_on_complete_cb(req, note_complete, NULL);
+	evhttp_send_reply_start(req, 200, NULL);
+	evbuffer_add(piece, "piece", 5);
+	evhttp_send_reply_chunk(req, piece);
+	evbuffer_free(piece);
+}
+
+CASE(streams_end_in_the_call, ONE_BACKEND)
+{
+	int fd;
+
+	start_server();
+	evhttp_set_gencb(http, begin_stream, NULL);
+	fd = connected_with("GET / HTTP/1.0\r\n\r\n");
+	evhttp_send_reply_end(held);
+	CHECK_STRING(seen, "complete; ");
+	settle(fd);
+	CHECK(answer.ended);
+	close(fd);
+	fd = connected_with("GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+	evhttp_send_reply_end(held);
+	CHECK_STRING(seen, "");
+	settle(fd);
+	CHECK_STRING(seen, "complete; ");
+	CHECK(!answer.ended);
+	leave(fd);
+	evhttp_request_free(held);
+	stop_server();
+}
+
+/* Every address of this machine, at a port of the program's. */
+CASE(every_address, ONE_BACKEND)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t length = sizeof address;
+	struct evhttp_bound_socket *bound = NULL;
+	int fd, tries;
+
+	start_server();
+	/* The port may be somebody else's by then. */
+	for (tries = 0; !bound && tries < 100; tries++) {
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		address.sin_port = 0;
+		CHECK(bind(fd, (struct sockaddr *)&address, length) == 0);
+		CHECK(getsockname(fd, (struct sockaddr *)&address, &length) == 0);
+		close(fd);
+		bound = evhttp_bind_socket_with_handle(http, NULL, ntohs(address.sin_port));
+	}
+	CHECK_EQUAL(port_of(bound), ntohs(address.sin_port));
+	CHECK(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length) == 0);
+	CHECK_EQUAL(address.sin_addr.s_addr, htonl(INADDR_ANY));
+	stop_server();
+}
+
 /* The fields of a request that a program may look at. */
 static void
 note_fields(struct evhttp_request *req, void *arg)
@@ -343,5 +412,62 @@ DIFFERENCE(bufferevent_stays_the_programs, ALONE,
 	CHECK(evhttp_connection_get_bufferevent(client) == bev);
 	evhttp_connection_free(client);
 	event_base_free(base);
+	CHECK_EQUAL(allocator.alive, 0);
+}
+
+/* Nobody tells the client to go on with the body. */
+CASE(timeout_before_the_body, ONE_BACKEND)
+{
+	struct timeval timeout = {0, 50000};
+	struct evhttp_request *req;
+	int fd;
+
+	start_client();
+	req = new_request();
+	evhttp_add_header(evhttp_request_get_output_headers(req), "Expect", "100-continue");
+	evbuffer_add(evhttp_request_get_output_buffer(req), "body", 4);
+	CHECK_EQUAL(evhttp_make_request(client, req, EVHTTP_REQ_POST, "/"), 0);
+	fd = accept_client();
+	read_until(fd, "\r\n\r\n");
+	turn();
+	evhttp_connection_set_timeout_tv(client, &timeout);
+	TURN_UNTIL(requests_done == 1);
+	CHECK_STRING(seen, "timeout; no reply; ");
+	memset(&answer, 0, sizeof answer);
+	receive(fd);
+	CHECK_EQUAL(answer.length, 0);
+	evhttp_connection_free(client);
+	close(fd);
+	stop_peer();
+}
+
+static void
+note_close(struct evhttp_connection *evcon, void *arg)
+{
+	(void)evcon;
+	(void)arg;
+	see("closed; ");
+}
+
+CASE(freed_on_completion_after_a_timeout, ALONE)
+{
+	struct timeval timeout = {0, 50000};
+	int fd;
+
+	allocator_install();
+	start_client();
+	evhttp_connection_free_on_completion(client);
+	evhttp_connection_set_closecb(client, note_close, NULL);
+	CHECK_EQUAL(evhttp_make_request(client, new_request(), EVHTTP_REQ_GET, "/"), 0);
+	fd = accept_client();
+	read_until(fd, "\r\n\r\n");
+	CHECK(send(fd, "HTTP/1.1 204 N\r\n\r\n", 18, MSG_NOSIGNAL) == 18);
+	TURN_UNTIL(requests_done == 1);
+	CHECK_STRING(seen, "204 [N]; ");
+	evhttp_connection_set_timeout_tv(client, &timeout);
+	TURN_UNTIL(strstr(seen, "closed; "));
+	turn();
+	close(fd);
+	stop_peer();
 	CHECK_EQUAL(allocator.alive, 0);
 }
