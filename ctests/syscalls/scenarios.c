@@ -167,6 +167,17 @@ one_shot_added_again(void)
 	mark();
 }
 
+/* The same with a list of changes: the kernel has an entry for the descriptor, silent or not, so that
+ * it need not be asked what the descriptor is. */
+static void
+added_again_by_changelist(void)
+{
+	event_base_free(base);
+	setenv("EVENT_EPOLL_USE_CHANGELIST", "1", 1);
+	base = event_base_new();
+	one_shot_added_again();
+}
+
 /* One-shot events that run once. */
 static void
 take_last(evutil_socket_t fd, short what, void *arg)
@@ -510,6 +521,7 @@ static const struct {
 		 {"persistent_with_timeout", persistent_with_timeout},
 		 {"batches", batches},
 		 {"one_shot_added_again", one_shot_added_again},
+		 {"added_again_by_changelist", added_again_by_changelist},
 		 {"one_shot_not_added_again", one_shot_not_added_again},
 		 {"hung_up_after_one_shot", hung_up_after_one_shot},
 		 {"hung_up_after_timeout", hung_up_after_timeout},

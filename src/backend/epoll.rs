@@ -115,7 +115,7 @@ trait Known {
     fn set_told(&mut self, told: Registered);
     fn generation(&self) -> u32;
     fn renew(&mut self);
-    /// The kernel knows nothing of the descriptor, and is not about to.
+    /// The kernel has no entry for the descriptor, not even a silent one, and is not about to.
     fn is_news(&self) -> bool;
 }
 
@@ -132,7 +132,7 @@ impl Known for Slot {
 
     #[inline]
     fn is_news(&self) -> bool {
-        self.told().kinds() == 0 && self.backend_bits & changelist::NOTED == 0
+        !self.told().has(Registered::PRESENT) && self.backend_bits & changelist::NOTED == 0
     }
 
     #[inline]
