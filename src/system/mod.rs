@@ -13,10 +13,13 @@ use libc::{
     nfds_t, off_t, pollfd, protoent, servent, size_t, sockaddr, socklen_t, ssize_t, stat, timespec,
     timeval,
 };
+use std::sync::atomic::AtomicU8;
 
 // The declarations are those of the C library's headers.
 #[allow(missing_docs)]
 unsafe extern "C-unwind" {
+    /// Not 0 as long as the process has one thread.
+    pub static __libc_single_threaded: AtomicU8;
     pub fn accept(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int;
     pub fn accept4(
         fd: c_int,
