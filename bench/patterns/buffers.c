@@ -148,6 +148,78 @@ PATTERN(prepend_small_pieces, 3000)
 	evbuffer_free(buffer);
 }
 
+/* A head in front of data, which is taken before the next. */
+PATTERN(prepend_and_take, 3000)
+{
+	struct evbuffer *buffer = evbuffer_new();
+
+	evbuffer_add(buffer, pattern_bytes, 3000);
+	while (n--) {
+		evbuffer_prepend(buffer, pattern_bytes, 20);
+		evbuffer_drain(buffer, 20);
+	}
+	pattern_load_is_over();
+	evbuffer_free(buffer);
+}
+
+/* As a program reads by itself: a page is reserved, and a part of it comes. */
+PATTERN(reserve_a_page_and_commit_a_part, 2000)
+{
+	struct evbuffer *buffer = evbuffer_new();
+	struct evbuffer_iovec room;
+
+	while (n--) {
+		REQUIRE(evbuffer_reserve_space(buffer, 4096, &room, 1) == 1);
+		room.iov_len = 1000;
+		evbuffer_commit_space(buffer, &room, 1);
+		if (evbuffer_get_length(buffer) == 20000)
+			evbuffer_drain(buffer, 20000);
+	}
+	pattern_load_is_over();
+	evbuffer_free(buffer);
+}
+
+/* Small looks at what is there already. */
+PATTERN(pull_up_what_is_in_one_piece, 5000)
+{
+	struct evbuffer *buffer = evbuffer_new();
+
+	evbuffer_add(buffer, pattern_bytes, 1000);
+	while (n--)
+		REQUIRE(evbuffer_pullup(buffer, 100));
+	pattern_load_is_over();
+	evbuffer_free(buffer);
+}
+
+PATTERN(peek_at_many_chains, 50)
+{
+	struct evbuffer *buffer = evbuffer_new();
+	struct evbuffer_iovec pieces[200];
+
+	for (int i = 0; i < 200; i++)
+		evbuffer_add_reference(buffer, pattern_bytes, 100, NULL, NULL);
+	while (n--)
+		REQUIRE(evbuffer_peek(buffer, -1, NULL, pieces, 200) == 200);
+	pattern_load_is_over();
+	evbuffer_free(buffer);
+}
+
+PATTERN(move_a_few_bytes_of_a_chain, 3000)
+{
+	struct evbuffer *from = evbuffer_new(), *to = evbuffer_new();
+
+	while (n--) {
+		if (!evbuffer_get_length(from)) {
+			evbuffer_add(from, pattern_bytes, 3000);
+			evbuffer_drain(to, 3000);
+		}
+		evbuffer_remove_buffer(from, to, 10);
+	}
+	pattern_load_is_over();
+	evbuffer_free(from);
+	evbuffer_free(to);
+}
+
 PATTERN(reserve_much_commit_little, 2000)
 {
 	struct evbuffer *buffer = evbuffer_new();

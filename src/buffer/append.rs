@@ -218,7 +218,7 @@ impl Guard {
         let rest = count - room;
         let mut new = None;
         if rest > 0 {
-            let chain = ChainPtr::allocate(rest.max(first.map_or(0, ChainPtr::growth)))?;
+            let chain = ChainPtr::allocate(rest.max(first.map_or(0, growth_in_front)))?;
             chain.misalign.set(chain.capacity.get());
             // SAFETY: the chain was made for `rest` bytes.
             unsafe { push_front(chain, data, rest) };
@@ -246,6 +246,12 @@ fn room_in_front(chain: ChainPtr) -> usize {
     } else {
         chain.misalign.get()
     }
+}
+
+/// How long a chain in front of this one should at least be. One that has room behind its data was
+/// not prepended: what comes in front of it is mostly a single head.
+fn growth_in_front(chain: ChainPtr) -> usize {
+    if chain.space() > 0 { 0 } else { chain.growth() }
 }
 
 /// Copies bytes in front of the data of a chain.

@@ -3,7 +3,7 @@
 use super::chain::{ChainPtr, flag};
 use super::chains::{Chains, Detached, Slot};
 use super::position::Position;
-use super::{End, Evbuffer, Guard, Refused};
+use super::{End, Evbuffer, Guard, Refused, file};
 use crate::warning_with_errno;
 use std::ptr;
 
@@ -60,38 +60,40 @@ impl Evbuffer {
                 break;
             }
             if chain.is(flag::SENDFILE) {
-                super::file::load(chain)?;
+                file::load(chain)?;
             }
             left -= left.min(chain.length.get());
         }
         Ok(())
     }
 
-    /// Copies bytes out, beginning `offset` bytes into `chain`. They are in memory and there.
+    /// Copies bytes out, beginning `offset` bytes into `chain`. They are there; those that are still in
+    /// a file are brought into memory first.
     ///
     /// # Safety
     /// `target` has room for `count` bytes.
+    #[inline]
     pub(super) unsafe fn copy_from(
         chain: Option<ChainPtr>,
         mut offset: usize,
         mut target: *mut u8,
         count: usize,
-    ) {
+    ) -> Result<(), Refused> {
         let mut left = count;
         for chain in Chains::from(chain) {
+            file::load(chain)?;
+            let part = left.min(chain.length.get() - offset);
+            // SAFETY: the chain has `part` bytes there; the caller guarantees the target, which is
+            // outside the data being copied.
+            unsafe { ptr::copy(chain.start().wrapping_add(offset), target, part) };
+            target = target.wrapping_add(part);
+            left -= part;
             if left == 0 {
                 break;
             }
-            let part = left.min(chain.length.get() - offset);
-            if part > 0 {
-                // SAFETY: the chain has `part` bytes there; the caller guarantees the target,
-                // which is outside the data being copied.
-                unsafe { ptr::copy(chain.start().wrapping_add(offset), target, part) };
-                target = target.wrapping_add(part);
-                left -= part;
-            }
             offset = 0;
         }
+        Ok(())
     }
 
     /// The chain that will hold the first `count` bytes, and how many it holds already: the first
@@ -172,20 +174,6 @@ impl Evbuffer {
         }
         Ok(())
     }
-}
-
-impl Guard {
-    /// Removes up to `count` bytes at the front.
-    #[inline]
-    pub fn drain(&self, count: usize) -> Result<(), Refused> {
-        if self.length.get() == 0 {
-            return Ok(());
-        }
-        self.check_frozen(End::Front)?;
-        self.discard(count).release();
-        self.notify();
-        Ok(())
-    }
 
     /// Copies up to `count` bytes from the front. Returns how many.
     ///
@@ -198,37 +186,9 @@ impl Guard {
             return Ok(0);
         }
         self.check_frozen(End::Front)?;
-        self.load(self.first.get(), count)?;
-        // SAFETY: the bytes are there and in memory; the caller guarantees the target.
-        unsafe { Evbuffer::copy_from(self.first.get(), 0, target, count) };
+        // SAFETY: the bytes are there; the caller guarantees the target.
+        unsafe { Evbuffer::copy_from(self.first.get(), 0, target, count) }?;
         Ok(count)
-    }
-
-    /// Copies bytes from the front, as many as there are and find room, and returns them. A frozen
-    /// front may be looked at.
-    #[inline(never)]
-    pub fn look<'a>(&self, room: &'a mut [u8]) -> Result<&'a [u8], Refused> {
-        let count = room.len().min(self.length.get());
-        self.load(self.first.get(), count)?;
-        // SAFETY: the bytes are there and in memory, and the room is not part of the buffer.
-        unsafe { Evbuffer::copy_from(self.first.get(), 0, room.as_mut_ptr(), count) };
-        Ok(&room[..count])
-    }
-
-    /// [`Guard::look`], which only copies what does not lie in one piece.
-    ///
-    /// # Safety
-    /// The buffer does not change while the result is used.
-    #[inline]
-    pub unsafe fn look_in_place<'a>(&'a self, room: &'a mut [u8]) -> Result<&'a [u8], Refused> {
-        let count = room.len().min(self.length.get());
-        match self.first.get() {
-            Some(first) if first.length.get() >= count && !first.is(flag::SENDFILE) => {
-                // SAFETY: the bytes are in memory; the caller guarantees that they stay there.
-                Ok(unsafe { &first.bytes()[..count] })
-            }
-            _ => self.look(room),
-        }
     }
 
     /// Copies up to `count` bytes from a position on. Returns how many.
@@ -256,10 +216,94 @@ impl Guard {
         }
         self.check_frozen(End::Front)?;
         let chain = position.chain().ok_or(Refused::Range)?;
-        self.load(Some(chain), count + position.offset_in_chain())?;
-        // SAFETY: the bytes are there and in memory; the caller guarantees the target.
-        unsafe { Evbuffer::copy_from(Some(chain), position.offset_in_chain(), target, count) };
+        // SAFETY: the bytes are there; the caller guarantees the target.
+        unsafe { Evbuffer::copy_from(Some(chain), position.offset_in_chain(), target, count) }?;
         Ok(count)
+    }
+
+    /// Describes the data in place, beginning at a position (the front, for `None`), in whole
+    /// chains until they hold `count` bytes (for `None`: as many as there are vectors, or all
+    /// data when there are no vectors). Returns how many vectors that takes; those that exist
+    /// are filled.
+    #[inline]
+    pub fn peek(
+        &self,
+        count: Option<usize>,
+        start: Option<&Position>,
+        vectors: &mut [libc::iovec],
+    ) -> Result<usize, Refused> {
+        let (first, mut offset, before) = match start {
+            None => (self.first.get(), 0, 0),
+            Some(start) => (
+                start.chain(),
+                start.offset_in_chain(),
+                start.offset().unwrap_or(0),
+            ),
+        };
+        let (wanted, most) = match count {
+            Some(count) => (count, usize::MAX),
+            None if vectors.is_empty() => (self.length.get() - before, usize::MAX),
+            None => (usize::MAX, vectors.len()),
+        };
+        // The chain that a position is in is described always.
+        let wanted = wanted.max(usize::from(start.is_some()));
+        let mut needed = 0;
+        let mut seen = 0;
+        for chain in Chains::from(first) {
+            if seen >= wanted || needed == most {
+                break;
+            }
+            file::load(chain)?;
+            let length = chain.length.get() - offset;
+            if let Some(vector) = vectors.get_mut(needed) {
+                vector.iov_base = chain.start().wrapping_add(offset).cast();
+                vector.iov_len = length;
+            }
+            needed += 1;
+            seen += length;
+            offset = 0;
+        }
+        Ok(needed)
+    }
+}
+
+impl Guard {
+    /// Removes up to `count` bytes at the front.
+    #[inline]
+    pub fn drain(&self, count: usize) -> Result<(), Refused> {
+        if self.length.get() == 0 {
+            return Ok(());
+        }
+        self.check_frozen(End::Front)?;
+        self.discard(count).release();
+        self.notify();
+        Ok(())
+    }
+
+    /// Copies bytes from the front, as many as there are and find room, and returns them. A frozen
+    /// front may be looked at.
+    #[inline(never)]
+    pub fn look<'a>(&self, room: &'a mut [u8]) -> Result<&'a [u8], Refused> {
+        let count = room.len().min(self.length.get());
+        // SAFETY: the bytes are there, and the room is not part of the buffer.
+        unsafe { Evbuffer::copy_from(self.first.get(), 0, room.as_mut_ptr(), count) }?;
+        Ok(&room[..count])
+    }
+
+    /// [`Guard::look`], which only copies what does not lie in one piece.
+    ///
+    /// # Safety
+    /// The buffer does not change while the result is used.
+    #[inline]
+    pub unsafe fn look_in_place<'a>(&'a self, room: &'a mut [u8]) -> Result<&'a [u8], Refused> {
+        let count = room.len().min(self.length.get());
+        match self.first.get() {
+            Some(first) if first.length.get() >= count && !first.is(flag::SENDFILE) => {
+                // SAFETY: the bytes are in memory; the caller guarantees that they stay there.
+                Ok(unsafe { &first.bytes()[..count] })
+            }
+            _ => self.look(room),
+        }
     }
 
     /// Moves up to `count` bytes from the front into the program's memory. Returns how many.
@@ -279,14 +323,27 @@ impl Guard {
 
     /// Makes the first `count` bytes (all, for `None`) contiguous and returns their address.
     /// Chains whose bytes were copied are released.
+    #[inline]
     pub fn pull_up(&self, count: Option<usize>) -> Result<*mut u8, Refused> {
         let count = count.unwrap_or(self.length.get());
+        match self.first.get() {
+            Some(first)
+                if count > 0 && count <= first.length.get() && !first.is(flag::SENDFILE) =>
+            {
+                Ok(first.start())
+            }
+            _ => self.pull_up_chains(count),
+        }
+    }
+
+    #[inline(never)]
+    fn pull_up_chains(&self, count: usize) -> Result<*mut u8, Refused> {
         if count == 0 || count > self.length.get() {
             return Err(Refused::Range);
         }
         let contiguous = self.first.get().filter(|first| first.length.get() >= count);
         if let Some(first) = contiguous {
-            self.load(Some(first), count)?;
+            file::load(first)?;
             return Ok(first.start());
         }
         let detached = self.gather(count).inspect_err(|refused| {
@@ -297,58 +354,5 @@ impl Guard {
         let start = self.first.get().map_or(ptr::null_mut(), ChainPtr::start);
         detached.release();
         Ok(start)
-    }
-
-    /// Describes the data in place, beginning at a position (the front, for `None`), in whole
-    /// chains until they hold `count` bytes (for `None`: as many as there are vectors, or all
-    /// data when there are no vectors). Returns how many vectors that takes; those that exist
-    /// are filled.
-    pub fn peek(
-        &self,
-        count: Option<usize>,
-        start: Option<&Position>,
-        vectors: &mut [libc::iovec],
-    ) -> Result<usize, Refused> {
-        let mut chain = self.first.get();
-        let mut needed = 0;
-        let mut seen = 0usize;
-        let mut wanted = count;
-        if let Some(start) = start {
-            let Some(first) = start.chain() else {
-                return Ok(0);
-            };
-            if wanted.is_none() && vectors.is_empty() {
-                wanted = Some(self.length.get() - start.offset().unwrap_or(0));
-            }
-            self.load(Some(first), 1)?;
-            let offset = start.offset_in_chain();
-            seen = first.length.get() - offset;
-            describe(vectors, needed, first, offset);
-            needed += 1;
-            chain = first.next.get();
-        } else if wanted.is_none() && vectors.is_empty() {
-            wanted = Some(self.length.get());
-        }
-        for chain in Chains::from(chain) {
-            match wanted {
-                Some(wanted) if seen >= wanted => break,
-                None if needed >= vectors.len() => break,
-                _ => {}
-            }
-            self.load(Some(chain), 1)?;
-            describe(vectors, needed, chain, 0);
-            needed += 1;
-            seen += chain.length.get();
-        }
-        Ok(needed)
-    }
-}
-
-fn describe(vectors: &mut [libc::iovec], index: usize, chain: ChainPtr, offset: usize) {
-    if let Some(vector) = vectors.get_mut(index) {
-        *vector = libc::iovec {
-            iov_base: chain.start().wrapping_add(offset).cast(),
-            iov_len: chain.length.get() - offset,
-        };
     }
 }

@@ -137,10 +137,12 @@ impl Guard {
             warning_with_errno!("evbuffer_readln: out of memory");
             return None;
         }
-        // SAFETY: the search brought these bytes into memory; the block has room for them and
-        // the terminator.
+        // SAFETY: the search has passed these bytes; the block has room for them and the terminator.
         unsafe {
-            Evbuffer::copy_from(self.first.get(), 0, line, length);
+            if Evbuffer::copy_from(self.first.get(), 0, line, length).is_err() {
+                memory::free(line.cast());
+                return None;
+            }
             line.add(length).write(0);
         }
         self.take_line(length, end_length);

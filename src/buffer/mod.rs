@@ -243,6 +243,40 @@ impl Evbuffer {
     }
 }
 
+/// A buffer's lock, held while none of the program's code runs that could free the buffer.
+/// Dereferences to it.
+pub struct Held(NonNull<Evbuffer>);
+
+impl Held {
+    /// Takes the lock.
+    ///
+    /// # Safety
+    /// `buffer` is live, and stays so.
+    #[inline]
+    pub unsafe fn new(buffer: *const Evbuffer) -> Held {
+        // SAFETY: the caller guarantees the buffer, which is therefore not null.
+        let held = Held(unsafe { NonNull::new_unchecked(buffer.cast_mut()) });
+        held.lock();
+        held
+    }
+}
+
+impl Deref for Held {
+    type Target = Evbuffer;
+    #[inline]
+    fn deref(&self) -> &Evbuffer {
+        // SAFETY: the maker guarantees that the buffer is live; its fields are cells.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Held {
+    #[inline]
+    fn drop(&mut self) {
+        self.unlock();
+    }
+}
+
 /// A buffer's lock, held, together with a reference, so that a callback may free the buffer that
 /// is calling it. Dereferences to the buffer, for the time of one expression.
 pub struct Guard(NonNull<Evbuffer>);

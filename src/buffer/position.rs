@@ -2,7 +2,7 @@
 
 use super::chain::ChainPtr;
 use super::chains::Chains;
-use super::{Evbuffer, Guard, Refused};
+use super::{Evbuffer, Refused};
 use std::mem::{offset_of, size_of};
 
 /// `struct evbuffer_ptr`: valid until the buffer's chains change.
@@ -89,7 +89,7 @@ fn walk(chains: Chains, offset: usize, left: usize) -> Option<Position> {
     (start == end).then_some(Position::without_chain(end as isize))
 }
 
-impl Guard {
+impl Evbuffer {
     /// Moves a position to `offset` bytes from the front.
     pub fn set_position(&self, position: &mut Position, offset: usize) -> Result<(), Refused> {
         let found = self.position_at(offset);

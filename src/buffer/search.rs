@@ -230,7 +230,7 @@ impl Evbuffer {
     }
 }
 
-impl Guard {
+impl Evbuffer {
     /// Finds `what` at or after `start` (the front, for `None`), ending at or before `end` (the
     /// end of the data, for `None`). An empty string is found at once.
     pub fn search(
@@ -252,7 +252,9 @@ impl Guard {
             .and_then(|cursor| find(what, cursor));
         found.map_or(Position::NOT_FOUND, |cursor| cursor.position())
     }
+}
 
+impl Guard {
     /// Finds `what` and makes everything up to its end contiguous; the address of the match.
     pub fn find(&self, what: &[u8]) -> Option<*mut u8> {
         if what.is_empty() {

@@ -3,6 +3,7 @@
 use super::chain::{ChainPtr, LONGEST, flag};
 use super::chains::{Chains, Detached, Slot};
 use super::{End, Evbuffer, Guard, Refused};
+use crate::hooks::memory::OutOfMemory;
 use crate::require;
 use std::ffi::c_void;
 
@@ -42,17 +43,24 @@ impl Evbuffer {
             chain.slide();
             return Ok((chain, Detached::NONE));
         }
-        let capacity = chain.capacity.get();
-        let nearly_full = chain.space() < capacity / 8;
-        // A chain that would be left mostly free is worth a longer copy.
-        let longest_copy = LONGEST_COPY.max(capacity / 2);
+        let (capacity, space) = (chain.capacity.get(), chain.space());
+        let nearly_full = space < capacity / 8;
+        // A chain that would be left mostly free, for a little that it lacks, is worth a longer copy.
+        let longest_copy = if count <= space + space / 2 {
+            LONGEST_COPY.max(capacity / 2)
+        } else {
+            LONGEST_COPY
+        };
         if nearly_full || length > longest_copy || count >= LONGEST - length {
             return match chain.next.get() {
                 Some(next) if next.space() >= count => Ok((next, Detached::NONE)),
-                _ => self.add_free_chain(count),
+                _ => {
+                    let chain = allocate_for_more(count)?;
+                    Ok((chain, self.insert_last(chain)))
+                }
             };
         }
-        let larger = ChainPtr::allocate(length + count)?;
+        let larger = allocate_for_more(length + count)?;
         // SAFETY: the new chain has room; a writable chain's data is in memory.
         unsafe { larger.push(chain.start(), length) };
         Ok((larger, self.replace_tail(larger)))
@@ -166,6 +174,15 @@ impl Evbuffer {
             }
         }
         self.count_added(total);
+    }
+}
+
+/// A chain for a buffer that room was made in before. Where it is little, the next times need none.
+fn allocate_for_more(count: usize) -> Result<ChainPtr, OutOfMemory> {
+    if count <= 2 * LONGEST_COPY {
+        ChainPtr::allocate_roomily(count)
+    } else {
+        ChainPtr::allocate(count)
     }
 }
 

@@ -155,6 +155,34 @@ impl Guard {
             return Ok(total);
         }
         target.check_total(count)?;
+        if !self.copy_part_of_first(target, count)? {
+            return self.move_chains_and_part(target, count);
+        }
+        target.notify();
+        self.notify();
+        Ok(count)
+    }
+
+    /// Copies bytes that the first chain has, and more of, behind `target`'s data, and removes them;
+    /// whether it is so. A part of a file is not copied.
+    #[inline]
+    fn copy_part_of_first(&self, target: &Guard, count: usize) -> Result<bool, Refused> {
+        let first = self.first.get();
+        let plain = |first: &ChainPtr| first.length.get() > count && !first.is(flag::FILE_SEGMENT);
+        let Some(first) = first.filter(plain) else {
+            return Ok(false);
+        };
+        // SAFETY: the chain holds `count` bytes in memory, in another buffer.
+        let swept = unsafe { target.store(first.start(), count) }?;
+        first.advance(count);
+        self.count_deleted(count);
+        swept.release();
+        Ok(true)
+    }
+
+    /// [`Guard::move_to`] for bytes that end in another chain, or in a part of a file.
+    #[inline(never)]
+    fn move_chains_and_part(&self, target: &Guard, count: usize) -> Result<usize, Refused> {
         let (whole, swept) = self.move_leading_chains(target, count);
         let (moved, drained) = match self.move_part_of_chain(target, count - whole) {
             Ok(drained) => (count, drained),
@@ -209,16 +237,20 @@ impl Guard {
     }
 
     fn copy_front(&self, target: &Guard, count: usize) -> Result<Detached, Refused> {
-        self.load(self.first.get(), count)?;
         let single = self.chains().find(|chain| chain.length.get() > 0);
         if let Some(chain) = single.filter(|chain| chain.length.get() >= count) {
+            file::load(chain)?;
             // SAFETY: the chain holds `count` bytes in memory, in another buffer.
             return unsafe { target.store(chain.start(), count) };
         }
         // Only pinned chains, which cannot be moved, get here with more than one chain.
         let copy = ChainPtr::allocate(count)?;
-        // SAFETY: the new chain has room, and the bytes are in memory.
-        unsafe { Evbuffer::copy_from(self.first.get(), 0, copy.start(), count) };
+        // SAFETY: the new chain has room, and the bytes are there.
+        let copied = unsafe { Evbuffer::copy_from(self.first.get(), 0, copy.start(), count) };
+        if let Err(refused) = copied {
+            copy.release();
+            return Err(refused);
+        }
         copy.length.set(count);
         Ok(target.append_run(Run::of(copy)))
     }

@@ -12,7 +12,7 @@ use crate::buffer::line::LineEnd;
 use crate::buffer::position::Position as EvbufferPtr;
 use crate::buffer::read_room::ReadRoom;
 use crate::buffer::transport::{Descriptor, READ_LIMIT};
-use crate::buffer::{End, Evbuffer, Guard, Refused};
+use crate::buffer::{End, Evbuffer, Guard, Held, Refused};
 use crate::hooks::threads::Lock;
 use libc::{iovec, off_t};
 use std::ffi::{c_char, c_int, c_uchar, c_uint, c_void};
@@ -132,7 +132,7 @@ pub unsafe extern "C-unwind" fn evbuffer_unlock(buf: *mut Evbuffer) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_set_flags(buf: *mut Evbuffer, flags: u64) -> c_int {
     // SAFETY: the caller guarantees the buffer.
-    unsafe { Guard::new(buf) }.change_flags(flags as u32, 0);
+    unsafe { Held::new(buf) }.change_flags(flags as u32, 0);
     0
 }
 
@@ -140,22 +140,22 @@ pub unsafe extern "C-unwind" fn evbuffer_set_flags(buf: *mut Evbuffer, flags: u6
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_clear_flags(buf: *mut Evbuffer, flags: u64) -> c_int {
     // SAFETY: the caller guarantees the buffer.
-    unsafe { Guard::new(buf) }.change_flags(0, flags as u32);
+    unsafe { Held::new(buf) }.change_flags(0, flags as u32);
     0
 }
 
 /// The number of bytes in a buffer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_get_length(buf: *const Evbuffer) -> usize {
-    // SAFETY: the caller guarantees the buffer, whose reference count may be changed.
-    unsafe { Guard::new(buf.cast_mut()) }.length()
+    // SAFETY: the caller guarantees the buffer.
+    unsafe { Held::new(buf) }.length()
 }
 
 /// The number of bytes at the front of a buffer that are contiguous in memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_get_contiguous_space(buf: *const Evbuffer) -> usize {
     // SAFETY: as above.
-    unsafe { Guard::new(buf.cast_mut()) }.contiguous()
+    unsafe { Held::new(buf) }.contiguous()
 }
 
 /// Allocates space so that appending `datlen` more bytes needs no memory.
@@ -238,7 +238,7 @@ pub unsafe extern "C-unwind" fn evbuffer_copyout(
     datlen: usize,
 ) -> isize {
     // SAFETY: the caller guarantees the buffer and the room at `data_out`.
-    signed_count(unsafe { Guard::new(buf).copy_out(data_out.cast(), datlen) })
+    signed_count(unsafe { Held::new(buf).copy_out(data_out.cast(), datlen) })
 }
 
 /// Copies up to `datlen` bytes from a buffer, starting at the position `pos`; NULL means the front.
@@ -254,8 +254,8 @@ pub unsafe extern "C-unwind" fn evbuffer_copyout_from(
     // SAFETY: the caller guarantees the buffer, a position in it and the room at `data_out`.
     signed_count(unsafe {
         match pos.as_ref() {
-            Some(pos) => Guard::new(buf).copy_out_from(pos, data_out.cast(), datlen),
-            None => Guard::new(buf).copy_out(data_out.cast(), datlen),
+            Some(pos) => Held::new(buf).copy_out_from(pos, data_out.cast(), datlen),
+            None => Held::new(buf).copy_out(data_out.cast(), datlen),
         }
     })
 }
@@ -532,9 +532,9 @@ pub unsafe extern "C-unwind" fn evbuffer_search_range(
 ) -> EvbufferPtr {
     // SAFETY: the caller guarantees the buffer, the string, and positions in the buffer or NULL.
     unsafe {
-        let guard = Guard::new(buffer);
+        let held = Held::new(buffer);
         match bytes(what, len) {
-            Some(what) => guard.search(what, start.as_ref(), end.as_ref()),
+            Some(what) => held.search(what, start.as_ref(), end.as_ref()),
             None => EvbufferPtr::NOT_FOUND,
         }
     }
@@ -556,13 +556,13 @@ pub unsafe extern "C-unwind" fn evbuffer_ptr_set(
     const ADD: c_uint = PtrHow::EVBUFFER_PTR_ADD as c_uint;
     // SAFETY: the caller guarantees the buffer, and a position in it that may be changed.
     unsafe {
-        let guard = Guard::new(buffer);
+        let held = Held::new(buffer);
         match how {
             SET => {
                 *ptr = EvbufferPtr::NOT_FOUND;
-                status(guard.set_position(&mut *ptr, position))
+                status(held.set_position(&mut *ptr, position))
             }
-            ADD => status(guard.advance_position(&mut *ptr, position)),
+            ADD => status(held.advance_position(&mut *ptr, position)),
             _ => -1,
         }
     }
@@ -612,7 +612,7 @@ pub unsafe extern "C-unwind" fn evbuffer_peek(
 ) -> c_int {
     let len = usize::try_from(len).ok();
     // SAFETY: the caller guarantees the buffer, a position in it or NULL, and the array.
-    unsafe { count(Guard::new(buffer).peek(len, start_at.as_ref(), array(vec_out, n_vec))) }
+    unsafe { count(Held::new(buffer).peek(len, start_at.as_ref(), array(vec_out, n_vec))) }
 }
 
 /// Registers a function that is called whenever bytes are added to or removed from a buffer.
@@ -727,7 +727,7 @@ pub unsafe extern "C-unwind" fn evbuffer_prepend_buffer(
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_freeze(buf: *mut Evbuffer, at_front: c_int) -> c_int {
     // SAFETY: the caller guarantees the buffer.
-    unsafe { Guard::new(buf) }.set_frozen(end(at_front), true);
+    unsafe { Held::new(buf) }.set_frozen(end(at_front), true);
     0
 }
 
@@ -735,7 +735,7 @@ pub unsafe extern "C-unwind" fn evbuffer_freeze(buf: *mut Evbuffer, at_front: c_
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evbuffer_unfreeze(buf: *mut Evbuffer, at_front: c_int) -> c_int {
     // SAFETY: the caller guarantees the buffer.
-    unsafe { Guard::new(buf) }.set_frozen(end(at_front), false);
+    unsafe { Held::new(buf) }.set_frozen(end(at_front), false);
     0
 }
 
