@@ -178,7 +178,7 @@ impl Slot {
     }
 }
 
-/// The event behind an inserted one on the same descriptor or signal.
+/// The event after an inserted one on the same descriptor or signal.
 #[inline]
 pub fn next(event: EventPtr) -> Option<EventPtr> {
     // SAFETY: an inserted event is in such a list, and its neighbours are alive.

@@ -75,7 +75,7 @@ impl<T, A: Adapter<Item = T, Link = TailLink<T>>> TailQueue<A> {
         unsafe { (*queue).tqh_first }
     }
 
-    /// The element behind `item`, or null.
+    /// The element after `item`, or null.
     ///
     /// # Safety
     /// `item` is in a queue of this kind.
@@ -91,7 +91,7 @@ impl<T, A: Adapter<Item = T, Link = TailLink<T>>> TailQueue<A> {
     pub unsafe fn previous(item: *mut T) -> *mut T {
         // SAFETY: `tqe_prev` is the `tqe_next` of the element before, or `tqh_first` of the head.
         // Both start a pair of pointers of the same layout, whose second member leads to the
-        // pointer to that element, or, for the head, to the null behind the last element.
+        // pointer to that element, or, for the head, to the null after the last element.
         unsafe {
             let before: *mut TailLink<T> = (*A::link(item)).tqe_prev.cast();
             *(*before).tqe_prev
@@ -103,7 +103,7 @@ impl<T, A: Adapter<Item = T, Link = TailLink<T>>> TailQueue<A> {
     /// # Safety
     /// `queue` is initialised.
     pub unsafe fn last(queue: *const Self) -> *mut T {
-        // SAFETY: as in `previous`, seen from behind the last element.
+        // SAFETY: as in `previous`, starting after the last element.
         unsafe {
             let end: *mut TailLink<T> = (*queue).tqh_last.cast();
             *(*end).tqe_prev
@@ -144,7 +144,7 @@ impl<T, A: Adapter<Item = T, Link = TailLink<T>>> TailQueue<A> {
         }
     }
 
-    /// Puts `item` directly behind `after`.
+    /// Inserts `item` directly after `after`.
     ///
     /// # Safety
     /// `after` is in `queue`; `item` is live and in no queue of this kind.
@@ -247,7 +247,7 @@ impl<T, A: Adapter<Item = T, Link = ListLink<T>>> List<A> {
         self.first
     }
 
-    /// The element behind `item`, or null.
+    /// The element after `item`, or null.
     ///
     /// # Safety
     /// `item` is in a list of this kind.

@@ -360,7 +360,7 @@ impl Hold {
         self.error_callback.set(callback);
     }
 
-    /// The program gives the listener up. No callback begins any more.
+    /// The program frees the listener. No callback is started any more.
     pub fn free(self) {
         self.callback.set(None);
         self.error_callback.set(None);
@@ -452,14 +452,14 @@ impl Hold {
         }
     }
 
-    /// Where not even a timer can be had, the listener goes on without a pause.
+    /// If not even a timer can be set, the listener continues without a pause.
     fn pause_accepting(&self) {
         let pause = (2 * self.pause.get()).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         self.pause.set(pause);
         let duration = time::to_timeval(pause);
         if self.add(self.pause_over(), Some(&duration)).is_ok() {
             self.paused.set(true);
-            // A refusal was logged; the event is out.
+            // A refusal was logged; the event is removed in any case.
             let _ = self.delete(self.connections());
         }
     }
@@ -519,7 +519,7 @@ unsafe fn destroy(listener: *mut Evconnlistener) {
         let base = (*listener).base();
         for event in [(*listener).connections.get(), (*listener).pause_over.get()] {
             if let Some(event) = EventPtr::new(event) {
-                // A refusal was logged; the event is out.
+                // A refusal was logged; the event is removed in any case.
                 let _ = Guard::lock(base).delete(event, Blocking::Yes);
                 debug::note_teardown(event);
             }

@@ -1,5 +1,5 @@
-//! The kernel mechanisms that tell which descriptors are ready. Each is one file behind the few
-//! operations below; none of them knows the base.
+//! The mechanisms of the kernel that report which descriptors are ready. Each is one file behind
+//! the few operations below; none of them knows the base.
 //!
 //! A wait is done in three steps, because the base's lock is free while the kernel waits:
 //! [`Backend::prepare`] with the lock held makes a [`Wait`] that owns or points to all the kernel
@@ -73,7 +73,7 @@ impl Mechanism {
 /// How a base asked for its mechanism to work.
 #[derive(Clone, Copy, Default)]
 pub struct Options {
-    /// Collect changes and tell epoll just before the wait.
+    /// Collect changes and pass them to epoll just before the wait.
     pub changelist: bool,
     /// Wait with microsecond steps where the mechanism can.
     pub precise: bool,
@@ -161,8 +161,8 @@ pub enum Backend {
     Closed,
 }
 
-/// A wait, and the memory that the kernel reads and writes during it. From [`Backend::prepare`] until
-/// its results are reported, nothing else touches that memory.
+/// A wait, and the memory that the kernel reads and writes during it. From [`Backend::prepare`]
+/// until its results are reported, nothing else touches that memory.
 #[derive(Clone, Copy)]
 pub enum Wait {
     /// On an epoll instance.

@@ -34,7 +34,7 @@ impl Sets {
 }
 
 impl Sets {
-    /// The kinds that a bit of a word stands for.
+    /// The kinds that a bit of a word means.
     fn kinds(&self, word: usize, bit: u64) -> c_short {
         let has = |set: &Array<u64>| set.get(word).is_some_and(|word| word & bit != 0);
         let of = |set, kind| if has(set) { kind } else { 0 };

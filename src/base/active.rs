@@ -84,13 +84,13 @@ impl EventBase {
 
     /// The queue of entries that become active in the next pass.
     fn later_queue(&mut self) -> *mut TailQueue<ActiveLinks> {
-        // SAFETY: it is behind the queues of the priorities.
+        // SAFETY: it follows the queues of the priorities.
         unsafe { self.run.queues.add(self.run.priorities as usize) }
     }
 
     /// The queue of the library's own work that may run before the next wait.
     fn before_wait_queue(&mut self) -> *mut TailQueue<ActiveLinks> {
-        // SAFETY: it is behind the others.
+        // SAFETY: it follows the others.
         unsafe { self.run.queues.add(self.run.priorities as usize + 1) }
     }
 

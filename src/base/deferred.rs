@@ -175,7 +175,7 @@ impl EventBase {
             return;
         }
         if let Some(event) = entry.event() {
-            // A refusal was logged; the event is out.
+            // A refusal was logged; the event is removed in any case.
             let _ = self.remove_event(event);
         } else if entry.has(state::QUEUED) {
             self.dequeue(entry);

@@ -15,7 +15,8 @@ impl EventBase {
         finalizer: Option<EventFinalizeFn>,
         then_free: bool,
     ) {
-        // A refusal was logged; the event is out. A finalizing one is only given the new function.
+        // A refusal was logged; the event is removed in any case. A finalizing one only gets the
+        // new function.
         if !event.has(state::FINALIZING) {
             let _ = self.remove_event(event);
         }

@@ -79,7 +79,7 @@ impl DispatchLimits {
 
 /// The state of the loop and its queues.
 pub struct Loop {
-    /// One queue a priority, the most urgent first, and behind them the queues of entries that
+    /// One queue per priority, the most urgent first, followed by the queues of entries that
     /// become active in the next pass and before the next wait. The block is replaced only while
     /// every queue is empty.
     pub(crate) queues: *mut TailQueue<ActiveLinks>,

@@ -86,7 +86,7 @@ impl Guard {
 /// # Safety
 /// The record is live, in no list, and given up.
 unsafe fn free_record(record: *mut OnceEvent) {
-    // SAFETY: the caller gives the record up.
+    // SAFETY: the caller hands the record over.
     unsafe {
         if let Some(event) = EventPtr::new(addr_of_mut!((*record).event)) {
             debug::note_teardown(event);

@@ -46,7 +46,7 @@ impl Guard {
         }
     }
 
-    /// Takes an event out of everything; then waits for its running callback as `blocking` says.
+    /// Removes an event from everything, then waits for its running callback as `blocking` says.
     #[inline(always)]
     pub(crate) fn delete(
         &mut self,
@@ -125,7 +125,7 @@ impl EventBase {
         Ok(())
     }
 
-    /// Registers interest; whether the waiting loop must learn of it.
+    /// Registers interest; whether a waiting loop must be woken for that.
     fn insert(&mut self, event: EventPtr) -> Result<bool, SystemError> {
         let wake = if event.wants(kind::SIGNAL) {
             self.add_signal(event)?;
@@ -137,8 +137,8 @@ impl EventBase {
         Ok(wake)
     }
 
-    /// Withdraws interest; whether the waiting loop must learn of it. Always succeeds in that the
-    /// event is out.
+    /// Withdraws interest; whether a waiting loop must be woken for that. In any case the
+    /// event is removed.
     pub(crate) fn withdraw(&mut self, event: EventPtr) -> Result<bool, SystemError> {
         self.uncount_state(event, state::INSERTED);
         if event.wants(kind::SIGNAL) {
@@ -167,7 +167,7 @@ impl EventBase {
         }
     }
 
-    /// Takes an event out of all lists and queues. It is out even when the kernel refuses.
+    /// Removes an event from all lists and queues, even if the kernel reports an error.
     #[inline(always)]
     pub(crate) fn remove_event(&mut self, event: EventPtr) -> Result<(), SystemError> {
         if self.run.current == Some(event.entry()) {

@@ -55,7 +55,7 @@ impl BuffereventPtr {
                 self.clear_flags(flag::CONNECTING);
                 let error = errno();
                 for direction in Direction::ALL {
-                    // A refusal was logged; the event is out.
+                    // A refusal was logged; the event is removed in any case.
                     let _ = self.delete_event(direction);
                 }
                 set_errno(error);

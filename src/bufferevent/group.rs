@@ -281,7 +281,7 @@ impl Group {
         });
     }
 
-    /// Puts the first member behind the others.
+    /// Moves the first member to the end.
     fn rotate(&self) -> Option<NonNull<Limiter>> {
         // SAFETY: members are live while they are in the list.
         unsafe {

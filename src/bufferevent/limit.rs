@@ -18,7 +18,7 @@ use std::ptr::{self, addr_of_mut};
 /// Most bytes of one read or write that the program has not chosen.
 pub const DEFAULT_SINGLE: usize = 16384;
 
-/// Whether a bufferevent that leaves its group goes on at once.
+/// Whether a bufferevent that leaves its group continues at once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Resume {

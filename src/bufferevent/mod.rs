@@ -13,7 +13,7 @@
 //!
 //! Everything is done through a [`Guard`]: the lock and one reference. State is in cells, because
 //! the program reads the public fields, and code of the program that runs in between may do
-//! anything: nothing but raw pointers is alive meanwhile.
+//! anything: nothing but raw pointers is alive during that time.
 //!
 //! Lock order: a bufferevent, with its buffers, its partner and those below and above it, which
 //! all share one lock; then a group; then the base. From a group a bufferevent's lock is only

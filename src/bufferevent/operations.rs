@@ -20,7 +20,7 @@ pub enum Request {
     GetDescriptor = 1,
     /// Tell the bufferevent below.
     GetUnderlying = 2,
-    /// Cancel what is under way: the program gives the bufferevent up.
+    /// Cancel what is under way: the program has freed the bufferevent.
     CancelAll = 3,
     /// The output has changed. Only kinds of this library and its family know that.
     OutputChanged = 256,

@@ -114,7 +114,7 @@ impl BuffereventPtr {
         self.cancel_lookup();
         let priority = self.event(Direction::Read).entry().priority();
         for direction in Direction::ALL {
-            // A refusal was logged; the event is out.
+            // A refusal was logged; the event is removed in any case.
             let _ = self.delete_event(direction);
             self.set_frozen(direction, false);
         }
@@ -218,8 +218,8 @@ impl BuffereventPtr {
             && event.fd() >= 0
     }
 
-    /// Writes output if it can be tried without asking the kernel first; what is left waits as usual. The
-    /// caller has a guard, and is not in a callback of the write event.
+    /// Writes output if it can be tried without asking the kernel first; what is left waits as
+    /// usual. The caller has a guard, and is not in a callback of the write event.
     pub(super) fn write_now(self) {
         if !self.is_running(Direction::Write) {
             return;
@@ -279,7 +279,7 @@ impl BuffereventPtr {
                 return;
             }
             if !self.is_running(Direction::Write) {
-                // A refusal was logged; the event is out.
+                // A refusal was logged; the event is removed in any case.
                 let _ = self.delete_event(Direction::Write);
                 return;
             }
@@ -289,8 +289,9 @@ impl BuffereventPtr {
         }
     }
 
-    /// One write, if there is output, and the write callback, except where there was nothing to write and
-    /// the event was for connecting. False when the write came to nothing. The caller has a guard.
+    /// One write, if there is output, and the write callback, except where there was nothing to
+    /// write and the event was for connecting. False when the write came to nothing. The caller has
+    /// a guard.
     fn write_once(self, connecting: bool) -> bool {
         let limit = self.most_to_move(Direction::Write);
         if self.suspended(Direction::Write) != 0 || self.event(Direction::Write).fd() < 0 {
@@ -503,7 +504,7 @@ unsafe extern "C-unwind" fn disable(bufferevent: *mut Bufferevent, directions: c
     if directions & kind::READ != 0 && bufferevent.delete_event(Direction::Read).is_err() {
         return -1;
     }
-    // What waits for the connection goes on.
+    // What was waiting for the connection continues.
     let writes = directions & kind::WRITE != 0 && !bufferevent.has(flag::CONNECTING);
     if writes && bufferevent.delete_event(Direction::Write).is_err() {
         return -1;

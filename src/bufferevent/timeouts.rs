@@ -60,7 +60,7 @@ pub fn await_descriptor(event: EventPtr, timeout: Option<timeval>) -> Result<(),
     base.add(event, None).map_err(|_| Failed)
 }
 
-/// Ends the timeout of an event, which goes on waiting for its descriptor.
+/// Ends the timeout of an event, which keeps waiting for its descriptor.
 pub fn remove_timeout(event: EventPtr) {
     // SAFETY: as in `add`.
     forget_timeout(&mut unsafe { BaseGuard::lock(event.base()) }, event);

@@ -122,7 +122,7 @@ pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_set_min_share(
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_rate_limit_group_free(group: *mut RateLimitGroup) {
     if let Some(group) = NonNull::new(group) {
-        // SAFETY: the caller gives the group up.
+        // SAFETY: the caller hands the group over.
         unsafe { RateLimitGroup::free(group) };
     }
 }

@@ -1,4 +1,4 @@
-//! event2/thread.h: what a program with several threads tells the library.
+//! event2/thread.h: using the library from several threads.
 
 use super::status;
 use crate::base::{EventBase, Guard};

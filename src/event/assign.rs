@@ -8,7 +8,7 @@ use crate::warning;
 use std::ffi::{c_int, c_short, c_void};
 use std::ptr::{self, NonNull};
 
-/// The address that stands for the event itself where an argument is given.
+/// The address that means the event itself as an argument.
 static SELF_ARGUMENT: u8 = 0;
 
 /// What a program passes as argument to get the event.

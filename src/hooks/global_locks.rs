@@ -1,8 +1,8 @@
 //! The locks of the process: made when lock callbacks are set, freed by the global shutdown.
 //!
 //! When the callbacks are cleared, what they made is kept: only they may free it, and they can no
-//! longer be asked. Should they come back, it is used again, or freed if it is of the wrong kind: lock
-//! debugging began meanwhile.
+//! longer be asked. Should they come back, it is used again, or freed if it is of the wrong kind:
+//! lock debugging began meanwhile.
 
 use super::lock_debugging::{self, DebugLock};
 use super::memory::OutOfMemory;
@@ -190,7 +190,7 @@ pub unsafe fn set_up(lock: *mut c_void, kind: c_uint, enable: bool) -> *mut c_vo
     // SAFETY: the callbacks are set before other threads use the library.
     let callbacks = unsafe { *program_lock_callbacks() };
     if !enable {
-        // SAFETY: the caller gives the lock up.
+        // SAFETY: the caller hands the lock over.
         return unsafe { replace(lock, kind, &callbacks) };
     }
     if lock_debugging::wrappers_in_force() {
@@ -221,7 +221,7 @@ unsafe fn replace(lock: *mut c_void, kind: c_uint, callbacks: &LockCallbacks) ->
         return DebugLock::make_around(lock, kind);
     }
     if let Some(free) = callbacks.free {
-        // SAFETY: the caller gives the lock up.
+        // SAFETY: the caller hands the lock over.
         unsafe { free(lock, kind) };
     }
     DebugLock::make(kind, callbacks)

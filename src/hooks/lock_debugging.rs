@@ -284,7 +284,7 @@ unsafe extern "C-unwind" fn free(lock: *mut c_void, kind: c_uint) {
         // SAFETY: the real lock was allocated with this type and is used no more.
         unsafe { free(real.as_ptr(), kind | RECURSIVE) };
     }
-    // SAFETY: the caller gives the lock up; a later use is told by the missing signature.
+    // SAFETY: the caller hands the lock over; the missing signature reveals a later use.
     unsafe {
         (*lock.cast::<DebugLock>()).signature = 0;
         memory::free(lock);

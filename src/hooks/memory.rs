@@ -254,7 +254,7 @@ impl<T: Copy> Array<T> {
     #[inline]
     pub fn push_reserved(&mut self, value: T) {
         assert!(self.length < self.capacity);
-        // SAFETY: there is room behind the last element.
+        // SAFETY: there is room after the last element.
         unsafe { self.start.as_ptr().add(self.length).write(value) };
         self.length += 1;
     }
@@ -262,7 +262,7 @@ impl<T: Copy> Array<T> {
     /// Appends values for which [`Array::try_reserve`] has made room.
     pub fn extend_reserved(&mut self, values: &[T]) {
         assert!(values.len() <= self.capacity - self.length);
-        // SAFETY: there is room behind the last element, which nobody else has a reference to.
+        // SAFETY: there is room after the last element, which nobody else has a reference to.
         unsafe {
             let end = self.start.as_ptr().add(self.length);
             ptr::copy_nonoverlapping(values.as_ptr(), end, values.len());

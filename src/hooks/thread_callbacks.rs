@@ -118,7 +118,7 @@ pub fn set_condition_callbacks(callbacks: Option<ConditionCallbacks>) -> Result<
     Ok(())
 }
 
-/// Installs the function that tells threads apart; `None`: there is one thread only.
+/// Installs the function that identifies threads; `None` means that there is only one.
 pub fn set_id_callback(callback: Option<IdCallback>) {
     // SAFETY: set before other threads use the library.
     unsafe { evthread_id_fn_ = callback }

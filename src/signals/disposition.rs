@@ -1,4 +1,4 @@
-//! Who handles a signal: the library while some base watches it, and before and after that whoever
+//! Who handles a signal: the library while some base watches it; before and after that, whoever
 //! the program had chosen.
 
 use super::Held;

@@ -262,7 +262,7 @@ impl EventBase {
         close_both(&mut self.signals.pair);
     }
 
-    /// Restores every handler and gives all back.
+    /// Restores every handler and frees everything.
     pub(crate) fn free_signals(&mut self) {
         self.close_signal_pipe();
         for number in 0..self.signals.events.len() {

@@ -189,7 +189,7 @@ pub fn skip_item(buffer: &Guard) -> Result<(), Unreadable> {
     )
 }
 
-/// Takes an item and moves its payload behind `target`'s data. Returns the length of the payload.
+/// Takes an item and appends its payload to `target`'s data. Returns the length of the payload.
 /// The buffers differ.
 ///
 /// When memory is short, the item is lost: its header is gone, and a part of the payload, or all,

@@ -135,7 +135,7 @@ pub fn mark_deadline(list: CommonTimeoutPtr, deadline: Microseconds) -> timeval 
     time
 }
 
-/// Puts an event into a list behind every event that is due no later. New deadlines are almost
+/// Inserts an event into a list after every event that is due no later. New deadlines are almost
 /// always the latest, so the search starts at the end.
 ///
 /// # Safety

@@ -90,7 +90,7 @@ pub unsafe fn new_list(
     stream
 }
 
-/// The element and, behind it in the same block, the address.
+/// The element, followed in the same block by the address.
 ///
 /// # Safety
 /// As for [`new_list`].
@@ -118,7 +118,7 @@ unsafe fn new_element(
     element
 }
 
-/// Puts one list behind another, either of which may be null.
+/// Appends one list to another; either may be null.
 ///
 /// # Safety
 /// Both are null or lists, which become one.

@@ -11,7 +11,7 @@ use std::ptr;
 /// How far a connection attempt got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connecting {
-    /// It goes on; the socket becomes writable when it ends.
+    /// It is still under way; the socket becomes writable when it ends.
     InProgress = 0,
     /// Connected.
     Done = 1,
@@ -19,7 +19,7 @@ pub enum Connecting {
     Refused = 2,
 }
 
-/// A connect that ended with this error goes on.
+/// A connect that returned this error is still under way.
 pub fn connect_goes_on(error: c_int) -> bool {
     error == libc::EINTR || error == libc::EINPROGRESS
 }
@@ -165,7 +165,8 @@ pub fn socket_pair(domain: c_int, kind: c_int, protocol: c_int) -> Result<[c_int
     Ok(pair)
 }
 
-/// A pipe, or a pair of sockets where there are none, read end first; both ends are non-blocking and close-on-exec.
+/// A pipe, or a pair of sockets where there are none, read end first; both ends are non-blocking
+/// and close-on-exec.
 pub fn internal_pipe() -> Result<[c_int; 2], SystemError> {
     let mut pipe = [-1; 2];
     checked(substitutes::pipe(&mut pipe))
