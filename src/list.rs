@@ -24,6 +24,35 @@ pub unsafe trait Adapter {
     unsafe fn link(item: *mut Self::Item) -> *mut Self::Link;
 }
 
+/// Defines an [`Adapter`] by the field with the link: `struct NAME: LINK<ITEM> in FIELD;`, or
+/// `in cell FIELD` if the link is in an [`std::cell::UnsafeCell`].
+macro_rules! links {
+    ($(#[$meta:meta])* $visible:vis struct $name:ident: $link:ident<$item:ty> in cell $field:ident;) => {
+        links!(@define $(#[$meta])* $visible struct $name: $link<$item>, item,
+            std::cell::UnsafeCell::raw_get(std::ptr::addr_of!((*item).$field)));
+    };
+    ($(#[$meta:meta])* $visible:vis struct $name:ident: $link:ident<$item:ty> in $($field:ident).+;) => {
+        links!(@define $(#[$meta])* $visible struct $name: $link<$item>, item,
+            std::ptr::addr_of_mut!((*item).$($field).+));
+    };
+    (@define $(#[$meta:meta])* $visible:vis struct $name:ident: $link:ident<$item:ty>, $element:ident, $place:expr) => {
+        $(#[$meta])*
+        $visible struct $name;
+
+        // SAFETY: the address is that of the field that is named, in every call.
+        unsafe impl $crate::list::Adapter for $name {
+            type Item = $item;
+            type Link = $crate::list::$link<$item>;
+
+            unsafe fn link($element: *mut $item) -> *mut Self::Link {
+                // SAFETY: the caller guarantees a live element; no reference to it is made.
+                unsafe { $place }
+            }
+        }
+    };
+}
+pub(crate) use links;
+
 /// Link of a [`TailQueue`]; the layout of `TAILQ_ENTRY`.
 #[repr(C)]
 #[allow(missing_docs)]
@@ -304,26 +333,12 @@ mod tests {
         value: u32,
     }
 
-    struct ByTail;
-    // SAFETY: always the same field.
-    unsafe impl Adapter for ByTail {
-        type Item = Node;
-        type Link = TailLink<Node>;
-        unsafe fn link(item: *mut Node) -> *mut TailLink<Node> {
-            // SAFETY: the element is live.
-            unsafe { ptr::addr_of_mut!((*item).tail) }
-        }
+    links! {
+        struct ByTail: TailLink<Node> in tail;
     }
 
-    struct ByList;
-    // SAFETY: always the same field.
-    unsafe impl Adapter for ByList {
-        type Item = Node;
-        type Link = ListLink<Node>;
-        unsafe fn link(item: *mut Node) -> *mut ListLink<Node> {
-            // SAFETY: the element is live.
-            unsafe { ptr::addr_of_mut!((*item).list) }
-        }
+    links! {
+        struct ByList: ListLink<Node> in list;
     }
 
     #[allow(clippy::vec_box)] // the links point to the nodes, which must not move

@@ -3,7 +3,7 @@
 use super::Guard;
 use crate::event::{Event, EventCallbackFn, EventPtr, assign, debug, kind};
 use crate::hooks::memory;
-use crate::list::{Adapter, List, ListLink};
+use crate::list::{List, ListLink, links};
 use crate::util::SystemError;
 use libc::timeval;
 use std::ffi::{c_int, c_short, c_void};
@@ -18,16 +18,9 @@ pub struct OnceEvent {
     argument: *mut c_void,
 }
 
-/// The links of a base's list of such events.
-pub struct OnceLinks;
-// SAFETY: always the same field.
-unsafe impl Adapter for OnceLinks {
-    type Item = OnceEvent;
-    type Link = ListLink<OnceEvent>;
-    unsafe fn link(item: *mut OnceEvent) -> *mut ListLink<OnceEvent> {
-        // SAFETY: the caller guarantees a live record.
-        unsafe { addr_of_mut!((*item).links) }
-    }
+links! {
+    /// The links of a base's list of such events.
+    pub struct OnceLinks: ListLink<OnceEvent> in links;
 }
 
 /// Records that have not run yet, so that freeing the base can free them.

@@ -6,7 +6,7 @@
 use super::abi::{EVBUFFER_CB_ENABLED, EvbufferCallbackFn, EvbufferCallbackInfo};
 use super::{Evbuffer, Guard, Refused};
 use crate::hooks::memory::{self, OutOfMemory};
-use crate::list::{Adapter, List, ListLink};
+use crate::list::{List, ListLink, links};
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::mem::transmute;
@@ -74,17 +74,9 @@ impl CallbackEntry {
     }
 }
 
-/// Names the link of an entry.
-pub struct ByLink;
-
-// SAFETY: always the same field.
-unsafe impl Adapter for ByLink {
-    type Item = CallbackEntry;
-    type Link = ListLink<CallbackEntry>;
-    unsafe fn link(item: *mut CallbackEntry) -> *mut ListLink<CallbackEntry> {
-        // SAFETY: the caller guarantees the element.
-        unsafe { addr_of_mut!((*item).link) }
-    }
+links! {
+    /// Names the link of an entry.
+    pub struct ByLink: ListLink<CallbackEntry> in link;
 }
 
 /// The callbacks of a buffer, newest first.

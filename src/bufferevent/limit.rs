@@ -7,13 +7,13 @@ use super::{Bufferevent, BuffereventPtr, Direction, Guard, suspension};
 use crate::base::{self, EventBase, Guard as BaseGuard};
 use crate::event::{Event, EventCallback, EventPtr, assign, debug, kind, state};
 use crate::hooks::memory::{self, OutOfMemory};
-use crate::list::{Adapter, TailLink};
+use crate::list::{TailLink, links};
 use crate::require;
 use crate::timers::{Microseconds, time};
 use libc::timeval;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_short, c_void};
-use std::ptr::{self, addr_of_mut};
+use std::ptr;
 
 /// Most bytes of one read or write that the program has not chosen.
 pub const DEFAULT_SINGLE: usize = 16384;
@@ -41,16 +41,9 @@ pub struct Limiter {
     refill: UnsafeCell<Event>,
 }
 
-/// The links of the members of a group.
-pub struct MemberLinks;
-// SAFETY: always the same field.
-unsafe impl Adapter for MemberLinks {
-    type Item = Limiter;
-    type Link = TailLink<Limiter>;
-    unsafe fn link(item: *mut Limiter) -> *mut TailLink<Limiter> {
-        // SAFETY: the caller guarantees the element.
-        unsafe { addr_of_mut!((*item).links).cast() }
-    }
+links! {
+    /// The links of the members of a group.
+    pub struct MemberLinks: TailLink<Limiter> in cell links;
 }
 
 /// The time by which ticks are counted: that of the base's clock, which never goes back.

@@ -12,7 +12,7 @@ use crate::base::pending::Blocking;
 use crate::event::{Event, EventPtr, assign, debug};
 use crate::hooks::log::Severity;
 use crate::hooks::memory;
-use crate::list::{Adapter, List, ListLink};
+use crate::list::{List, ListLink, links};
 use crate::timers::time;
 use crate::util::interfaces;
 use crate::util::resolve::{self, Immediate};
@@ -48,16 +48,9 @@ pub struct EvdnsGetaddrinfoRequest {
     argument: *mut c_void,
 }
 
-/// The links of a resolver's list of these.
-pub struct LookupLinks;
-// SAFETY: always the same field.
-unsafe impl Adapter for LookupLinks {
-    type Item = EvdnsGetaddrinfoRequest;
-    type Link = ListLink<EvdnsGetaddrinfoRequest>;
-    unsafe fn link(item: *mut Self::Item) -> *mut Self::Link {
-        // SAFETY: the caller guarantees a live look-up.
-        unsafe { (*item).links.get() }
-    }
+links! {
+    /// The links of a resolver's list of these.
+    pub struct LookupLinks: ListLink<EvdnsGetaddrinfoRequest> in cell links;
 }
 
 /// A look-up that lives. Its fields are used with the resolver's lock held.

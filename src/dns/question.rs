@@ -7,7 +7,7 @@ use super::datagrams::Source;
 use super::port::PortPtr;
 use super::wire::{Header, Malformed, Reader, flag};
 use crate::hooks::memory::{self, Array, OutOfMemory};
-use crate::list::{Adapter, TailLink};
+use crate::list::{TailLink, links};
 use libc::{sockaddr, socklen_t};
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{CStr, c_char, c_int};
@@ -53,16 +53,9 @@ pub struct Request {
     source_length: socklen_t,
 }
 
-/// The links of the queue of answers that wait.
-pub struct RequestLinks;
-// SAFETY: always the same field.
-unsafe impl Adapter for RequestLinks {
-    type Item = Request;
-    type Link = TailLink<Request>;
-    unsafe fn link(item: *mut Request) -> *mut TailLink<Request> {
-        // SAFETY: the caller guarantees a live request.
-        unsafe { (*item).links.get() }
-    }
+links! {
+    /// The links of the queue of answers that wait.
+    pub struct RequestLinks: TailLink<Request> in cell links;
 }
 
 /// A request that was neither answered nor dropped.

@@ -16,7 +16,7 @@ use crate::base::EventBase;
 use crate::event::EventCallback;
 use crate::hooks::log::Severity;
 use crate::hooks::memory;
-use crate::list::{Adapter, TailLink};
+use crate::list::{TailLink, links};
 use crate::timers::Microseconds;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_char, c_int, c_void};
@@ -94,16 +94,9 @@ pub struct EvdnsRequest {
     bare_first: bool,
 }
 
-/// The links of the queues of look-ups; each is in one at most.
-pub struct RequestLinks;
-// SAFETY: always the same field.
-unsafe impl Adapter for RequestLinks {
-    type Item = EvdnsRequest;
-    type Link = TailLink<EvdnsRequest>;
-    unsafe fn link(item: *mut EvdnsRequest) -> *mut TailLink<EvdnsRequest> {
-        // SAFETY: the caller guarantees a live look-up.
-        unsafe { (*item).links.get() }
-    }
+links! {
+    /// The links of the queues of look-ups; each is in one at most.
+    pub struct RequestLinks: TailLink<EvdnsRequest> in cell links;
 }
 
 /// A live look-up. Its fields are used with the resolver's lock held, or, once there is a result,

@@ -5,7 +5,7 @@ pub mod assign;
 pub mod debug;
 
 use crate::base::EventBase;
-use crate::list::{Adapter, ListLink, TailLink};
+use crate::list::links;
 pub use abi::{
     CallbackFunction, Event, EventCallback, EventCallbackFn, EventFinalizeFn, Registration,
     SelfCallbackFn,
@@ -379,40 +379,19 @@ pub fn prefetch(entry: *mut EventCallback) {
     }
 }
 
-/// The links of the active queues.
-pub struct ActiveLinks;
-// SAFETY: always the same field.
-unsafe impl Adapter for ActiveLinks {
-    type Item = EventCallback;
-    type Link = TailLink<EventCallback>;
-    unsafe fn link(item: *mut EventCallback) -> *mut TailLink<EventCallback> {
-        // SAFETY: the caller guarantees a live entry.
-        unsafe { addr_of_mut!((*item).evcb_active_next) }
-    }
+links! {
+    /// The links of the active queues.
+    pub struct ActiveLinks: TailLink<EventCallback> in evcb_active_next;
 }
 
-/// The links of the common-timeout lists.
-pub struct CommonTimeoutLinks;
-// SAFETY: always the same field.
-unsafe impl Adapter for CommonTimeoutLinks {
-    type Item = Event;
-    type Link = TailLink<Event>;
-    unsafe fn link(item: *mut Event) -> *mut TailLink<Event> {
-        // SAFETY: the caller guarantees a live event.
-        unsafe { addr_of_mut!((*item).ev_timeout_pos.ev_next_with_common_timeout) }
-    }
+links! {
+    /// The links of the common-timeout lists.
+    pub struct CommonTimeoutLinks: TailLink<Event> in ev_timeout_pos.ev_next_with_common_timeout;
 }
 
-/// The links of the events of one descriptor, and of one signal: the two fields coincide.
-pub struct SourceLinks;
-// SAFETY: always the same field.
-unsafe impl Adapter for SourceLinks {
-    type Item = Event;
-    type Link = ListLink<Event>;
-    unsafe fn link(item: *mut Event) -> *mut ListLink<Event> {
-        // SAFETY: the caller guarantees a live event.
-        unsafe { addr_of_mut!((*item).ev_.ev_io.ev_io_next) }
-    }
+links! {
+    /// The links of the events of one descriptor, and of one signal: the two fields coincide.
+    pub struct SourceLinks: ListLink<Event> in ev_.ev_io.ev_io_next;
 }
 
 #[cfg(test)]

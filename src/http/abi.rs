@@ -7,11 +7,10 @@ use super::uri::Uri;
 use crate::base::EventBase;
 use crate::buffer::Evbuffer;
 use crate::bufferevent::Bufferevent;
-use crate::list::{Adapter, TailLink, TailQueue};
+use crate::list::{TailLink, TailQueue, links};
 use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::mem::{offset_of, size_of};
-use std::ptr::addr_of_mut;
 
 /// Called with a request: to handle it, or because it is done.
 pub type RequestFn = unsafe extern "C-unwind" fn(req: *mut EvhttpRequest, arg: *mut c_void);
@@ -206,17 +205,9 @@ impl EvhttpRequest {
     }
 }
 
-/// The links of a request among those of its connection.
-pub struct RequestLinks;
-
-// SAFETY: always the same field.
-unsafe impl Adapter for RequestLinks {
-    type Item = EvhttpRequest;
-    type Link = TailLink<EvhttpRequest>;
-    unsafe fn link(item: *mut EvhttpRequest) -> *mut TailLink<EvhttpRequest> {
-        // SAFETY: the caller guarantees the element.
-        unsafe { addr_of_mut!((*item).next) }
-    }
+links! {
+    /// The links of a request among those of its connection.
+    pub struct RequestLinks: TailLink<EvhttpRequest> in next;
 }
 
 /// The requests of a connection.

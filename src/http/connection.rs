@@ -17,7 +17,7 @@ use crate::bufferevent::limit::DEFAULT_SINGLE;
 use crate::bufferevent::{self, Bufferevent, Direction, Guard};
 use crate::event::{EventCallback, kind};
 use crate::hooks::memory::{self, OutOfMemory};
-use crate::list::{Adapter, TailLink, TailQueue};
+use crate::list::{TailLink, TailQueue, links};
 use libc::{sockaddr, timeval};
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_char, c_int, c_void};
@@ -130,17 +130,9 @@ pub struct Connection {
     pub(super) deferred: UnsafeCell<EventCallback>,
 }
 
-/// The links among the connections of a server.
-pub struct ServerLinks;
-
-// SAFETY: always the same field.
-unsafe impl Adapter for ServerLinks {
-    type Item = Connection;
-    type Link = TailLink<Connection>;
-    unsafe fn link(item: *mut Connection) -> *mut TailLink<Connection> {
-        // SAFETY: the caller guarantees the element.
-        unsafe { addr_of_mut!((*item).link) }
-    }
+links! {
+    /// The links among the connections of a server.
+    pub struct ServerLinks: TailLink<Connection> in link;
 }
 
 /// The connections of a server.

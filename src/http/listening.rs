@@ -3,7 +3,7 @@
 use super::accepting::accepted;
 use super::server::ServerPtr;
 use crate::hooks::memory::{self, OutOfMemory};
-use crate::list::{Adapter, TailLink, TailQueue};
+use crate::list::{TailLink, TailQueue, links};
 use crate::listener::{self, Evconnlistener, Hold, Receiver, option};
 use crate::util::text::Text;
 use crate::util::{resolve, sockets};
@@ -11,7 +11,7 @@ use crate::warning;
 use libc::{addrinfo, sockaddr};
 use std::ffi::{c_char, c_int, c_uint};
 use std::mem::zeroed;
-use std::ptr::{self, NonNull, addr_of_mut};
+use std::ptr::{self, NonNull};
 
 /// The length of the kernel's queue.
 const BACKLOG: c_int = 128;
@@ -22,16 +22,9 @@ pub struct BoundSocket {
     listener: *mut Evconnlistener,
 }
 
-/// The links of a listener among those of its server.
-pub struct SocketLinks;
-// SAFETY: always the same field.
-unsafe impl Adapter for SocketLinks {
-    type Item = BoundSocket;
-    type Link = TailLink<BoundSocket>;
-    unsafe fn link(item: *mut BoundSocket) -> *mut TailLink<BoundSocket> {
-        // SAFETY: the caller guarantees the element.
-        unsafe { addr_of_mut!((*item).link) }
-    }
+links! {
+    /// The links of a listener among those of its server.
+    pub struct SocketLinks: TailLink<BoundSocket> in link;
 }
 
 impl BoundSocket {

@@ -10,7 +10,7 @@ use super::listening::SocketLinks;
 use super::paths::{Handler, NotAdded, PathTable};
 use crate::base::EventBase;
 use crate::hooks::memory::{self, OutOfMemory};
-use crate::list::{Adapter, TailLink, TailQueue};
+use crate::list::{TailLink, TailQueue, links};
 use crate::warning;
 use libc::timeval;
 use std::cell::{Cell, UnsafeCell};
@@ -60,16 +60,9 @@ pub struct Server {
 
 const _: () = assert!(offset_of!(Server, connections) == 48);
 
-/// The links of a server among the virtual hosts of another one.
-pub struct HostLinks;
-// SAFETY: always the same field.
-unsafe impl Adapter for HostLinks {
-    type Item = Server;
-    type Link = TailLink<Server>;
-    unsafe fn link(item: *mut Server) -> *mut TailLink<Server> {
-        // SAFETY: the caller guarantees the element.
-        unsafe { addr_of_mut!((*item).link) }
-    }
+links! {
+    /// The links of a server among the virtual hosts of another one.
+    pub struct HostLinks: TailLink<Server> in link;
 }
 
 /// Another name of a server.
@@ -78,16 +71,9 @@ pub struct Alias {
     name: *mut c_char,
 }
 
-/// The links of an alias among those of its server.
-pub struct AliasLinks;
-// SAFETY: always the same field.
-unsafe impl Adapter for AliasLinks {
-    type Item = Alias;
-    type Link = TailLink<Alias>;
-    unsafe fn link(item: *mut Alias) -> *mut TailLink<Alias> {
-        // SAFETY: the caller guarantees the element.
-        unsafe { addr_of_mut!((*item).link) }
-    }
+links! {
+    /// The links of an alias among those of its server.
+    pub struct AliasLinks: TailLink<Alias> in link;
 }
 
 /// Why a server did not become, or was not, a virtual host.

@@ -13,7 +13,7 @@ use crate::http::abi::{EvhttpRequest, flag, method};
 use crate::http::client;
 use crate::http::connection::{Connection, ConnectionPtr};
 use crate::http::request::RequestPtr as HttpRequestPtr;
-use crate::list::{Adapter, TailLink, TailQueue};
+use crate::list::{TailLink, TailQueue, links};
 use libc::timeval;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{CStr, c_char, c_int, c_short, c_void};
@@ -72,16 +72,9 @@ pub struct Call {
     holds: Cell<u32>,
 }
 
-/// The links of calls.
-pub struct CallLinks;
-// SAFETY: always the same field.
-unsafe impl Adapter for CallLinks {
-    type Item = Call;
-    type Link = TailLink<Call>;
-    unsafe fn link(item: *mut Call) -> *mut TailLink<Call> {
-        // SAFETY: the caller guarantees the element.
-        unsafe { addr_of_mut!((*item).link) }
-    }
+links! {
+    /// The links of calls.
+    pub struct CallLinks: TailLink<Call> in link;
 }
 /// Calls in the order in which they were made.
 pub type CallQueue = TailQueue<CallLinks>;

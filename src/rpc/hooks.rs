@@ -8,7 +8,7 @@ use super::meta::{ConnectionOfFn, Context};
 use crate::buffer::Evbuffer;
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::http::abi::EvhttpRequest;
-use crate::list::{Adapter, TailLink, TailQueue};
+use crate::list::{TailLink, TailQueue, links};
 use crate::warning;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_void};
@@ -70,16 +70,9 @@ pub struct Hook {
     removed: Cell<bool>,
 }
 
-/// The links of a chain.
-pub struct HookLinks;
-// SAFETY: always the same field.
-unsafe impl Adapter for HookLinks {
-    type Item = Hook;
-    type Link = TailLink<Hook>;
-    unsafe fn link(item: *mut Hook) -> *mut TailLink<Hook> {
-        // SAFETY: the caller guarantees the element.
-        unsafe { addr_of_mut!((*item).link) }
-    }
+links! {
+    /// The links of a chain.
+    pub struct HookLinks: TailLink<Hook> in link;
 }
 type Chain = TailQueue<HookLinks>;
 
@@ -90,16 +83,9 @@ pub struct Paused {
     list: *mut Hooked,
 }
 
-/// The links of paused calls.
-pub struct PausedLinks;
-// SAFETY: always the same field.
-unsafe impl Adapter for PausedLinks {
-    type Item = Paused;
-    type Link = TailLink<Paused>;
-    unsafe fn link(item: *mut Paused) -> *mut TailLink<Paused> {
-        // SAFETY: the caller guarantees the element.
-        unsafe { addr_of_mut!((*item).link) }
-    }
+links! {
+    /// The links of paused calls.
+    pub struct PausedLinks: TailLink<Paused> in link;
 }
 type PausedList = TailQueue<PausedLinks>;
 

@@ -6,7 +6,7 @@ use super::request::{self, Request};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::http::paths::{Handler, NotAdded};
 use crate::http::server::{Server as HttpServer, ServerPtr as HttpServerPtr};
-use crate::list::{Adapter, TailLink, TailQueue};
+use crate::list::{TailLink, TailQueue, links};
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{CStr, c_char, c_void};
 use std::ops::Deref;
@@ -36,16 +36,9 @@ pub struct Registration {
     requests: Cell<usize>,
 }
 
-/// The links among the registrations of a server.
-pub struct RegistrationLinks;
-// SAFETY: always the same field.
-unsafe impl Adapter for RegistrationLinks {
-    type Item = Registration;
-    type Link = TailLink<Registration>;
-    unsafe fn link(item: *mut Registration) -> *mut TailLink<Registration> {
-        // SAFETY: the caller guarantees the element.
-        unsafe { addr_of_mut!((*item).link) }
-    }
+links! {
+    /// The links among the registrations of a server.
+    pub struct RegistrationLinks: TailLink<Registration> in link;
 }
 type RegistrationList = TailQueue<RegistrationLinks>;
 
