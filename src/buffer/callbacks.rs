@@ -101,7 +101,8 @@ impl Evbuffer {
         self.first_callback().is_null() && !self.tells_parent.get()
     }
 
-    /// Whether nobody wants to be told of what has changed: the parent is only told of bytes that came in.
+    /// Whether nobody wants to be told of what has changed: the parent is only told of bytes that
+    /// came in.
     #[inline]
     fn concerns_nobody(&self) -> bool {
         self.is_unwatched() || self.added.get() == 0 && self.first_callback().is_null()

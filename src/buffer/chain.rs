@@ -330,8 +330,8 @@ impl ChainPtr {
         self.misalign.set(0);
     }
 
-    /// Whether the data can be moved to make room for so many bytes in front of it, and that is cheaper
-    /// than a new chain.
+    /// Whether the data can be moved to make room for so many bytes in front of it, and that is
+    /// cheaper than a new chain.
     pub fn can_be_prefixed(self, count: usize) -> bool {
         let (capacity, length) = (self.capacity.get(), self.length.get());
         !self.is(flag::IMMUTABLE | flag::PINNED)

@@ -339,6 +339,7 @@ impl Guard {
 
     /// Empties a buffer that is as it was made but for its data, and that nobody but the owner of its
     /// only reference knows. Whether it is like new then.
+    #[inline(never)]
     pub fn renew(&self) -> bool {
         if !self.is_as_made() {
             return false;

@@ -1,13 +1,13 @@
 //! Holding output back for a moment.
 //!
-//! Whoever calls the program for what came in, and writes what the program replied right after, need not have
-//! the loop asked to write it in between.
+//! Whoever calls the program for what came in, and writes what the program replied right after,
+//! need not have the loop asked to write it in between.
 
 use super::socket::bufferevent_ops_socket;
 use super::{BuffereventPtr, Direction, Guard, flag};
 
-/// While there is one, what is added to the output of a socket bufferevent waits. Holds a reference, but not
-/// the lock: the program runs meanwhile.
+/// While there is one, what is added to the output of a socket bufferevent waits. Holds a
+/// reference, but not the lock: the program runs meanwhile.
 pub struct Cork(BuffereventPtr);
 
 impl BuffereventPtr {

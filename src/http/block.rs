@@ -1,9 +1,9 @@
 //! The memory of requests.
 //!
-//! A request is one block with its lists of headers, and with room for what is short as a rule. Beside it are
-//! the buffers of both bodies and, once the library has added headers to it, room for these. A server keeps the
-//! memory of requests that have ended for those to come, with the headers that came in: a client sends mostly
-//! the same ones again.
+//! A request is one block with its lists of headers, and with room for what is short as a rule.
+//! Beside it are the buffers of both bodies and, once the library has added headers to it, room for
+//! these. A server keeps the memory of requests that have ended for those to come, with the headers
+//! that came in: a client sends mostly the same ones again.
 
 use super::abi::{EvhttpRequest, RequestFn, RequestQueue, flag, request_kind};
 use super::connection::ConnectionPtr;
@@ -73,7 +73,8 @@ impl RequestPtr {
     fn begin(self, callback: Option<RequestFn>, argument: *mut c_void) {
         let block = self.as_ptr().cast::<Block>();
         let (input, output) = (self.input_buffer.get(), self.output_buffer.get());
-        // SAFETY: zero bytes are a valid request without any part, and the lists stay where they are.
+        // SAFETY: zero bytes are a valid request without any part, and the lists stay where they
+        // are.
         unsafe {
             addr_of_mut!((*block).request).write_bytes(0, 1);
             for list in [
@@ -142,8 +143,8 @@ impl RequestPtr {
         self.release_memory();
     }
 
-    /// [`RequestPtr::free`] for one of a connection of a server, which keeps the memory unless the program
-    /// holds part of it.
+    /// [`RequestPtr::free`] for one of a connection of a server, which keeps the memory unless the
+    /// program holds part of it.
     pub(super) fn retire(self, connection: ConnectionPtr) {
         if self.has(flag::DEFER_FREE) {
             return self.free();
@@ -160,7 +161,8 @@ impl RequestPtr {
         }
     }
 
-    /// Keeps the headers that came in for the next request, if they are few, and those before no longer.
+    /// Keeps the headers that came in for the next request, if they are few, and those before no
+    /// longer.
     fn keep_headers(self) {
         // SAFETY: the lists are the request's, and nobody uses the pairs any more.
         unsafe {
@@ -183,8 +185,8 @@ impl RequestPtr {
         unsafe { headers::append_over(self.input_headers.get(), self.old_headers(), name, value) }
     }
 
-    /// Whether the buffers of an ended request, emptied, are as they were made, so that they serve for
-    /// another one.
+    /// Whether the buffers of an ended request, emptied, are as they were made, so that they serve
+    /// for another one.
     fn renew_buffers(self) -> bool {
         [&self.input_buffer, &self.output_buffer]
             .into_iter()

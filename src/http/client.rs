@@ -394,6 +394,7 @@ fn peer_ended(connection: ConnectionPtr) {
 }
 
 /// The head of a reply is there: what about its body?
+#[inline(never)]
 pub(super) fn head_is_there(
     connection: ConnectionPtr,
     request: RequestPtr,

@@ -556,6 +556,7 @@ impl ConnectionPtr {
         }
     }
 
+    #[cold]
     fn release_memory(self) {
         // SAFETY: nobody has a pin, and the program has given the connection up.
         unsafe {

@@ -5,6 +5,7 @@ use super::headers::Evkeyvalq;
 use super::request::RequestPtr;
 use crate::buffer::Guard as BufferGuard;
 use crate::hooks::memory::{Array, OutOfMemory};
+use crate::util::ascii;
 use memchr::memchr2;
 use std::ffi::{CStr, c_char, c_int};
 use std::mem::MaybeUninit;
@@ -81,9 +82,14 @@ impl Head {
     /// Appends a text that may not end its line: a program may have put line ends into a header
     /// without asking. They become blanks.
     pub fn add_in_line(&mut self, text: &[u8]) -> Result<(), OutOfMemory> {
-        if count_line_ends(text) == 0 {
+        if !ascii::has_control(text) {
             return self.add(text);
         }
+        self.add_without_line_ends(text)
+    }
+
+    #[cold]
+    fn add_without_line_ends(&mut self, text: &[u8]) -> Result<(), OutOfMemory> {
         let mut rest = text;
         while let Some(place) = memchr2(b'\r', b'\n', rest) {
             self.add(&rest[..place])?;
@@ -114,6 +120,16 @@ impl Head {
             text[9..].copy_from_slice(&code);
             return self.add(&text);
         }
+        self.add_odd_status(major, minor, code)
+    }
+
+    #[cold]
+    fn add_odd_status(
+        &mut self,
+        major: c_char,
+        minor: c_char,
+        code: c_int,
+    ) -> Result<(), OutOfMemory> {
         self.add(b"HTTP/")?;
         self.add_number(major.into())?;
         self.add(b".")?;
@@ -140,30 +156,30 @@ impl Head {
         self.add_headers_with_care(request)
     }
 
-    /// [`Head::add_headers`] for headers as they nearly always are: there is room for them, and none
-    /// has line ends of its own, which is looked for once in all of them. Otherwise what this has
-    /// added is to be taken back.
+    /// [`Head::add_headers`] for headers as they nearly always are: there is room for them, and
+    /// none has control characters, let alone line ends. Otherwise what this has added is to be
+    /// taken back.
     fn put_headers(&mut self, request: RequestPtr) -> bool {
-        let (before, mut lines) = (self.length, 0);
         // SAFETY: the list is the request's, and its texts are terminated. Room is asked for.
         unsafe {
             let mut pair = Evkeyvalq::first(request.output_headers.get());
             while !pair.is_null() {
                 let key = CStr::from_ptr((*pair).key).to_bytes();
                 let value = CStr::from_ptr((*pair).value).to_bytes();
-                if !self.has_room(key.len() + value.len() + 4) {
+                if !self.has_room(key.len() + value.len() + 4)
+                    || ascii::has_control(key)
+                    || ascii::has_control(value)
+                {
                     return false;
                 }
                 self.put(key);
                 self.put(b": ");
                 self.put(value);
                 self.put(b"\r\n");
-                lines += 1;
                 pair = Evkeyvalq::next(pair);
             }
         }
-        let added = self.text().get(before..).unwrap_or_default();
-        count_line_ends(added) == 2 * lines
+        true
     }
 
     #[cold]
@@ -190,8 +206,8 @@ impl Head {
         unsafe { std::slice::from_raw_parts(self.short.as_ptr().cast(), self.length) }
     }
 
-    /// Puts the head, and behind it the body, into the output. With a short body the head goes into its
-    /// chain, or it is copied, so that all of it goes out in one piece.
+    /// Puts the head, and behind it the body, into the output. With a short body the head goes into
+    /// its chain, or it is copied, so that all of it goes out in one piece.
     pub fn write_with_body(
         &mut self,
         request: RequestPtr,
@@ -225,16 +241,6 @@ impl Head {
         };
         append(&output, self.text())
     }
-}
-
-/// How many bytes of a text are CR or LF.
-fn count_line_ends(text: &[u8]) -> usize {
-    let in_piece = |piece: &[u8]| {
-        let is_end = |byte: &u8| u8::from(matches!(byte, b'\r' | b'\n'));
-        // A count that fits into a byte is kept for many bytes at a time.
-        usize::from(piece.iter().map(is_end).sum::<u8>())
-    };
-    text.chunks(u8::MAX.into()).map(in_piece).sum()
 }
 
 /// Digits and a sign.

@@ -211,12 +211,12 @@ pub unsafe fn append(
     Ok(pair)
 }
 
-/// [`append`], over the first pair of another list if that has this name and a value of the same length, as
-/// the same header of the message before has mostly. If it has not, it is freed.
+/// [`append`], over the first pair of another list if that has this name and a value of the same
+/// length, as the same header of the message before has mostly. If it has not, it is freed.
 ///
 /// # Safety
-/// Both lists are initialised, and the pairs of the other one are as [`append`] made them, and in use by
-/// nobody.
+/// Both lists are initialised, and the pairs of the other one are as [`append`] made them, and in
+/// use by nobody.
 pub unsafe fn append_over(
     list: *mut Evkeyvalq,
     old: *mut Evkeyvalq,
@@ -273,8 +273,9 @@ pub unsafe fn move_all(list: *mut Evkeyvalq, other: *mut Evkeyvalq) {
     }
 }
 
-/// Where the key of a pair begins, seen from behind the pair, of which the strings are no blocks of their
-/// own: at an odd address, where no block can be. One that is may lie right behind the pair's.
+/// Where the key of a pair begins, seen from behind the pair, of which the strings are no blocks of
+/// their own: at an odd address, where no block can be. One that is may lie right behind the
+/// pair's.
 mod key_at {
     /// The strings are part of the block of the pair.
     pub const PACKED: usize = 1;

@@ -3,7 +3,7 @@
 //! One request is in progress at a time. What the peer sends meanwhile waits; when it is too much,
 //! the connection is not read. A request object is made when the first byte of a request is there.
 
-use super::abi::RequestError;
+use super::abi::{RequestError, RequestFn};
 use super::connection::{ConnectionPtr, MOST_UNREAD, State, bit};
 use super::dispatch::{self, Answer};
 use super::framing::{self, Framing};
@@ -132,7 +132,7 @@ pub(super) fn leave_server(connection: ConnectionPtr) {
 fn read_requests(connection: ConnectionPtr) {
     let mut ahead = 0;
     while !connection.is_freed() {
-        if ahead < MOST_AHEAD && can_read_ahead(connection) {
+        if ahead < MOST_AHEAD && has_more_behind(connection) && can_read_ahead(connection) {
             ahead += 1;
         } else if !connection.is_reading() {
             return;
@@ -167,15 +167,18 @@ pub(super) const MOST_AHEAD: usize = 16;
 /// But no more than about so many bytes.
 const MOST_UNWRITTEN: usize = 16384;
 
+/// Whether there is input behind a request that has been replied to.
+fn has_more_behind(connection: ConnectionPtr) -> bool {
+    connection.state.get() == State::Writing
+        && !connection.has(bit::HELD)
+        && connection.unread() > 0
+}
+
 /// Goes on to the next request that is there already while the reply to the present one waits to be
 /// written, unless it matters to somebody when that is.
+#[inline(never)]
 fn can_read_ahead(connection: ConnectionPtr) -> bool {
-    if connection.state.get() != State::Writing
-        || connection.has(bit::HELD)
-        || connection.unread() == 0
-        || connection.unwritten() > MOST_UNWRITTEN
-        || connection.written_callback.get().is_some()
-    {
+    if connection.unwritten() > MOST_UNWRITTEN || connection.written_callback.get().is_some() {
         return false;
     }
     let Some(request) = connection.current() else {
@@ -211,6 +214,7 @@ fn begin_request(connection: ConnectionPtr) -> Result<RequestPtr, OutOfMemory> {
 }
 
 /// Answers what cannot be read.
+#[cold]
 fn refuse(connection: ConnectionPtr, request: RequestPtr, fault: Fault) {
     let code = match fault {
         Fault::BodyTooLong => 413,
@@ -248,6 +252,16 @@ pub(super) fn head_is_there(
             return Ok(After::Nothing);
         }
     };
+    expect_body(connection, request, announced)
+}
+
+/// The body of a request comes next, of a length or, with -1, in chunks.
+#[inline(never)]
+fn expect_body(
+    connection: ConnectionPtr,
+    request: RequestPtr,
+    announced: i64,
+) -> Result<After, Fault> {
     request.ntoread.set(announced);
     let expects = request
         .input_header(b"Expect")
@@ -349,9 +363,19 @@ pub(super) fn finish_reply(connection: ConnectionPtr) -> bool {
 
 /// Tells the program that a reply has gone out, if it wants to know, and frees the request.
 fn tell_complete(connection: ConnectionPtr, request: RequestPtr, closes: bool) {
-    let Some(callback) = request.on_complete_cb.get() else {
-        return request.retire(connection);
-    };
+    match request.on_complete_cb.get() {
+        Some(callback) => call_complete(connection, request, callback, closes),
+        None => request.retire(connection),
+    }
+}
+
+#[inline(never)]
+fn call_complete(
+    connection: ConnectionPtr,
+    request: RequestPtr,
+    callback: RequestFn,
+    closes: bool,
+) {
     /// When the function throws, the connection goes on all the same.
     struct Next(ConnectionPtr, bool);
     impl Drop for Next {

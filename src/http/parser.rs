@@ -103,8 +103,8 @@ fn take_lines(
     }
 }
 
-/// The bytes at the front of the input that lie together, with a whole line at least, and where that
-/// ends, which is not among the first `start` bytes; `None` when there is none yet.
+/// The bytes at the front of the input that lie together, with a whole line at least, and where
+/// that ends, which is not among the first `start` bytes; `None` when there is none yet.
 fn front_with_line(input: &BufferGuard, start: usize) -> Result<Option<(&[u8], usize)>, Fault> {
     let front = |length: usize| -> Result<&[u8], Fault> {
         let bytes = input.pull_up(Some(length)).map_err(|_| Fault::Memory)?;
@@ -223,8 +223,9 @@ fn parse_request_line(request: RequestPtr, line: &[u8]) -> Result<(), Fault> {
     if line.len() < SHORTEST_REQUEST_LINE {
         return Err(Fault::Corrupt);
     }
-    let first = memchr(b' ', line).ok_or(Fault::Corrupt)?;
-    let last = memchr::memrchr(b' ', line).ok_or(Fault::Corrupt)?;
+    let is_blank = |byte: &u8| *byte == b' ';
+    let first = line.iter().position(is_blank).ok_or(Fault::Corrupt)?;
+    let last = line.iter().rposition(is_blank).ok_or(Fault::Corrupt)?;
     // There is a method, and there is a target.
     if first == 0 || last <= first + 1 {
         return Err(Fault::Corrupt);
@@ -294,7 +295,8 @@ fn parse_header_line(line: &[u8], in_reply: bool) -> Result<HeaderLine<'_>, Faul
     let Some(first) = line.first() else {
         return Ok(HeaderLine::Empty);
     };
-    if memchr::memchr2(0, b'\r', line).is_some() {
+    // Most lines have no control character at all.
+    if ascii::has_control(line) && memchr::memchr2(0, b'\r', line).is_some() {
         return Err(Fault::Corrupt);
     }
     if is_blank(first) {
@@ -342,7 +344,8 @@ pub fn read_headers(
     read_head(request, input, state, &mut true, limit)
 }
 
-/// Reads the first line, unless the head is `begun` already, and header lines through the empty line.
+/// Reads the first line, unless the head is `begun` already, and header lines through the empty
+/// line.
 pub fn read_head(
     request: RequestPtr,
     input: &BufferGuard,

@@ -77,6 +77,7 @@ impl ConnectionPtr {
         Ok(Some(after))
     }
 
+    #[inline(never)]
     fn read_trailer(self, request: RequestPtr, input: &BufferGuard) -> Result<Progress, Fault> {
         let mut head = self.head.get();
         let limit = self.most_headers.get();
@@ -85,6 +86,7 @@ impl ConnectionPtr {
         progress
     }
 
+    #[inline(never)]
     fn read_body(self, request: RequestPtr, input: &BufferGuard) -> Result<Progress, Fault> {
         match self.framing.get() {
             Framing::Empty => Ok(Progress::Done),
@@ -173,6 +175,7 @@ impl ConnectionPtr {
     }
 
     /// Throws away what the peer goes on sending of a body that is too long.
+    #[inline(never)]
     fn discard(self, request: RequestPtr, input: &BufferGuard) -> Result<Progress, Fault> {
         let wanted = request.ntoread.get();
         let count = (input.length() as u64).min(wanted as u64) as usize;

@@ -69,12 +69,8 @@ fn complete_headers(
             request.add_output_header(b"Date", &date(connection))?;
         }
         let can_be_kept = length.is_some() || framed || !body;
-        if request.minor.get() == 0 && asks_to_keep(request) {
-            if !can_be_kept {
-                request.insert(flag::REPLY_CLOSES);
-            } else if request.output_header(b"Connection").is_none() {
-                request.add_output_header(b"Connection", b"keep-alive")?;
-            }
+        if request.minor.get() == 0 {
+            keep_if_asked(request, can_be_kept)?;
         }
         // To HEAD, the length of what GET would bring, if that is known.
         let told =
@@ -95,14 +91,34 @@ fn complete_headers(
         }
     }
     if asks_to_close(request) {
-        request.remove_output_header(b"Connection");
-        if request.has(flag::PROXY_REQUEST) {
-            request.remove_output_header(b"Proxy-Connection");
-        } else {
-            request.add_output_header(b"Connection", b"close")?;
-        }
+        confirm_end(request)?;
     }
     Ok(())
+}
+
+/// Says that the connection is kept after a reply of version 1.0, if the request asks for that.
+#[inline(never)]
+fn keep_if_asked(request: RequestPtr, can_be_kept: bool) -> Result<(), OutOfMemory> {
+    if !asks_to_keep(request) {
+        return Ok(());
+    }
+    if !can_be_kept {
+        request.insert(flag::REPLY_CLOSES);
+    } else if request.output_header(b"Connection").is_none() {
+        request.add_output_header(b"Connection", b"keep-alive")?;
+    }
+    Ok(())
+}
+
+/// Says that the connection ends, as the request asks.
+#[inline(never)]
+fn confirm_end(request: RequestPtr) -> Result<(), OutOfMemory> {
+    request.remove_output_header(b"Connection");
+    if request.has(flag::PROXY_REQUEST) {
+        request.remove_output_header(b"Proxy-Connection");
+        return Ok(());
+    }
+    request.add_output_header(b"Connection", b"close")
 }
 
 /// Writes the head of the reply, and what there is of its body.
@@ -113,9 +129,7 @@ fn write_head(
 ) -> Result<(), OutOfMemory> {
     complete_headers(request, connection, length)?;
     if !may_have_body(request) {
-        request.insert(flag::BODILESS);
-        let body = request.output();
-        let _ = body.drain(body.length());
+        drop_body(request);
     }
     let mut head = Head::empty();
     let (major, minor) = (request.major.get(), request.minor.get());
@@ -124,6 +138,14 @@ fn write_head(
     head.add(b"\r\n")?;
     head.add_headers(request)?;
     head.write_with_body(request, connection)
+}
+
+/// No byte of the body is sent.
+#[inline(never)]
+fn drop_body(request: RequestPtr) {
+    request.insert(flag::BODILESS);
+    let body = request.output();
+    let _ = body.drain(body.length());
 }
 
 fn date(connection: ConnectionPtr) -> [u8; date::LENGTH] {

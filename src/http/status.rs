@@ -1,6 +1,7 @@
 //! What status codes are called.
 
 /// The phrase of a code; for one that has none, that of its class.
+#[inline(never)]
 pub fn phrase(code: i32) -> &'static str {
     match code {
         100 => "Continue",

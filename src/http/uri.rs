@@ -154,6 +154,7 @@ impl<'a> Parts<'a> {
     }
 
     /// Takes what stands in front of the path. What is left begins with that.
+    #[inline(never)]
     fn take_front(&mut self, text: &'a [u8]) -> Option<&'a [u8]> {
         let (scheme, rest) = match split_at_first(text, b":") {
             (scheme, Some(rest)) if is_scheme(scheme) => (Some(scheme), rest),
@@ -195,8 +196,8 @@ impl<'a> Parts<'a> {
         Some(())
     }
 
-    /// Whether each part may be what it is. From the path on that may be anything in a URI that need not
-    /// conform: only that divides it which ends the part.
+    /// Whether each part may be what it is. From the path on that may be anything in a URI that
+    /// need not conform: only that divides it which ends the part.
     fn are_allowed(&self, flags: c_uint) -> bool {
         let strict = match flags & NONCONFORMANT {
             0 => Part::ALL.len(),
@@ -223,8 +224,8 @@ pub fn query_of(text: &[u8]) -> Result<Option<&[u8]>, NoUri> {
 
 /// A URI reference: `struct evhttp_uri`.
 ///
-/// Invariant: each text is null or a NUL-terminated string, which either lies with the URI itself, in
-/// the `inside` bytes behind this structure, or is a block of its own.
+/// Invariant: each text is null or a NUL-terminated string, which either lies with the URI itself,
+/// in the `inside` bytes behind this structure, or is a block of its own.
 pub struct Uri {
     flags: c_uint,
     port: c_int,
@@ -232,6 +233,8 @@ pub struct Uri {
     inside: usize,
     /// It lies in a [`UriRoom`] and not in a block of its own.
     in_room: bool,
+    /// There are texts in blocks of their own.
+    changed: bool,
 }
 
 /// How many bytes of texts a [`UriRoom`] has room for.
@@ -276,7 +279,8 @@ impl Uri {
         Ok(Uri::of(&parts, 0, ptr::null_mut())?)
     }
 
-    /// A URI of copies of the parts, all in one block, or in the room, unless it is null, if they fit.
+    /// A URI of copies of the parts, all in one block, or in the room, unless it is null, if they
+    /// fit.
     fn of(parts: &Parts, flags: c_uint, room: *mut UriRoom) -> Result<NonNull<Uri>, OutOfMemory> {
         let inside = parts.texts.iter().flatten().map(|text| text.len() + 1);
         let inside = inside.sum::<usize>();
@@ -304,6 +308,7 @@ impl Uri {
                 texts,
                 inside,
                 in_room,
+                changed: false,
             });
         }
         Ok(uri)
@@ -316,12 +321,19 @@ impl Uri {
     pub unsafe fn free(uri: *mut Uri) {
         // SAFETY: the caller guarantees the URI.
         unsafe {
-            for part in Part::ALL {
-                (*uri).drop_text(part);
+            if (*uri).changed {
+                (*uri).drop_texts();
             }
             if !(*uri).in_room {
                 memory::free(uri.cast());
             }
+        }
+    }
+
+    #[cold]
+    fn drop_texts(&mut self) {
+        for part in Part::ALL {
+            self.drop_text(part);
         }
     }
 
@@ -367,6 +379,7 @@ impl Uri {
         };
         self.drop_text(part);
         self.texts[part as usize] = copy;
+        self.changed = true;
         Ok(())
     }
 

@@ -14,6 +14,7 @@ pub fn is_printable(byte: u8) -> bool {
 }
 
 /// Whether a text has a control character.
+#[inline(never)]
 pub fn has_control(text: &[u8]) -> bool {
     let words = text.chunks_exact(8);
     // The last eight bytes may be seen twice.
