@@ -23,11 +23,17 @@ use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
-/// How much is fetched at once: four of the longest records, with what ciphers usually add.
-const FETCH: usize = 4 * (16384 + 64);
+/// How many of the longest records pass at once: the more, the less each costs, and of the peer, too,
+/// which has to wake up for them. More would take blocks that allocators map and unmap each time.
+pub const RECORDS: usize = 7;
 
-/// How much is collected: as much, whatever ciphers add.
-const COLLECTION: usize = 4 * (16384 + 256);
+/// How much is fetched at once: the records, with what ciphers usually add.
+const FETCH: usize = RECORDS * (LONGEST_RECORD + 64);
+
+/// How much room a record takes among what is collected, whatever ciphers add.
+const COLLECTED_RECORD: usize = LONGEST_RECORD + 256;
+
+const _: () = assert!(RECORDS * COLLECTED_RECORD < 128 * 1024);
 
 /// Before each record: what it holds, two bytes of a version, two of the length.
 const HEADER: usize = 5;
@@ -37,7 +43,8 @@ const APPLICATION_DATA: u8 = 23;
 pub struct Bulk {
     bio: *mut BIO,
     fetches: Cell<bool>,
-    collects: Cell<bool>,
+    /// How much room there is to be for what is collected; 0 when nothing is.
+    collects: Cell<usize>,
     /// The last turn brought so much that the next one fetches.
     flows: Cell<bool>,
     fetched: Stretch,
@@ -115,15 +122,14 @@ impl BulkPtr {
         NonNull::new(unsafe { BIO_get_data(bio) }.cast()).map(BulkPtr)
     }
 
-    /// Adds to what is collected, if there is room.
+    /// Adds to what is collected, if anything is, and there is room.
     ///
     /// # Safety
     /// There are so many bytes at the place.
     unsafe fn collect(self, data: *const u8, length: usize) -> bool {
-        let collected = &self.collected;
+        let (collected, room) = (&self.collected, self.collects.get());
         let is_new = collected.length() == 0;
-        let fits =
-            length <= COLLECTION && collected.has_room(if is_new { COLLECTION } else { length });
+        let fits = length <= room && collected.has_room(if is_new { room } else { length });
         if fits {
             // SAFETY: the caller guarantees the bytes; there is room.
             unsafe { ptr::copy_nonoverlapping(data, collected.room(), length) };
@@ -250,16 +256,17 @@ impl Drop for Fetching {
 pub struct Collecting(Kept);
 
 impl Collecting {
-    /// Begins one. [`BulkPtr::push`] has to follow it.
-    pub fn begin(bulk: BulkPtr) -> Collecting {
-        bulk.collects.set(true);
+    /// Begins one, in which up to so many bytes are to be sent. [`BulkPtr::push`] has to follow it.
+    pub fn begin(bulk: BulkPtr, amount: usize) -> Collecting {
+        let records = amount.div_ceil(LONGEST_RECORD).min(RECORDS);
+        bulk.collects.set(records * COLLECTED_RECORD);
         Collecting(Kept::new(bulk))
     }
 }
 
 impl Drop for Collecting {
     fn drop(&mut self) {
-        self.0.0.collects.set(false);
+        self.0.0.collects.set(0);
     }
 }
 
@@ -347,7 +354,7 @@ unsafe extern "C-unwind" fn write(bio: *mut BIO, data: *const c_char, length: c_
         let Some(bulk) = BulkPtr::of_bio(bio) else {
             return 0;
         };
-        if bulk.collects.get() && bulk.collect(data.cast(), length.max(0) as usize) {
+        if bulk.collects.get() > 0 && bulk.collect(data.cast(), length.max(0) as usize) {
             return length;
         }
         // That goes first.

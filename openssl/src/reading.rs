@@ -1,6 +1,6 @@
 //! Reading: what has come is decrypted into the input.
 
-use crate::bulk::Fetching;
+use crate::bulk::{Fetching, RECORDS};
 use crate::ending::{Callbacks, Trouble};
 use crate::libevent::*;
 use crate::openssl::{LONGEST_RECORD, SSL_ERROR_SYSCALL, SSL_has_pending, SSL_pending, SSL_read};
@@ -14,9 +14,6 @@ const START: usize = 1024;
 
 /// A record that is shorter, and not part of a stream, is a message.
 const LONG_MESSAGE: usize = 1024;
-
-/// How many of the longest reads that the program allows make a turn.
-const RECORDS: usize = 4;
 
 impl TlsPtr {
     /// Reads what there is, up to a limit, and tells the program. The caller has a guard.
@@ -111,7 +108,8 @@ impl TlsPtr {
         }
     }
 
-    /// How much is read in a turn. The last record may go beyond.
+    /// How much is read in a turn: as many of the longest reads that the program allows as records are
+    /// fetched at once. The last record may go beyond.
     fn read_limit(self) -> usize {
         // SAFETY: the lock is held.
         let limit = unsafe { bufferevent_get_read_max_(self.as_ptr()) };

@@ -1,6 +1,6 @@
 //! Writing: what is in the output is encrypted and sent.
 
-use crate::bulk::{BulkPtr, Collecting, Push};
+use crate::bulk::{BulkPtr, Collecting, Push, RECORDS};
 use crate::ending::{Callbacks, Trouble};
 use crate::libevent::*;
 use crate::openssl::{LONGEST_RECORD, SSL_ERROR_SYSCALL, SSL_write};
@@ -15,11 +15,9 @@ const LONG_SEGMENT: usize = 12288;
 /// Most segments that are put together.
 const MOST_SEGMENTS: usize = 64;
 
-/// How much is sent with one system call.
-const BATCH: usize = 4 * LONGEST_RECORD;
-
-/// How much goes out in a turn on a descriptor, before others get theirs.
-const TURN: usize = 2 * BATCH;
+/// How much is sent with one system call, and goes out in a turn on a descriptor, before others get
+/// theirs.
+const BATCH: usize = RECORDS * LONGEST_RECORD;
 
 impl TlsPtr {
     /// Sends what there is, after what has to come first. The caller has a guard.
@@ -38,7 +36,7 @@ impl TlsPtr {
     fn write_records(self, callbacks: Callbacks) {
         let mut count = 0;
         let mut trouble = None;
-        while self.may_write() && (self.is_filter() || count < TURN) {
+        while self.may_write() && (self.is_filter() || count < BATCH) {
             match self.write_some() {
                 Ok(0) => break,
                 Ok(length) => count += length,
@@ -119,7 +117,7 @@ impl TlsPtr {
         let mut copy = MaybeUninit::<[u8; LONGEST_RECORD]>::uninit();
         let mut place = Place::default();
         let whole = self.output_length();
-        let _collecting = Collecting::begin(bulk);
+        let _collecting = Collecting::begin(bulk, whole);
         while self.may_write()
             && (self.collected.get() as usize) < BATCH
             && self.output_length() == whole
