@@ -14,7 +14,7 @@ use std::mem::{offset_of, size_of};
 
 /// Called with a request: to handle it, or because it is done.
 pub type RequestFn = unsafe extern "C-unwind" fn(req: *mut EvhttpRequest, arg: *mut c_void);
-/// Called with a reply of which the headers have come in; a negative result ends the request.
+/// Called with a reply whose headers have arrived; a negative result ends the request.
 pub type HeaderFn = unsafe extern "C-unwind" fn(req: *mut EvhttpRequest, arg: *mut c_void) -> c_int;
 /// Called because a request failed.
 pub type ErrorFn = unsafe extern "C-unwind" fn(error: c_uint, arg: *mut c_void);
@@ -42,9 +42,9 @@ pub mod flag {
     pub const NEEDS_FREE: c_int = 0x0010;
     /// The connection ends after the reply whatever the headers say. From here on not public.
     pub const CLOSE_AFTER: c_int = 0x10000;
-    /// The reply tells the client that the connection ends.
+    /// The reply says that the connection ends.
     pub const REPLY_CLOSES: c_int = 0x20000;
-    /// The request waits for its turn to be told that no connection could be made.
+    /// The request waits for its notification that no connection could be made.
     pub const UNCONNECTED: c_int = 0x40000;
     /// A client's body waits until the server wants it.
     pub const BODY_HELD_BACK: c_int = 0x80000;
@@ -67,7 +67,7 @@ pub mod method {
     pub const PATCH: c_uint = 1 << 8;
     /// Any other.
     pub const UNKNOWN: c_uint = 1 << 15;
-    /// What servers allow unless they are told otherwise.
+    /// What servers allow by default.
     pub const DEFAULT: u16 = (GET | POST | HEAD | PUT | DELETE) as u16;
 }
 
@@ -184,7 +184,7 @@ impl EvhttpRequest {
         self.bits.set(others | if value { bit } else { 0 });
     }
 
-    /// Whether the body comes, or goes, in chunks.
+    /// Whether the body is received, or sent, in chunks.
     pub fn is_chunked(&self) -> bool {
         self.bits.get() & CHUNKED != 0
     }

@@ -1,4 +1,4 @@
-//! Whom a server accepts: connections and their bufferevents.
+//! Accepting connections for a server, and making their bufferevents.
 
 use super::connection::{ConnectionPtr, LARGE_PIECE};
 use super::server::ServerPtr;
@@ -96,8 +96,8 @@ fn discarded(bufferevent: NonNull<Bufferevent>) -> NotAccepted {
     NotAccepted
 }
 
-/// The address of a peer as text, and its port. A peer of the local kind is called localhost; one of
-/// a family that is not known has no name, so that nobody takes it for another.
+/// The address of a peer as text, and its port. A peer of the local kind is called localhost; one
+/// of a family that is not known has no name, so that nobody takes it for another.
 ///
 /// # Safety
 /// The address is as long as its family says.

@@ -1,4 +1,4 @@
-//! What calls a connection, its bufferevent and the loop, and what keeps such calls in order while
+//! What the bufferevent of a connection and the loop call, and what keeps such calls in order while
 //! functions of the program run.
 
 use super::connection::{ConnectionPtr, Pin, bit};
@@ -32,7 +32,8 @@ impl Drop for Unfinished {
     }
 }
 
-/// This library writes to a connection: what the bufferevent tells until this is dropped waits.
+/// The library is writing to a connection: what the bufferevent reports until this is dropped
+/// waits.
 pub(super) struct Busy {
     connection: ConnectionPtr,
     before: u16,
@@ -120,7 +121,7 @@ unsafe fn pinned(argument: *mut c_void) -> Option<Pin> {
     unsafe { ConnectionPtr::new(argument.cast()) }.map(ConnectionPtr::pin)
 }
 
-/// Something came in.
+/// Something has arrived.
 unsafe extern "C-unwind" fn readable(_: *mut Bufferevent, argument: *mut c_void) {
     // SAFETY: a connection that is freed takes these functions away.
     let Some(connection) = (unsafe { pinned(argument) }) else {

@@ -101,7 +101,7 @@ unsafe fn adopt_base(base: *mut EventBase, bufferevent: *mut Bufferevent) {
     }
 }
 
-/// The connection is freed: what only a client has goes.
+/// The connection is freed: frees what only a client has.
 pub(super) fn free_part(connection: ConnectionPtr) {
     let Some(client) = connection.client_part() else {
         return;
@@ -235,7 +235,7 @@ fn or_usual(timeout: timeval, usual: timeval) -> timeval {
     if is_zero(timeout) { usual } else { timeout }
 }
 
-/// Connects, unless that is under way. What comes of it is told from the loop.
+/// Connects, unless that is under way. The outcome is reported from the loop.
 pub(super) fn connect(connection: ConnectionPtr) -> Result<(), NotMade> {
     if connection.state.get() == State::Connecting {
         return Ok(());
@@ -437,7 +437,7 @@ fn first_unconnected(client: &Client) -> Option<RequestPtr> {
     unsafe { RequestPtr::new(RequestQueue::first(client.unconnected.get())) }
 }
 
-/// Takes a request out of those that wait to be told.
+/// Removes a request from those that wait for their notification.
 pub(super) fn forget_unconnected(connection: ConnectionPtr, request: RequestPtr) {
     let Some(client) = connection.client_part() else {
         return;
@@ -448,7 +448,8 @@ pub(super) fn forget_unconnected(connection: ConnectionPtr, request: RequestPtr)
     request.evcon.set(ptr::null_mut());
 }
 
-/// Tells all requests that there is no connection. Those that are made meanwhile are not among them.
+/// Tells all requests that there is no connection. Those that are made meanwhile are not among
+/// them.
 fn tell_unconnected(connection: ConnectionPtr) {
     let Some(client) = connection.client_part() else {
         return;
@@ -496,7 +497,7 @@ impl Drop for Untold {
     }
 }
 
-/// Tells those that have not been told yet that there is no connection.
+/// Notifies those that were not notified yet that there is no connection.
 pub(super) fn tell_rest(connection: ConnectionPtr) {
     while let Some(client) = connection.client_part() {
         let Some(request) = first_unconnected(client) else {

@@ -1,4 +1,4 @@
-//! Which function of the program handles a request: by method, host and path.
+//! Finding the function of the program that handles a request: by method, host and path.
 
 use super::abi::{flag, method};
 use super::connection::ConnectionPtr;
@@ -98,7 +98,7 @@ pub fn mark_proxy_request(connection: ConnectionPtr, request: RequestPtr) {
     }
 }
 
-/// Whether a host fits a pattern, in which a star stands for any text.
+/// Whether a host matches a pattern, in which a star matches any text.
 pub fn fits(pattern: &[u8], host: &[u8]) -> bool {
     let (mut p, mut h) = (0, 0);
     // Behind the last star, and up to where it reaches.

@@ -5,7 +5,7 @@ use crate::util::ascii::hex_value;
 use std::ffi::c_char;
 use std::ptr::NonNull;
 
-/// What a `+` stands for in encoded text.
+/// What a `+` means in encoded text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plus {
     /// Itself.

@@ -100,7 +100,7 @@ impl Drop for Dismantling {
     }
 }
 
-/// Says the peer that nothing more comes.
+/// Tells the peer that nothing more will be sent.
 fn shut_down(descriptor: c_int) {
     // SAFETY: shutdown takes integers only; a peer that has gone already is no failure.
     unsafe { system::shutdown(descriptor, libc::SHUT_WR) };

@@ -7,7 +7,7 @@ use super::request::RequestPtr;
 use super::status;
 use std::ffi::CStr;
 
-/// How the end of a body is told.
+/// How the end of a body is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// There is none.

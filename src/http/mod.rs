@@ -9,7 +9,7 @@
 //!
 //! - [`abi`]: C types and constants.
 //! - [`request`], [`block`]: a request and its reply, and their memory.
-//! - [`parser`], [`framing`], [`reading`]: messages as they come in.
+//! - [`parser`], [`framing`], [`reading`]: reading messages.
 //! - [`head`], [`status`], [`date`]: the heads of messages that go out.
 //! - [`connection`], [`callbacks`], [`ending`]: what all connections have in common.
 //! - [`server`], [`paths`], [`dispatch`]: servers, and who handles what.

@@ -14,7 +14,7 @@ pub struct Handler {
     pub callback: RequestFn,
     /// Passed on.
     pub argument: *mut c_void,
-    /// Is told, with the argument, that the whole table goes.
+    /// Called with the argument when the whole table is freed.
     pub gone: Option<WatcherFn>,
 }
 

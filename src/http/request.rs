@@ -141,43 +141,43 @@ impl RequestPtr {
         unsafe { ConnectionPtr::new(self.evcon.get()) }
     }
 
-    /// What came in as body.
+    /// The body that was received.
     pub fn input(self) -> BufferGuard {
         // SAFETY: the buffer lives as long as the request.
         unsafe { BufferGuard::new(self.input_buffer.get()) }
     }
 
-    /// The body to go out.
+    /// The body to send.
     pub fn output(self) -> BufferGuard {
         // SAFETY: as above.
         unsafe { BufferGuard::new(self.output_buffer.get()) }
     }
 
-    /// The value of a header that came in.
+    /// The value of a received header.
     pub fn input_header(&self, name: &[u8]) -> Option<&[u8]> {
         // SAFETY: the list is the request's, its texts are terminated.
         unsafe { value_of(self.input_headers.get(), name) }
     }
 
-    /// The value of a header to go out.
+    /// The value of a header to send.
     pub fn output_header(&self, name: &[u8]) -> Option<&[u8]> {
         // SAFETY: as above.
         unsafe { value_of(self.output_headers.get(), name) }
     }
 
-    /// Whether a word is among those of the headers of that name that came in.
+    /// Whether a word is among those of the received headers with that name.
     pub fn input_has_word(&self, name: &[u8], word: &[u8]) -> bool {
         // SAFETY: the list is the request's, its texts are terminated.
         unsafe { any_has_word(self.input_headers.get(), name, word) }
     }
 
-    /// Whether a word is among those of the headers of that name to go out.
+    /// Whether a word is among those of the headers with that name to send.
     pub fn output_has_word(&self, name: &[u8], word: &[u8]) -> bool {
         // SAFETY: as above.
         unsafe { any_has_word(self.output_headers.get(), name, word) }
     }
 
-    /// Removes the first header of that name that was to go out.
+    /// Removes the first header with that name from those to send.
     pub fn remove_output_header(self, name: &[u8]) {
         // SAFETY: the list is the request's.
         unsafe { headers::remove(self.output_headers.get(), name) };
@@ -268,7 +268,7 @@ impl RequestPtr {
         Ok(())
     }
 
-    /// The host that is asked, without a port: of the target, else of the header; cached.
+    /// The host of the request, without a port: from the target, otherwise from the header; cached.
     pub fn host(self) -> *const c_char {
         if self.host_cache.get().is_null() {
             let host = match self.uri_part(Part::Host) {
@@ -333,7 +333,8 @@ unsafe fn value_of<'a>(list: *const Evkeyvalq, name: &[u8]) -> Option<&'a [u8]> 
     }
 }
 
-/// Whether a word is among those, divided by commas, of the headers of that name: several are one list.
+/// Whether a word is among those, divided by commas, of the headers of that name: several are one
+/// list.
 ///
 /// # Safety
 /// The list is live and its texts are terminated.

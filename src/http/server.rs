@@ -1,4 +1,4 @@
-//! Servers: what they are told, and the hosts they are for.
+//! Servers: their settings, and the hosts that they serve.
 
 use super::abi::{BuffereventMakerFn, method};
 use super::block::Spares;
@@ -93,8 +93,8 @@ pub struct ServerPtr(NonNull<Server>);
 impl Deref for ServerPtr {
     type Target = Server;
     fn deref(&self) -> &Server {
-        // SAFETY: `new` promised a live server. What changes in it is in cells, and its link is used
-        // through raw pointers only.
+        // SAFETY: `new` promised a live server. What changes in it is in cells, and its link is
+        // used through raw pointers only.
         unsafe { self.0.as_ref() }
     }
 }
@@ -112,8 +112,8 @@ impl Drop for Pin {
     }
 }
 
-/// A server is being freed. When the close callback of a connection throws, the server is there still
-/// with what it has left, and may be freed again.
+/// A server is being freed. When the close callback of a connection throws, the server is there
+/// still with what it has left, and may be freed again.
 struct Freeing(ServerPtr);
 
 impl Freeing {
