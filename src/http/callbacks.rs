@@ -8,16 +8,16 @@ use crate::bufferevent::Bufferevent;
 use crate::event::{EventCallback, assign};
 use std::ffi::{c_short, c_void};
 
-/// A function of the program runs after which there is more to do. When an exception passes, or the
-/// thread is cancelled, the loop does it.
+/// A function of the program is running after which there is more to do. If it ends with an exception,
+/// or the thread is cancelled, the loop does that.
 pub(super) struct Unfinished {
     connection: ConnectionPtr,
-    /// Set in the connection then.
+    /// The bits to set in the connection in that case.
     bits: u16,
 }
 
 impl Unfinished {
-    /// The function has returned.
+    /// Call this when the function has returned.
     pub(super) fn finish(self) {
         std::mem::forget(self);
     }
@@ -48,7 +48,7 @@ impl Drop for Busy {
 }
 
 impl ConnectionPtr {
-    /// Prepares what the loop calls [`attend`] by, if there is a base.
+    /// Prepares the entry by which the loop calls [`attend`], if there is a base.
     pub(super) fn prepare_deferred(self) {
         let base = base::or_current(self.base.get());
         if base.is_null() {
@@ -61,7 +61,7 @@ impl ConnectionPtr {
         }
     }
 
-    /// Has the bufferevent call this layer.
+    /// Makes the bufferevent call this layer.
     pub(super) fn take_callbacks(self) {
         if let Some(bufferevent) = self.bufferevent() {
             let argument = self.as_ptr().cast();
@@ -94,7 +94,7 @@ impl ConnectionPtr {
         base.run.break_requested
     }
 
-    /// Has the loop call [`attend`].
+    /// Makes the loop call [`attend`].
     pub(super) fn schedule(self) {
         if !self.has(bit::SCHEDULED) {
             self.insert(bit::SCHEDULED);
@@ -103,7 +103,7 @@ impl ConnectionPtr {
         }
     }
 
-    /// Has the loop do nothing for the connection any more.
+    /// Cancels what the loop was to do for the connection.
     pub(super) fn unschedule(self) {
         if self.has(bit::SCHEDULED) {
             // SAFETY: the base outlives its connections.
@@ -142,7 +142,7 @@ unsafe extern "C-unwind" fn readable(_: *mut Bufferevent, argument: *mut c_void)
     }
 }
 
-/// What was to go out has gone out.
+/// The output was written.
 unsafe extern "C-unwind" fn written(_: *mut Bufferevent, argument: *mut c_void) {
     // SAFETY: as in `readable`.
     let Some(connection) = (unsafe { pinned(argument) }) else {
@@ -170,7 +170,7 @@ unsafe extern "C-unwind" fn happened(_: *mut Bufferevent, what: c_short, argumen
     }
 }
 
-/// What the loop does for a connection that was scheduled.
+/// Called by the loop for a connection that was scheduled.
 unsafe extern "C-unwind" fn attend(_: *mut EventCallback, argument: *mut c_void) {
     // SAFETY: the entry is taken out when the connection is freed.
     let Some(connection) = (unsafe { pinned(argument) }) else {

@@ -1,4 +1,4 @@
-//! Making the connection of a client: by name or address, from a local address, again and again.
+//! Connecting a client: by name or address, from a local address, with retries.
 
 use super::abi::{RequestError, RequestQueue, flag};
 use super::client::{self, CON_READ_ON_WRITE_ERROR, CON_REUSE_CONNECTED_ADDR, Client, NotMade};
@@ -86,7 +86,7 @@ pub unsafe fn create(
     Ok(connection)
 }
 
-/// Has the program's bufferevent work on the connection's base.
+/// Moves the program's bufferevent to the connection's base.
 ///
 /// # Safety
 /// The bufferevent is live, the base too or null.
@@ -122,7 +122,7 @@ pub(super) fn free_part(connection: ConnectionPtr) {
 }
 
 impl ConnectionPtr {
-    /// Begins to connect.
+    /// Starts to connect.
     pub fn connect(self) -> Result<(), NotMade> {
         connect(self)
     }
@@ -157,14 +157,14 @@ impl ConnectionPtr {
         known
     }
 
-    /// Sets how often a connection is tried again.
+    /// Sets how often connecting is tried again.
     pub fn set_retries(self, most: c_int) {
         if let Some(client) = self.client_part() {
             client.most_retries.set(most);
         }
     }
 
-    /// Sets the pause before the first attempt to connect again; none given is the usual one.
+    /// Sets the pause before the first retry; `None` means the default.
     pub fn set_first_pause(self, pause: Option<timeval>) {
         if let Some(client) = self.client_part() {
             client.first_pause.set(pause.unwrap_or(FIRST_PAUSE));
@@ -201,13 +201,13 @@ impl ConnectionPtr {
         }
     }
 
-    /// Has the connection freed when it is of no use any more.
+    /// Lets the connection be freed when it is of no more use.
     pub fn free_on_completion(self) {
         self.insert(bit::FREE_ON_COMPLETION);
     }
 }
 
-/// Sets the timeouts; none given are the usual ones.
+/// Sets the timeouts; `None` means the defaults.
 pub fn set_timeouts(connection: ConnectionPtr, timeout: Option<timeval>) {
     if timeout.is_some() {
         connection.insert(bit::TIMED);
@@ -230,7 +230,7 @@ pub fn set_timeouts(connection: ConnectionPtr, timeout: Option<timeval>) {
     }
 }
 
-/// A timeout, or the usual one in place of none.
+/// A timeout, or the default for `None`.
 fn or_usual(timeout: timeval, usual: timeval) -> timeval {
     if is_zero(timeout) { usual } else { timeout }
 }
@@ -270,7 +270,7 @@ pub(super) fn connect(connection: ConnectionPtr) -> Result<(), NotMade> {
     Ok(())
 }
 
-/// Gives the bufferevent a socket with the local address that the program wants.
+/// Gives the bufferevent a socket bound to the local address that the program has set.
 fn bind_local(client: &Client, bufferevent: &Guard) -> Result<(), NotMade> {
     let (address, port) = (client.local_address.get(), client.local_port.get());
     if address.is_null() && port == 0 {
@@ -304,7 +304,7 @@ fn start(connection: ConnectionPtr, client: &Client, bufferevent: &Guard) -> Res
     started.map_err(|_| NotMade)
 }
 
-/// Something happened to a connection that is being made.
+/// Handles an event of a connection that is being made.
 pub(super) fn happened(connection: ConnectionPtr, what: c_short) {
     if what & BEV_EVENT_CONNECTED != 0 {
         return connected(connection);
@@ -343,7 +343,7 @@ fn connected(connection: ConnectionPtr) {
     client::go_on(connection);
 }
 
-/// Has the loop deal with a connection that could not be made.
+/// Leaves it to the loop to deal with a connection that could not be made.
 pub(super) fn fail_from_loop(connection: ConnectionPtr) {
     if let Some(client) = connection.client_part() {
         client.error.set(errno());
@@ -401,7 +401,7 @@ fn retry_later(connection: ConnectionPtr) -> bool {
     added
 }
 
-/// The pause is over.
+/// Called when the pause before a retry is over.
 unsafe extern "C-unwind" fn retry(_: c_int, _: c_short, argument: *mut c_void) {
     // SAFETY: the timer is stopped when the connection is freed.
     let Some(connection) = (unsafe { ConnectionPtr::new(argument.cast()) }) else {
@@ -448,8 +448,7 @@ pub(super) fn forget_unconnected(connection: ConnectionPtr, request: RequestPtr)
     request.evcon.set(ptr::null_mut());
 }
 
-/// Tells all requests that there is no connection. Those that are made meanwhile are not among
-/// them.
+/// Notifies all requests that there is no connection, except those made in the meantime.
 fn tell_unconnected(connection: ConnectionPtr) {
     let Some(client) = connection.client_part() else {
         return;
@@ -460,8 +459,8 @@ fn tell_unconnected(connection: ConnectionPtr) {
     tell_rest(connection);
 }
 
-/// A request of no connection that is yet to be told that it is done. When a close callback throws
-/// before, the loop tells it.
+/// A request without a connection that still has to be notified that it is done. If a close callback
+/// throws first, the loop notifies it.
 pub(super) struct Untold {
     connection: ConnectionPtr,
     request: RequestPtr,
@@ -476,7 +475,7 @@ impl Untold {
         }
     }
 
-    /// Tells it.
+    /// Notifies it.
     pub(super) fn tell(self) {
         let request = self.request;
         std::mem::forget(self);

@@ -1,21 +1,21 @@
-//! HTTP: servers and clients on bufferevents, and the text that they are made of.
+//! HTTP: servers and clients on bufferevents, and the text that messages are made of.
 //!
 //! - [`headers`]: lists of names and values.
-//! - [`uri`]: URI references, their parts.
+//! - [`uri`]: URI references and their parts.
 //! - [`encoding`]: percent-encoding, and escaping for HTML.
 //! - [`query`]: the parameters of a query.
 //!
-//! The engine is the same for both sides where it can be:
+//! Both sides share as much as possible:
 //!
 //! - [`abi`]: C types and constants.
 //! - [`request`], [`block`]: a request and its reply, and their memory.
 //! - [`parser`], [`framing`], [`reading`]: reading messages.
-//! - [`head`], [`status`], [`date`]: the heads of messages that go out.
+//! - [`head`], [`status`], [`date`]: writing the heads of messages.
 //! - [`connection`], [`callbacks`], [`ending`]: what all connections have in common.
-//! - [`server`], [`paths`], [`dispatch`]: servers, and who handles what.
-//! - [`listening`], [`accepting`]: where servers listen, and whom they accept.
+//! - [`server`], [`paths`], [`dispatch`]: servers, and which function handles a request.
+//! - [`listening`], [`accepting`]: the sockets of a server, and accepting connections.
 //! - [`incoming`], [`reply`]: the connections of a server.
-//! - [`client`], [`connect`]: those of a client.
+//! - [`client`], [`connect`]: the connections of a client.
 
 pub mod abi;
 pub mod accepting;

@@ -80,8 +80,8 @@ impl RequestPtr {
         self.flags.set(self.flags.get() & !flags);
     }
 
-    /// Runs a function of the program that gets the request. It is not freed meanwhile, but, if it
-    /// was to be, when this returns: then there is only a result.
+    /// Runs a function of the program that gets the request. The request is not freed before this
+    /// returns; if it was to be freed, there is only a result.
     pub fn call<R>(self, function: impl FnOnce(*mut EvhttpRequest) -> R) -> (R, Option<Self>) {
         struct Hold {
             request: RequestPtr,
@@ -116,7 +116,7 @@ impl RequestPtr {
         (result, alive.then_some(self))
     }
 
-    /// Tells the program that the request is done, and frees it unless it belongs to the program.
+    /// Notifies the program that the request is done, and frees it unless it belongs to the program.
     pub fn call_last(self) {
         let argument = self.cb_arg.get();
         let callback = self.cb.get();
@@ -128,7 +128,7 @@ impl RequestPtr {
         drop(last);
     }
 
-    /// Runs a function of the program that gets the request for the last time, which is freed then.
+    /// Runs the last function of the program that gets the request, and then frees it.
     pub fn call_and_free(self, function: impl FnOnce(*mut EvhttpRequest)) {
         let last = Last::of(self, false);
         function(self.as_ptr());
@@ -200,7 +200,7 @@ impl RequestPtr {
         unsafe { optional_text(self.uri.get()) }
     }
 
-    /// Stores the target of a request that came in, whole and taken apart.
+    /// Stores the target of a received request, as text and parsed.
     pub(super) fn set_target(self, target: &[u8]) -> Result<(), NoUri> {
         self.drop_uri_parts();
         let parts = match self.method.get() {
@@ -213,7 +213,7 @@ impl RequestPtr {
         Ok(())
     }
 
-    /// The target is not taken apart any more.
+    /// Forgets the parsed target.
     pub(super) fn drop_uri_parts(self) {
         let parts = self.uri_elems.replace(ptr::null_mut());
         if !parts.is_null() {
@@ -289,12 +289,12 @@ impl RequestPtr {
     }
 }
 
-/// The last function of the program runs that gets the request, which is freed then, also when the
-/// function throws.
+/// The last function of the program that gets the request is running. The request is freed when this
+/// is dropped, also if the function throws.
 struct Last {
     request: RequestPtr,
     outermost: bool,
-    /// The program may have made it its own.
+    /// The function may have made the program its owner.
     may_be_owned: bool,
 }
 
@@ -333,8 +333,8 @@ unsafe fn value_of<'a>(list: *const Evkeyvalq, name: &[u8]) -> Option<&'a [u8]> 
     }
 }
 
-/// Whether a word is among those, divided by commas, of the headers of that name: several are one
-/// list.
+/// Whether a word is among those, separated by commas, of the headers with that name: several headers
+/// are one list.
 ///
 /// # Safety
 /// The list is live and its texts are terminated.
