@@ -346,3 +346,94 @@ CASE(reads_after_a_large_body, ONE_BACKEND)
 	close(fd);
 	stop_server();
 }
+
+/* --- The most that is held at any moment, also within a call --- */
+
+static void *
+noting_malloc(size_t size)
+{
+	void *block = allocator_malloc(size);
+
+	look();
+	return block;
+}
+
+static void *
+noting_realloc(void *memory, size_t size)
+{
+	void *block = allocator_realloc(memory, size);
+
+	look();
+	return block;
+}
+
+enum { LONG = 1200 << 10 };
+
+static void
+reply_with_a_long_header(struct evhttp_request *req, void *arg)
+{
+	static char value[LONG + 1];
+
+	(void)arg;
+	memset(value, 'v', LONG);
+	evhttp_add_header(evhttp_request_get_output_headers(req), "X", value);
+	held_before = held_most = allocator.held;
+	evhttp_send_reply(req, 200, "OK", NULL);
+	replies++;
+}
+
+/* The header and its copy in the output; no third one. */
+CASE(a_long_header_is_copied_once, ALONE)
+{
+	int fd;
+
+	event_set_mem_functions(noting_malloc, noting_realloc, allocator_free);
+	start_server();
+	evhttp_set_gencb(http, reply_with_a_long_header, NULL);
+	fd = connect_raw();
+	CHECK_EQUAL(send(fd, "GET / HTTP/1.1\r\n\r\n", 18, MSG_NOSIGNAL), 18);
+	while (!replies)
+		event_base_loop(base, EVLOOP_ONCE);
+	CHECK(held_most - held_before < 2 * LONG - LONG / 5);
+	settle(fd);
+	CHECK(answer.length > LONG && !answer.ended);
+	close(fd);
+	stop_server();
+	CHECK_EQUAL(allocator.alive, 0);
+}
+
+static void
+note_held(struct evhttp_request *req, void *arg)
+{
+	(void)arg;
+	CHECK(strlen(evhttp_find_header(evhttp_request_get_input_headers(req), "X")) == LONG + 1);
+	replies++;
+}
+
+/* A value of many lines takes no more room than one on one line. */
+CASE(a_folded_header_takes_its_size, ALONE)
+{
+	static const char head[] = "GET / HTTP/1.1\r\nX: a\r\n";
+	static char lines[LONG / 512 * 514];
+	int fd;
+
+	event_set_mem_functions(noting_malloc, noting_realloc, allocator_free);
+	start_server();
+	evhttp_set_gencb(http, note_held, NULL);
+	fd = connect_raw();
+	CHECK_EQUAL(send(fd, head, sizeof head - 1, MSG_NOSIGNAL), sizeof head - 1);
+	settle(fd);
+	held_before = held_most = allocator.held;
+	for (char *line = lines; line < lines + sizeof lines; line += 514) {
+		memset(line, 'v', 512);
+		*line = ' ';
+		memcpy(line + 512, "\r\n", 2);
+	}
+	CHECK_EQUAL(send_bytes(fd, lines, sizeof lines), sizeof lines);
+	send_bytes(fd, "\r\n", 2);
+	while (!replies)
+		event_base_loop(base, EVLOOP_ONCE);
+	CHECK(held_most - held_before < LONG + LONG / 5 + SLACK);
+	close(fd);
+	stop_server();
+}

@@ -3,8 +3,8 @@
 use super::connection::ConnectionPtr;
 use super::headers::Evkeyvalq;
 use super::request::RequestPtr;
-use crate::buffer::Guard as BufferGuard;
-use crate::hooks::memory::{Array, OutOfMemory};
+use crate::buffer::{Evbuffer, Guard as BufferGuard};
+use crate::hooks::memory::OutOfMemory;
 use crate::util::ascii;
 use memchr::memchr2;
 use std::ffi::{CStr, c_char, c_int};
@@ -22,7 +22,28 @@ pub struct Head {
     short: [MaybeUninit<u8>; ROOM],
     length: usize,
     /// All of it once it is longer.
-    long: Array<u8>,
+    long: Option<Long>,
+}
+
+/// A buffer of its own, out of which all that is in it can be moved.
+struct Long(BufferGuard);
+
+impl Long {
+    fn create() -> Result<Long, OutOfMemory> {
+        let buffer = Evbuffer::create()?;
+        // SAFETY: the buffer is new, and lives until this is dropped.
+        Ok(Long(unsafe { BufferGuard::new(buffer.as_ptr()) }))
+    }
+
+    fn move_to(&self, output: &BufferGuard) -> Result<(), OutOfMemory> {
+        self.0.move_all_to(output).map_err(|_| OutOfMemory)
+    }
+}
+
+impl Drop for Long {
+    fn drop(&mut self) {
+        self.0.drop_reference();
+    }
 }
 
 impl Head {
@@ -31,7 +52,7 @@ impl Head {
         Head {
             short: [const { MaybeUninit::uninit() }; ROOM],
             length: 0,
-            long: Array::new(),
+            long: None,
         }
     }
 
@@ -49,22 +70,20 @@ impl Head {
     /// [`Head::add`] where the room is too short.
     #[cold]
     fn add_beyond(&mut self, text: &[u8]) -> Result<(), OutOfMemory> {
-        self.long.try_reserve(self.length + text.len())?;
-        for place in 0..self.length {
-            // SAFETY: so many bytes were written.
-            let byte = unsafe { self.short[place].assume_init() };
-            self.long.push_reserved(byte);
+        if let Some(long) = &self.long {
+            return append(&long.0, text);
         }
+        let long = Long::create()?;
+        append(&long.0, self.text())?;
+        append(&long.0, text)?;
         self.length = 0;
-        for byte in text {
-            self.long.push_reserved(*byte);
-        }
+        self.long = Some(long);
         Ok(())
     }
 
     #[inline]
     fn has_room(&self, length: usize) -> bool {
-        self.long.is_empty() && length <= ROOM - self.length
+        self.long.is_none() && length <= ROOM - self.length
     }
 
     /// # Safety
@@ -150,9 +169,7 @@ impl Head {
         if self.put_headers(request) {
             return self.add(b"\r\n");
         }
-        if self.long.is_empty() {
-            self.length = before;
-        }
+        self.length = before;
         self.add_headers_with_care(request)
     }
 
@@ -198,10 +215,8 @@ impl Head {
         self.add(b"\r\n")
     }
 
+    /// All of it while it is short.
     fn text(&self) -> &[u8] {
-        if !self.long.is_empty() {
-            return &self.long;
-        }
         // SAFETY: so many bytes were written.
         unsafe { std::slice::from_raw_parts(self.short.as_ptr().cast(), self.length) }
     }
@@ -217,6 +232,10 @@ impl Head {
             return Err(OutOfMemory);
         };
         let body = request.output();
+        if let Some(long) = &self.long {
+            body.move_all_to(&long.0).map_err(|_| OutOfMemory)?;
+            return long.move_to(&output);
+        }
         if body.move_only_chain_behind(self.text(), &output) {
             return Ok(());
         }
@@ -239,7 +258,10 @@ impl Head {
         let Some(output) = connection.output() else {
             return Err(OutOfMemory);
         };
-        append(&output, self.text())
+        match &self.long {
+            Some(long) => long.move_to(&output),
+            None => append(&output, self.text()),
+        }
     }
 }
 

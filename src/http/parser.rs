@@ -410,6 +410,9 @@ pub fn read_trailer(
 /// Headers on which the meaning of the message depends are not folded.
 const NEVER_FOLDED: [&[u8]; 3] = [b"Content-Length", b"Transfer-Encoding", b"Host"];
 
+/// What part of a folded value its room may be larger.
+const FOLDED_SPARE: usize = 8;
+
 /// Appends a line to the value of the last header, behind a blank. The room of the value grows with
 /// it, so that all lines together cost time in proportion to their length.
 ///
@@ -443,7 +446,7 @@ unsafe fn unfold(
         };
         let needed = length + text.len() + 2;
         if needed > room {
-            room = needed.max(2 * length);
+            room = needed + needed / FOLDED_SPARE;
             let block = memory::realloc((*last).value.cast(), room);
             if block.is_null() {
                 return Err(Fault::Memory);
