@@ -152,6 +152,44 @@ PATTERN(http_many_headers, 200)
 	close_site(&site);
 }
 
+PATTERN(http_folded_lines, 1000)
+{
+	static const char line[] = " some more of the value\r\n";
+	struct site site;
+	int fd;
+
+	open_site(&site, reply);
+	fd = connect_to(&site);
+	put(fd, get, sizeof get - 3);
+	put(fd, "X: a\r\n", 6);
+	while (n--)
+		put(fd, line, sizeof line - 1);
+	put(fd, "\r\n", 2);
+	serve_until(&site, 1);
+	take_reply(&site, fd);
+	close(fd);
+	close_site(&site);
+}
+
+PATTERN(http_upload_in_pieces, 300)
+{
+	struct site site;
+	char head[100];
+	int fd;
+
+	open_site(&site, reply);
+	fd = connect_to(&site);
+	put(fd, head, (size_t)sprintf(head, "POST / HTTP/1.1\r\nContent-Length: %ld\r\n\r\n", n * 100));
+	while (n--) {
+		put(fd, pattern_bytes, 100);
+		turn(site.base);
+	}
+	serve_until(&site, 1);
+	take_reply(&site, fd);
+	close(fd);
+	close_site(&site);
+}
+
 PATTERN(http_upload_in_chunks, 300)
 {
 	static const char head[] = "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -197,6 +235,30 @@ PATTERN(http_reply_in_chunks, 300)
 
 	chunks = n;
 	open_site(&site, reply_in_chunks);
+	fd = connect_to(&site);
+	put(fd, get, sizeof get - 1);
+	serve_until(&site, 1);
+	take_reply(&site, fd);
+	close(fd);
+	close_site(&site);
+}
+
+static void
+reply_with_headers(struct evhttp_request *req, void *arg)
+{
+	for (long i = 0; i < chunks; i++)
+		evhttp_add_header(evhttp_request_get_output_headers(req), "X-Some-Header", "with a value");
+	evhttp_send_reply(req, HTTP_OK, "OK", NULL);
+	++((struct site *)arg)->served;
+}
+
+PATTERN(http_reply_with_many_headers, 500)
+{
+	struct site site;
+	int fd;
+
+	chunks = n;
+	open_site(&site, reply_with_headers);
 	fd = connect_to(&site);
 	put(fd, get, sizeof get - 1);
 	serve_until(&site, 1);

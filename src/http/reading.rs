@@ -226,10 +226,9 @@ fn take_body(request: RequestPtr, input: &BufferGuard, wanted: i64) -> Result<i6
     }
     let body = request.input();
     let taken = if count <= SHORT_PIECE && body.length() > 0 {
-        let mut piece = [0; SHORT_PIECE];
-        let bytes = input.look(&mut piece[..count]).map_err(|_| Fault::Memory)?;
-        // SAFETY: the copy is on the stack.
-        unsafe { body.append(bytes.as_ptr(), bytes.len()) }.map_err(|_| Fault::Memory)?;
+        let bytes = input.pull_up(Some(count)).map_err(|_| Fault::Memory)?;
+        // SAFETY: so many bytes lie there, in another buffer.
+        unsafe { body.append(bytes, count) }.map_err(|_| Fault::Memory)?;
         // The front of an input is not frozen.
         let _ = input.drain(count);
         count
