@@ -52,8 +52,8 @@ enum bufferevent_ssl_state {
  *
  * Data that is written is encrypted at once.
  *
- * Returns the bufferevent, or `NULL` as bufferevent_openssl_socket_new(), or when `underlying` is
- * `NULL`.
+ * Returns the bufferevent, or NULL as bufferevent_openssl_socket_new(), or when `underlying` is
+ * NULL.
  */
 EVENT2_EXPORT_SYMBOL
 struct bufferevent *bufferevent_openssl_filter_new(struct event_base *base,
@@ -78,7 +78,7 @@ struct bufferevent *bufferevent_openssl_filter_new(struct event_base *base,
  *
  * The SSL reads as much from the socket as it has room for: use the socket for nothing else.
  *
- * Returns the bufferevent, or `NULL` when `ssl` has another descriptor than `fd`, `state` or
+ * Returns the bufferevent, or NULL when `ssl` has another descriptor than `fd`, `state` or
  * `options` make no sense, or memory is short. The SSL is then freed if the options have
  * `BEV_OPT_CLOSE_ON_FREE`; the socket stays open.
  */
@@ -104,7 +104,7 @@ void bufferevent_openssl_set_allow_dirty_shutdown(struct bufferevent *bev,
     int allow_dirty_shutdown);
 
 /**
- * Returns the SSL of a TLS bufferevent, which owns it as before; `NULL` for other bufferevents.
+ * Returns the SSL of a TLS bufferevent, which owns it as before; NULL for other bufferevents.
  *
  * Ask it what you like, and shut it down before freeing; reading, writing and replacing its
  * BIOs are the bufferevent's business.

@@ -198,21 +198,21 @@ typedef void (*evdns_getaddrinfo_cb)(int result, struct evutil_addrinfo *res, vo
 #define EVDNS_FLAGS_RD 0x080
 
 /**
- * Makes a resolver on the loop of `event_base`; `NULL` means the base of event_init().
+ * Makes a resolver on the loop of `event_base`; NULL means the base of event_init().
  *
  * `flags` are `EVDNS_BASE_*` bits; 0 makes a resolver without servers. If there are unknown bits
  * among them, `EVDNS_BASE_INITIALIZE_NAMESERVERS` is implied, as older interfaces took any
  * non-zero number to mean that.
  *
- * The base must outlive the resolver. Returns `NULL` if memory is short or `/etc/resolv.conf`
- * cannot be read. If that file names no server, the one on this machine is used. The caller frees
- * the resolver with evdns_base_free().
+ * The base must outlive the resolver. Returns NULL if memory is short or `/etc/resolv.conf` cannot
+ * be read. If that file names no server, the one on this machine is used. The caller frees the
+ * resolver with evdns_base_free().
  */
 EVENT2_EXPORT_SYMBOL
 struct evdns_base *evdns_base_new(struct event_base *event_base, int flags);
 
 /**
- * Frees a resolver; `NULL` is ignored.
+ * Frees a resolver; NULL is ignored.
  *
  * With `fail_requests`, look-ups that have no result yet get `DNS_ERR_SHUTDOWN`, from the loop;
  * without it their callbacks are never called, and their requests must not be used any more.
@@ -278,7 +278,7 @@ int evdns_base_nameserver_sockaddr_add(struct evdns_base *base, const struct soc
  * returns in the loop's thread.
  *
  * Returns a request that can be passed to evdns_cancel_request() until `callback` has returned.
- * Returns `NULL`, and never calls `callback`, if the name is not valid or memory is short.
+ * Returns NULL, and never calls `callback`, if the name is not valid or memory is short.
  */
 EVENT2_EXPORT_SYMBOL
 struct evdns_request *evdns_base_resolve_ipv4(struct evdns_base *base, const char *name,
@@ -309,7 +309,7 @@ struct evdns_request *evdns_base_resolve_reverse_ipv6(struct evdns_base *base,
  * Cancels a look-up: its callback gets `DNS_ERR_CANCEL`, from the loop.
  *
  * A look-up that already has a result still gets it, and nothing happens if its callback is
- * running. `base` may be `NULL`.
+ * running. `base` may be NULL.
  */
 EVENT2_EXPORT_SYMBOL
 void evdns_cancel_request(struct evdns_base *base, struct evdns_request *req);
@@ -348,10 +348,10 @@ int evdns_base_resolv_conf_parse(struct evdns_base *base, int flags, const char 
 
 /**
  * Adds the names in a hosts file to those that evdns_getaddrinfo() knows. If `hosts_fname` is
- * `NULL`, or the file cannot be read, only `localhost` is added.
+ * NULL, or the file cannot be read, only `localhost` is added.
  *
- * `base` may be `NULL` for the resolver of evdns_init(). Returns 0, or -1 if the file cannot be
- * read or memory is short.
+ * `base` may be NULL for the resolver of evdns_init(). Returns 0, or -1 if the file cannot be read
+ * or memory is short.
  */
 EVENT2_EXPORT_SYMBOL
 int evdns_base_load_hosts(struct evdns_base *base, const char *hosts_fname);
@@ -370,7 +370,7 @@ void evdns_base_search_ndots_set(struct evdns_base *base, int ndots);
 
 /**
  * Sets the function that gets all messages of resolvers and DNS servers, including debug messages;
- * `NULL` restores the general log. It must not use a resolver.
+ * NULL restores the general log. It must not use a resolver.
  */
 EVENT2_EXPORT_SYMBOL
 void evdns_set_log_fn(evdns_debug_log_fn_type callback);
@@ -389,8 +389,8 @@ void evdns_set_random_bytes_fn(void (*function)(char*, size_t));
  * The server takes the socket over. `flags` must be 0. `callback` gets every message that has
  * questions, and `user_data`.
  *
- * Returns the server, to be closed with evdns_close_server_port(), or `NULL` on failure; the
- * socket then remains the caller's.
+ * Returns the server, to be closed with evdns_close_server_port(), or NULL on failure; the socket
+ * then remains the caller's.
  */
 EVENT2_EXPORT_SYMBOL
 struct evdns_server_port *evdns_add_server_port_with_base(struct event_base *base,
@@ -413,7 +413,7 @@ void evdns_server_request_set_flags(struct evdns_server_request *req, int flags)
  * Adds a record to an answer; everything is copied.
  *
  * `section` is one of the `EVDNS_*_SECTION` constants. With `is_name`, `data` is a name as text;
- * otherwise it is `datalen` bytes, or `NULL` for no data.
+ * otherwise it is `datalen` bytes, or NULL for no data.
  *
  * Returns 0, or -1 if the section does not exist, a name is missing or memory is short.
  */
@@ -439,7 +439,7 @@ int evdns_server_request_add_aaaa_reply(struct evdns_server_request *req, const 
 
 /**
  * Adds the host name of an address to the answer section. The address is either `in`, an IPv4
- * address, or `inaddr_name`, a name such as `4.3.2.1.in-addr.arpa`; the other must be `NULL`.
+ * address, or `inaddr_name`, a name such as `4.3.2.1.in-addr.arpa`; the other must be NULL.
  * Returns 0 or -1.
  */
 EVENT2_EXPORT_SYMBOL
@@ -485,10 +485,10 @@ int evdns_server_request_get_requesting_addr(struct evdns_server_request *req,
  *
  * Names from hosts files come first. Otherwise the name servers are asked for both address
  * families at the same time, or for the one in `hints_in`; IPv4 addresses come before IPv6 ones.
- * `dns_base` may be `NULL` for the resolver of evdns_init().
+ * `dns_base` may be NULL for the resolver of evdns_init().
  *
  * Returns a request that can be passed to evdns_getaddrinfo_cancel() until `cb` has returned.
- * Returns `NULL` if `cb` was already called, before this returned, because the answer was known or
+ * Returns NULL if `cb` was already called, before this returned, because the answer was known or
  * the arguments were wrong.
  */
 EVENT2_EXPORT_SYMBOL

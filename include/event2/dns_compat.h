@@ -28,7 +28,7 @@ struct in6_addr;
 EVENT2_EXPORT_SYMBOL
 int evdns_init(void);
 
-/** The process-wide resolver, or `NULL` if there is none. */
+/** The process-wide resolver, or NULL if there is none. */
 EVENT2_EXPORT_SYMBOL
 struct evdns_base *evdns_get_global_base(void);
 

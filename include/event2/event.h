@@ -80,8 +80,8 @@ typedef void (*event_log_cb)(int severity, const char *message);
 typedef void (*event_fatal_cb)(int error);
 
 /**
- * The timeout has passed. Not needed in `event_new()`: whether there is a timeout is up to
- * `event_add()`.
+ * The timeout has passed. Not needed in event_new(): whether there is a timeout is up to
+ * event_add().
  */
 #define EV_TIMEOUT 0x01
 
@@ -101,15 +101,15 @@ typedef void (*event_fatal_cb)(int error);
 #define EV_ET 0x20
 
 /**
- * `event_del()` does not wait for the event's callback. Free such an event with
- * `event_free_finalize()`.
+ * event_del() does not wait for the event's callback. Free such an event with
+ * event_free_finalize().
  */
 #define EV_FINALIZE 0x40
 
 /** The peer has closed the connection, if the backend can tell (`EV_FEATURE_EARLY_CLOSE`). */
 #define EV_CLOSED 0x80
 
-/** Severity of details for debugging; see `event_enable_debug_logging()`. */
+/** Severity of details for debugging; see event_enable_debug_logging(). */
 #define EVENT_LOG_DEBUG 0
 
 /** Severity of information. */
@@ -121,14 +121,14 @@ typedef void (*event_fatal_cb)(int error);
 /** Severity of a failure that ends the process. */
 #define EVENT_LOG_ERR 3
 
-/** Mask for `event_enable_debug_logging()`: no debug messages. */
+/** Mask for event_enable_debug_logging(): no debug messages. */
 #define EVENT_DBG_NONE 0
 
-/** Mask for `event_enable_debug_logging()`: all debug messages. */
+/** Mask for event_enable_debug_logging(): all debug messages. */
 #define EVENT_DBG_ALL 0xffffffffu
 
 /**
- * Sets the function that gets every message of the library; `NULL` restores stderr.
+ * Sets the function that gets every message of the library; NULL restores stderr.
  *
  * It may be called from any thread and while a base is locked, so it must not call the library.
  */
@@ -136,7 +136,7 @@ EVENT2_EXPORT_SYMBOL
 void event_set_log_callback(event_log_cb callback);
 
 /**
- * Sets the function that is called with the exit code before the library ends the process; `NULL`
+ * Sets the function that is called with the exit code before the library ends the process; NULL
  * removes it. It need not return; if it does, the process exits with that code.
  */
 EVENT2_EXPORT_SYMBOL
@@ -149,12 +149,12 @@ EVENT2_EXPORT_SYMBOL
 void event_enable_debug_logging(ev_uint32_t which);
 
 /**
- * Sets the functions that the library uses to allocate memory; a `NULL` argument stands for the
+ * Sets the functions that the library uses to allocate memory; a NULL argument stands for the
  * function of libc.
  *
  * Call it before anything else: blocks are freed with the functions that are set at that time. The
- * functions may be called from any thread, must align memory like `malloc()`, may return `NULL`,
- * and must not call the library.
+ * functions may be called from any thread, must align memory like `malloc()`, may return NULL, and
+ * must not call the library.
  */
 EVENT2_EXPORT_SYMBOL
 void event_set_mem_functions(void *(*malloc_fn)(size_t size),
@@ -182,11 +182,10 @@ void libevent_global_shutdown(void);
 /**
  * Prepares an event in memory that the program provides.
  *
- * `base` may be `NULL` for the base of `event_init()`. `fd` is a descriptor, a signal number with
- * `EV_SIGNAL`, or -1. `events` are `EV_*` bits, or 0 for a timer. If `arg` is
- * `event_self_cbarg()`, the callback gets the event itself. The previous contents of the memory do
- * not matter, but the event must not be pending or active. A persistent event with a timeout
- * repeats it.
+ * `base` may be NULL for the base of event_init(). `fd` is a descriptor, a signal number with
+ * `EV_SIGNAL`, or -1. `events` are `EV_*` bits, or 0 for a timer. If `arg` is event_self_cbarg(),
+ * the callback gets the event itself. The previous contents of the memory do not matter, but the
+ * event must not be pending or active. A persistent event with a timeout repeats it.
  *
  * The event gets the middle priority of the base. Returns 0, or -1 if `EV_SIGNAL` is combined with
  * bits for descriptors. Takes no lock.
@@ -196,18 +195,18 @@ int event_assign(struct event *event, struct event_base *base, evutil_socket_t f
     short events, event_callback_fn callback, void *arg);
 
 /**
- * Makes an event; see `event_assign()` for the arguments.
+ * Makes an event; see event_assign() for the arguments.
  *
- * Returns the event, to be freed with `event_free()`, or `NULL` if there is no memory or the
- * arguments are not valid.
+ * Returns the event, to be freed with event_free(), or NULL if there is no memory or the arguments
+ * are not valid.
  */
 EVENT2_EXPORT_SYMBOL
 struct event *event_new(struct event_base *base, evutil_socket_t fd, short events,
     event_callback_fn callback, void *arg);
 
 /**
- * Deletes an event made by `event_new()` and frees it. May be called from its own callback; `NULL`
- * is ignored.
+ * Deletes an event made by event_new() and frees it. May be called from its own callback; NULL is
+ * ignored.
  *
  * In a thread other than the loop's, it first waits for the event's running callback to return,
  * unless the event has `EV_FINALIZE`. Do not hold a lock that the callback needs.
@@ -215,7 +214,7 @@ struct event *event_new(struct event_base *base, evutil_socket_t fd, short event
 EVENT2_EXPORT_SYMBOL
 void event_free(struct event *event);
 
-/** The argument for `event_new()` and `event_assign()` that stands for the event itself. */
+/** The argument for event_new() and event_assign() that stands for the event itself. */
 EVENT2_EXPORT_SYMBOL
 void *event_self_cbarg(void);
 
@@ -231,8 +230,8 @@ int event_base_set(struct event_base *base, struct event *event);
 /**
  * Makes an event pending.
  *
- * It then waits for what it was assigned, and, unless `timeout` is `NULL`, until that much time
- * has passed. If the event is already pending, a `NULL` timeout keeps its timeout and another one
+ * It then waits for what it was assigned, and, unless `timeout` is NULL, until that much time has
+ * passed. If the event is already pending, a NULL timeout keeps its timeout and another one
  * replaces it. `{0, 0}` is due in the next pass of the loop.
  *
  * Returns 0; or -1, with nothing changed, if the event has no base or is being finalized, memory
@@ -262,11 +261,11 @@ int event_remove_timer(struct event *event);
 EVENT2_EXPORT_SYMBOL
 int event_del(struct event *event);
 
-/** `event_del()` that never waits: the callback may still be running in the loop's thread. */
+/** event_del() that never waits: the callback may still be running in the loop's thread. */
 EVENT2_EXPORT_SYMBOL
 int event_del_noblock(struct event *event);
 
-/** `event_del()` that waits for a running callback even if the event has `EV_FINALIZE`. */
+/** event_del() that waits for a running callback even if the event has `EV_FINALIZE`. */
 EVENT2_EXPORT_SYMBOL
 int event_del_block(struct event *event);
 
@@ -284,8 +283,8 @@ void event_active(struct event *event, int result, short ncalls);
  * Which of the bits in `events` an event is pending or active for.
  *
  * If `events` contains `EV_TIMEOUT` and the event has a timeout pending, `*expiry` is set to the
- * time of day when it is due, unless `expiry` is `NULL`. Returns `EV_*` bits. May be called from
- * any thread.
+ * time of day when it is due, unless `expiry` is NULL. Returns `EV_*` bits. May be called from any
+ * thread.
  */
 EVENT2_EXPORT_SYMBOL
 int event_pending(const struct event *event, short events, struct timeval *expiry);
@@ -293,7 +292,7 @@ int event_pending(const struct event *event, short events, struct timeval *expir
 /**
  * Deletes an event, and calls `callback` once no callback of the event is running any more.
  *
- * Never waits, in any thread. The finalizer runs in the loop, or in `event_base_free()`, and gets
+ * Never waits, in any thread. The finalizer runs in the loop, or in event_base_free(), and gets
  * the event and its argument. Until then the event cannot be added or activated; afterwards it may
  * be assigned again or freed. `flags` must be 0. Returns 0, or -1 if the event has no base.
  */
@@ -301,9 +300,7 @@ EVENT2_EXPORT_SYMBOL
 int event_finalize(unsigned int flags, struct event *event,
     event_finalize_callback_fn callback);
 
-/**
- * `event_finalize()` that then frees the event, which must have been made by `event_new()`.
- */
+/** event_finalize() that then frees the event, which must have been made by event_new(). */
 EVENT2_EXPORT_SYMBOL
 int event_free_finalize(unsigned int flags, struct event *event,
     event_finalize_callback_fn callback);
@@ -337,7 +334,7 @@ EVENT2_EXPORT_SYMBOL
 int event_get_priority(const struct event *event);
 
 /**
- * Everything that an event was assigned, stored where the pointers are not `NULL`. Takes no lock.
+ * Everything that an event was assigned, stored where the pointers are not NULL. Takes no lock.
  */
 EVENT2_EXPORT_SYMBOL
 void event_get_assignment(const struct event *event, struct event_base **base_out,
@@ -360,7 +357,7 @@ EVENT2_EXPORT_SYMBOL
 int event_priority_set(struct event *event, int priority);
 
 /**
- * In debug mode, says that the memory of an event will be reused without a call of `event_free()`.
+ * In debug mode, says that the memory of an event will be reused without a call of event_free().
  */
 EVENT2_EXPORT_SYMBOL
 void event_debug_unassign(struct event *event);
@@ -398,7 +395,7 @@ void event_enable_debug_mode(void);
 /** An upper bound for the number of priorities; a base accepts at most one less. */
 #define EVENT_MAX_PRIORITIES 256
 
-/** What a backend can do; bits for `event_config_require_features()`. */
+/** What a backend can do; bits for event_config_require_features(). */
 enum event_method_feature {
     /** Edge-triggered events. */
     EV_FEATURE_ET = 1,
@@ -410,7 +407,7 @@ enum event_method_feature {
     EV_FEATURE_EARLY_CLOSE = 8
 };
 
-/** Bits for `event_config_set_flag()`. */
+/** Bits for event_config_set_flag(). */
 enum event_base_config_flag {
     /** Use no lock even if threads are set up: the base is used by one thread only. */
     EVENT_BASE_FLAG_NOLOCK = 1,
@@ -432,20 +429,20 @@ enum event_base_config_flag {
 /**
  * Makes a configuration with default values.
  *
- * Returns it, to be freed with `event_config_free()`, or `NULL` if there is no memory. A
- * configuration may be used by one thread at a time.
+ * Returns it, to be freed with event_config_free(), or NULL if there is no memory. A configuration
+ * may be used by one thread at a time.
  */
 EVENT2_EXPORT_SYMBOL
 struct event_config *event_config_new(void);
 
-/** Frees a configuration; bases made with it are not affected. `NULL` is ignored. */
+/** Frees a configuration; bases made with it are not affected. NULL is ignored. */
 EVENT2_EXPORT_SYMBOL
 void event_config_free(struct event_config *config);
 
 /**
  * Excludes a backend: "epoll", "poll" or "select"; other names have no effect.
  *
- * Returns 0, or -1 if `config` is `NULL` or there is no memory.
+ * Returns 0, or -1 if `config` is NULL or there is no memory.
  */
 EVENT2_EXPORT_SYMBOL
 int event_config_avoid_method(struct event_config *config, const char *method);
@@ -453,49 +450,47 @@ int event_config_avoid_method(struct event_config *config, const char *method);
 /**
  * Requires features of the backend, as `EV_FEATURE_*` bits, replacing those required before.
  *
- * Returns 0, or -1 if `config` is `NULL`. If no backend has the features, making the base fails.
+ * Returns 0, or -1 if `config` is NULL. If no backend has the features, making the base fails.
  */
 EVENT2_EXPORT_SYMBOL
 int event_config_require_features(struct event_config *config, int features);
 
-/** Adds `EVENT_BASE_FLAG_*` bits. Returns 0, or -1 if `config` is `NULL`. */
+/** Adds `EVENT_BASE_FLAG_*` bits. Returns 0, or -1 if `config` is NULL. */
 EVENT2_EXPORT_SYMBOL
 int event_config_set_flag(struct event_config *config, int flags);
 
-/**
- * For another operating system: has no effect here. Returns 0, or -1 if `config` is `NULL`.
- */
+/** For another operating system: has no effect here. Returns 0, or -1 if `config` is NULL. */
 EVENT2_EXPORT_SYMBOL
 int event_config_set_num_cpus_hint(struct event_config *config, int cpus);
 
 /**
  * Limits how long callbacks run before the loop looks for more urgent events again.
  *
- * The limit is the time `max_interval`, unless `NULL`, and the number `max_callbacks`, unless
+ * The limit is the time `max_interval`, unless NULL, and the number `max_callbacks`, unless
  * negative. It applies to priorities from `min_priority` on; more urgent callbacks are not
- * limited. Returns 0, or -1 if `config` is `NULL`.
+ * limited. Returns 0, or -1 if `config` is NULL.
  */
 EVENT2_EXPORT_SYMBOL
 int event_config_set_max_dispatch_interval(struct event_config *config,
     const struct timeval *max_interval, int max_callbacks, int min_priority);
 
-/** Makes a base with the default configuration; see `event_base_new_with_config()`. */
+/** Makes a base with the default configuration; see event_base_new_with_config(). */
 EVENT2_EXPORT_SYMBOL
 struct event_base *event_base_new(void);
 
 /**
- * Makes a base; `NULL` stands for the default configuration. The configuration is not needed
+ * Makes a base; NULL stands for the default configuration. The configuration is not needed
  * afterwards.
  *
  * Environment variables may exclude backends (`EVENT_NOEPOLL`, `EVENT_NOPOLL`, `EVENT_NOSELECT`)
- * unless the configuration ignores them. Returns the base, to be freed with `event_base_free()`;
- * or `NULL`, with a warning, if no backend is suitable, or memory or descriptors are short.
+ * unless the configuration ignores them. Returns the base, to be freed with event_base_free(); or
+ * NULL, with a warning, if no backend is suitable, or memory or descriptors are short.
  */
 EVENT2_EXPORT_SYMBOL
 struct event_base *event_base_new_with_config(const struct event_config *config);
 
 /**
- * Frees a base; `NULL` stands for the one of `event_init()`.
+ * Frees a base; NULL stands for the one of event_init().
  *
  * Its events are deleted without calling their callbacks, but still belong to the program, which
  * frees them. Finalizers that are waiting are called. Descriptors are not closed, and signal
@@ -504,7 +499,7 @@ struct event_base *event_base_new_with_config(const struct event_config *config)
 EVENT2_EXPORT_SYMBOL
 void event_base_free(struct event_base *base);
 
-/** `event_base_free()` that drops waiting finalizers instead of calling them. */
+/** event_base_free() that drops waiting finalizers instead of calling them. */
 EVENT2_EXPORT_SYMBOL
 void event_base_free_nofinalize(struct event_base *base);
 
@@ -526,13 +521,13 @@ const char *event_base_get_method(const struct event_base *base);
 EVENT2_EXPORT_SYMBOL
 int event_base_get_features(const struct event_base *base);
 
-/** The names of all backends: an array that ends with `NULL` and belongs to the library. */
+/** The names of all backends: an array that ends with NULL and belongs to the library. */
 EVENT2_EXPORT_SYMBOL
 const char **event_get_supported_methods(void);
 
 /**
  * Runs the loop until there is nothing left to wait for or it is told to end; see
- * `event_base_loop()`.
+ * event_base_loop().
  */
 EVENT2_EXPORT_SYMBOL
 int event_base_dispatch(struct event_base *base);
@@ -542,18 +537,17 @@ int event_base_dispatch(struct event_base *base);
  *
  * In each pass, the callbacks of the most urgent priority that has active ones are called, in the
  * order in which they became active; then the loop looks for new events. Only one loop may run on
- * a base at a time. Returns 0 if it was told to end (by `event_base_loopexit()`,
- * `event_base_loopbreak()` or `flags`), 1 if there was nothing left to wait for, or -1 on an
- * error.
+ * a base at a time. Returns 0 if it was told to end (by event_base_loopexit(),
+ * event_base_loopbreak() or `flags`), 1 if there was nothing left to wait for, or -1 on an error.
  */
 EVENT2_EXPORT_SYMBOL
 int event_base_loop(struct event_base *base, int flags);
 
 /**
- * Ends the loop after `timeout`, or, if that is `NULL`, as soon as the active callbacks have run.
+ * Ends the loop after `timeout`, or, if that is NULL, as soon as the active callbacks have run.
  *
  * Also works before the loop runs: a loop with nothing else to do then ends at once. Returns 0, or
- * -1 if `base` is `NULL` or there is no memory. May be called from any thread.
+ * -1 if `base` is NULL or there is no memory. May be called from any thread.
  */
 EVENT2_EXPORT_SYMBOL
 int event_base_loopexit(struct event_base *base, const struct timeval *timeout);
@@ -561,7 +555,7 @@ int event_base_loopexit(struct event_base *base, const struct timeval *timeout);
 /**
  * Ends the running loop after the current callback. Other active events stay active.
  *
- * Has no effect on a loop that starts later. Returns 0, or -1 if `base` is `NULL` or a loop in
+ * Has no effect on a loop that starts later. Returns 0, or -1 if `base` is NULL or a loop in
  * another thread could not be woken. May be called from any thread.
  */
 EVENT2_EXPORT_SYMBOL
@@ -570,17 +564,17 @@ int event_base_loopbreak(struct event_base *base);
 /**
  * Makes the running loop look for events after the current callback, before it calls others.
  *
- * Returns 0, or -1 if `base` is `NULL` or a loop in another thread could not be woken. May be
- * called from any thread.
+ * Returns 0, or -1 if `base` is NULL or a loop in another thread could not be woken. May be called
+ * from any thread.
  */
 EVENT2_EXPORT_SYMBOL
 int event_base_loopcontinue(struct event_base *base);
 
-/** Whether `event_base_loopexit()` ended the loop, or will. Cleared when a loop starts. */
+/** Whether event_base_loopexit() ended the loop, or will. Cleared when a loop starts. */
 EVENT2_EXPORT_SYMBOL
 int event_base_got_exit(struct event_base *base);
 
-/** Whether `event_base_loopbreak()` ended the loop, or will. Cleared when a loop starts. */
+/** Whether event_base_loopbreak() ended the loop, or will. Cleared when a loop starts. */
 EVENT2_EXPORT_SYMBOL
 int event_base_got_break(struct event_base *base);
 
@@ -588,16 +582,16 @@ int event_base_got_break(struct event_base *base);
  * Calls a callback once, without an event that the program has to manage.
  *
  * `events` are `EV_READ`, `EV_WRITE` and `EV_CLOSED` for a descriptor, or `EV_TIMEOUT` alone; in
- * the latter case the callback becomes active at once if `timeout` is `NULL` or `{0, 0}`. Returns
- * 0, or -1 if `events` has other bits, `base` is `NULL`, there is no memory, or the system refuses
- * the descriptor. May be called from any thread.
+ * the latter case the callback becomes active at once if `timeout` is NULL or `{0, 0}`. Returns 0,
+ * or -1 if `events` has other bits, `base` is NULL, there is no memory, or the system refuses the
+ * descriptor. May be called from any thread.
  */
 EVENT2_EXPORT_SYMBOL
 int event_base_once(struct event_base *base, evutil_socket_t fd, short events,
     event_callback_fn callback, void *arg, const struct timeval *timeout);
 
 /**
- * The event whose callback is running; `NULL` outside of callbacks and in threads other than the
+ * The event whose callback is running; NULL outside of callbacks and in threads other than the
  * loop's. A callback that has freed its event still gets the address.
  */
 EVENT2_EXPORT_SYMBOL
@@ -613,7 +607,7 @@ struct event *event_base_get_running_event(struct event_base *base);
 EVENT2_EXPORT_SYMBOL
 int event_base_priority_init(struct event_base *base, int npriorities);
 
-/** The number of priorities of a base; `NULL` stands for the one of `event_init()`. */
+/** The number of priorities of a base; NULL stands for the one of event_init(). */
 EVENT2_EXPORT_SYMBOL
 int event_base_get_npriorities(struct event_base *base);
 
@@ -621,9 +615,9 @@ int event_base_get_npriorities(struct event_base *base);
  * Prepares a duration that many timeouts of a base share, so that adding and deleting them takes
  * constant time.
  *
- * Returns a value to pass to `event_add()` instead of `duration`; it belongs to the base and is
- * always the same for the same duration. Returns `NULL`, with a warning, if the base has 256
- * already or there is no memory.
+ * Returns a value to pass to event_add() instead of `duration`; it belongs to the base and is
+ * always the same for the same duration. Returns NULL, with a warning, if the base has 256 already
+ * or there is no memory.
  */
 EVENT2_EXPORT_SYMBOL
 const struct timeval *event_base_init_common_timeout(struct event_base *base,
@@ -645,7 +639,7 @@ int event_base_get_max_events(struct event_base *base, unsigned int types, int c
  *
  * The base is locked during the calls, and the callback must not change anything. If it returns a
  * value other than 0, the enumeration ends with that result. Returns 0 at the end, or -1 if an
- * argument is `NULL`.
+ * argument is NULL.
  */
 EVENT2_EXPORT_SYMBOL
 int event_base_foreach_event(struct event_base *base, event_base_foreach_event_cb callback,
@@ -672,22 +666,22 @@ EVENT2_EXPORT_SYMBOL
 void event_base_active_by_signal(struct event_base *base, int signal_number);
 
 /**
- * The time of day as read once per pass, so it stays the same within a callback. `NULL` stands for
- * the base of `event_init()`. Stores it in `*now` and returns 0, or -1 if `now` is `NULL`.
+ * The time of day as read once per pass, so it stays the same within a callback. NULL stands for
+ * the base of event_init(). Stores it in `*now` and returns 0, or -1 if `now` is NULL.
  */
 EVENT2_EXPORT_SYMBOL
 int event_base_gettimeofday_cached(struct event_base *base, struct timeval *now);
 
 /**
- * Updates the cached time, for use in a callback that takes long. `NULL` stands for the base of
- * `event_init()`. Returns 0, or -1 if there is no base.
+ * Updates the cached time, for use in a callback that takes long. NULL stands for the base of
+ * event_init(). Returns 0, or -1 if there is no base.
  */
 EVENT2_EXPORT_SYMBOL
 int event_base_update_cache_time(struct event_base *base);
 
 /**
  * The current time of the clock that a base measures timeouts with. Stores it in `*now` and
- * returns 0, or -1 if an argument is `NULL`.
+ * returns 0, or -1 if an argument is NULL.
  */
 EVENT2_EXPORT_SYMBOL
 int event_gettime_monotonic(struct event_base *base, struct timeval *now);

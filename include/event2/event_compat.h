@@ -17,44 +17,44 @@ extern "C" {
 /**
  * Makes a base, which functions without a base argument use from now on.
  *
- * An earlier one is not freed. Returns the base, to be freed with `event_base_free()`; failure is
+ * An earlier one is not freed. Returns the base, to be freed with event_base_free(); failure is
  * fatal.
  */
 EVENT2_EXPORT_SYMBOL
 struct event_base *event_init(void);
 
-/** `event_base_dispatch()` on the base of `event_init()`; returns -1 without one. */
+/** event_base_dispatch() on the base of event_init(); returns -1 without one. */
 EVENT2_EXPORT_SYMBOL
 int event_dispatch(void);
 
-/** `event_base_loop()` on the base of `event_init()`; returns -1 without one. */
+/** event_base_loop() on the base of event_init(); returns -1 without one. */
 EVENT2_EXPORT_SYMBOL
 int event_loop(int flags);
 
-/** `event_base_loopexit()` on the base of `event_init()`; returns -1 without one. */
+/** event_base_loopexit() on the base of event_init(); returns -1 without one. */
 EVENT2_EXPORT_SYMBOL
 int event_loopexit(const struct timeval *timeout);
 
-/** `event_base_loopbreak()` on the base of `event_init()`; returns -1 without one. */
+/** event_base_loopbreak() on the base of event_init(); returns -1 without one. */
 EVENT2_EXPORT_SYMBOL
 int event_loopbreak(void);
 
-/** `event_base_once()` on the base of `event_init()`; returns -1 without one. */
+/** event_base_once() on the base of event_init(); returns -1 without one. */
 EVENT2_EXPORT_SYMBOL
 int event_once(evutil_socket_t fd, short events, event_callback_fn callback, void *arg,
     const struct timeval *timeout);
 
-/** The backend of the base of `event_init()`; `NULL` without one. */
+/** The backend of the base of event_init(); NULL without one. */
 EVENT2_EXPORT_SYMBOL
 const char *event_get_method(void);
 
-/** `event_base_priority_init()` on the base of `event_init()`; returns -1 without one. */
+/** event_base_priority_init() on the base of event_init(); returns -1 without one. */
 EVENT2_EXPORT_SYMBOL
 int event_priority_init(int npriorities);
 
 /**
- * `event_assign()` for the base of `event_init()`. Invalid arguments are fatal. A program with
- * several bases calls `event_base_set()` next.
+ * event_assign() for the base of event_init(). Invalid arguments are fatal. A program with several
+ * bases calls event_base_set() next.
  */
 EVENT2_EXPORT_SYMBOL
 void event_set(struct event *event, evutil_socket_t fd, short events,

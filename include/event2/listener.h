@@ -67,11 +67,11 @@ typedef void (*evconnlistener_errorcb)(struct evconnlistener *listener, void *ar
 /**
  * Makes a listener on a bound, non-blocking socket.
  *
- * `cb` is called with every connection and with `arg`; while it is `NULL`, nothing is accepted.
+ * `cb` is called with every connection and with `arg`; while it is NULL, nothing is accepted.
  * `flags` are `LEV_OPT_*` bits. `backlog` is the queue length for `listen()`; a negative number
  * means a reasonable default, and 0 that the socket is listening already.
  *
- * Returns the listener; or `NULL` if `listen()` fails or the base cannot watch the socket (errno
+ * Returns the listener; or NULL if `listen()` fails or the base cannot watch the socket (errno
  * says why), there is no base, or memory is short. The socket then remains the caller's.
  */
 EVENT2_EXPORT_SYMBOL
@@ -85,7 +85,7 @@ struct evconnlistener *evconnlistener_new(struct event_base *base, evconnlistene
  * the listener closes the socket only with `LEV_OPT_CLOSE_ON_FREE`. Accepted connections have
  * keep-alive enabled.
  *
- * Returns the listener, or `NULL`, with errno set by the step that failed; no socket is left open
+ * Returns the listener, or NULL, with errno set by the step that failed; no socket is left open
  * then.
  */
 EVENT2_EXPORT_SYMBOL
@@ -93,7 +93,7 @@ struct evconnlistener *evconnlistener_new_bind(struct event_base *base, evconnli
     void *arg, unsigned int flags, int backlog, const struct sockaddr *address, int len);
 
 /**
- * Frees a listener; none of its callbacks is started any more. `NULL` is ignored.
+ * Frees a listener; none of its callbacks is started any more. NULL is ignored.
  *
  * With `LEV_OPT_CLOSE_ON_FREE` its socket is closed: at once, or, if this is called from a
  * callback of the listener, when that returns. In a thread other than the loop's, with
@@ -128,15 +128,15 @@ EVENT2_EXPORT_SYMBOL
 evutil_socket_t evconnlistener_get_fd(struct evconnlistener *listener);
 
 /**
- * Replaces the callback, and the argument of both callbacks. With `NULL`, nothing is accepted
- * until a callback is set again.
+ * Replaces the callback, and the argument of both callbacks. With NULL, nothing is accepted until
+ * a callback is set again.
  */
 EVENT2_EXPORT_SYMBOL
 void evconnlistener_set_cb(struct evconnlistener *listener, evconnlistener_cb cb, void *arg);
 
 /**
  * Sets a function that is called, with errno set, when accepting fails for a reason other than
- * that no connection is waiting; `NULL` logs a warning instead.
+ * that no connection is waiting; NULL logs a warning instead.
  *
  * The usual reason is that the process has run out of descriptors. The listener then tries again
  * after a pause of up to a tenth of a second, and calls the function each time. It may disable or

@@ -46,7 +46,7 @@ struct timeval;
 #define EVTHREAD_CONDITION_API_VERSION 1
 
 /**
- * How the library locks, for `evthread_set_lock_callbacks()`.
+ * How the library locks, for evthread_set_lock_callbacks().
  *
  * The functions are called from any thread that uses the library, and must not call it themselves.
  */
@@ -55,7 +55,7 @@ struct evthread_lock_callbacks {
     int lock_api_version;
     /** The lock types that `alloc` supports, as bits; recursive locks are required. */
     unsigned int supported_locktypes;
-    /** Makes a lock of type 0 or `EVTHREAD_LOCKTYPE_RECURSIVE`; returns `NULL` on failure. */
+    /** Makes a lock of type 0 or `EVTHREAD_LOCKTYPE_RECURSIVE`; returns NULL on failure. */
     void *(*alloc)(unsigned int locktype);
     /** Frees a lock of the given type. */
     void (*free)(void *lock, unsigned int locktype);
@@ -65,11 +65,11 @@ struct evthread_lock_callbacks {
     int (*unlock)(unsigned int mode, void *lock);
 };
 
-/** How the library waits for conditions, for `evthread_set_condition_callbacks()`. */
+/** How the library waits for conditions, for evthread_set_condition_callbacks(). */
 struct evthread_condition_callbacks {
     /** `EVTHREAD_CONDITION_API_VERSION`. */
     int condition_api_version;
-    /** Makes a condition; the type is always 0. Returns `NULL` on failure. */
+    /** Makes a condition; the type is always 0. Returns NULL on failure. */
     void *(*alloc_condition)(unsigned int condtype);
     /** Frees a condition that no thread is waiting for. */
     void (*free_condition)(void *cond);
@@ -80,7 +80,7 @@ struct evthread_condition_callbacks {
     int (*signal_condition)(void *cond, int broadcast);
     /**
      * Releases `lock`, which the caller holds, waits for a signal, and takes the lock again. Waits
-     * no longer than `timeout`, unless that is `NULL`. Returns 0 if signalled, 1 if the time has
+     * no longer than `timeout`, unless that is NULL. Returns 0 if signalled, 1 if the time has
      * passed, -1 on failure.
      */
     int (*wait_condition)(void *cond, void *lock, const struct timeval *timeout);
@@ -93,9 +93,9 @@ struct evthread_condition_callbacks {
  * earlier never gets a lock. The structure is copied. The library makes its few process-wide locks
  * before this returns.
  *
- * Callbacks cannot be replaced by others; setting the same ones again has no effect. `NULL`
- * removes them, with a warning, and locks are then no longer taken. In debug mode, a call after
- * the first `event_base` was made is a fatal error.
+ * Callbacks cannot be replaced by others; setting the same ones again has no effect. NULL removes
+ * them, with a warning, and locks are then no longer taken. In debug mode, a call after the first
+ * `event_base` was made is a fatal error.
  *
  * Returns 0; or -1, with nothing changed, if a function is missing, other callbacks are already
  * set, or a process-wide lock cannot be made. Not thread-safe.
@@ -107,7 +107,7 @@ int evthread_set_lock_callbacks(const struct evthread_lock_callbacks *callbacks)
  * Sets the functions that wait for and signal conditions.
  *
  * When to call it, how callbacks are replaced and removed, and what is returned are as for
- * `evthread_set_lock_callbacks()`. The structure is copied. Not thread-safe.
+ * evthread_set_lock_callbacks(). The structure is copied. Not thread-safe.
  */
 EVENT2_EXPORT_SYMBOL
 int evthread_set_condition_callbacks(const struct evthread_condition_callbacks *callbacks);
@@ -116,8 +116,8 @@ int evthread_set_condition_callbacks(const struct evthread_condition_callbacks *
  * Sets the function that identifies threads.
  *
  * It returns a number that no other living thread has and that does not change during the thread's
- * life. Without it (`NULL`) the library assumes that every call comes from the thread that runs
- * the loop, so other threads do not wake a sleeping loop. Not thread-safe.
+ * life. Without it (NULL) the library assumes that every call comes from the thread that runs the
+ * loop, so other threads do not wake a sleeping loop. Not thread-safe.
  */
 EVENT2_EXPORT_SYMBOL
 void evthread_set_id_callback(unsigned long (*id_fn)(void));
@@ -140,12 +140,12 @@ int evthread_use_pthreads(void);
  * Taking a non-recursive lock twice, releasing a lock in a thread that does not hold it, freeing a
  * lock that is held, and similar mistakes end the process through the fatal-error callback. Works
  * with any lock callbacks, set before or after, and without them. Call it before any object with a
- * lock is made. It ends with `libevent_global_shutdown()`. Not thread-safe.
+ * lock is made. It ends with libevent_global_shutdown(). Not thread-safe.
  */
 EVENT2_EXPORT_SYMBOL
 void evthread_enable_lock_debugging(void);
 
-/** The same as `evthread_enable_lock_debugging()`, under a name that older programs use. */
+/** The same as evthread_enable_lock_debugging(), under a name that older programs use. */
 EVENT2_EXPORT_SYMBOL
 void evthread_enable_lock_debuging(void);
 
@@ -153,7 +153,7 @@ void evthread_enable_lock_debuging(void);
  * Makes sure that other threads can wake the loop of a base while it sleeps.
  *
  * A base that was made after lock callbacks were set can already be woken, so programs rarely need
- * this. Returns 0, or -1 if `base` is `NULL` or there are no descriptors or no memory left.
+ * this. Returns 0, or -1 if `base` is NULL or there are no descriptors or no memory left.
  */
 EVENT2_EXPORT_SYMBOL
 int evthread_make_base_notifiable(struct event_base *base);

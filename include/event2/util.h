@@ -191,13 +191,11 @@ struct sockaddr;
 /** A clock for measuring durations, which never jumps. */
 struct evutil_monotonic_timer;
 
-/**
- * Flag for `evutil_configure_monotonic_time()`: precise to the microsecond, slower to read.
- */
+/** Flag for evutil_configure_monotonic_time(): precise to the microsecond, slower to read. */
 #define EV_MONOT_PRECISE 1
 
 /**
- * Flag for `evutil_configure_monotonic_time()`: derived from the time of day, corrected if that is
+ * Flag for evutil_configure_monotonic_time(): derived from the time of day, corrected if that is
  * set back. For tests.
  */
 #define EV_MONOT_FALLBACK 2
@@ -205,7 +203,7 @@ struct evutil_monotonic_timer;
 /**
  * Writes a date like "Thu, 01 Jan 1970 00:00:00 GMT", with English names in every locale.
  *
- * `tm` is used as it is: no field is normalised or computed from others. `NULL` means now. At most
+ * `tm` is used as it is: no field is normalised or computed from others. NULL means now. At most
  * `datelen` bytes are written, including the terminator.
  *
  * Returns the length of the whole text, so a result of `datelen` or more means that it was
@@ -216,14 +214,14 @@ EVENT2_EXPORT_SYMBOL
 int evutil_date_rfc1123(char *date, size_t datelen, const struct tm *tm);
 
 /**
- * Makes a timer for `evutil_gettime_monotonic()`.
+ * Makes a timer for evutil_gettime_monotonic().
  *
- * Free it with `evutil_monotonic_timer_free()`. Returns `NULL` when memory is short.
+ * Free it with evutil_monotonic_timer_free(). Returns NULL when memory is short.
  */
 EVENT2_EXPORT_SYMBOL
 struct evutil_monotonic_timer *evutil_monotonic_timer_new(void);
 
-/** Frees a timer. `NULL` is allowed. */
+/** Frees a timer. NULL is allowed. */
 EVENT2_EXPORT_SYMBOL
 void evutil_monotonic_timer_free(struct evutil_monotonic_timer *timer);
 
@@ -320,18 +318,18 @@ ev_int64_t evutil_strtoll(const char *s, char **endptr, int base);
  * Writes an address as text: dotted decimal for `AF_INET` (`src` is a `struct in_addr`), in the
  * style of RFC 5952 for `AF_INET6` (`struct in6_addr`).
  *
- * Returns `dst`; or `NULL` if the text and its terminator do not fit into `len` bytes or the
- * family is not supported. errno is not set.
+ * Returns `dst`; or NULL if the text and its terminator do not fit into `len` bytes or the family
+ * is not supported. errno is not set.
  */
 EVENT2_EXPORT_SYMBOL
 const char *evutil_inet_ntop(int af, const void *src, char *dst, size_t len);
 
 /**
  * Parses an IPv6 address that may be followed by `%` and a zone, which is an interface's name or
- * number; or any other address, like `evutil_inet_pton()`.
+ * number; or any other address, like evutil_inet_pton().
  *
  * Stores the number of the interface, or 0 if there is none, in `*indexp`. Returns what
- * `evutil_inet_pton()` returns; also 0 if the zone is neither an interface nor a number.
+ * evutil_inet_pton() returns; also 0 if the zone is neither an interface nor a number.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_inet_pton_scope(int af, const char *src, void *dst, unsigned int *indexp);
@@ -374,21 +372,21 @@ int evutil_sockaddr_cmp(const struct sockaddr *sa1, const struct sockaddr *sa2,
 EVENT2_EXPORT_SYMBOL
 int evutil_ascii_strcasecmp(const char *str1, const char *str2);
 
-/** Compares at most `n` bytes of two strings like `evutil_ascii_strcasecmp()`. */
+/** Compares at most `n` bytes of two strings like evutil_ascii_strcasecmp(). */
 EVENT2_EXPORT_SYMBOL
 int evutil_ascii_strncasecmp(const char *str1, const char *str2, size_t n);
 
 /**
  * Resolves a host and a service name with the system's `getaddrinfo()`, which blocks.
  *
- * `NULL` hints mean no restriction and no flags. The list in `*res` belongs to the caller, who
- * frees it with `evutil_freeaddrinfo()`. Thread-safe. Returns 0 or an `EVUTIL_EAI_*` code.
+ * NULL hints mean no restriction and no flags. The list in `*res` belongs to the caller, who frees
+ * it with evutil_freeaddrinfo(). Thread-safe. Returns 0 or an `EVUTIL_EAI_*` code.
  */
 EVENT2_EXPORT_SYMBOL
 int evutil_getaddrinfo(const char *nodename, const char *servname,
     const struct evutil_addrinfo *hints_in, struct evutil_addrinfo **res);
 
-/** Frees a list from `evutil_getaddrinfo()` or `evdns_getaddrinfo()`. `NULL` is allowed. */
+/** Frees a list from evutil_getaddrinfo() or evdns_getaddrinfo(). NULL is allowed. */
 EVENT2_EXPORT_SYMBOL
 void evutil_freeaddrinfo(struct evutil_addrinfo *ai);
 

@@ -133,15 +133,15 @@ fn or_null<T>(pointer: Option<NonNull<T>>) -> *mut T {
     pointer.map_or(ptr::null_mut(), NonNull::as_ptr)
 }
 
-/// Makes a resolver on the loop of `event_base`; `NULL` means the base of event_init().
+/// Makes a resolver on the loop of `event_base`; NULL means the base of event_init().
 ///
 /// `flags` are `EVDNS_BASE_*` bits; 0 makes a resolver without servers. If there are unknown bits
 /// among them, `EVDNS_BASE_INITIALIZE_NAMESERVERS` is implied, as older interfaces took any
 /// non-zero number to mean that.
 ///
-/// The base must outlive the resolver. Returns `NULL` if memory is short or `/etc/resolv.conf`
-/// cannot be read. If that file names no server, the one on this machine is used. The caller frees
-/// the resolver with evdns_base_free().
+/// The base must outlive the resolver. Returns NULL if memory is short or `/etc/resolv.conf` cannot
+/// be read. If that file names no server, the one on this machine is used. The caller frees the
+/// resolver with evdns_base_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_new(
     event_base: *mut EventBase,
@@ -151,7 +151,7 @@ pub unsafe extern "C-unwind" fn evdns_base_new(
     or_null(unsafe { resolver::create(event_base, flags) })
 }
 
-/// Frees a resolver; `NULL` is ignored.
+/// Frees a resolver; NULL is ignored.
 ///
 /// With `fail_requests`, look-ups that have no result yet get `DNS_ERR_SHUTDOWN`, from the loop;
 /// without it their callbacks are never called, and their requests must not be used any more.
@@ -270,7 +270,7 @@ unsafe fn resolve(
 /// returns in the loop's thread.
 ///
 /// Returns a request that can be passed to evdns_cancel_request() until `callback` has returned.
-/// Returns `NULL`, and never calls `callback`, if the name is not valid or memory is short.
+/// Returns NULL, and never calls `callback`, if the name is not valid or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_resolve_ipv4(
     base: *mut EvdnsBase,
@@ -344,7 +344,7 @@ pub unsafe extern "C-unwind" fn evdns_base_resolve_reverse_ipv6(
 /// Cancels a look-up: its callback gets `DNS_ERR_CANCEL`, from the loop.
 ///
 /// A look-up that already has a result still gets it, and nothing happens if its callback is
-/// running. `base` may be `NULL`.
+/// running. `base` may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_cancel_request(base: *mut EvdnsBase, req: *mut EvdnsRequest) {
     // SAFETY: the caller guarantees both.
@@ -400,10 +400,10 @@ pub unsafe extern "C-unwind" fn evdns_base_resolv_conf_parse(
 }
 
 /// Adds the names in a hosts file to those that evdns_getaddrinfo() knows. If `hosts_fname` is
-/// `NULL`, or the file cannot be read, only `localhost` is added.
+/// NULL, or the file cannot be read, only `localhost` is added.
 ///
-/// `base` may be `NULL` for the resolver of evdns_init(). Returns 0, or -1 if the file cannot be
-/// read or memory is short.
+/// `base` may be NULL for the resolver of evdns_init(). Returns 0, or -1 if the file cannot be read
+/// or memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_base_load_hosts(
     base: *mut EvdnsBase,
@@ -444,7 +444,7 @@ pub unsafe extern "C-unwind" fn evdns_base_search_ndots_set(base: *mut EvdnsBase
 }
 
 /// Sets the function that gets all messages of resolvers and DNS servers, including debug messages;
-/// `NULL` restores the general log. It must not use a resolver.
+/// NULL restores the general log. It must not use a resolver.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_set_log_fn(callback: Option<DnsLogFn>) {
     log::set_callback(callback);
@@ -471,8 +471,8 @@ pub unsafe extern "C-unwind" fn evdns_set_random_bytes_fn(
 /// The server takes the socket over. `flags` must be 0. `callback` gets every message that has
 /// questions, and `user_data`.
 ///
-/// Returns the server, to be closed with evdns_close_server_port(), or `NULL` on failure; the
-/// socket then remains the caller's.
+/// Returns the server, to be closed with evdns_close_server_port(), or NULL on failure; the socket
+/// then remains the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_add_server_port_with_base(
     base: *mut EventBase,
@@ -523,7 +523,7 @@ unsafe fn add(req: *mut EvdnsServerRequest, added: &Added<'_>) -> c_int {
 /// Adds a record to an answer; everything is copied.
 ///
 /// `section` is one of the `EVDNS_*_SECTION` constants. With `is_name`, `data` is a name as text;
-/// otherwise it is `datalen` bytes, or `NULL` for no data.
+/// otherwise it is `datalen` bytes, or NULL for no data.
 ///
 /// Returns 0, or -1 if the section does not exist, a name is missing or memory is short.
 #[unsafe(no_mangle)]
@@ -624,7 +624,7 @@ pub unsafe extern "C-unwind" fn evdns_server_request_add_aaaa_reply(
 }
 
 /// Adds the host name of an address to the answer section. The address is either `in`, an IPv4
-/// address, or `inaddr_name`, a name such as `4.3.2.1.in-addr.arpa`; the other must be `NULL`.
+/// address, or `inaddr_name`, a name such as `4.3.2.1.in-addr.arpa`; the other must be NULL.
 /// Returns 0 or -1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_server_request_add_ptr_reply(
@@ -749,10 +749,10 @@ pub unsafe extern "C-unwind" fn evdns_server_request_get_requesting_addr(
 ///
 /// Names from hosts files come first. Otherwise the name servers are asked for both address
 /// families at the same time, or for the one in `hints_in`; IPv4 addresses come before IPv6 ones.
-/// `dns_base` may be `NULL` for the resolver of evdns_init().
+/// `dns_base` may be NULL for the resolver of evdns_init().
 ///
 /// Returns a request that can be passed to evdns_getaddrinfo_cancel() until `cb` has returned.
-/// Returns `NULL` if `cb` was already called, before this returned, because the answer was known or
+/// Returns NULL if `cb` was already called, before this returned, because the answer was known or
 /// the arguments were wrong.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_getaddrinfo(

@@ -41,7 +41,7 @@ pub unsafe extern "C-unwind" fn evdns_init() -> c_int {
     global::initialise().map_or(-1, |()| 0)
 }
 
-/// The process-wide resolver, or `NULL` if there is none.
+/// The process-wide resolver, or NULL if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evdns_get_global_base() -> *mut EvdnsBase {
     global::get()

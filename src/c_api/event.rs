@@ -14,8 +14,8 @@ use std::ffi::{c_char, c_int, c_short, c_uint, c_void};
 use std::mem::size_of;
 use std::ptr;
 
-/// The timeout has passed. Not needed in `event_new()`: whether there is a timeout is up to
-/// `event_add()`.
+/// The timeout has passed. Not needed in event_new(): whether there is a timeout is up to
+/// event_add().
 pub const EV_TIMEOUT: c_short = 0x01;
 /// The descriptor can be read from.
 pub const EV_READ: c_short = 0x02;
@@ -27,13 +27,13 @@ pub const EV_SIGNAL: c_short = 0x08;
 pub const EV_PERSIST: c_short = 0x10;
 /// Report only changes of readiness, if the backend can (`EV_FEATURE_ET`).
 pub const EV_ET: c_short = 0x20;
-/// `event_del()` does not wait for the event's callback. Free such an event with
-/// `event_free_finalize()`.
+/// event_del() does not wait for the event's callback. Free such an event with
+/// event_free_finalize().
 pub const EV_FINALIZE: c_short = 0x40;
 /// The peer has closed the connection, if the backend can tell (`EV_FEATURE_EARLY_CLOSE`).
 pub const EV_CLOSED: c_short = 0x80;
 
-/// Severity of details for debugging; see `event_enable_debug_logging()`.
+/// Severity of details for debugging; see event_enable_debug_logging().
 pub const EVENT_LOG_DEBUG: c_int = 0;
 /// Severity of information.
 pub const EVENT_LOG_MSG: c_int = 1;
@@ -42,9 +42,9 @@ pub const EVENT_LOG_WARN: c_int = 2;
 /// Severity of a failure that ends the process.
 pub const EVENT_LOG_ERR: c_int = 3;
 
-/// Mask for `event_enable_debug_logging()`: no debug messages.
+/// Mask for event_enable_debug_logging(): no debug messages.
 pub const EVENT_DBG_NONE: c_uint = 0;
-/// Mask for `event_enable_debug_logging()`: all debug messages.
+/// Mask for event_enable_debug_logging(): all debug messages.
 pub const EVENT_DBG_ALL: c_uint = 0xffff_ffff;
 
 const _: () = {
@@ -59,7 +59,7 @@ const _: () = {
     );
 };
 
-/// Sets the function that gets every message of the library; `NULL` restores stderr.
+/// Sets the function that gets every message of the library; NULL restores stderr.
 ///
 /// It may be called from any thread and while a base is locked, so it must not call the library.
 #[unsafe(no_mangle)]
@@ -67,7 +67,7 @@ pub unsafe extern "C-unwind" fn event_set_log_callback(callback: Option<EventLog
     log::set_callback(callback);
 }
 
-/// Sets the function that is called with the exit code before the library ends the process; `NULL`
+/// Sets the function that is called with the exit code before the library ends the process; NULL
 /// removes it. It need not return; if it does, the process exits with that code.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_set_fatal_callback(callback: Option<EventFatalFn>) {
@@ -80,12 +80,12 @@ pub unsafe extern "C-unwind" fn event_enable_debug_logging(which: u32) {
     log::enable_debug(which);
 }
 
-/// Sets the functions that the library uses to allocate memory; a `NULL` argument stands for the
+/// Sets the functions that the library uses to allocate memory; a NULL argument stands for the
 /// function of libc.
 ///
 /// Call it before anything else: blocks are freed with the functions that are set at that time. The
-/// functions may be called from any thread, must align memory like `malloc()`, may return `NULL`,
-/// and must not call the library.
+/// functions may be called from any thread, must align memory like `malloc()`, may return NULL, and
+/// must not call the library.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_set_mem_functions(
     malloc_fn: Option<unsafe extern "C-unwind" fn(size: usize) -> *mut c_void>,
@@ -119,11 +119,10 @@ pub unsafe extern "C-unwind" fn libevent_global_shutdown() {
 
 /// Prepares an event in memory that the program provides.
 ///
-/// `base` may be `NULL` for the base of `event_init()`. `fd` is a descriptor, a signal number with
-/// `EV_SIGNAL`, or -1. `events` are `EV_*` bits, or 0 for a timer. If `arg` is
-/// `event_self_cbarg()`, the callback gets the event itself. The previous contents of the memory do
-/// not matter, but the event must not be pending or active. A persistent event with a timeout
-/// repeats it.
+/// `base` may be NULL for the base of event_init(). `fd` is a descriptor, a signal number with
+/// `EV_SIGNAL`, or -1. `events` are `EV_*` bits, or 0 for a timer. If `arg` is event_self_cbarg(),
+/// the callback gets the event itself. The previous contents of the memory do not matter, but the
+/// event must not be pending or active. A persistent event with a timeout repeats it.
 ///
 /// The event gets the middle priority of the base. Returns 0, or -1 if `EV_SIGNAL` is combined with
 /// bits for descriptors. Takes no lock.
@@ -140,10 +139,10 @@ pub unsafe extern "C-unwind" fn event_assign(
     status(unsafe { assign::assign(event, base, fd, events, callback, arg) })
 }
 
-/// Makes an event; see `event_assign()` for the arguments.
+/// Makes an event; see event_assign() for the arguments.
 ///
-/// Returns the event, to be freed with `event_free()`, or `NULL` if there is no memory or the
-/// arguments are not valid.
+/// Returns the event, to be freed with event_free(), or NULL if there is no memory or the arguments
+/// are not valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_new(
     base: *mut EventBase,
@@ -156,8 +155,8 @@ pub unsafe extern "C-unwind" fn event_new(
     unsafe { assign::new(base, fd, events, callback, arg) }
 }
 
-/// Deletes an event made by `event_new()` and frees it. May be called from its own callback; `NULL`
-/// is ignored.
+/// Deletes an event made by event_new() and frees it. May be called from its own callback; NULL is
+/// ignored.
 ///
 /// In a thread other than the loop's, it first waits for the event's running callback to return,
 /// unless the event has `EV_FINALIZE`. Do not hold a lock that the callback needs.
@@ -174,7 +173,7 @@ pub unsafe extern "C-unwind" fn event_free(event: *mut Event) {
     }
 }
 
-/// The argument for `event_new()` and `event_assign()` that stands for the event itself.
+/// The argument for event_new() and event_assign() that stands for the event itself.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_self_cbarg() -> *mut c_void {
     assign::self_argument()
@@ -229,8 +228,8 @@ fn fetch_ahead(event: *mut Event) {
 
 /// Makes an event pending.
 ///
-/// It then waits for what it was assigned, and, unless `timeout` is `NULL`, until that much time
-/// has passed. If the event is already pending, a `NULL` timeout keeps its timeout and another one
+/// It then waits for what it was assigned, and, unless `timeout` is NULL, until that much time has
+/// passed. If the event is already pending, a NULL timeout keeps its timeout and another one
 /// replaces it. `{0, 0}` is due in the next pass of the loop.
 ///
 /// Returns 0; or -1, with nothing changed, if the event has no base or is being finalized, memory
@@ -302,14 +301,14 @@ pub unsafe extern "C-unwind" fn event_del(event: *mut Event) -> c_int {
     unsafe { delete(event, Blocking::UnlessFinalizable) }
 }
 
-/// `event_del()` that never waits: the callback may still be running in the loop's thread.
+/// event_del() that never waits: the callback may still be running in the loop's thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_del_noblock(event: *mut Event) -> c_int {
     // SAFETY: the caller guarantees the event.
     unsafe { delete(event, Blocking::No) }
 }
 
-/// `event_del()` that waits for a running callback even if the event has `EV_FINALIZE`.
+/// event_del() that waits for a running callback even if the event has `EV_FINALIZE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_del_block(event: *mut Event) -> c_int {
     // SAFETY: the caller guarantees the event.
@@ -335,8 +334,8 @@ pub unsafe extern "C-unwind" fn event_active(event: *mut Event, result: c_int, n
 /// Which of the bits in `events` an event is pending or active for.
 ///
 /// If `events` contains `EV_TIMEOUT` and the event has a timeout pending, `*expiry` is set to the
-/// time of day when it is due, unless `expiry` is `NULL`. Returns `EV_*` bits. May be called from
-/// any thread.
+/// time of day when it is due, unless `expiry` is NULL. Returns `EV_*` bits. May be called from any
+/// thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_pending(
     event: *const Event,
@@ -404,7 +403,7 @@ fn asks_for_time(pending: c_short, flags: c_short, expiry: *mut timeval) -> bool
 
 /// Deletes an event, and calls `callback` once no callback of the event is running any more.
 ///
-/// Never waits, in any thread. The finalizer runs in the loop, or in `event_base_free()`, and gets
+/// Never waits, in any thread. The finalizer runs in the loop, or in event_base_free(), and gets
 /// the event and its argument. Until then the event cannot be added or activated; afterwards it may
 /// be assigned again or freed. `flags` must be 0. Returns 0, or -1 if the event has no base.
 #[unsafe(no_mangle)]
@@ -417,7 +416,7 @@ pub unsafe extern "C-unwind" fn event_finalize(
     unsafe { finalize(flags, event, callback, false) }
 }
 
-/// `event_finalize()` that then frees the event, which must have been made by `event_new()`.
+/// event_finalize() that then frees the event, which must have been made by event_new().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_free_finalize(
     flags: c_uint,
@@ -512,7 +511,7 @@ pub unsafe extern "C-unwind" fn event_get_priority(event: *const Event) -> c_int
     unsafe { assigned(event) }.map_or(0, |pointer| pointer.entry().priority().into())
 }
 
-/// Everything that an event was assigned, stored where the pointers are not `NULL`. Takes no lock.
+/// Everything that an event was assigned, stored where the pointers are not NULL. Takes no lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_assignment(
     event: *const Event,
@@ -572,7 +571,7 @@ pub unsafe extern "C-unwind" fn event_priority_set(event: *mut Event, priority: 
     }
 }
 
-/// In debug mode, says that the memory of an event will be reused without a call of `event_free()`.
+/// In debug mode, says that the memory of an event will be reused without a call of event_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_debug_unassign(event: *mut Event) {
     // SAFETY: the caller guarantees the event.

@@ -33,7 +33,7 @@ pub const EVENT_BASE_COUNT_ADDED: c_uint = 4;
 /// An upper bound for the number of priorities; a base accepts at most one less.
 pub const EVENT_MAX_PRIORITIES: c_int = 256;
 
-/// What a backend can do; bits for `event_config_require_features()`.
+/// What a backend can do; bits for event_config_require_features().
 #[repr(C)]
 #[allow(non_camel_case_types)]
 pub enum EventMethodFeature {
@@ -47,7 +47,7 @@ pub enum EventMethodFeature {
     EV_FEATURE_EARLY_CLOSE = 0x08,
 }
 
-/// Bits for `event_config_set_flag()`.
+/// Bits for event_config_set_flag().
 #[repr(C)]
 #[allow(non_camel_case_types)]
 pub enum EventBaseConfigFlag {
@@ -89,14 +89,14 @@ const _: () = {
 
 /// Makes a configuration with default values.
 ///
-/// Returns it, to be freed with `event_config_free()`, or `NULL` if there is no memory. A
-/// configuration may be used by one thread at a time.
+/// Returns it, to be freed with event_config_free(), or NULL if there is no memory. A configuration
+/// may be used by one thread at a time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_new() -> *mut EventConfig {
     EventConfig::allocate().unwrap_or(ptr::null_mut())
 }
 
-/// Frees a configuration; bases made with it are not affected. `NULL` is ignored.
+/// Frees a configuration; bases made with it are not affected. NULL is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_free(config: *mut EventConfig) {
     if !config.is_null() {
@@ -107,7 +107,7 @@ pub unsafe extern "C-unwind" fn event_config_free(config: *mut EventConfig) {
 
 /// Excludes a backend: "epoll", "poll" or "select"; other names have no effect.
 ///
-/// Returns 0, or -1 if `config` is `NULL` or there is no memory.
+/// Returns 0, or -1 if `config` is NULL or there is no memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_avoid_method(
     config: *mut EventConfig,
@@ -124,7 +124,7 @@ pub unsafe extern "C-unwind" fn event_config_avoid_method(
 
 /// Requires features of the backend, as `EV_FEATURE_*` bits, replacing those required before.
 ///
-/// Returns 0, or -1 if `config` is `NULL`. If no backend has the features, making the base fails.
+/// Returns 0, or -1 if `config` is NULL. If no backend has the features, making the base fails.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_require_features(
     config: *mut EventConfig,
@@ -136,7 +136,7 @@ pub unsafe extern "C-unwind" fn event_config_require_features(
     })
 }
 
-/// Adds `EVENT_BASE_FLAG_*` bits. Returns 0, or -1 if `config` is `NULL`.
+/// Adds `EVENT_BASE_FLAG_*` bits. Returns 0, or -1 if `config` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_set_flag(
     config: *mut EventConfig,
@@ -146,7 +146,7 @@ pub unsafe extern "C-unwind" fn event_config_set_flag(
     configured(unsafe { config.as_mut() }, |config| config.flags |= flags)
 }
 
-/// For another operating system: has no effect here. Returns 0, or -1 if `config` is `NULL`.
+/// For another operating system: has no effect here. Returns 0, or -1 if `config` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_set_num_cpus_hint(
     config: *mut EventConfig,
@@ -159,9 +159,9 @@ pub unsafe extern "C-unwind" fn event_config_set_num_cpus_hint(
 
 /// Limits how long callbacks run before the loop looks for more urgent events again.
 ///
-/// The limit is the time `max_interval`, unless `NULL`, and the number `max_callbacks`, unless
+/// The limit is the time `max_interval`, unless NULL, and the number `max_callbacks`, unless
 /// negative. It applies to priorities from `min_priority` on; more urgent callbacks are not
-/// limited. Returns 0, or -1 if `config` is `NULL`.
+/// limited. Returns 0, or -1 if `config` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_config_set_max_dispatch_interval(
     config: *mut EventConfig,
@@ -189,18 +189,18 @@ fn configured(config: Option<&mut EventConfig>, change: impl FnOnce(&mut EventCo
     })
 }
 
-/// Makes a base with the default configuration; see `event_base_new_with_config()`.
+/// Makes a base with the default configuration; see event_base_new_with_config().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_new() -> *mut EventBase {
     create::new(&EventConfig::DEFAULT)
 }
 
-/// Makes a base; `NULL` stands for the default configuration. The configuration is not needed
+/// Makes a base; NULL stands for the default configuration. The configuration is not needed
 /// afterwards.
 ///
 /// Environment variables may exclude backends (`EVENT_NOEPOLL`, `EVENT_NOPOLL`, `EVENT_NOSELECT`)
-/// unless the configuration ignores them. Returns the base, to be freed with `event_base_free()`;
-/// or `NULL`, with a warning, if no backend is suitable, or memory or descriptors are short.
+/// unless the configuration ignores them. Returns the base, to be freed with event_base_free(); or
+/// NULL, with a warning, if no backend is suitable, or memory or descriptors are short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_new_with_config(
     config: *const EventConfig,
@@ -209,7 +209,7 @@ pub unsafe extern "C-unwind" fn event_base_new_with_config(
     create::new(unsafe { config.as_ref() }.unwrap_or(&EventConfig::DEFAULT))
 }
 
-/// Frees a base; `NULL` stands for the one of `event_init()`.
+/// Frees a base; NULL stands for the one of event_init().
 ///
 /// Its events are deleted without calling their callbacks, but still belong to the program, which
 /// frees them. Finalizers that are waiting are called. Descriptors are not closed, and signal
@@ -220,7 +220,7 @@ pub unsafe extern "C-unwind" fn event_base_free(base: *mut EventBase) {
     unsafe { free(base, true) };
 }
 
-/// `event_base_free()` that drops waiting finalizers instead of calling them.
+/// event_base_free() that drops waiting finalizers instead of calling them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_free_nofinalize(base: *mut EventBase) {
     // SAFETY: the caller hands the base over.
@@ -278,7 +278,7 @@ pub unsafe extern "C-unwind" fn event_base_get_features(base: *const EventBase) 
     mechanism.map_or(0, Mechanism::features)
 }
 
-/// The names of all backends: an array that ends with `NULL` and belongs to the library.
+/// The names of all backends: an array that ends with NULL and belongs to the library.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_supported_methods() -> *mut *const c_char {
     struct Names([*const c_char; Mechanism::ALL.len() + 1]);
@@ -294,7 +294,7 @@ pub unsafe extern "C-unwind" fn event_get_supported_methods() -> *mut *const c_c
 }
 
 /// Runs the loop until there is nothing left to wait for or it is told to end; see
-/// `event_base_loop()`.
+/// event_base_loop().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_dispatch(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
@@ -305,9 +305,8 @@ pub unsafe extern "C-unwind" fn event_base_dispatch(base: *mut EventBase) -> c_i
 ///
 /// In each pass, the callbacks of the most urgent priority that has active ones are called, in the
 /// order in which they became active; then the loop looks for new events. Only one loop may run on
-/// a base at a time. Returns 0 if it was told to end (by `event_base_loopexit()`,
-/// `event_base_loopbreak()` or `flags`), 1 if there was nothing left to wait for, or -1 on an
-/// error.
+/// a base at a time. Returns 0 if it was told to end (by event_base_loopexit(),
+/// event_base_loopbreak() or `flags`), 1 if there was nothing left to wait for, or -1 on an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_loop(base: *mut EventBase, flags: c_int) -> c_int {
     // SAFETY: the caller guarantees the base.
@@ -318,10 +317,10 @@ pub unsafe extern "C-unwind" fn event_base_loop(base: *mut EventBase, flags: c_i
     }
 }
 
-/// Ends the loop after `timeout`, or, if that is `NULL`, as soon as the active callbacks have run.
+/// Ends the loop after `timeout`, or, if that is NULL, as soon as the active callbacks have run.
 ///
 /// Also works before the loop runs: a loop with nothing else to do then ends at once. Returns 0, or
-/// -1 if `base` is `NULL` or there is no memory. May be called from any thread.
+/// -1 if `base` is NULL or there is no memory. May be called from any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_loopexit(
     base: *mut EventBase,
@@ -344,7 +343,7 @@ const EV_TIMEOUT: c_short = kind::TIMEOUT;
 
 /// Ends the running loop after the current callback. Other active events stay active.
 ///
-/// Has no effect on a loop that starts later. Returns 0, or -1 if `base` is `NULL` or a loop in
+/// Has no effect on a loop that starts later. Returns 0, or -1 if `base` is NULL or a loop in
 /// another thread could not be woken. May be called from any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_loopbreak(base: *mut EventBase) -> c_int {
@@ -357,8 +356,8 @@ pub unsafe extern "C-unwind" fn event_base_loopbreak(base: *mut EventBase) -> c_
 
 /// Makes the running loop look for events after the current callback, before it calls others.
 ///
-/// Returns 0, or -1 if `base` is `NULL` or a loop in another thread could not be woken. May be
-/// called from any thread.
+/// Returns 0, or -1 if `base` is NULL or a loop in another thread could not be woken. May be called
+/// from any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_loopcontinue(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
@@ -368,7 +367,7 @@ pub unsafe extern "C-unwind" fn event_base_loopcontinue(base: *mut EventBase) ->
     })
 }
 
-/// Whether `event_base_loopexit()` ended the loop, or will. Cleared when a loop starts.
+/// Whether event_base_loopexit() ended the loop, or will. Cleared when a loop starts.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_got_exit(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
@@ -377,7 +376,7 @@ pub unsafe extern "C-unwind" fn event_base_got_exit(base: *mut EventBase) -> c_i
         .into()
 }
 
-/// Whether `event_base_loopbreak()` ended the loop, or will. Cleared when a loop starts.
+/// Whether event_base_loopbreak() ended the loop, or will. Cleared when a loop starts.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_got_break(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
@@ -389,9 +388,9 @@ pub unsafe extern "C-unwind" fn event_base_got_break(base: *mut EventBase) -> c_
 /// Calls a callback once, without an event that the program has to manage.
 ///
 /// `events` are `EV_READ`, `EV_WRITE` and `EV_CLOSED` for a descriptor, or `EV_TIMEOUT` alone; in
-/// the latter case the callback becomes active at once if `timeout` is `NULL` or `{0, 0}`. Returns
-/// 0, or -1 if `events` has other bits, `base` is `NULL`, there is no memory, or the system refuses
-/// the descriptor. May be called from any thread.
+/// the latter case the callback becomes active at once if `timeout` is NULL or `{0, 0}`. Returns 0,
+/// or -1 if `events` has other bits, `base` is NULL, there is no memory, or the system refuses the
+/// descriptor. May be called from any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_once(
     base: *mut EventBase,
@@ -414,7 +413,7 @@ pub unsafe extern "C-unwind" fn event_base_once(
     }
 }
 
-/// The event whose callback is running; `NULL` outside of callbacks and in threads other than the
+/// The event whose callback is running; NULL outside of callbacks and in threads other than the
 /// loop's. A callback that has freed its event still gets the address.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_get_running_event(base: *mut EventBase) -> *mut Event {
@@ -438,7 +437,7 @@ pub unsafe extern "C-unwind" fn event_base_priority_init(
     unsafe { lock(base) }.map_or(-1, |mut guard| status(guard.set_priorities(npriorities)))
 }
 
-/// The number of priorities of a base; `NULL` stands for the one of `event_init()`.
+/// The number of priorities of a base; NULL stands for the one of event_init().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_get_npriorities(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
@@ -448,9 +447,9 @@ pub unsafe extern "C-unwind" fn event_base_get_npriorities(base: *mut EventBase)
 /// Prepares a duration that many timeouts of a base share, so that adding and deleting them takes
 /// constant time.
 ///
-/// Returns a value to pass to `event_add()` instead of `duration`; it belongs to the base and is
-/// always the same for the same duration. Returns `NULL`, with a warning, if the base has 256
-/// already or there is no memory.
+/// Returns a value to pass to event_add() instead of `duration`; it belongs to the base and is
+/// always the same for the same duration. Returns NULL, with a warning, if the base has 256 already
+/// or there is no memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_init_common_timeout(
     base: *mut EventBase,
@@ -490,7 +489,7 @@ pub unsafe extern "C-unwind" fn event_base_get_max_events(
 ///
 /// The base is locked during the calls, and the callback must not change anything. If it returns a
 /// value other than 0, the enumeration ends with that result. Returns 0 at the end, or -1 if an
-/// argument is `NULL`.
+/// argument is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_foreach_event(
     base: *mut EventBase,
@@ -558,8 +557,8 @@ pub unsafe extern "C-unwind" fn event_base_active_by_signal(
     }
 }
 
-/// The time of day as read once per pass, so it stays the same within a callback. `NULL` stands for
-/// the base of `event_init()`. Stores it in `*now` and returns 0, or -1 if `now` is `NULL`.
+/// The time of day as read once per pass, so it stays the same within a callback. NULL stands for
+/// the base of event_init(). Stores it in `*now` and returns 0, or -1 if `now` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_gettimeofday_cached(
     base: *mut EventBase,
@@ -583,8 +582,8 @@ fn store_time(place: *mut timeval, value: timeval) -> c_int {
     0
 }
 
-/// Updates the cached time, for use in a callback that takes long. `NULL` stands for the base of
-/// `event_init()`. Returns 0, or -1 if there is no base.
+/// Updates the cached time, for use in a callback that takes long. NULL stands for the base of
+/// event_init(). Returns 0, or -1 if there is no base.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_base_update_cache_time(base: *mut EventBase) -> c_int {
     // SAFETY: the caller guarantees the base.
@@ -597,7 +596,7 @@ pub unsafe extern "C-unwind" fn event_base_update_cache_time(base: *mut EventBas
 }
 
 /// The current time of the clock that a base measures timeouts with. Stores it in `*now` and
-/// returns 0, or -1 if an argument is `NULL`.
+/// returns 0, or -1 if an argument is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_gettime_monotonic(
     base: *mut EventBase,

@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Makes a base, which functions without a base argument use from now on.
 ///
-/// An earlier one is not freed. Returns the base, to be freed with `event_base_free()`; failure is
+/// An earlier one is not freed. Returns the base, to be freed with event_base_free(); failure is
 /// fatal.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_init() -> *mut EventBase {
@@ -31,35 +31,35 @@ pub unsafe extern "C-unwind" fn event_init() -> *mut EventBase {
     base
 }
 
-/// `event_base_dispatch()` on the base of `event_init()`; returns -1 without one.
+/// event_base_dispatch() on the base of event_init(); returns -1 without one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_dispatch() -> c_int {
     // SAFETY: the current base is live.
     unsafe { event_base_loop(base::current(), 0) }
 }
 
-/// `event_base_loop()` on the base of `event_init()`; returns -1 without one.
+/// event_base_loop() on the base of event_init(); returns -1 without one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_loop(flags: c_int) -> c_int {
     // SAFETY: the current base is live.
     unsafe { event_base_loop(base::current(), flags) }
 }
 
-/// `event_base_loopexit()` on the base of `event_init()`; returns -1 without one.
+/// event_base_loopexit() on the base of event_init(); returns -1 without one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_loopexit(timeout: *const timeval) -> c_int {
     // SAFETY: the current base is live; the caller guarantees the duration, or null.
     unsafe { event_base_loopexit(base::current(), timeout) }
 }
 
-/// `event_base_loopbreak()` on the base of `event_init()`; returns -1 without one.
+/// event_base_loopbreak() on the base of event_init(); returns -1 without one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_loopbreak() -> c_int {
     // SAFETY: the current base is live.
     unsafe { event_base_loopbreak(base::current()) }
 }
 
-/// `event_base_once()` on the base of `event_init()`; returns -1 without one.
+/// event_base_once() on the base of event_init(); returns -1 without one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_once(
     fd: EvutilSocket,
@@ -72,7 +72,7 @@ pub unsafe extern "C-unwind" fn event_once(
     unsafe { event_base_once(base::current(), fd, events, callback, arg, timeout) }
 }
 
-/// The backend of the base of `event_init()`; `NULL` without one.
+/// The backend of the base of event_init(); NULL without one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_get_method() -> *const c_char {
     if base::current().is_null() {
@@ -82,15 +82,15 @@ pub unsafe extern "C-unwind" fn event_get_method() -> *const c_char {
     unsafe { event_base_get_method(base::current()) }
 }
 
-/// `event_base_priority_init()` on the base of `event_init()`; returns -1 without one.
+/// event_base_priority_init() on the base of event_init(); returns -1 without one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_priority_init(npriorities: c_int) -> c_int {
     // SAFETY: the current base is live.
     unsafe { event_base_priority_init(base::current(), npriorities) }
 }
 
-/// `event_assign()` for the base of `event_init()`. Invalid arguments are fatal. A program with
-/// several bases calls `event_base_set()` next.
+/// event_assign() for the base of event_init(). Invalid arguments are fatal. A program with several
+/// bases calls event_base_set() next.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn event_set(
     event: *mut Event,

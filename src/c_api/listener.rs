@@ -48,11 +48,11 @@ fn or_null(listener: Result<NonNull<Evconnlistener>, NoListener>) -> *mut Evconn
 
 /// Makes a listener on a bound, non-blocking socket.
 ///
-/// `cb` is called with every connection and with `arg`; while it is `NULL`, nothing is accepted.
+/// `cb` is called with every connection and with `arg`; while it is NULL, nothing is accepted.
 /// `flags` are `LEV_OPT_*` bits. `backlog` is the queue length for `listen()`; a negative number
 /// means a reasonable default, and 0 that the socket is listening already.
 ///
-/// Returns the listener; or `NULL` if `listen()` fails or the base cannot watch the socket (errno
+/// Returns the listener; or NULL if `listen()` fails or the base cannot watch the socket (errno
 /// says why), there is no base, or memory is short. The socket then remains the caller's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_new(
@@ -77,7 +77,7 @@ pub unsafe extern "C-unwind" fn evconnlistener_new(
 /// the listener closes the socket only with `LEV_OPT_CLOSE_ON_FREE`. Accepted connections have
 /// keep-alive enabled.
 ///
-/// Returns the listener, or `NULL`, with errno set by the step that failed; no socket is left open
+/// Returns the listener, or NULL, with errno set by the step that failed; no socket is left open
 /// then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_new_bind(
@@ -98,7 +98,7 @@ pub unsafe extern "C-unwind" fn evconnlistener_new_bind(
     or_null(unsafe { listener::bind(base, receiver, flags, backlog, address, length) })
 }
 
-/// Frees a listener; none of its callbacks is started any more. `NULL` is ignored.
+/// Frees a listener; none of its callbacks is started any more. NULL is ignored.
 ///
 /// With `LEV_OPT_CLOSE_ON_FREE` its socket is closed: at once, or, if this is called from a
 /// callback of the listener, when that returns. In a thread other than the loop's, with
@@ -148,8 +148,8 @@ pub unsafe extern "C-unwind" fn evconnlistener_get_fd(
     unsafe { Hold::new(listener) }.fd()
 }
 
-/// Replaces the callback, and the argument of both callbacks. With `NULL`, nothing is accepted
-/// until a callback is set again.
+/// Replaces the callback, and the argument of both callbacks. With NULL, nothing is accepted until
+/// a callback is set again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evconnlistener_set_cb(
     listener: *mut Evconnlistener,
@@ -165,7 +165,7 @@ pub unsafe extern "C-unwind" fn evconnlistener_set_cb(
 }
 
 /// Sets a function that is called, with errno set, when accepting fails for a reason other than
-/// that no connection is waiting; `NULL` logs a warning instead.
+/// that no connection is waiting; NULL logs a warning instead.
 ///
 /// The usual reason is that the process has run out of descriptors. The listener then tries again
 /// after a pause of up to a tenth of a second, and calls the function each time. It may disable or

@@ -12,9 +12,9 @@ use std::ffi::{c_int, c_ulong};
 /// earlier never gets a lock. The structure is copied. The library makes its few process-wide locks
 /// before this returns.
 ///
-/// Callbacks cannot be replaced by others; setting the same ones again has no effect. `NULL`
-/// removes them, with a warning, and locks are then no longer taken. In debug mode, a call after
-/// the first `event_base` was made is a fatal error.
+/// Callbacks cannot be replaced by others; setting the same ones again has no effect. NULL removes
+/// them, with a warning, and locks are then no longer taken. In debug mode, a call after the first
+/// `event_base` was made is a fatal error.
 ///
 /// Returns 0; or -1, with nothing changed, if a function is missing, other callbacks are already
 /// set, or a process-wide lock cannot be made. Not thread-safe.
@@ -30,7 +30,7 @@ pub unsafe extern "C-unwind" fn evthread_set_lock_callbacks(
 /// Sets the functions that wait for and signal conditions.
 ///
 /// When to call it, how callbacks are replaced and removed, and what is returned are as for
-/// `evthread_set_lock_callbacks()`. The structure is copied. Not thread-safe.
+/// evthread_set_lock_callbacks(). The structure is copied. Not thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_set_condition_callbacks(
     callbacks: *const ConditionCallbacks,
@@ -43,8 +43,8 @@ pub unsafe extern "C-unwind" fn evthread_set_condition_callbacks(
 /// Sets the function that identifies threads.
 ///
 /// It returns a number that no other living thread has and that does not change during the thread's
-/// life. Without it (`NULL`) the library assumes that every call comes from the thread that runs
-/// the loop, so other threads do not wake a sleeping loop. Not thread-safe.
+/// life. Without it (NULL) the library assumes that every call comes from the thread that runs the
+/// loop, so other threads do not wake a sleeping loop. Not thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_set_id_callback(
     id_fn: Option<unsafe extern "C-unwind" fn() -> c_ulong>,
@@ -69,13 +69,13 @@ pub unsafe extern "C-unwind" fn evthread_use_pthreads() -> c_int {
 /// Taking a non-recursive lock twice, releasing a lock in a thread that does not hold it, freeing a
 /// lock that is held, and similar mistakes end the process through the fatal-error callback. Works
 /// with any lock callbacks, set before or after, and without them. Call it before any object with a
-/// lock is made. It ends with `libevent_global_shutdown()`. Not thread-safe.
+/// lock is made. It ends with libevent_global_shutdown(). Not thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_enable_lock_debugging() {
     lock_debugging::enable();
 }
 
-/// The same as `evthread_enable_lock_debugging()`, under a name that older programs use.
+/// The same as evthread_enable_lock_debugging(), under a name that older programs use.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_enable_lock_debuging() {
     lock_debugging::enable();
@@ -84,7 +84,7 @@ pub unsafe extern "C-unwind" fn evthread_enable_lock_debuging() {
 /// Makes sure that other threads can wake the loop of a base while it sleeps.
 ///
 /// A base that was made after lock callbacks were set can already be woken, so programs rarely need
-/// this. Returns 0, or -1 if `base` is `NULL` or there are no descriptors or no memory left.
+/// this. Returns 0, or -1 if `base` is NULL or there are no descriptors or no memory left.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evthread_make_base_notifiable(base: *mut EventBase) -> c_int {
     if base.is_null() {

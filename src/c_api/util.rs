@@ -13,9 +13,9 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ptr;
 
-/// Flag for `evutil_configure_monotonic_time()`: precise to the microsecond, slower to read.
+/// Flag for evutil_configure_monotonic_time(): precise to the microsecond, slower to read.
 pub const EV_MONOT_PRECISE: c_int = 1;
-/// Flag for `evutil_configure_monotonic_time()`: derived from the time of day, corrected if that is
+/// Flag for evutil_configure_monotonic_time(): derived from the time of day, corrected if that is
 /// set back. For tests.
 pub const EV_MONOT_FALLBACK: c_int = 2;
 
@@ -23,7 +23,7 @@ const _: () = assert!(EV_MONOT_PRECISE == clock::PRECISE && EV_MONOT_FALLBACK ==
 
 /// Writes a date like "Thu, 01 Jan 1970 00:00:00 GMT", with English names in every locale.
 ///
-/// `tm` is used as it is: no field is normalised or computed from others. `NULL` means now. At most
+/// `tm` is used as it is: no field is normalised or computed from others. NULL means now. At most
 /// `datelen` bytes are written, including the terminator.
 ///
 /// Returns the length of the whole text, so a result of `datelen` or more means that it was
@@ -48,15 +48,15 @@ pub unsafe extern "C-unwind" fn evutil_date_rfc1123(
         .map_or(-1, |text| text.as_bytes().len() as c_int)
 }
 
-/// Makes a timer for `evutil_gettime_monotonic()`.
+/// Makes a timer for evutil_gettime_monotonic().
 ///
-/// Free it with `evutil_monotonic_timer_free()`. Returns `NULL` when memory is short.
+/// Free it with evutil_monotonic_timer_free(). Returns NULL when memory is short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_monotonic_timer_new() -> *mut MonotonicTimer {
     memory::allocate_zeroed::<MonotonicTimer>().map_or(ptr::null_mut(), |timer| timer.as_ptr())
 }
 
-/// Frees a timer. `NULL` is allowed.
+/// Frees a timer. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_monotonic_timer_free(timer: *mut MonotonicTimer) {
     if !timer.is_null() {
@@ -210,8 +210,8 @@ pub unsafe extern "C-unwind" fn evutil_strtoll(
 /// Writes an address as text: dotted decimal for `AF_INET` (`src` is a `struct in_addr`), in the
 /// style of RFC 5952 for `AF_INET6` (`struct in6_addr`).
 ///
-/// Returns `dst`; or `NULL` if the text and its terminator do not fit into `len` bytes or the
-/// family is not supported. errno is not set.
+/// Returns `dst`; or NULL if the text and its terminator do not fit into `len` bytes or the family
+/// is not supported. errno is not set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_inet_ntop(
     af: c_int,
@@ -235,10 +235,10 @@ pub unsafe extern "C-unwind" fn evutil_inet_ntop(
 }
 
 /// Parses an IPv6 address that may be followed by `%` and a zone, which is an interface's name or
-/// number; or any other address, like `evutil_inet_pton()`.
+/// number; or any other address, like evutil_inet_pton().
 ///
 /// Stores the number of the interface, or 0 if there is none, in `*indexp`. Returns what
-/// `evutil_inet_pton()` returns; also 0 if the zone is neither an interface nor a number.
+/// evutil_inet_pton() returns; also 0 if the zone is neither an interface nor a number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_inet_pton_scope(
     af: c_int,
@@ -349,7 +349,7 @@ pub unsafe extern "C-unwind" fn evutil_ascii_strcasecmp(
     unsafe { evutil_ascii_strncasecmp(str1, str2, usize::MAX) }
 }
 
-/// Compares at most `n` bytes of two strings like `evutil_ascii_strcasecmp()`.
+/// Compares at most `n` bytes of two strings like evutil_ascii_strcasecmp().
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_ascii_strncasecmp(
     str1: *const c_char,
@@ -366,8 +366,8 @@ pub unsafe extern "C-unwind" fn evutil_ascii_strncasecmp(
 
 /// Resolves a host and a service name with the system's `getaddrinfo()`, which blocks.
 ///
-/// `NULL` hints mean no restriction and no flags. The list in `*res` belongs to the caller, who
-/// frees it with `evutil_freeaddrinfo()`. Thread-safe. Returns 0 or an `EVUTIL_EAI_*` code.
+/// NULL hints mean no restriction and no flags. The list in `*res` belongs to the caller, who frees
+/// it with evutil_freeaddrinfo(). Thread-safe. Returns 0 or an `EVUTIL_EAI_*` code.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_getaddrinfo(
     nodename: *const c_char,
@@ -379,7 +379,7 @@ pub unsafe extern "C-unwind" fn evutil_getaddrinfo(
     unsafe { resolve::resolve(nodename, servname, hints_in, res) }
 }
 
-/// Frees a list from `evutil_getaddrinfo()` or `evdns_getaddrinfo()`. `NULL` is allowed.
+/// Frees a list from evutil_getaddrinfo() or evdns_getaddrinfo(). NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn evutil_freeaddrinfo(ai: *mut addrinfo) {
     // SAFETY: the caller gives up a list of these functions.

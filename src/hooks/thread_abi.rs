@@ -17,7 +17,7 @@ pub const EVTHREAD_LOCKTYPE_RECURSIVE: c_uint = 1;
 /// Lock type: many readers at a time, or one writer. The library never uses it.
 pub const EVTHREAD_LOCKTYPE_READWRITE: c_uint = 2;
 
-/// How the library locks, for `evthread_set_lock_callbacks()`.
+/// How the library locks, for evthread_set_lock_callbacks().
 ///
 /// The functions are called from any thread that uses the library, and must not call it themselves.
 #[repr(C)]
@@ -28,7 +28,7 @@ pub struct LockCallbacks {
     pub lock_api_version: c_int,
     /// The lock types that `alloc` supports, as bits; recursive locks are required.
     pub supported_locktypes: c_uint,
-    /// Makes a lock of type 0 or `EVTHREAD_LOCKTYPE_RECURSIVE`; returns `NULL` on failure.
+    /// Makes a lock of type 0 or `EVTHREAD_LOCKTYPE_RECURSIVE`; returns NULL on failure.
     pub alloc: Option<unsafe extern "C-unwind" fn(locktype: c_uint) -> *mut c_void>,
     /// Frees a lock of the given type.
     pub free: Option<unsafe extern "C-unwind" fn(lock: *mut c_void, locktype: c_uint)>,
@@ -51,14 +51,14 @@ const _: () = {
 /// Value of `condition_api_version`.
 pub const EVTHREAD_CONDITION_API_VERSION: c_int = 1;
 
-/// How the library waits for conditions, for `evthread_set_condition_callbacks()`.
+/// How the library waits for conditions, for evthread_set_condition_callbacks().
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq)]
 #[allow(unpredictable_function_pointer_comparisons)] // the same set means the same addresses
 pub struct ConditionCallbacks {
     /// `EVTHREAD_CONDITION_API_VERSION`.
     pub condition_api_version: c_int,
-    /// Makes a condition; the type is always 0. Returns `NULL` on failure.
+    /// Makes a condition; the type is always 0. Returns NULL on failure.
     pub alloc_condition: Option<unsafe extern "C-unwind" fn(condtype: c_uint) -> *mut c_void>,
     /// Frees a condition that no thread is waiting for.
     pub free_condition: Option<unsafe extern "C-unwind" fn(cond: *mut c_void)>,
@@ -67,7 +67,7 @@ pub struct ConditionCallbacks {
     pub signal_condition:
         Option<unsafe extern "C-unwind" fn(cond: *mut c_void, broadcast: c_int) -> c_int>,
     /// Releases `lock`, which the caller holds, waits for a signal, and takes the lock again. Waits
-    /// no longer than `timeout`, unless that is `NULL`. Returns 0 if signalled, 1 if the time has
+    /// no longer than `timeout`, unless that is NULL. Returns 0 if signalled, 1 if the time has
     /// passed, -1 on failure.
     pub wait_condition: Option<
         unsafe extern "C-unwind" fn(

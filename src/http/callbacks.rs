@@ -8,8 +8,8 @@ use crate::bufferevent::Bufferevent;
 use crate::event::{EventCallback, assign};
 use std::ffi::{c_short, c_void};
 
-/// A function of the program is running after which there is more to do. If it ends with an exception,
-/// or the thread is cancelled, the loop does that.
+/// A function of the program is running after which there is more to do. If it ends with an
+/// exception, or the thread is cancelled, the loop does that.
 pub(super) struct Unfinished {
     connection: ConnectionPtr,
     /// The bits to set in the connection in that case.

@@ -459,8 +459,8 @@ fn tell_unconnected(connection: ConnectionPtr) {
     tell_rest(connection);
 }
 
-/// A request without a connection that still has to be notified that it is done. If a close callback
-/// throws first, the loop notifies it.
+/// A request without a connection that still has to be notified that it is done. If a close
+/// callback throws first, the loop notifies it.
 pub(super) struct Untold {
     connection: ConnectionPtr,
     request: RequestPtr,

@@ -116,7 +116,8 @@ impl RequestPtr {
         (result, alive.then_some(self))
     }
 
-    /// Notifies the program that the request is done, and frees it unless it belongs to the program.
+    /// Notifies the program that the request is done, and frees it unless it belongs to the
+    /// program.
     pub fn call_last(self) {
         let argument = self.cb_arg.get();
         let callback = self.cb.get();
@@ -289,8 +290,8 @@ impl RequestPtr {
     }
 }
 
-/// The last function of the program that gets the request is running. The request is freed when this
-/// is dropped, also if the function throws.
+/// The last function of the program that gets the request is running. The request is freed when
+/// this is dropped, also if the function throws.
 struct Last {
     request: RequestPtr,
     outermost: bool,
@@ -333,8 +334,8 @@ unsafe fn value_of<'a>(list: *const Evkeyvalq, name: &[u8]) -> Option<&'a [u8]> 
     }
 }
 
-/// Whether a word is among those, separated by commas, of the headers with that name: several headers
-/// are one list.
+/// Whether a word is among those, separated by commas, of the headers with that name: several
+/// headers are one list.
 ///
 /// # Safety
 /// The list is live and its texts are terminated.
