@@ -1,16 +1,16 @@
 /* event2/bufferevent_ssl.h: TLS bufferevents.
  *
- * A TLS bufferevent joins an SSL of OpenSSL with the interface of bufferevents: the program reads
- * and writes plain data, the bufferevent makes the handshake, and encrypts and decrypts. It goes
- * over a socket, or over another bufferevent.
+ * A TLS bufferevent gives an SSL object of OpenSSL the interface of a bufferevent: the program reads
+ * and writes plain data, and the bufferevent does the handshake, encrypts and decrypts. It runs on a
+ * socket or on another bufferevent.
  *
  * Link with -levent_openssl -levent -lssl -lcrypto.
  *
- * Functions that get another bufferevent, or NULL, do nothing and say so with what they return.
- * OpenSSL's error queue of the thread is emptied whenever a TLS bufferevent does something.
+ * Called with NULL or another kind of bufferevent, these functions do nothing, and their result says
+ * so. Whenever a TLS bufferevent does something, it clears OpenSSL's error queue of the thread.
  *
- * Threads: as with other bufferevents, `BEV_OPT_THREADSAFE` allows calls from any thread; what the
- * program does with the SSL itself is not covered by the lock.
+ * Threads: as with other bufferevents, `BEV_OPT_THREADSAFE` allows calls from any thread. The lock
+ * does not protect what the program itself does with the SSL.
  */
 #ifndef EVENT2_BUFFEREVENT_SSL_H_INCLUDED_
 #define EVENT2_BUFFEREVENT_SSL_H_INCLUDED_
@@ -24,12 +24,12 @@
 extern "C" {
 #endif
 
-/** An SSL of OpenSSL. */
+/** OpenSSL's `SSL`. */
 struct ssl_st;
 
-/** What comes first on a new TLS bufferevent. */
+/** What a new TLS bufferevent starts with. */
 enum bufferevent_ssl_state {
-    /** Data: the handshake is over. */
+    /** Data: the handshake is already done. */
     BUFFEREVENT_SSL_OPEN = 0,
     /** A handshake as the client. */
     BUFFEREVENT_SSL_CONNECTING = 1,
