@@ -107,15 +107,16 @@ impl Registered {
     }
 }
 
-/// The slot of a descriptor, with what epoll keeps there: what the kernel was told, and how often
-/// the descriptor went from no events to one, so that a report for an earlier life can be told
-/// apart.
+/// The slot of a descriptor, with what epoll keeps there: what the kernel was told, and a
+/// generation: how often the descriptor went from no events to one, which identifies reports for an
+/// earlier life.
 trait Known {
     fn told(&self) -> Registered;
     fn set_told(&mut self, told: Registered);
     fn generation(&self) -> u32;
     fn renew(&mut self);
-    /// The kernel has no entry for the descriptor, not even a silent one, and is not about to.
+    /// The kernel has no entry for the descriptor, not even a silent one, and is not about to get
+    /// one.
     fn is_news(&self) -> bool;
 }
 
@@ -150,9 +151,9 @@ impl Known for Slot {
 /// An epoll instance.
 pub struct Epoll {
     fd: c_int,
-    // Whether waits are to end with the microsecond.
+    // Whether waits have microsecond precision.
     precise: bool,
-    // The descriptor that sees to it; -1 where there is none.
+    // The timer descriptor for that; -1 if there is none.
     timer: c_int,
     // The deadline that the timer descriptor is set to.
     armed: Microseconds,
@@ -162,25 +163,24 @@ pub struct Epoll {
     ready: usize,
     // The last results silenced a descriptor.
     silenced: bool,
-    // There is more to do before the next wait than to wait: one of what `settle` looks for.
+    // There is something to do before the next wait: see `settle`.
     unsettled: bool,
-    // A change of what is told of a descriptor was refused.
+    // The kernel has refused a change of a registration.
     refused: bool,
     stale: StaleReports,
 }
 
 /// Reports that concern nobody. One for an event that another thread has just deleted is harmless
-/// and never comes again, because each life of a descriptor is reported with a generation of its
-/// own.
+/// and is not repeated, because each life of a descriptor has a generation of its own.
 #[derive(Default)]
 struct StaleReports {
     /// The user data of the one that is watched for.
     suspect: u64,
     /// It came in this many consecutive waits.
     waits: u32,
-    /// It came in this one.
+    /// It came in the last wait, too.
     again: bool,
-    /// One that came in this wait, to be watched for next.
+    /// Another one that came in the last wait, to be watched for next.
     other: Option<u64>,
 }
 
@@ -194,8 +194,8 @@ impl StaleReports {
         }
     }
 
-    /// After a wait, which `left_some` when there were more reports than room; whether one comes
-    /// again and again.
+    /// To be called after a wait, which `left_some` if there were more reports than room. Whether
+    /// one comes again and again.
     fn is_endless(&mut self, left_some: bool) -> bool {
         let other = self.other.take();
         if std::mem::take(&mut self.again) {
@@ -212,7 +212,7 @@ impl StaleReports {
     }
 }
 
-/// What a wait has reported and was not taken yet. It is where the kernel wrote it, which nobody
+/// The reports of a wait that were not taken yet, where the kernel wrote them, which nobody
 /// touches before the next wait is prepared.
 pub struct Results {
     next: *const epoll_event,
@@ -226,7 +226,7 @@ pub struct Found {
     data: u64,
 }
 
-/// A wait in the making.
+/// A prepared wait.
 #[derive(Clone, Copy)]
 pub struct Wait {
     fd: c_int,
@@ -412,8 +412,7 @@ impl Epoll {
             return Ok(());
         }
         let told = slot.told();
-        // What is registered now is not known: whoever wants the number next has to tell the
-        // kernel.
+        // What is registered now is not known: the next event on this number must be registered.
         slot.set_told(told.silent());
         refused("DEL", fd, told, Registered::default())
     }
@@ -490,8 +489,7 @@ impl Epoll {
         while let Some(fd) = noted(self, index) {
             let slot = interest.slot(fd);
             let wanted = Registered::wanted_by(slot);
-            // On balance there may be nothing to tell. A refusal was logged; the event stays
-            // pending and the loop goes on.
+            // Often nothing has changed in the end. A refusal was logged; the event stays pending.
             let refused = !slot.told().suffices(wanted) && self.tell(fd, slot, wanted).is_err();
             self.refused |= refused;
             // What the kernel lacks now it may have at the next wait.

@@ -40,7 +40,7 @@ impl Mechanism {
     /// Every mechanism, the preferred one first.
     pub const ALL: [Mechanism; 3] = [Mechanism::Epoll, Mechanism::Poll, Mechanism::Select];
 
-    /// What a program calls it.
+    /// Its name for programs.
     pub const fn name(self) -> &'static std::ffi::CStr {
         match self {
             Mechanism::Epoll => c"epoll",
@@ -70,7 +70,7 @@ impl Mechanism {
     }
 }
 
-/// How a base asked for its mechanism to work.
+/// Options of a base for its mechanism.
 #[derive(Clone, Copy, Default)]
 pub struct Options {
     /// Collect changes and pass them to epoll just before the wait.
@@ -84,7 +84,7 @@ pub struct Options {
 /// How long a wait may last.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Timeout {
-    /// Look and return.
+    /// Do not wait.
     None,
     /// Until the deadline; the second is the present time, which is earlier.
     Until(Microseconds, Microseconds),
@@ -113,10 +113,9 @@ pub struct Report {
     pub first: Option<EventPtr>,
     /// Kinds of readiness.
     pub ready: c_short,
-    /// An error or hang-up: it concerns every event on the descriptor, whatever it waits for.
+    /// An error or hang-up, which concerns every event on the descriptor, whatever it waits for.
     pub failed: bool,
-    /// The edge-triggered bit, where the mechanism knows edges: it is reported to events that have
-    /// it.
+    /// The edge-triggered bit, if the mechanism knows edges: reported to events that have it too.
     pub edge: c_short,
 }
 

@@ -22,7 +22,7 @@ pub struct Poll {
     rotation: Rotation,
 }
 
-/// A wait in the making.
+/// A prepared wait.
 #[derive(Clone, Copy)]
 pub struct Wait {
     fds: *mut pollfd,

@@ -51,7 +51,7 @@ pub struct Select {
     rotation: Rotation,
 }
 
-/// A wait in the making.
+/// A prepared wait.
 #[derive(Clone, Copy)]
 pub struct Wait {
     readers: *mut u64,

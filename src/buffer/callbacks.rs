@@ -95,7 +95,7 @@ impl Evbuffer {
         unsafe { (*self.callbacks.get()).first() }
     }
 
-    /// Whether nobody wants to be told of changes.
+    /// Whether nobody wants to be notified of changes.
     #[inline]
     pub(super) fn is_unwatched(&self) -> bool {
         self.first_callback().is_null() && !self.tells_parent.get()
@@ -221,7 +221,7 @@ impl Guard {
         }
     }
 
-    /// Tells the callbacks what changed since they were last told, now or from the loop.
+    /// Calls the callbacks with what changed since they were last called, now or from the loop.
     #[inline]
     pub fn notify(&self) {
         if self.concerns_nobody() {
@@ -339,7 +339,7 @@ impl Guard {
     }
 }
 
-/// Who is told: with deferred callbacks some at once, and the others from the loop.
+/// Which callbacks are called: if they are deferred, some at once and the others from the loop.
 #[derive(Clone, Copy)]
 enum Audience {
     All,

@@ -41,7 +41,7 @@ pub mod flag {
 /// The header.
 ///
 /// Invariants, whenever no operation is in progress: `misalign + length <= capacity`; the data is
-/// at `memory + misalign`; `references` is 1 for the list the chain stands in, plus 1 for every
+/// at `memory + misalign`; `references` is 1 for the list that the chain is in, plus 1 for every
 /// view of it, and only that count is ever touched without the lock of the chain's buffer.
 #[repr(C)]
 #[allow(missing_docs)]

@@ -5,7 +5,7 @@
 //! - `length` is the sum of the chains' lengths;
 //! - `last_with_data` is the slot (the buffer's `first` or a chain's `next`) that points at the
 //!   last chain with data; when no chain has data it is the slot `first`;
-//! - chains after that one are empty: free space. Empty chains may also stand before it.
+//! - chains after that one are empty: free space. There may also be empty chains before it.
 //!
 //! Chains that leave a list are collected as [`Detached`] and released once the buffer is
 //! consistent again, because releasing may run code of the program that uses the buffer.
@@ -446,8 +446,8 @@ impl Evbuffer {
         detached
     }
 
-    /// [`Evbuffer::append_run`], but for few bytes in a large chain: behind other data they are copied
-    /// into the room there, so that many small moves do not add up to many chains.
+    /// [`Evbuffer::append_run`], but for few bytes in a large chain: behind other data they are
+    /// copied into the room there, so that many small moves do not add up to many chains.
     #[inline]
     pub(super) fn append_moved(&self, run: Run) -> Detached {
         match run.single() {

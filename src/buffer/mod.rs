@@ -72,7 +72,7 @@ pub enum End {
 }
 
 /// `struct evbuffer`. The first four fields are read by validation code in other programs; their
-/// invariants stand in [`chains`].
+/// invariants are in [`chains`].
 #[repr(C)]
 pub struct Evbuffer {
     first: Cell<Option<ChainPtr>>,
@@ -100,7 +100,7 @@ pub struct Evbuffer {
     round: Cell<*const Round>,
     /// The buffer's own block that defers callbacks, or null while they are not deferred.
     deferral: Cell<*mut Deferral>,
-    /// What the buffer is part of, or null.
+    /// The object that the buffer is part of, or null.
     parent: Cell<*mut c_void>,
 }
 
@@ -150,7 +150,7 @@ impl Evbuffer {
 
     /// Gives the buffer a lock: the program's, or with [`Lock::NONE`] a new one of its own.
     ///
-    /// Not thread-safe by nature: comes before the buffer is shared.
+    /// Not thread-safe: to be called before the buffer is shared.
     pub fn enable_locking(&self, lock: Lock) -> Result<(), Refused> {
         if !self.lock.get().is_none() {
             return Err(Refused::Unsuitable);
@@ -218,14 +218,14 @@ impl Evbuffer {
         }
     }
 
-    /// Counts bytes that came in, for the total and for the callbacks.
+    /// Counts added bytes, for the total and for the callbacks.
     #[inline]
     fn count_added(&self, count: usize) {
         self.length.set(self.length.get() + count);
         self.added.set(self.added.get() + count);
     }
 
-    /// Counts bytes that went out, for the total and for the callbacks.
+    /// Counts removed bytes, for the total and for the callbacks.
     #[inline]
     fn count_deleted(&self, count: usize) {
         self.length.set(self.length.get() - count);
@@ -337,8 +337,8 @@ impl Guard {
         self.references.set(self.references.get() - 1);
     }
 
-    /// Empties a buffer that is as it was made but for its data, and that nobody but the owner of its
-    /// only reference knows. Whether it is like new then.
+    /// Empties a buffer that is as it was made but for its data, and that nobody but the owner of
+    /// its only reference knows. Whether it is like new then.
     #[inline(never)]
     pub fn renew(&self) -> bool {
         if !self.is_as_made() {

@@ -92,13 +92,13 @@ impl Direction {
 pub mod suspension {
     /// The input is at its high watermark.
     pub const WATERMARK: u16 = 0x01;
-    /// The own rate limit is used up.
+    /// The bufferevent's own rate limit is used up.
     pub const BANDWIDTH: u16 = 0x02;
     /// The group's rate limit is used up.
     pub const GROUP_BANDWIDTH: u16 = 0x04;
     /// The name of the peer is being looked up.
     pub const LOOKUP: u16 = 0x08;
-    /// The filter above does not read.
+    /// The filter on top of it does not read.
     pub const FILTER_READ: u16 = 0x10;
 }
 
@@ -144,9 +144,9 @@ pub struct Bufferevent {
     pub read_event: UnsafeCell<Event>,
     /// Waits for writability and the write timeout.
     pub write_event: UnsafeCell<Event>,
-    /// What came in.
+    /// The received data.
     pub input: Cell<*mut Evbuffer>,
-    /// What is to go out.
+    /// The data to send.
     pub output: Cell<*mut Evbuffer>,
     /// Levels of the input.
     pub read_marks: Cell<Watermarks>,
@@ -183,12 +183,12 @@ pub struct Bufferevent {
     references: Cell<c_int>,
     /// Recursive, because callbacks run with it held; the buffers have the same one.
     lock: Cell<Lock>,
-    /// Most bytes of one read and one write.
+    /// The most bytes of one read and of one write.
     max_single_read: Cell<usize>,
     max_single_write: Cell<usize>,
-    /// The own block with what rate limits need, once there was one.
+    /// A block with what rate limits need, once there was a limit.
     limiter: Cell<*mut Limiter>,
-    /// The own block with what is known of the peer, once something was.
+    /// A block with what is known about the peer, once something was.
     peer: Cell<*mut Peer>,
 }
 

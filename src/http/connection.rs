@@ -94,8 +94,8 @@ pub const MOST_UNREAD: usize = 32768;
 pub const LARGE_PIECE: usize = 262_144;
 
 /// Room that is made at once while at least that much of a body is missing, and twice as much is
-/// there: a peer that stops in between has made us take half as much again as it has sent. With what
-/// the buffer and an allocator put before it, it fills whole large pages.
+/// there: a peer that stops in between has made us take half as much again as it has sent. With
+/// what the buffer and an allocator put before it, it fills whole large pages.
 const LONG_STRETCH: usize = (8 << 20) - 192;
 
 /// `struct evhttp_connection`.
@@ -145,8 +145,8 @@ pub struct ConnectionPtr(NonNull<Connection>);
 impl Deref for ConnectionPtr {
     type Target = Connection;
     fn deref(&self) -> &Connection {
-        // SAFETY: `new` promised a live object. What changes in it is in cells, and its link is used
-        // through raw pointers only.
+        // SAFETY: `new` promised a live object. What changes in it is in cells, and its link is
+        // used through raw pointers only.
         unsafe { self.0.as_ref() }
     }
 }
@@ -326,12 +326,12 @@ impl ConnectionPtr {
         Some(unsafe { BufferGuard::new(bufferevent.buffer(direction)) })
     }
 
-    /// What came in.
+    /// The received data.
     pub(super) fn input(self) -> Option<BufferGuard> {
         self.buffer(Direction::Read)
     }
 
-    /// What is to go out.
+    /// The data to send.
     pub(super) fn output(self) -> Option<BufferGuard> {
         self.buffer(Direction::Write)
     }
@@ -351,8 +351,8 @@ impl ConnectionPtr {
         }
     }
 
-    /// Makes room in the input for the next stretch of a very long body, of which that much is there
-    /// and that much is missing.
+    /// Makes room in the input for the next stretch of a very long body, of which that much is
+    /// there and that much is missing.
     pub(super) fn make_room_for_stretch(self, present: usize, missing: i64) {
         if !self.takes_in_stretches(present, missing) {
             return;
@@ -414,7 +414,8 @@ impl ConnectionPtr {
         unsafe { RequestQueue::remove(self.requests.get(), request.as_ptr()) };
     }
 
-    /// Puts the current request, to which there is nothing to add, aside until its reply is written.
+    /// Puts the current request, to which there is nothing to add, aside until its reply is
+    /// written.
     pub(super) fn put_aside(self, request: RequestPtr) {
         self.unqueue(request);
         // SAFETY: the request is live and in no queue.
@@ -450,7 +451,8 @@ impl ConnectionPtr {
         }
     }
 
-    /// [`ConnectionPtr::start_reading`] where it is likely that it does: only a timeout begins anew.
+    /// [`ConnectionPtr::start_reading`] where it is likely that it does: only a timeout begins
+    /// anew.
     pub(super) fn go_on_reading(self) {
         if let Some(bufferevent) = self.bufferevent() {
             let runs = bufferevent.is_enabled(Direction::Read);
