@@ -100,7 +100,7 @@ CASE(bodies_of_requests, ONE_BACKEND)
 	stop_peer();
 }
 
-DIFFERENCE(length_of_any_body, ONE_BACKEND, "a body of DELETE or PATCH is sent without its length")
+DIFFERENCE(length_of_any_body, ONE_BACKEND, "the body of a DELETE or PATCH request is sent without its length")
 {
 	struct evhttp_request *req;
 	int fd;
@@ -161,7 +161,7 @@ CASE(connections_kept_and_ended, ONE_BACKEND)
 }
 
 DIFFERENCE(queue_goes_on_after_a_reply_until_close, ONE_BACKEND,
-	   "the request behind one whose reply ends with the connection is sent over the dead connection")
+	   "a request queued after one whose reply ends with the connection is sent over the dead connection")
 {
 	int fd;
 
@@ -536,7 +536,7 @@ CASE(continued, ONE_BACKEND)
 	stop_peer();
 }
 
-DIFFERENCE(continued_after_another_interim_reply, ONE_BACKEND, "a client takes a reply with the status 103 as the last one")
+DIFFERENCE(continued_after_another_interim_reply, ONE_BACKEND, "a client takes a reply with the status 103 as the final one")
 {
 	struct evhttp_request *req;
 	int fd;
@@ -560,7 +560,7 @@ DIFFERENCE(continued_after_another_interim_reply, ONE_BACKEND, "a client takes a
 }
 
 /* The limit counts for each reply, also where the same request is made again. */
-DIFFERENCE(one_request_made_again, ONE_BACKEND, "a request that the program keeps ends the process when it is made again")
+DIFFERENCE(one_request_made_again, ONE_BACKEND, "making a request again that the program owns ends the process")
 {
 	struct evhttp_request *req;
 	int fd = -1, i;
@@ -664,7 +664,7 @@ CASE(upload_answered_early, ONE_BACKEND)
 }
 
 DIFFERENCE(upload_answered_early_and_read, ONE_BACKEND,
-	   "the reply of a server that ends its side early is lost, although the server reads the rest of the request")
+	   "the reply of a server that closes its side early is lost, although the server reads the rest of the request")
 {
 	start_peer();
 	new_connection(peer_port);

@@ -129,7 +129,7 @@ ROW_DIFFERENCE(status_short, "a client accepts a status of two digits",
 	STATUS("20 OK"), REFUSED)
 ROW_DIFFERENCE(status_overflows, "a client accepts a status of any length",
 	STATUS("4294967496 OK"), REFUSED)
-ROW_DIFFERENCE(nul_in_reason, "a client cuts the reason of a reply at a NUL",
+ROW_DIFFERENCE(nul_in_reason, "a client truncates the reason of a reply at a NUL",
 	STATUS("200 O\0K"), REFUSED)
 ROW_DIFFERENCE(carriage_return_in_reason, "a client accepts a carriage return in the reason of a reply",
 	STATUS("200 O\rK"), REFUSED)
@@ -139,22 +139,22 @@ ROW_DIFFERENCE(version_overflows, "a client takes a minor version of 257 as 1",
 	"HTTP/1.257 200 OK\r\nContent-Length: 0\r\n\r\n", REFUSED)
 ROW_DIFFERENCE(version_with_sign, "a client accepts a version with a sign",
 	"HTTP/+1.1 200 OK\r\nContent-Length: 0\r\n\r\n", REFUSED)
-ROW_DIFFERENCE(other_interim_reply, "a client takes a reply with the status 103 as the last one",
+ROW_DIFFERENCE(other_interim_reply, "a client takes a reply with the status 103 as the final one",
 	"HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n" OK("Content-Length: 3", "abc"), ABC)
-ROW_DIFFERENCE(headers_of_interim_reply, "headers of a reply with the status 100 appear among those of the reply behind it",
+ROW_DIFFERENCE(headers_of_interim_reply, "headers of a reply with the status 100 appear among those of the reply after it",
 	"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n" OK("Content-Length: 3", "abc"), ABC)
 
 /* Headers. */
 
-ROW_DIFFERENCE(blank_before_colon, "a client takes a blank before the colon as part of the header's name",
+ROW_DIFFERENCE(blank_before_colon, "a client takes a space before the colon as part of the header's name",
 	WITH("X : b"), "200 [OK] X=[b]; ")
-ROW_DIFFERENCE(length_before_blank, "a client does not see a Content-Length with a blank before its colon",
+ROW_DIFFERENCE(length_before_blank, "a client does not see a Content-Length with a space before its colon",
 	OK("Content-Length : 3", "abcdef"), ABC)
 ROW_DIFFERENCE(control_in_name, "a client accepts a header whose name has control characters in it",
 	WITH("A\x01: b"), REFUSED)
 ROW_DIFFERENCE(no_name, "a client accepts a header without a name",
 	WITH(": b"), REFUSED)
-ROW_DIFFERENCE(nul_in_value, "a client cuts a header's value at a NUL",
+ROW_DIFFERENCE(nul_in_value, "a client truncates a header's value at a NUL",
 	WITH("X: a\0b"), REFUSED)
 ROW_DIFFERENCE(nul_at_start_of_line, "a client takes a header line that begins with a NUL as the end of the headers",
 	WITH("X: a\r\n\0Y: b"), REFUSED)
@@ -191,45 +191,45 @@ ROW_DIFFERENCE(chunked_and_more, "a client takes a Transfer-Encoding of \"chunke
 
 /* Chunks. */
 
-ROW_DIFFERENCE(chunk_size_0x, "a client accepts a size of a chunk that begins with 0x",
+ROW_DIFFERENCE(chunk_size_0x, "a client accepts a chunk size that begins with 0x",
 	CHUNKED("0x3\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(chunk_size_capital_0x, "a client accepts a size of a chunk that begins with 0X",
+ROW_DIFFERENCE(chunk_size_capital_0x, "a client accepts a chunk size that begins with 0X",
 	CHUNKED("0X3\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(chunk_size_negative, "a client says that a body is too long when the size of a chunk is negative",
+ROW_DIFFERENCE(chunk_size_negative, "a client says that a body is too long when the chunk size is negative",
 	CHUNKED("-3\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(tab_before_chunk_size, "a client accepts tabs before the size of a chunk",
+ROW_DIFFERENCE(tab_before_chunk_size, "a client accepts tabs before the chunk size",
 	CHUNKED("\t3\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(chunk_size_far_too_large, "a client takes a size of a chunk of more than 64 bits as the largest number",
+ROW_DIFFERENCE(chunk_size_far_too_large, "a client takes a chunk size of more than 64 bits as the largest number",
 	CHUNKED("fffffffffffffffffffffffff\r\nabc"), REFUSED)
-ROW_DIFFERENCE(carriage_return_in_chunk_size, "a client accepts a carriage return in the line of a chunk's size",
+ROW_DIFFERENCE(carriage_return_in_chunk_size, "a client accepts a carriage return in the line with a chunk size",
 	CHUNKED("3 \rx\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(chunk_size_with_plus, "a client accepts a size of a chunk with a sign",
+ROW_DIFFERENCE(chunk_size_with_plus, "a client accepts a chunk size with a sign",
 	CHUNKED("+3\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(chunk_size_minus_zero, "a client accepts a size of a chunk of minus zero",
+ROW_DIFFERENCE(chunk_size_minus_zero, "a client accepts a chunk size of minus zero",
 	CHUNKED("3\r\nabc\r\n-0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(nul_after_chunk_size, "a client ignores what follows a NUL behind the size of a chunk",
+ROW_DIFFERENCE(nul_after_chunk_size, "a client ignores what follows a NUL after the chunk size",
 	CHUNKED("3\0x\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(line_feed_after_last_chunk, "a client accepts LF alone behind the size of the last chunk",
+ROW_DIFFERENCE(line_feed_after_last_chunk, "a client accepts LF alone after the size of the last chunk",
 	CHUNKED("3\r\nabc\r\n0\n\r\n"), REFUSED)
-ROW_DIFFERENCE(blank_before_chunk_size, "a client accepts blanks before the size of a chunk",
+ROW_DIFFERENCE(blank_before_chunk_size, "a client accepts spaces before the chunk size",
 	CHUNKED(" 3\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(chunk_size_too_large, "a client takes a size of a chunk of more than 63 bits as the largest number",
+ROW_DIFFERENCE(chunk_size_too_large, "a client takes a chunk size of more than 63 bits as the largest number",
 	CHUNKED("8000000000000000\r\nabc"), REFUSED)
-ROW_DIFFERENCE(chunk_extension, "a client refuses an extension of a chunk",
+ROW_DIFFERENCE(chunk_extension, "a client refuses a chunk extension",
 	CHUNKED("3;ext\r\nabc\r\n0\r\n\r\n"), ABC)
-ROW_DIFFERENCE(chunk_size_and_junk, "a client accepts anything behind a blank behind the size of a chunk",
+ROW_DIFFERENCE(chunk_size_and_junk, "a client accepts anything after a space after the chunk size",
 	CHUNKED("3 junk\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(chunk_size_no_number, "a client says that a body is too long when the size of a chunk is no number",
+ROW_DIFFERENCE(chunk_size_no_number, "a client says that a body is too long when the chunk size is no number",
 	CHUNKED("xyz\r\nabc\r\n0\r\n\r\n"), REFUSED)
 ROW_DIFFERENCE(empty_line_before_chunks, "a client accepts empty lines before the first chunk",
 	CHUNKED("\r\n3\r\nabc\r\n0\r\n\r\n"), REFUSED)
 ROW_DIFFERENCE(empty_lines_between_chunks, "a client accepts empty lines between chunks",
 	CHUNKED("3\r\nabc\r\n\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(nothing_after_chunk, "a client accepts the data of a chunk without a line end behind it",
+ROW_DIFFERENCE(nothing_after_chunk, "a client accepts the data of a chunk without a line end after it",
 	CHUNKED("3\r\nabc0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(line_feed_after_chunk_size, "a client accepts LF alone behind the size of a chunk",
+ROW_DIFFERENCE(line_feed_after_chunk_size, "a client accepts LF alone after the chunk size",
 	CHUNKED("3\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(line_feed_after_chunk, "a client accepts LF alone behind the data of a chunk",
+ROW_DIFFERENCE(line_feed_after_chunk, "a client accepts LF alone after the data of a chunk",
 	CHUNKED("3\r\nabc\n0\r\n\r\n"), REFUSED)
 ROW_DIFFERENCE(malformed_trailer, "a client says that a body is too long when a trailer is malformed",
 	CHUNKED("3\r\nabc\r\n0\r\nX\r\n\r\n"), REFUSED)

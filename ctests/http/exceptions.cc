@@ -538,7 +538,7 @@ static const struct scenario of_servers[] = {
 };
 
 DIFFERENCE(callbacks_of_servers, ONE_BACKEND,
-    "after a callback of a server is left by an exception the loop believes that it still runs")
+    "after a callback of a server was left by an exception the loop cannot be entered again")
 {
 	run_all(of_servers);
 }
@@ -560,7 +560,7 @@ static const struct scenario of_clients[] = {
 };
 
 DIFFERENCE(callbacks_of_clients, ONE_BACKEND,
-    "after a callback of a client is left by an exception the loop believes that it still runs")
+    "after a callback of a client was left by an exception the loop cannot be entered again")
 {
 	run_all(of_clients);
 }

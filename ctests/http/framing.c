@@ -65,7 +65,7 @@ is_followed_by_next(const char *text)
 	return end && strncmp(end + 4, "HTTP/1.1 ", 9) == 0;
 }
 
-DIFFERENCE(codes_without_body, ONE_BACKEND, "the body given with a code that has none is sent, and is the beginning of the next reply")
+DIFFERENCE(codes_without_body, ONE_BACKEND, "a body given with a code that has none is sent, and taken as the beginning of the next reply")
 {
 	static const int codes[] = {101, 102, 199, 204, 304};
 
@@ -221,7 +221,7 @@ send_a_huge_piece(struct evhttp_request *req, void *arg)
 	evbuffer_free(piece);
 }
 
-DIFFERENCE(chunk_of_four_gigabytes, ONE_BACKEND, "the size of a chunk of four gigabytes and more is cut to 32 bits")
+DIFFERENCE(chunk_of_four_gigabytes, ONE_BACKEND, "a chunk size of four gigabytes or more is truncated to 32 bits")
 {
 	int fd;
 
@@ -271,7 +271,7 @@ CASE(requests_with_lengths, ONE_BACKEND)
 	stop_peer();
 }
 
-DIFFERENCE(requests_with_codings, ONE_BACKEND, "a request that has a Transfer-Encoding of the program's gets a Content-Length, too")
+DIFFERENCE(requests_with_codings, ONE_BACKEND, "a request with a Transfer-Encoding set by the program gets a Content-Length too")
 {
 	const char *text;
 

@@ -78,7 +78,7 @@ CASE(in_callbacks, ONE_BACKEND)
 	stop_peer();
 }
 
-DIFFERENCE(when_refused, ONE_BACKEND, "a connection that is freed when it could not be made goes on to tell the other requests")
+DIFFERENCE(when_refused, ONE_BACKEND, "a connection that is freed because it could not be made still notifies the other requests")
 {
 	start_peer();
 	close(peer_listener);

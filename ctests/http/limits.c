@@ -251,13 +251,13 @@ check_linear(const char *start, const char *piece)
 }
 
 DIFFERENCE(a_first_line_that_drips, ONE_BACKEND | SLOW,
-	"a first line that comes in drops is scanned from its start for each one, so its cost grows with the square of its length")
+	"a first line that arrives in small pieces is scanned from its start for each of them, so its cost grows with the square of its length")
 {
 	check_linear("GET /", "abcdefgh");
 }
 
 DIFFERENCE(a_header_that_drips, ONE_BACKEND | SLOW,
-	"a header that comes in drops is scanned from its start for each one, so its cost grows with the square of its length")
+	"a header that arrives in small pieces is scanned from its start for each of them, so its cost grows with the square of its length")
 {
 	check_linear("GET / HTTP/1.1\r\nX: ", "abcdefgh");
 }

@@ -157,7 +157,7 @@ begin_a_stream(struct evhttp_request *req, void *arg)
 }
 
 DIFFERENCE(while_a_reply_is_streamed, ALONE,
-	"what a client sends while a reply is under way is read and kept without limit")
+	"what a client sends while a reply is being sent is read and kept without limit")
 {
 	allocator_install();
 	start_server();
@@ -259,7 +259,7 @@ CASE(what_the_limits_of_a_client_bound, ALONE)
 	CHECK_EQUAL(allocator.alive, 0);
 }
 
-DIFFERENCE(a_chunk_size_without_end, ALONE, "a client keeps the line with the size of a chunk until it ends, whatever its limits")
+DIFFERENCE(a_chunk_size_without_end, ALONE, "a client keeps the line with the chunk size until it ends, whatever its limits")
 {
 	allocator_install();
 	start_peer();

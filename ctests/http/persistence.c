@@ -101,7 +101,7 @@ DIFFERENCE(servers_with_lists, ONE_BACKEND, "a server sees close only where it s
 	CHECK_ROWS(rows);
 }
 
-DIFFERENCE(replies_that_end_it, ONE_BACKEND, "a reply to HTTP/1.0 in which the program says close says keep-alive, too")
+DIFFERENCE(replies_that_end_it, ONE_BACKEND, "a reply to an HTTP/1.0 request in which the program has set close says keep-alive too")
 {
 	static const struct row rows[] = {
 		{OF("1.0", "Connection: keep-alive\r\n"), "close", "close; end"},
@@ -110,7 +110,7 @@ DIFFERENCE(replies_that_end_it, ONE_BACKEND, "a reply to HTTP/1.0 in which the p
 	CHECK_ROWS(rows);
 }
 
-DIFFERENCE(servers_with_another_word, ONE_BACKEND, "a server takes any word that begins with keep-alive for it")
+DIFFERENCE(servers_with_another_word, ONE_BACKEND, "a server treats any word that begins with keep-alive as keep-alive")
 {
 	static const struct row rows[] = {
 		{OF("1.0", "Connection: keep-alivex\r\n"), NULL, "end"},
@@ -170,7 +170,7 @@ DIFFERENCE(clients_with_lists, ONE_BACKEND, "a client sees close only where it s
 	stop_peer();
 }
 
-DIFFERENCE(clients_of_1_0, ONE_BACKEND, "a client keeps the connection behind a reply of HTTP/1.0, which ends it")
+DIFFERENCE(clients_of_1_0, ONE_BACKEND, "a client keeps the connection after a reply of HTTP/1.0, which ends it")
 {
 	start_peer();
 	CHECK(!is_kept_after("1.0", "", NULL));

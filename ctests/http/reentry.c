@@ -616,7 +616,7 @@ CASE(cancelled_at_a_piece, ONE_BACKEND)
 }
 
 DIFFERENCE(owned_and_cancelled_at_a_piece, ONE_BACKEND,
-	"a client goes on with a request that is its program's when that cancels it at the last piece of the reply")
+	"a client continues with a request that its program owns and has cancelled at the last piece of the reply")
 {
 	start_peer();
 	end_at_last_pieces(cancel_it, 1, 0);

@@ -80,7 +80,7 @@ CASE(codes_and_phrases, ONE_BACKEND)
 	stop_server();
 }
 
-DIFFERENCE(phrase_of_307, ONE_BACKEND, "the phrase of 307 is that of 306")
+DIFFERENCE(phrase_of_307, ONE_BACKEND, "the reason phrase of 307 is that of 306")
 {
 	static int code = 307;
 
@@ -187,7 +187,7 @@ CASE(error_pages, ONE_BACKEND)
 	stop_server();
 }
 
-DIFFERENCE(head_has_no_body, ONE_BACKEND, "to HEAD, the body is sent")
+DIFFERENCE(head_has_no_body, ONE_BACKEND, "the reply to a HEAD request is sent with its body")
 {
 	const char *reply;
 
@@ -597,7 +597,7 @@ take_slowly(int *stalled)
 	return length;
 }
 
-DIFFERENCE(slow_client, ONE_BACKEND, "a long reply is cut when the client says nothing for as long as the server's timeout")
+DIFFERENCE(slow_client, ONE_BACKEND, "a long reply is truncated when the client sends nothing for as long as the server's timeout")
 {
 	struct timeval timeout = {0, 500000};
 	size_t length;

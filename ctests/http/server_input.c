@@ -150,7 +150,7 @@ TABLE(table, rows)
 
 ROW_DIFFERENCE(connect_refused, "an error page to a CONNECT request leaves the connection open",
 	"CONNECT h:80 HTTP/1.1\r\n\r\n", "-> 501 end")
-ROW_DIFFERENCE(blank_before_method, "a blank before the method makes it an unknown method, not a malformed line",
+ROW_DIFFERENCE(blank_before_method, "a space before the method makes it an unknown method, not a malformed line",
 	" GET /a HTTP/1.1\r\n\r\n", REFUSED)
 ROW_DIFFERENCE(no_method, "a first line without a method is an unknown method, not a malformed line",
 	" /aaaa HTTP/1.1\r\n\r\n", REFUSED)
@@ -164,7 +164,7 @@ ROW_DIFFERENCE(tab_in_target, "a request target may have a tab in it",
 	GET("/a\tb"), REFUSED)
 ROW_DIFFERENCE(delete_in_target, "a request target may have the character DEL in it",
 	GET("/a\x7f"), REFUSED)
-ROW_DIFFERENCE(nul_after_version, "what follows a NUL behind the version is ignored",
+ROW_DIFFERENCE(nul_after_version, "what follows a NUL after the version is ignored",
 	"GET / HTTP/1.1\0x\r\n\r\n", REFUSED)
 ROW_DIFFERENCE(version_with_zeros, "a version may have leading zeros",
 	"GET / HTTP/01.01\r\n\r\n", REFUSED)
@@ -182,13 +182,13 @@ ROW_DIFFERENCE(body_of_no_allowed_method, "a client is told to go on with the bo
 
 /* Headers. */
 
-ROW_DIFFERENCE(blank_before_colon, "a blank before the colon becomes part of the header's name",
+ROW_DIFFERENCE(blank_before_colon, "a space before the colon becomes part of the header's name",
 	WITH("X : b"), REFUSED)
 ROW_DIFFERENCE(tab_before_colon, "a tab before the colon becomes part of the header's name",
 	WITH("X\t: b"), REFUSED)
 ROW_DIFFERENCE(length_before_blank, "a Content-Length header with a space before its colon is ignored, so the body is taken as another request",
 	POST("Content-Length : 22", NEXT), REFUSED)
-ROW_DIFFERENCE(blank_in_name, "a header's name may have a blank in it",
+ROW_DIFFERENCE(blank_in_name, "a header's name may have a space in it",
 	WITH("X Y: b"), REFUSED)
 ROW_DIFFERENCE(parentheses_in_name, "a header's name may have characters that no name may have",
 	WITH("(X): b"), REFUSED)
@@ -198,11 +198,11 @@ ROW_DIFFERENCE(high_byte_in_name, "a header's name may have bytes that are not A
 	WITH("X\xe4: b"), REFUSED)
 ROW_DIFFERENCE(no_name, "a header may have no name",
 	WITH(": b"), REFUSED)
-ROW_DIFFERENCE(nul_in_value, "a header's value is cut at a NUL",
+ROW_DIFFERENCE(nul_in_value, "a header's value is truncated at a NUL",
 	WITH("X: a\0b"), REFUSED)
 ROW_DIFFERENCE(nul_at_start_of_line, "a header line that begins with a NUL ends the headers",
 	WITH("X: a\r\n\0Y: b"), REFUSED)
-ROW_DIFFERENCE(nul_in_fold, "a folded line of a header is cut at a NUL",
+ROW_DIFFERENCE(nul_in_fold, "a folded line of a header is truncated at a NUL",
 	WITH("X: a\r\n b\0c"), REFUSED)
 ROW_DIFFERENCE(carriage_return_in_fold, "a folded line of a header may have a carriage return in it",
 	WITH("X: a\r\n b\rc"), REFUSED)
@@ -265,38 +265,38 @@ ROW_DIFFERENCE(xchunked, "a request body with the transfer coding \"xchunked\" b
 	POST("Transfer-Encoding: xchunked", NEXT), REFUSED)
 ROW_DIFFERENCE(empty_coding, "a request body with an empty transfer coding becomes the next request",
 	POST("Transfer-Encoding:", NEXT), REFUSED)
-ROW_DIFFERENCE(chunked_in_1_0, "a connection stays open behind a chunked request of HTTP/1.0, which knows no chunks",
+ROW_DIFFERENCE(chunked_in_1_0, "a connection stays open after a chunked request of HTTP/1.0, which knows no chunks",
 	"POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "POST /; -> 200 end")
 
 /* Chunks. */
 
-ROW_DIFFERENCE(chunk_size_0x, "the size of a chunk may begin with 0x",
+ROW_DIFFERENCE(chunk_size_0x, "the chunk size may begin with 0x",
 	CHUNKED("0x3\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(chunk_size_capital_0x, "the size of a chunk may begin with 0X",
+ROW_DIFFERENCE(chunk_size_capital_0x, "the chunk size may begin with 0X",
 	CHUNKED("0X3\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(chunk_size_with_plus, "the size of a chunk may have a sign",
+ROW_DIFFERENCE(chunk_size_with_plus, "the chunk size may have a sign",
 	CHUNKED("+3\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(chunk_size_minus_zero, "the size of a chunk may be minus zero",
+ROW_DIFFERENCE(chunk_size_minus_zero, "the chunk size may be minus zero",
 	CHUNKED("3\r\nabc\r\n-0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(chunk_size_negative, "a negative size of a chunk is answered with 413",
+ROW_DIFFERENCE(chunk_size_negative, "a negative chunk size is answered with 413",
 	CHUNKED("-3\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(blank_before_chunk_size, "blanks may stand before the size of a chunk",
+ROW_DIFFERENCE(blank_before_chunk_size, "spaces may stand before the chunk size",
 	CHUNKED(" 3\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(tab_before_chunk_size, "tabs may stand before the size of a chunk",
+ROW_DIFFERENCE(tab_before_chunk_size, "tabs may stand before the chunk size",
 	CHUNKED("\t3\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(nul_after_chunk_size, "what follows a NUL behind the size of a chunk is ignored",
+ROW_DIFFERENCE(nul_after_chunk_size, "what follows a NUL after the chunk size is ignored",
 	CHUNKED("3\0x\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(chunk_size_too_large, "a size of a chunk of more than 63 bits is taken as the largest number",
+ROW_DIFFERENCE(chunk_size_too_large, "a chunk size of more than 63 bits is taken as the largest number",
 	CHUNKED("8000000000000000\r\nabc"), REFUSED)
-ROW_DIFFERENCE(chunk_size_far_too_large, "a size of a chunk of more than 64 bits is taken as the largest number",
+ROW_DIFFERENCE(chunk_size_far_too_large, "a chunk size of more than 64 bits is taken as the largest number",
 	CHUNKED("fffffffffffffffffffffffff\r\nabc"), REFUSED)
-ROW_DIFFERENCE(chunk_extension, "an extension of a chunk is refused",
+ROW_DIFFERENCE(chunk_extension, "a chunk extension is refused",
 	CHUNKED("3;ext\r\nabc\r\n0;a=\"b\"\r\n\r\n"), "POST / [abc]; -> 200 open")
-ROW_DIFFERENCE(chunk_size_and_junk, "anything may follow a blank behind the size of a chunk",
+ROW_DIFFERENCE(chunk_size_and_junk, "anything may follow a space after the chunk size",
 	CHUNKED("3 junk\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(chunk_size_no_number, "a size of a chunk that is no number is answered with 413",
+ROW_DIFFERENCE(chunk_size_no_number, "a chunk size that is no number is answered with 413",
 	CHUNKED("xyz\r\nabc\r\n0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(carriage_return_in_chunk_size, "the line of a chunk's size may have a carriage return in it",
+ROW_DIFFERENCE(carriage_return_in_chunk_size, "the line with a chunk size may have a carriage return in it",
 	CHUNKED("3 \rx\r\nabc\r\n0\r\n\r\n"), REFUSED)
 ROW_DIFFERENCE(empty_line_before_chunks, "empty lines may stand before the first chunk",
 	CHUNKED("\r\n3\r\nabc\r\n0\r\n\r\n"), REFUSED)
@@ -304,7 +304,7 @@ ROW_DIFFERENCE(empty_lines_between_chunks, "empty lines may stand between chunks
 	CHUNKED("3\r\nabc\r\n\r\n0\r\n\r\n"), REFUSED)
 ROW_DIFFERENCE(nothing_after_chunk, "the data of a chunk may end without a line end",
 	CHUNKED("3\r\nabc0\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(line_feed_after_chunk_size, "the line of a chunk's size may end with LF alone",
+ROW_DIFFERENCE(line_feed_after_chunk_size, "the line with a chunk size may end with LF alone",
 	CHUNKED("3\nabc\r\n0\r\n\r\n"), REFUSED)
 ROW_DIFFERENCE(line_feed_after_chunk, "the data of a chunk may end with LF alone",
 	CHUNKED("3\r\nabc\n0\r\n\r\n"), REFUSED)
@@ -314,7 +314,7 @@ ROW_DIFFERENCE(trailer_without_colon, "a malformed trailer is answered with 413"
 	CHUNKED("3\r\nabc\r\n0\r\nX\r\n\r\n"), REFUSED)
 ROW_DIFFERENCE(trailer_that_begins_folded, "a malformed trailer is answered with 413",
 	CHUNKED("3\r\nabc\r\n0\r\n X: y\r\n\r\n"), REFUSED)
-ROW_DIFFERENCE(trailer_with_blank_before_colon, "a trailer may have a blank before its colon",
+ROW_DIFFERENCE(trailer_with_blank_before_colon, "a trailer may have a space before its colon",
 	CHUNKED("3\r\nabc\r\n0\r\nX : y\r\n\r\n"), REFUSED)
 
 /* A body that a method does not have may be read or refused: what it is made of is no request. */

@@ -160,7 +160,7 @@ quiet(int severity, const char *message)
 	(void)message;
 }
 
-DIFFERENCE(each_allocation_fails, ONE_BACKEND | SLOW | OWN_DEBUG_MODE, "without memory, HTTP servers and clients crash, or lose memory")
+DIFFERENCE(each_allocation_fails, ONE_BACKEND | SLOW | OWN_DEBUG_MODE, "running out of memory makes HTTP servers and clients crash or leak")
 {
 	long number;
 
@@ -172,7 +172,7 @@ DIFFERENCE(each_allocation_fails, ONE_BACKEND | SLOW | OWN_DEBUG_MODE, "without 
 	printf("%d\n", number > 100);
 }
 
-DIFFERENCE(all_allocations_fail_from_one_on, ONE_BACKEND | SLOW | OWN_DEBUG_MODE, "without memory, HTTP servers and clients crash, or lose memory")
+DIFFERENCE(all_allocations_fail_from_one_on, ONE_BACKEND | SLOW | OWN_DEBUG_MODE, "running out of memory makes HTTP servers and clients crash or leak")
 {
 	long number;
 

@@ -184,7 +184,7 @@ CASE(changing_parts, ONE_BACKEND)
 }
 
 DIFFERENCE(parts_change_to_their_own_text, ONE_BACKEND,
-	"evhttp_uri_set_path() and its like free the old text before they copy the new one, which may be a part of it")
+	"evhttp_uri_set_path() and similar functions free the old text before they copy the new one, which may be a part of it")
 {
 	struct evhttp_uri *uri = evhttp_uri_parse("http://u@a.host.of.some.length:1/path/of/some/length?query");
 	char room[80];
@@ -258,7 +258,7 @@ CASE(every_allocation_fails, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
 }
 
 DIFFERENCE(a_part_stays_when_there_is_no_memory_for_another, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS,
-	"evhttp_uri_set_path() and its like lose the old text when there is no memory for the new one")
+	"evhttp_uri_set_path() and similar functions lose the old text when there is no memory for the new one")
 {
 	struct evhttp_uri *uri;
 	char room[40];
