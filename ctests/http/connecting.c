@@ -520,3 +520,41 @@ CASE(given_up_while_nobody_answers, ONE_BACKEND)
 	evhttp_connection_free(client);
 	stop_deaf_peer();
 }
+
+/* The timeout of a connection that is being made, and none. */
+static void
+print_connect_timeout(const char *what)
+{
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(client);
+
+	printf("%s: %ld.%06ld %s\n", what, (long)bev->timeout_write.tv_sec, (long)bev->timeout_write.tv_usec,
+	       event_pending(&bev->ev_write, EV_TIMEOUT, NULL) ? "runs" : "does not run");
+}
+
+CASE(no_timeout_while_it_connects, ONE_BACKEND)
+{
+	struct timeval none = {0, 0}, some = {7, 5}, little = {0, 100000};
+
+	start_deaf_peer();
+	connect_to(peer_port);
+	ask("/");
+	turn();
+	print_connect_timeout("usual");
+	evhttp_connection_set_timeout_tv(client, &some);
+	print_connect_timeout("some");
+	evhttp_connection_set_timeout_tv(client, &none);
+	print_connect_timeout("none");
+	evhttp_connection_set_timeout(client, 9);
+	print_connect_timeout("9 seconds");
+	evhttp_connection_set_timeout(client, 0);
+	print_connect_timeout("0 seconds");
+	evhttp_connection_set_timeout_tv(client, &little);
+	TURN_UNTIL(requests_done == 1);
+	/* None means the usual one for the next attempt. */
+	evhttp_connection_set_timeout(client, 0);
+	ask("/");
+	turn();
+	print_connect_timeout("next");
+	evhttp_connection_free(client);
+	stop_deaf_peer();
+}
