@@ -80,10 +80,11 @@ impl RequestPtr {
         };
         let width = reply::address_length(self.kind);
         let addresses = answer.count * width;
-        let named = |name: &Option<wire::NameText>| {
-            name.as_ref().map_or(0, |name| name.as_bytes().len() + 1)
-        };
-        let size = addresses + named(&target) + named(&canonical);
+        let names = [&target, &canonical].map(|name| name.as_ref().map(wire::NameText::as_bytes));
+        let size = names
+            .iter()
+            .flatten()
+            .fold(addresses, |size, name| size + name.len() + 1);
         if size > usize::from(self.packet_room) {
             self.found.set(memory::malloc(size).cast());
             if self.found.get().is_null() {
@@ -102,23 +103,23 @@ impl RequestPtr {
             out.copy_from_slice(message.get(usize::from(place)..usize::from(place) + width)?);
         }
         self.count.set(answer.count as u16);
-        self.store_names(&mut found[addresses..], addresses, [target, canonical]);
+        self.store_names(&mut found[addresses..], addresses, names);
         Some(())
     }
 
     /// Stores the name that was found, and the canonical one, as far as there are any, in what is
     /// left from `start` on.
-    fn store_names(&self, left: &mut [u8], start: usize, names: [Option<wire::NameText>; 2]) {
+    fn store_names(&self, left: &mut [u8], start: usize, names: [Option<&[u8]>; 2]) {
         let mut end = 0;
-        for (name, canonical) in names.iter().zip([false, true]) {
+        for (name, canonical) in names.into_iter().zip([false, true]) {
             if let Some(name) = name {
-                left[end..end + name.as_bytes().len()].copy_from_slice(name.as_bytes());
+                left[end..end + name.len()].copy_from_slice(name);
                 if canonical {
                     self.canonical.set(Some((start + end) as u16));
                 } else {
                     self.count.set(1);
                 }
-                end += name.as_bytes().len() + 1;
+                end += name.len() + 1;
             }
         }
     }

@@ -139,13 +139,14 @@ impl Wanted<'_> {
 
     /// Whether the name is tried as it is before the search list.
     fn is_tried_bare_first(&self, base: BasePtr) -> bool {
-        let dots = self.name.iter().filter(|&&byte| byte == b'.').count();
-        self.search.is_some() && dots >= usize::try_from(base.options.ndots.get()).unwrap_or(0)
+        let dots = || self.name.iter().filter(|&&byte| byte == b'.').count();
+        self.search.is_some() && dots() >= usize::try_from(base.options.ndots.get()).unwrap_or(0)
     }
 }
 
 impl EvdnsRequest {
     /// A look-up that is in no queue, with that much room for its question and for its name.
+    #[inline]
     fn new(base: BasePtr, wanted: &Wanted<'_>, packet_room: u16, name_length: u16) -> EvdnsRequest {
         EvdnsRequest {
             // SAFETY: zero bytes are a valid entry.
