@@ -23,7 +23,7 @@ const MOST_KEPT: usize = 2048;
 /// Room for a text.
 pub(super) type TextRoom<const SIZE: usize> = UnsafeCell<MaybeUninit<[c_char; SIZE]>>;
 
-/// Is told that something ends.
+/// Called when something ends.
 pub type WatcherFn = unsafe fn(argument: *mut c_void);
 
 /// A request with what is always there beside it.
@@ -218,7 +218,7 @@ impl RequestPtr {
         (start..start + size_of::<Block>()).contains(&(text as usize))
     }
 
-    /// Stores a copy of a text in place of the present one: in its room if it fits.
+    /// Replaces a text by a copy of another, in the same memory if it fits.
     pub(super) fn store<const SIZE: usize>(
         self,
         place: &Cell<*mut c_char>,
@@ -241,7 +241,7 @@ impl RequestPtr {
         Ok(copy)
     }
 
-    /// Adds a header to go out.
+    /// Adds a header to send.
     pub fn add_output_header(self, name: &[u8], value: &[u8]) -> Result<(), OutOfMemory> {
         let place = &self.block().added_headers;
         if place.get().is_null() {
@@ -251,7 +251,7 @@ impl RequestPtr {
         unsafe { (*place.get()).append(self.output_headers.get(), name, value) }
     }
 
-    /// Has a function, or none, be told when the request ends and none of its callbacks is.
+    /// Sets a function, or none, that is called if the request ends without any of its callbacks.
     pub fn watch(self, watcher: Option<WatcherFn>, argument: *mut c_void) {
         self.block().watcher.set(watcher);
         self.block().watcher_argument.set(argument);

@@ -43,8 +43,8 @@ pub struct Client {
     pub(super) doublings: Cell<u32>,
     pub(super) first_pause: Cell<timeval>,
     pub(super) retry_event: UnsafeCell<Event>,
-    /// Requests that are told one after the other that no connection could be made, or that they are
-    /// done.
+    /// Requests that are notified one after the other that no connection could be made, or that
+    /// they are done.
     pub(super) unconnected: UnsafeCell<RequestQueue>,
     /// The errno of the last failure.
     pub(super) error: Cell<c_int>,
@@ -60,7 +60,7 @@ impl From<OutOfMemory> for NotMade {
     }
 }
 
-/// What to tell the program when a request fails.
+/// What is reported to the program when a request fails.
 struct Callbacks {
     done: Option<RequestFn>,
     failed: Option<ErrorFn>,
@@ -163,7 +163,7 @@ fn may_have_body(method: c_uint) -> bool {
     !matches!(method, method::HEAD | method::TRACE | method::CONNECT)
 }
 
-/// Adds the length of the body, where the message does not tell it yet.
+/// Adds the length of the body, if the message does not have it yet.
 fn add_length(request: RequestPtr) -> Result<(), OutOfMemory> {
     let length = request.output().length();
     let method = request.method.get();
@@ -225,7 +225,7 @@ pub(super) fn write_request(connection: ConnectionPtr) -> Result<(), OutOfMemory
     Ok(())
 }
 
-/// Something came in. The caller has a pin, as for all of these.
+/// Something has arrived. The caller has a pin, as for all of these.
 pub(super) fn readable(connection: ConnectionPtr) {
     if connection.is_reading() {
         read_reply(connection);
@@ -261,7 +261,7 @@ fn expect_reply(connection: ConnectionPtr) {
     }
 }
 
-/// What the loop was asked to look after.
+/// Does what was put off to the loop.
 pub(super) fn attend(connection: ConnectionPtr) {
     if connection.has(bit::ENDING) {
         return end_unfinished(connection);
@@ -453,7 +453,7 @@ fn interim(connection: ConnectionPtr, request: RequestPtr, code: c_int) -> Resul
     Ok(After::Pause)
 }
 
-/// How the end of a reply was told.
+/// How the end of a reply is known.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Told,

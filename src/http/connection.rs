@@ -41,7 +41,7 @@ pub enum State {
     Body,
     /// Reads what follows the last chunk.
     Trailer,
-    /// Reads the rest of a body that is too long, only to be able to say so.
+    /// Reads the rest of a body that is too long, only so that the error reply arrives.
     Discarding,
     /// Handles a request or writes a message.
     Writing,
@@ -66,7 +66,7 @@ pub mod bit {
     pub const PEER_ENDED: u16 = 0x04;
     /// A handler has the request and has not begun to reply.
     pub const HELD: u16 = 0x08;
-    /// A function of this library writes: what the bufferevent tells meanwhile has to wait.
+    /// The library is writing: what the bufferevent reports in the meantime has to wait.
     pub const BUSY: u16 = 0x10;
     /// The loop is to look after the connection.
     pub const SCHEDULED: u16 = 0x20;
@@ -171,7 +171,7 @@ impl Drop for Pin {
     }
 }
 
-/// The size that a limit of the C interface stands for.
+/// The size for a limit of the C interface.
 pub fn limit(size: isize) -> usize {
     usize::try_from(size).unwrap_or(usize::MAX)
 }
@@ -377,7 +377,7 @@ impl ConnectionPtr {
                 .is_some_and(|bufferevent| bufferevent.input_room().is_none())
     }
 
-    /// How many bytes came in that were not read.
+    /// The number of bytes in the input.
     pub(super) fn unread(self) -> usize {
         self.bufferevent()
             .map_or(0, |bufferevent| bufferevent.length(Direction::Read))
@@ -444,7 +444,7 @@ impl ConnectionPtr {
         }
     }
 
-    /// Lets input come in.
+    /// Starts reading.
     pub(super) fn start_reading(self) {
         if let Some(bufferevent) = self.bufferevent() {
             bufferevent.enable_or_give_up(Direction::Read);
@@ -462,7 +462,7 @@ impl ConnectionPtr {
         }
     }
 
-    /// Lets no input come in.
+    /// Stops reading.
     pub(super) fn stop_reading(self) {
         if let Some(bufferevent) = self.bufferevent() {
             // A refusal was logged.
@@ -500,17 +500,17 @@ impl ConnectionPtr {
         (self.address.get(), self.port.get())
     }
 
-    /// The limit of heads that come in.
+    /// The limit of incoming heads.
     pub fn most_headers(self) -> usize {
         self.most_headers.get()
     }
 
-    /// Sets the limit of heads that come in; a negative one is none.
+    /// Sets the limit of incoming heads; a negative number means none.
     pub fn set_most_headers(self, size: isize) {
         self.most_headers.set(limit(size));
     }
 
-    /// Sets the limit of bodies that come in; a negative one is none.
+    /// Sets the limit of incoming bodies; a negative number means none.
     pub fn set_most_body(self, size: isize) {
         self.most_body.set(u64::try_from(size).unwrap_or(u64::MAX));
     }

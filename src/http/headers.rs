@@ -3,7 +3,7 @@
 //! Lists and pairs have the layout of the C macros for tail queues, because programs walk through
 //! them, and exchange values, on their own. So each pair and each of its strings is a block of its
 //! own. Names are compared without regard to the case of ASCII letters; pairs keep their order and
-//! their spelling, and a name may stand in a list several times.
+//! their spelling, and a name may occur in a list several times.
 
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::list::{Adapter, TailLink, TailQueue};
@@ -381,7 +381,7 @@ impl PairRoom {
     }
 }
 
-/// Frees a pair that did not come to be.
+/// Frees a pair that could not be completed.
 ///
 /// # Safety
 /// As [`free_pair`].

@@ -24,7 +24,7 @@ use crate::hooks::memory::OutOfMemory;
 use std::ffi::{CStr, c_int, c_short, c_void};
 use std::ptr;
 
-/// Something came in. The caller has a pin, as for all of these.
+/// Something has arrived. The caller has a pin, as for all of these.
 pub(super) fn readable(connection: ConnectionPtr) {
     if connection.is_reading() {
         read_requests(connection);
@@ -59,7 +59,7 @@ pub(super) fn written(connection: ConnectionPtr) {
     }
 }
 
-/// What the loop was asked to look after.
+/// Does what was put off to the loop.
 pub(super) fn attend(connection: ConnectionPtr) {
     if connection.has(bit::ENDING) {
         connection.free();
@@ -155,7 +155,7 @@ fn read_requests(connection: ConnectionPtr) {
     }
 }
 
-/// Nothing more comes in when the peer has ended: then the connection does once all is written.
+/// The peer sends nothing more: the connection ends once everything is written.
 fn end_with_peer(connection: ConnectionPtr) {
     if connection.has(bit::PEER_ENDED) && connection.unwritten() == 0 {
         drop_connection(connection);
@@ -164,7 +164,7 @@ fn end_with_peer(connection: ConnectionPtr) {
 
 /// So many replies to pipelined requests are written together.
 pub(super) const MOST_AHEAD: usize = 16;
-/// But no more than about so many bytes.
+/// But no more than about this many bytes.
 const MOST_UNWRITTEN: usize = 16384;
 
 /// Whether there is input behind a request that has been replied to.
@@ -196,7 +196,7 @@ fn can_read_ahead(connection: ConnectionPtr) -> bool {
     true
 }
 
-/// A request for what begins to come in.
+/// Makes a request for what starts to arrive.
 fn begin_request(connection: ConnectionPtr) -> Result<RequestPtr, OutOfMemory> {
     let request = match connection.server() {
         Some(server) => server.spares.request()?,
@@ -302,8 +302,8 @@ fn handle(connection: ConnectionPtr, request: RequestPtr) {
     }
 }
 
-/// While the program has the request and has not begun to reply, nothing is read. For a handler that
-/// replies at once that need not reach the kernel: it only sees that reading is disabled.
+/// While the program has the request and has not begun to reply, nothing is read. For a handler
+/// that replies at once that need not reach the kernel: it only sees that reading is disabled.
 fn hold(connection: ConnectionPtr) {
     connection.insert(bit::HELD);
     if let Some(bufferevent) = connection.bufferevent() {
@@ -338,8 +338,8 @@ pub(super) fn begin_last(connection: ConnectionPtr) {
     connection.stop_reading();
 }
 
-/// Ends the request of which the whole reply has gone out. Whether there is a connection to read the
-/// next one from.
+/// Ends the request of which the whole reply has gone out. Whether there is a connection to read
+/// the next one from.
 pub(super) fn finish_reply(connection: ConnectionPtr) -> bool {
     let Some(request) = connection.current() else {
         return false;
@@ -376,7 +376,7 @@ fn call_complete(
     callback: RequestFn,
     closes: bool,
 ) {
-    /// When the function throws, the connection goes on all the same.
+    /// The connection goes on even if the function throws.
     struct Next(ConnectionPtr, bool);
     impl Drop for Next {
         fn drop(&mut self) {

@@ -133,7 +133,7 @@ fn front_with_line(input: &BufferGuard, start: usize) -> Result<Option<(&[u8], u
     Ok(Some((front(feed + 1)?, feed)))
 }
 
-/// Refuses a head of which more has come in than allowed, also when the line has not ended yet.
+/// Refuses a head that exceeds the limit, even before its line is complete.
 fn check_partial(request: RequestPtr, input: &BufferGuard, limit: usize) -> Result<(), Fault> {
     let partial = input.length();
     // What may be the first half of a line end does not count.
@@ -280,7 +280,7 @@ pub fn trim(mut text: &[u8]) -> &[u8] {
 enum HeaderLine<'a> {
     /// The end.
     Empty,
-    /// The value of the header before goes on.
+    /// The value of the previous header continues.
     Fold(&'a [u8]),
     /// A name and its value.
     Pair(&'a [u8], &'a [u8]),

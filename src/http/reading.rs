@@ -20,11 +20,12 @@ pub enum After {
     Pause,
 }
 
-/// Less than this is copied out of the input, so that bytes that come one by one lie close together.
+/// Less than this is copied out of the input, so that bytes that arrive one by one lie close
+/// together.
 const SHORT_PIECE: usize = 1024;
 
 impl ConnectionPtr {
-    /// Reads on with what has come in. The caller has a pin.
+    /// Continues reading with what has arrived. The caller has a pin.
     pub(super) fn read_message(self, request: RequestPtr) -> Result<Progress, Fault> {
         loop {
             let Some(input) = self.input() else {
@@ -127,7 +128,7 @@ impl ConnectionPtr {
         })
     }
 
-    /// Goes from chunk to chunk; after the last one it goes over to the trailer.
+    /// Goes from chunk to chunk, and after the last one to the trailer.
     fn read_chunks(self, request: RequestPtr, input: &BufferGuard) -> Result<Progress, Fault> {
         loop {
             match self.chunk_part.get() {
@@ -174,7 +175,7 @@ impl ConnectionPtr {
         Ok(())
     }
 
-    /// Throws away what the peer goes on sending of a body that is too long.
+    /// Discards what the peer still sends of a body that is too long.
     #[inline(never)]
     fn discard(self, request: RequestPtr, input: &BufferGuard) -> Result<Progress, Fault> {
         let wanted = request.ntoread.get();
@@ -188,7 +189,7 @@ impl ConnectionPtr {
         Err(Fault::BodyTooLong)
     }
 
-    /// Gives the program what has come in of the body, if it wants to see it piece by piece.
+    /// Passes what has arrived of the body to the program, if it wants to see it piece by piece.
     fn deliver(self, request: RequestPtr) -> Result<(), Fault> {
         let Some(callback) = request.chunk_cb.get() else {
             return Ok(());

@@ -170,7 +170,7 @@ unsafe fn to_reply(request: *mut EvhttpRequest) -> Option<(RequestPtr, Option<Co
     Some((request, connection))
 }
 
-/// Runs a function that writes to a connection. What the bufferevent tells meanwhile waits.
+/// Runs a function that writes to a connection. What the bufferevent reports in the meantime waits.
 fn busily(connection: ConnectionPtr, work: impl FnOnce() -> Result<(), OutOfMemory>) {
     let pin = connection.pin();
     let busy = pin.busy();

@@ -1,4 +1,4 @@
-//! What status codes are called.
+//! The reason phrases of status codes.
 
 /// The phrase of a code; for one that has none, that of its class.
 #[inline(never)]

@@ -107,7 +107,7 @@ fn is_scheme(text: &[u8]) -> bool {
     text.first().is_some_and(u8::is_ascii_alphabetic) && text.iter().all(may_follow)
 }
 
-/// A name or an address; an IPv6 address stands in brackets.
+/// A name or an address; an IPv6 address is in brackets.
 fn is_host(text: &[u8]) -> bool {
     match text {
         [b'[', literal @ .., b']'] => is_future_address(literal) || parse_ipv6(literal).is_some(),
@@ -115,7 +115,7 @@ fn is_host(text: &[u8]) -> bool {
     }
 }
 
-/// An address of a version to come: `v`, its number in hexadecimal, a dot, the address.
+/// An address of a future version: `v`, its number in hexadecimal, a dot, the address.
 fn is_future_address(literal: &[u8]) -> bool {
     let Some(rest) = literal.strip_prefix(b"v") else {
         return false;
@@ -174,7 +174,7 @@ impl<'a> Parts<'a> {
         (!misleading).then_some(rest)
     }
 
-    /// Takes apart what stands between the slashes and the path.
+    /// Parses what is between the slashes and the path.
     fn take_authority(&mut self, authority: &'a [u8]) -> Option<()> {
         let (userinfo, rest) = match split_at_first(authority, b"@") {
             (userinfo, Some(rest)) => (Some(userinfo), rest),
@@ -208,7 +208,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What stands before the first such byte, and what behind it if there is one.
+/// What precedes the first such byte, and what follows it if there is one.
 fn split_at_first<'a>(text: &'a [u8], byte: &[u8; 1]) -> (&'a [u8], Option<&'a [u8]>) {
     match text.iter().position(|other| *other == byte[0]) {
         Some(place) => (&text[..place], Some(&text[place + 1..])),
@@ -383,7 +383,7 @@ impl Uri {
         Ok(())
     }
 
-    /// Changes the port; -1 takes it away.
+    /// Changes the port; -1 removes it.
     pub fn set_port(&mut self, port: c_int) -> Result<(), NoUri> {
         if port < NO_PORT {
             return Err(NoUri::Syntax);
