@@ -319,7 +319,8 @@ int evbuffer_add_reference(struct evbuffer *outbuf, const void *data, size_t dat
  * The buffer takes the descriptor over and closes it when the bytes are gone. Without
  * `EVBUFFER_FLAG_DRAINS_TO_FD` the file is mapped or read at once; with it, the kernel copies the
  * bytes directly when the buffer is written to a descriptor, and the file is read only if they are
- * accessed in another way.
+ * accessed in another way. A bufferevent may send long parts of a mapped file directly, too: do
+ * not overwrite the file before the peer has received the bytes.
  *
  * Returns 0 or -1. The descriptor stays open if the range is impossible or the size of the file
  * cannot be determined; it is closed if memory is short, the end of the buffer is frozen, or the

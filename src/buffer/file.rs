@@ -127,11 +127,6 @@ impl FileSegment {
         Ok(segment)
     }
 
-    /// The descriptor.
-    pub fn descriptor(&self) -> c_int {
-        self.descriptor
-    }
-
     /// Sets what is called when the segment is gone.
     pub fn set_cleanup(
         &self,
@@ -305,6 +300,24 @@ fn load_chain(chain: ChainPtr) -> Result<(), Refused> {
     chain.memory.set(contents);
     chain.clear(flag::SENDFILE);
     Ok(())
+}
+
+/// The descriptor of the file that has the bytes of a chain, and where they begin in it, if the
+/// kernel can send them from there: those that were never read, and those that are mapped, as long
+/// as nobody but the segment closes the descriptor.
+pub fn place_in_file(chain: ChainPtr) -> Option<(c_int, libc::off_t)> {
+    if !chain.is(flag::FILE_SEGMENT) {
+        return None;
+    }
+    let segment = segment_of(chain);
+    if chain.is(flag::SENDFILE) {
+        return Some((segment.descriptor, chain.misalign.get() as libc::off_t));
+    }
+    let mapped = nature::SENDFILE | nature::MAPPING;
+    let sendable = segment.flags & EVBUF_FS_CLOSE_ON_FREE != 0
+        && segment.nature.load(Relaxed) & mapped == mapped;
+    let start = segment.offset + chain.misalign.get();
+    sendable.then_some((segment.descriptor, start as libc::off_t))
 }
 
 /// A second chain that shows the first `count` bytes of a file-segment chain.

@@ -2,18 +2,21 @@
 
 use super::chain::{ChainPtr, flag};
 use super::chains::{Chains, Slot};
-use super::file::{self, FileSegment};
+use super::file;
 use super::read_room::{Lent, ReadRoom, SHORT_READ};
 use super::{End, Evbuffer, Guard, Refused};
 use crate::system::{self, errno, set_errno, substitutes};
+use crate::util::sockets;
 use std::ffi::c_int;
-use std::ptr::{self, NonNull};
+use std::ptr;
 
 /// Most bytes that one `evbuffer_read` takes.
 pub const READ_LIMIT: usize = 4096;
 
 /// Most pieces that one write hands to the kernel.
 const WRITE_PIECES: usize = 128;
+/// A piece of a file that is worth system calls of its own.
+const LONG_PIECE: usize = 65536;
 /// Most pieces of present free space that one read fills.
 const READ_PIECES: usize = 3;
 
@@ -47,6 +50,13 @@ impl Descriptor {
     fn number(self) -> c_int {
         let (Descriptor::Any(number) | Descriptor::Socket(number)) = self;
         number
+    }
+
+    /// Whether a chain that is in memory, of which `limit` bytes are to be written, goes out without
+    /// being copied.
+    fn is_fed_from_file(self, chain: ChainPtr, limit: usize) -> bool {
+        let is_long = chain.length.get().min(limit) >= LONG_PIECE;
+        is_long && matches!(self, Descriptor::Socket(_)) && file::place_in_file(chain).is_some()
     }
 
     fn read(self, vectors: &mut [libc::iovec]) -> Result<usize, Refused> {
@@ -174,18 +184,44 @@ impl Guard {
         detached.release();
     }
 
-    /// Writes up to `limit` bytes (all, for `None`) from the front with one system call, and
-    /// removes what was written.
+    /// Writes up to `limit` bytes (all, for `None`) from the front, and removes what was written.
+    ///
+    /// One system call does it, except that a long piece of a file takes one of its own.
     pub fn write(&self, descriptor: Descriptor, limit: Option<usize>) -> Result<usize, Refused> {
         self.check_frozen(End::Front)?;
         let limit = limit.unwrap_or(usize::MAX).min(self.length.get());
         if limit == 0 {
             return Err(Refused::Range);
         }
-        let first = self.chains().find(|chain| chain.length.get() > 0);
-        let written = match first {
+        let in_front = !self.is_fed_from_file(descriptor, limit);
+        let written = self.write_front(descriptor, limit)?;
+        let rest = limit - written;
+        if !in_front || !self.is_fed_from_file(descriptor, rest) {
+            return Ok(written);
+        }
+        // What is wrong, the next write will report too.
+        let more = self.write_front(descriptor, rest);
+        Ok(written + more.unwrap_or(0))
+    }
+
+    fn first_with_data(&self) -> Option<ChainPtr> {
+        self.chains().find(|chain| chain.length.get() > 0)
+    }
+
+    /// Whether what comes next goes out without being copied although it is in memory.
+    fn is_fed_from_file(&self, descriptor: Descriptor, limit: usize) -> bool {
+        self.first_with_data()
+            .is_some_and(|chain| descriptor.is_fed_from_file(chain, limit))
+    }
+
+    /// One system call of a write.
+    fn write_front(&self, descriptor: Descriptor, limit: usize) -> Result<usize, Refused> {
+        let written = match self.first_with_data() {
             Some(chain) if chain.is(flag::SENDFILE) => {
                 self.write_from_file(descriptor, chain, limit)?
+            }
+            Some(chain) if descriptor.is_fed_from_file(chain, limit) => {
+                write_mapped(descriptor, chain, limit)?
             }
             Some(chain) if chain.length.get() >= limit => {
                 descriptor.write(&[data_vector(chain, limit)])?
@@ -221,6 +257,9 @@ impl Guard {
             if left == 0 || used == WRITE_PIECES || chain.is(flag::SENDFILE) {
                 break;
             }
+            if descriptor.is_fed_from_file(chain, left) {
+                break;
+            }
             let length = chain.length.get().min(left);
             if length == 0 {
                 continue;
@@ -249,19 +288,50 @@ impl Evbuffer {
     }
 }
 
-/// Sends bytes of a file that was never read.
+/// Sends bytes that are mapped from their file, from memory where the kernel cannot do otherwise.
+fn write_mapped(descriptor: Descriptor, chain: ChainPtr, limit: usize) -> Result<usize, Refused> {
+    match send_file(descriptor.number(), chain, limit) {
+        Err(Refused::System) if sockets::read_write_retriable(errno()) => Err(Refused::System),
+        // At the end of a file that was cut, too: then the write fails.
+        Ok(0) | Err(_) => descriptor.write(&[data_vector(chain, chain.length.get().min(limit))]),
+        sent => sent,
+    }
+}
+
+/// Sends bytes of a file.
 fn send_file(descriptor: c_int, chain: ChainPtr, limit: usize) -> Result<usize, Refused> {
-    // SAFETY: the flag says that the record is a segment, on which the chain holds a reference.
-    let segment = unsafe { chain.record::<NonNull<FileSegment>>().read() };
-    let mut offset = chain.misalign.get() as libc::off_t;
+    let (file, mut offset) = file::place_in_file(chain).ok_or(Refused::Unsuitable)?;
     let count = chain.length.get().min(limit);
-    // SAFETY: the segment is live; the offset is a local variable.
-    system_result(unsafe {
-        system::sendfile(
-            descriptor,
-            segment.as_ref().descriptor(),
-            &mut offset,
-            count,
-        )
-    })
+    let full_segments = (count >= LONG_PIECE).then(|| FullSegments::of(descriptor));
+    // SAFETY: the chain keeps its segment, which has the file open; the offset is a local variable.
+    let sent = system_result(unsafe { system::sendfile(descriptor, file, &mut offset, count) });
+    drop(full_segments);
+    sent
+}
+
+/// While there is one, a TCP socket sends full segments only, and the rest at its end: else the rest
+/// of each piece waits until all before it has arrived, and what comes next is cut up by that. A
+/// socket for which the program has asked for the same stays as it is.
+struct FullSegments(Option<c_int>);
+
+impl FullSegments {
+    fn of(descriptor: c_int) -> FullSegments {
+        let present = sockets::option(descriptor, libc::IPPROTO_TCP, libc::TCP_CORK);
+        let set = present == Ok(0) && set_full_segments(descriptor, true);
+        FullSegments(set.then_some(descriptor))
+    }
+}
+
+impl Drop for FullSegments {
+    fn drop(&mut self) {
+        if let Some(descriptor) = self.0 {
+            let error = errno();
+            set_full_segments(descriptor, false);
+            set_errno(error);
+        }
+    }
+}
+
+fn set_full_segments(descriptor: c_int, on: bool) -> bool {
+    sockets::set_option(descriptor, libc::IPPROTO_TCP, libc::TCP_CORK, on.into()).is_ok()
 }

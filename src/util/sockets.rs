@@ -91,6 +91,16 @@ pub fn set_option(fd: c_int, level: c_int, option: c_int, value: c_int) -> Resul
     Ok(())
 }
 
+/// A socket option that is an integer.
+pub fn option(fd: c_int, level: c_int, option: c_int) -> Result<c_int, SystemError> {
+    let mut value: c_int = 0;
+    let mut length = size_of::<c_int>() as socklen_t;
+    let place = ptr::from_mut(&mut value).cast::<c_void>();
+    // SAFETY: the value has the length that is given.
+    checked(unsafe { system::getsockopt(fd, level, option, place, &mut length) })?;
+    Ok(value)
+}
+
 /// Closes a descriptor.
 pub fn close(fd: c_int) -> Result<(), SystemError> {
     // SAFETY: closing a descriptor that is not open is reported, nothing else.
@@ -229,14 +239,7 @@ pub unsafe fn connect_new(
 /// What became of a connection attempt, once the socket is writable; sets errno to the error of
 /// one that failed. The kernel reports an error once.
 pub fn finished_connecting(fd: c_int) -> Result<Connecting, SystemError> {
-    let mut error: c_int = 0;
-    let mut length = size_of::<c_int>() as socklen_t;
-    let value = ptr::from_mut(&mut error).cast::<c_void>();
-    // SAFETY: the value has the length that is given.
-    checked(unsafe {
-        system::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ERROR, value, &mut length)
-    })?;
-    match error {
+    match option(fd, libc::SOL_SOCKET, libc::SO_ERROR)? {
         0 => Ok(Connecting::Done),
         error if connect_goes_on(error) => Ok(Connecting::InProgress),
         error => {
