@@ -73,6 +73,7 @@ PROGRAM_PACKAGES := \
 	nsd \
 	ocproxy \
 	openbgpd \
+	opencu \
 	openbsd-inetd \
 	openmpi-bin \
 	openssl \
