@@ -84,7 +84,7 @@ send_piece_of(size_t size)
 
 	CHECK(data != MAP_FAILED);
 	connect_ends(TCP);
-	server.wanted = 1 << 20;
+	server.wanted = 1 << 18;
 	CHECK_EQUAL(bufferevent_write(client.bev, "begin", 5), 0);
 	CHECK_EQUAL(evbuffer_add_reference(bufferevent_get_output(client.bev), data, size, unmap, NULL), 0);
 	while (!server.finished && !client.ended && !server.ended)

@@ -109,7 +109,7 @@ unsafe extern "C-unwind" fn control(
             tls.output_changed(&*(*data).change);
             return 0;
         }
-        answer(tls, request, &mut *data)
+        answer(tls, request, data)
     }
 }
 
@@ -118,25 +118,20 @@ unsafe extern "C-unwind" fn control(
 /// # Safety
 /// The data fits the request.
 #[inline(never)]
-unsafe fn answer(tls: TlsPtr, request: c_uint, data: &mut RequestData) -> c_int {
-    match request {
-        // SAFETY: the caller guarantees the data.
-        request::SET_DESCRIPTOR => set_descriptor(tls, unsafe { data.descriptor }),
-        request::GET_DESCRIPTOR if tls.is_filter() => {
-            // SAFETY: the one below lives as long as this one.
-            data.descriptor = unsafe { bufferevent_getfd(tls.below.get()) };
-            0
+unsafe fn answer(tls: TlsPtr, request: c_uint, data: *mut RequestData) -> c_int {
+    // SAFETY: the caller guarantees the data.
+    unsafe {
+        match request {
+            request::SET_DESCRIPTOR => return set_descriptor(tls, (*data).descriptor),
+            request::GET_DESCRIPTOR if tls.is_filter() => {
+                (*data).descriptor = bufferevent_getfd(tls.below.get());
+            }
+            request::GET_DESCRIPTOR => (*data).descriptor = tls.descriptor.get(),
+            request::GET_UNDERLYING => (*data).pointer = tls.below.get().cast(),
+            _ => return -1,
         }
-        request::GET_DESCRIPTOR => {
-            data.descriptor = tls.descriptor.get();
-            0
-        }
-        request::GET_UNDERLYING => {
-            data.pointer = tls.below.get().cast();
-            0
-        }
-        _ => -1,
     }
+    0
 }
 
 fn set_descriptor(tls: TlsPtr, descriptor: c_int) -> c_int {

@@ -544,7 +544,7 @@ unsafe extern "C-unwind" fn control(
             bufferevent.write_what_was_added();
             return 0;
         }
-        answer(bufferevent, request, &mut *data)
+        answer(bufferevent, request, data)
     }
 }
 
@@ -553,20 +553,19 @@ unsafe extern "C-unwind" fn control(
 /// # Safety
 /// The data fits the request.
 #[inline(never)]
-unsafe fn answer(bufferevent: BuffereventPtr, request: c_uint, data: &mut RequestData) -> c_int {
-    match Request::from_number(request) {
-        // SAFETY: the caller guarantees the data.
-        Some(Request::SetDescriptor) => status(bufferevent.attach(unsafe { data.descriptor })),
-        Some(Request::GetDescriptor) => {
-            data.descriptor = bufferevent.event(Direction::Read).fd();
-            0
+unsafe fn answer(bufferevent: BuffereventPtr, request: c_uint, data: *mut RequestData) -> c_int {
+    // SAFETY: the caller guarantees the data.
+    unsafe {
+        match Request::from_number(request) {
+            Some(Request::SetDescriptor) => return status(bufferevent.attach((*data).descriptor)),
+            Some(Request::GetDescriptor) => {
+                (*data).descriptor = bufferevent.event(Direction::Read).fd();
+            }
+            Some(Request::CancelAll) => bufferevent.cancel_lookup(),
+            Some(Request::OutputChanged | Request::GetUnderlying) | None => return -1,
         }
-        Some(Request::CancelAll) => {
-            bufferevent.cancel_lookup();
-            0
-        }
-        Some(Request::OutputChanged | Request::GetUnderlying) | None => -1,
     }
+    0
 }
 
 impl BuffereventPtr {
