@@ -6,13 +6,15 @@ use std::ffi::{CStr, c_char, c_int, c_long, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// A type that OpenSSL does not use: no descriptor, no source or sink, no filter.
+/// A type number that OpenSSL does not use, without the bits for descriptors, sources and sinks,
+/// and filters.
 const TYPE: c_int = 57;
 
-/// Made once in a process, and never freed: BIOs may outlive everything else.
+/// Made once per process and never freed, because BIOs may outlive everything else.
 static METHOD: AtomicPtr<BIO_METHOD> = AtomicPtr::new(ptr::null_mut());
 
-/// The table at a place, or a new one that is put there. Several threads may do so at a time.
+/// The method table in a slot, made and stored there on first use. Several threads may call this at
+/// once.
 pub fn made_once(
     place: &AtomicPtr<BIO_METHOD>,
     make: impl FnOnce() -> Option<NonNull<BIO_METHOD>>,
@@ -26,7 +28,7 @@ pub fn made_once(
     match place.compare_exchange(ptr::null_mut(), new.as_ptr(), order, failed) {
         Ok(_) => Some(new),
         Err(other) => {
-            // SAFETY: nobody else knows the new one.
+            // SAFETY: the new table was not published, so nobody else has it.
             unsafe { BIO_meth_free(new.as_ptr()) };
             NonNull::new(other)
         }
@@ -46,7 +48,7 @@ fn method() -> Option<NonNull<BIO_METHOD>> {
     })
 }
 
-/// A BIO on a bufferevent, which has to live as long as the BIO is used.
+/// A BIO on a bufferevent, which must outlive every use of the BIO.
 pub fn on_bufferevent(bufferevent: *mut Bufferevent) -> Option<*mut BIO> {
     let method = method()?;
     // SAFETY: the table is complete.
@@ -62,10 +64,10 @@ pub fn on_bufferevent(bufferevent: *mut Bufferevent) -> Option<*mut BIO> {
     }
 }
 
-/// How much more a bufferevent may be given to send.
+/// How many more bytes may be added to the output of a bufferevent.
 ///
 /// # Safety
-/// It is live.
+/// The bufferevent is live.
 pub unsafe fn room(bufferevent: *mut Bufferevent) -> usize {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe {
@@ -77,10 +79,10 @@ pub unsafe fn room(bufferevent: *mut Bufferevent) -> usize {
     }
 }
 
-/// The bufferevent of a BIO.
+/// The bufferevent that a BIO belongs to.
 ///
 /// # Safety
-/// The BIO is one of these.
+/// The BIO was made by this module.
 unsafe fn below(bio: *mut BIO) -> *mut Bufferevent {
     // SAFETY: the caller guarantees the BIO.
     unsafe { BIO_get_data(bio).cast() }

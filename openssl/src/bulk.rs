@@ -1,16 +1,17 @@
-//! The BIO that bulk passes through: it stands before the one of a socket, reads several records with
-//! a system call, and has several sent with one.
+//! The BIO for bulk data: it is chained before the BIO of a socket and reads, or sends, several
+//! records with one system call.
 //!
-//! An SSL gets one when more than a record passes in a turn for the first time, so connections with
-//! short messages, and idle ones, have none. It is told what to do for the time of a turn:
+//! An SSL gets one the first time that more than a record is transferred in a turn, so connections
+//! with short messages, and idle ones, have none. For the time of a turn, it works in one of two
+//! modes:
 //!
-//! - [`Fetching`]: to fetch more than the SSL asks for. What is left when the turn ends is kept in a
-//!   block that is no longer than that.
-//! - [`Collecting`]: to keep what the SSL sends, until it is pushed out. What the socket does not
-//!   take then goes first with whatever comes next.
+//! - [`Fetching`]: it reads more than the SSL asks for. What is left when the turn ends is kept in
+//!   a block of just that size.
+//! - [`Collecting`]: it keeps what the SSL sends until that is pushed out. What the socket does not
+//!   take then is sent before anything else.
 //!
-//! At other times everything goes straight through, so the program can use the SSL without the
-//! bufferevent. Blocks are given back as soon as they are empty.
+//! At other times everything passes straight through, so the program can use the SSL without the
+//! bufferevent. Blocks are freed as soon as they are empty.
 
 use crate::bio::made_once;
 use crate::ending::{errno, set_errno};
@@ -23,38 +24,39 @@ use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
-/// How many of the longest records pass at once: the more, the less each costs, and of the peer, too,
-/// which has to wake up for them. More would take blocks that allocators map and unmap each time.
+/// How many of the longest records are transferred at once: the more, the less each costs here, and
+/// at the peer, which has to wake up for them. Still more would need blocks so large that
+/// allocators map and unmap them each time.
 pub const RECORDS: usize = 7;
 
-/// How much is fetched at once: the records, with what ciphers usually add.
+/// How much is read at once: these records, with what ciphers usually add.
 const FETCH: usize = RECORDS * (LONGEST_RECORD + 64);
 
-/// How much room a record takes among what is collected, whatever ciphers add.
+/// The most room that a collected record takes, whatever the cipher adds.
 const COLLECTED_RECORD: usize = LONGEST_RECORD + 256;
 
 const _: () = assert!(RECORDS * COLLECTED_RECORD < 128 * 1024);
 
-/// Before each record: what it holds, two bytes of a version, two of the length.
+/// The header of a record: its type, two bytes of version, two of length.
 const HEADER: usize = 5;
 const APPLICATION_DATA: u8 = 23;
 
-/// What one of these BIOs has besides what OpenSSL keeps of it.
+/// The data of a bulk BIO.
 pub struct Bulk {
     bio: *mut BIO,
     fetches: Cell<bool>,
-    /// How much room there is to be for what is collected; 0 when nothing is.
+    /// The room to reserve for what is collected; 0 outside of [`Collecting`].
     collects: Cell<usize>,
-    /// The last turn brought so much that the next one fetches.
+    /// The last turn read so much that the next one starts by fetching.
     flows: Cell<bool>,
     fetched: Stretch,
     collected: Stretch,
 }
 
-/// What became of what was collected.
+/// The result of pushing out what was collected.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Push {
-    /// It is away.
+    /// All of it was sent.
     Done,
     /// The socket takes no more for now.
     Blocked,
@@ -62,20 +64,21 @@ pub enum Push {
     Failed(c_int),
 }
 
-/// The one of an SSL. It lives as long as the SSL has its BIO, or somebody a reference of that.
+/// The bulk data of an SSL. It lives as long as its BIO, which the SSL has a reference of.
 #[derive(Clone, Copy)]
 pub struct BulkPtr(NonNull<Bulk>);
 
 impl Deref for BulkPtr {
     type Target = Bulk;
     fn deref(&self) -> &Bulk {
-        // SAFETY: whoever made the pointer guarantees it; what changes is in cells.
+        // SAFETY: the functions that make the pointer require that the BIO outlives it; what
+        // changes is in cells.
         unsafe { self.0.as_ref() }
     }
 }
 
 impl BulkPtr {
-    /// The one that an SSL has.
+    /// The bulk BIO of an SSL, if it has one.
     ///
     /// # Safety
     /// The SSL is live, and the pointer is used only as long as it keeps its BIOs.
@@ -88,8 +91,8 @@ impl BulkPtr {
         }
     }
 
-    /// Gives one to an SSL that has none. `None` if the SSL is on anything but a plain socket, or
-    /// does not want it, or memory is short.
+    /// Inserts a bulk BIO into an SSL that has none. Returns `None` if the SSL is not on a plain
+    /// socket, must not read ahead, or memory is short.
     ///
     /// # Safety
     /// As for [`BulkPtr::of`], and no operation of the SSL is under way.
@@ -116,16 +119,16 @@ impl BulkPtr {
     }
 
     /// # Safety
-    /// The BIO is one of these.
+    /// The BIO was made by this module.
     unsafe fn of_bio(bio: *mut BIO) -> Option<BulkPtr> {
         // SAFETY: the caller guarantees the BIO.
         NonNull::new(unsafe { BIO_get_data(bio) }.cast()).map(BulkPtr)
     }
 
-    /// Adds to what is collected, if anything is, and there is room.
+    /// Adds bytes to what is collected, if this is a collecting turn and there is room.
     ///
     /// # Safety
-    /// There are so many bytes at the place.
+    /// That many bytes can be read there.
     unsafe fn collect(self, data: *const u8, length: usize) -> bool {
         let (collected, room) = (&self.collected, self.collects.get());
         let is_new = collected.length() == 0;
@@ -143,25 +146,25 @@ impl BulkPtr {
         unsafe { BIO_next(self.bio) }
     }
 
-    /// Whether a turn fetches from the start.
+    /// Whether the next turn starts by fetching.
     pub fn flows(self) -> bool {
         self.flows.get() || self.fetched.length() > 0
     }
 
-    /// Says whether the next turn fetches from the start.
+    /// Sets whether the next turn starts by fetching.
     pub fn set_flows(self, flows: bool) {
         self.flows.set(flows);
     }
 
-    /// Whether there is something in what was fetched that does not have to wait for more. Between
-    /// records, because that is where the SSL stands when it has nothing itself.
+    /// Whether what was fetched contains a whole record. It starts at the boundary of a record,
+    /// because the SSL has consumed all before if it has nothing pending itself.
     pub fn has_record(self) -> bool {
         let fetched = self.fetched.bytes();
         self.body()
             .is_some_and(|length| fetched.len() >= HEADER + length)
     }
 
-    /// The length of the data in the next record, at most, if it was fetched whole.
+    /// An upper bound of the data in the next record, if that was fetched whole.
     pub fn next_data(self) -> Option<usize> {
         let is_data = self.fetched.bytes().first() == Some(&APPLICATION_DATA);
         (is_data && self.has_record()).then(|| self.body())?
@@ -189,14 +192,14 @@ impl BulkPtr {
         if pending.length() == 0 {
             Push::Done
         } else if again {
-            // A socket that took a part has no room for the rest.
+            // A socket that took only a part has no room for the rest.
             Push::Blocked
         } else {
             Push::Failed(error)
         }
     }
 
-    /// Fetches into the empty stretch: what reading gave, or `None` without memory.
+    /// Fetches into the empty queue. Returns the result of the read, or `None` without memory.
     fn fetch(self) -> Option<c_int> {
         if !self.fetched.has_room(FETCH) {
             return None;
@@ -208,7 +211,7 @@ impl BulkPtr {
     }
 }
 
-/// A BIO that is kept alive, whatever code of the program does to the SSL.
+/// A reference of a BIO, which keeps it alive whatever callbacks do to the SSL.
 struct Kept(BulkPtr);
 
 impl Kept {
@@ -226,11 +229,11 @@ impl Drop for Kept {
     }
 }
 
-/// A turn in which more is fetched than the SSL asks for, which then only asks for a record.
+/// A turn in which more is read than the SSL asks for, while the SSL itself does not read ahead.
 pub struct Fetching(Kept, *mut SSL);
 
 impl Fetching {
-    /// Begins one.
+    /// Begins a turn.
     ///
     /// # Safety
     /// The SSL has the BIO, and outlives the turn.
@@ -252,11 +255,12 @@ impl Drop for Fetching {
     }
 }
 
-/// A turn in which what the SSL sends is collected.
+/// A turn in which the output of the SSL is collected.
 pub struct Collecting(Kept);
 
 impl Collecting {
-    /// Begins one, in which up to so many bytes are to be sent. [`BulkPtr::push`] has to follow it.
+    /// Begins a turn in which up to this many bytes are to be sent. [`BulkPtr::push`] has to
+    /// follow.
     pub fn begin(bulk: BulkPtr, amount: usize) -> Collecting {
         let records = amount.div_ceil(LONGEST_RECORD).min(RECORDS);
         bulk.collects.set(records * COLLECTED_RECORD);
@@ -270,7 +274,7 @@ impl Drop for Collecting {
     }
 }
 
-/// The type of these BIOs, once there is one.
+/// The method table of bulk BIOs, once there is one.
 static TYPE: AtomicI32 = AtomicI32::new(-1);
 static METHOD: AtomicPtr<BIO_METHOD> = AtomicPtr::new(ptr::null_mut());
 
@@ -357,7 +361,7 @@ unsafe extern "C-unwind" fn write(bio: *mut BIO, data: *const c_char, length: c_
         if bulk.collects.get() > 0 && bulk.collect(data.cast(), length.max(0) as usize) {
             return length;
         }
-        // That goes first.
+        // What was collected goes first.
         match bulk.push() {
             Push::Done => {
                 let count = BIO_write(bulk.below(), data.cast(), length);

@@ -1,4 +1,4 @@
-//! Construction.
+//! Creation of TLS bufferevents.
 
 use crate::interest::NotAwaited;
 use crate::libevent::*;
@@ -9,20 +9,20 @@ use crate::{filter, panic, socket};
 use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
 
-/// What the ciphertext of a new bufferevent goes over.
+/// The transport of a new bufferevent: what carries the ciphertext.
 #[derive(Clone, Copy)]
 pub enum Transport {
-    /// A descriptor, or -1 for none yet.
+    /// A socket, or -1 if there is none yet.
     Descriptor(c_int),
     /// Another bufferevent.
     Bufferevent(*mut Bufferevent),
 }
 
-/// Makes a bufferevent. On failure the SSL is freed if the options have it close on free, and
-/// nothing else.
+/// Creates a bufferevent. On failure the SSL is freed if the options contain
+/// `BEV_OPT_CLOSE_ON_FREE`; the transport is not.
 ///
 /// # Safety
-/// Base, SSL and the bufferevent below are live.
+/// Base, SSL and the underlying bufferevent are live.
 pub unsafe fn create(
     base: *mut EventBase,
     transport: Transport,
@@ -31,13 +31,13 @@ pub unsafe fn create(
     options: c_int,
 ) -> *mut Bufferevent {
     panic::install();
-    // SAFETY: the caller guarantees all of it.
+    // SAFETY: the caller guarantees that base, SSL and the underlying bufferevent are live.
     let made = state.and_then(|state| unsafe { make(base, transport, ssl, state, options) });
     match made {
         Some(tls) => tls.as_ptr(),
         None => {
             if options & option::CLOSE_ON_FREE != 0 {
-                // SAFETY: the options give the SSL to us.
+                // SAFETY: with this option the SSL is ours to free.
                 unsafe { SSL_free(ssl) };
             }
             ptr::null_mut()
@@ -62,7 +62,7 @@ unsafe fn make(
             socket::settle_descriptor(ssl, descriptor)
         }?),
     };
-    // SAFETY: zero bytes are a valid bufferevent of this kind; the core prepares its part.
+    // SAFETY: all-zero bytes are a valid TLS bufferevent; the core initialises its own part.
     unsafe {
         let block = allocate(!below.is_null())?;
         let tls = TlsPtr::new(block.as_ptr().cast());
@@ -81,7 +81,7 @@ unsafe fn make(
     }
 }
 
-/// Zeroed memory for a bufferevent; that of one above another has a queue entry behind it.
+/// Zeroed memory for a bufferevent. Filters have a queue entry at the end of the block.
 fn allocate(is_filter: bool) -> Option<NonNull<c_void>> {
     let entry = if is_filter {
         size_of::<EventCallback>()
@@ -92,13 +92,13 @@ fn allocate(is_filter: bool) -> Option<NonNull<c_void>> {
     NonNull::new(unsafe { event_mm_calloc_(1, size_of::<Tls>() + entry) })
 }
 
-/// What is missing after the core has prepared its part.
+/// Completes a bufferevent of which the core has initialised its part.
 ///
 /// # Safety
 /// As for [`create`].
 unsafe fn set_up(tls: TlsPtr, descriptor: c_int) -> Result<(), NotAwaited> {
     let argument = tls.as_ptr().cast();
-    // SAFETY: all of it is part of the new bufferevent; the base is live.
+    // SAFETY: only the new bufferevent is changed, which nobody else has yet; the base is live.
     unsafe {
         if tls.is_filter() {
             tls.descriptor.set(-1);
@@ -114,16 +114,17 @@ unsafe fn set_up(tls: TlsPtr, descriptor: c_int) -> Result<(), NotAwaited> {
             tls.set_bio_below()?;
         }
     }
-    // From here on the bufferevent is used, so with its lock.
+    // From here on the bufferevent is in use, so its lock is held.
     // SAFETY: it is live.
     let guard = unsafe { crate::tls::Guard::new(tls.as_ptr()) };
     guard.begin()?;
     guard.begin_waiting()
 }
 
-/// A bufferevent shares the lock of the one below also where it was not asked to have one.
+/// A filter always shares the lock of the underlying bufferevent, even without
+/// `BEV_OPT_THREADSAFE`.
 unsafe fn share_lock(tls: TlsPtr) -> Result<(), NotAwaited> {
-    // SAFETY: the one below is live.
+    // SAFETY: the underlying bufferevent is live, as `create` requires.
     unsafe {
         let lock = (*tls.below.get()).lock.get();
         let shared = tls.common.lock.get();
@@ -144,7 +145,7 @@ impl TlsPtr {
             self.schedule_handshake();
             Ok(())
         } else if self.is_open() {
-            // For nothing, before it is enabled.
+            // Not for anything yet: it is not enabled.
             Ok(())
         } else {
             self.update_interest()
@@ -152,12 +153,12 @@ impl TlsPtr {
     }
 }
 
-/// Gives back a bufferevent that nobody has seen, but neither its SSL nor what that goes over. The
-/// loop frees it.
+/// Releases a bufferevent whose creation failed, but neither its SSL nor its transport. The loop
+/// frees the memory.
 fn discard(tls: TlsPtr) {
     let options = &tls.common.options;
     options.set(options.get() & !option::CLOSE_ON_FREE);
     tls.below.set(ptr::null_mut());
-    // SAFETY: it is live, and used by nobody.
+    // SAFETY: it is live, and the program never received it.
     unsafe { bufferevent_free(tls.as_ptr()) };
 }

@@ -1,4 +1,4 @@
-//! What went wrong, or came to its end, and how the program is told.
+//! Errors and ends of stream, and how they are reported to the program.
 
 use crate::libevent::{option, told};
 use crate::openssl::{self, ERR_clear_error, ERR_get_error, ERR_peek_error};
@@ -6,14 +6,14 @@ use crate::tls::{Direction, MOST_ERRORS, TlsPtr};
 use std::ffi::{c_int, c_short, c_ulong};
 use std::mem::forget;
 
-/// What an operation of OpenSSL that did not succeed would have wanted.
+/// Why an OpenSSL operation did not succeed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// More from the transport.
+    /// It needs more bytes from the transport.
     NeedsRead,
-    /// Room in the transport.
+    /// It needs room in the transport.
     NeedsWrite,
-    /// Nothing any more: it is the end. With the class of the error and errno.
+    /// The stream has ended or failed. Holds the result of `SSL_get_error` and errno.
     End(c_int, c_int),
 }
 
@@ -39,7 +39,7 @@ pub enum Callbacks {
 }
 
 impl Callbacks {
-    /// As an option of the core.
+    /// The same as an option for the core.
     pub fn options(self) -> c_int {
         match self {
             Callbacks::AtOnce => 0,
@@ -48,8 +48,8 @@ impl Callbacks {
     }
 }
 
-/// An operation of OpenSSL that is under way. When code of the program that it has called unwinds,
-/// the operation is done by half, and OpenSSL must not go on with the session: that has failed.
+/// An OpenSSL operation in progress. If program code that OpenSSL calls unwinds, the operation is
+/// left half done and the session must not be used any more: it counts as failed.
 struct UnderWay(TlsPtr);
 
 impl Drop for UnderWay {
@@ -60,7 +60,7 @@ impl Drop for UnderWay {
 }
 
 impl TlsPtr {
-    /// Runs an operation of OpenSSL, which is successful when its result is positive.
+    /// Runs an OpenSSL operation, which has succeeded if its result is positive.
     pub fn attempt(self, operation: impl FnOnce() -> c_int) -> Result<usize, Trouble> {
         if self.broken().get() {
             return Err(Trouble::End(openssl::SSL_ERROR_SYSCALL, libc::ECANCELED));
@@ -83,8 +83,7 @@ impl TlsPtr {
         }
     }
 
-    /// Tells the program that a direction has ended, with an error of this class, and waits for
-    /// nothing any more.
+    /// Reports that a direction has ended, with an error of this class, and stops both directions.
     pub fn end(self, direction: Direction, class: c_int, error: c_int, callbacks: Callbacks) {
         let what = if self.is_clean(class) {
             told::EOF
@@ -94,10 +93,10 @@ impl TlsPtr {
         self.record(class);
         self.rest();
         let session = self.session.get();
-        // A write that fails behind the end of the peer is of the same class.
+        // A write that fails after the peer's close_notify has the same class.
         let goes_on = class == openssl::SSL_ERROR_ZERO_RETURN && direction == Direction::Read;
         if goes_on && self.is_filter() {
-            // The other direction goes on, behind the callback.
+            // Writing continues after the callback.
             self.schedule_pass();
         }
         set_errno(error);
@@ -107,29 +106,29 @@ impl TlsPtr {
         }
     }
 
-    /// The peer has ended its side; the output still goes to it.
+    /// After the peer's close_notify, what is in the output is still sent.
     pub fn go_on_after_end(self) {
         // SAFETY: the SSL lives as long as the bufferevent.
         let ended = unsafe { openssl::has_ended(self.ssl()) };
         let rests = self.rests(Direction::Write);
         if ended && self.is_open() && self.output_length() > 0 && rests.replace(false) {
-            // What cannot be waited for now is waited for with the next change.
+            // If this fails, it is tried again at the next change.
             let _ = self.update_interest();
         }
     }
 
-    /// Waits for nothing, until the program asks for it.
+    /// Stops both directions until the program enables one again.
     pub fn rest(self) {
         for direction in Direction::ALL {
             self.rests(direction).set(true);
         }
-        // What fails to be deleted was logged.
+        // A failure was logged.
         let _ = self.update_interest();
     }
 
-    /// Whether the end is one that the program takes for a proper one.
+    /// Whether the program accepts this end as a regular one.
     fn is_clean(self, class: c_int) -> bool {
-        // SAFETY: reads this thread's queue.
+        // SAFETY: only reads this thread's error queue.
         let first = unsafe { ERR_peek_error() };
         let dirty = match class {
             openssl::SSL_ERROR_ZERO_RETURN => return true,
@@ -140,7 +139,8 @@ impl TlsPtr {
         dirty && self.allows_dirty_shutdown().get()
     }
 
-    /// Keeps what the program can ask for: the class and this thread's queue, which is emptied.
+    /// Moves the class and this thread's error queue to where `bufferevent_get_openssl_error` finds
+    /// them.
     fn record(self, class: c_int) {
         use openssl::{SSL_ERROR_SSL, SSL_ERROR_SYSCALL, SSL_ERROR_WANT_X509_LOOKUP};
         match class {
@@ -149,14 +149,14 @@ impl TlsPtr {
                 self.keep_error(class as c_ulong);
             }
             other => {
-                // SAFETY: the format takes one number.
+                // SAFETY: the format takes one int, which is passed.
                 unsafe {
                     let format = c"BUG: Unexpected OpenSSL error code %d";
                     crate::libevent::event_warnx(format.as_ptr(), other);
                 }
             }
         }
-        // SAFETY: takes from this thread's queue.
+        // SAFETY: only takes from this thread's error queue.
         while let error @ 1.. = unsafe { ERR_get_error() } {
             self.keep_error(error);
         }
@@ -172,7 +172,7 @@ impl TlsPtr {
         }
     }
 
-    /// Takes out the error that was kept last; 0 when there is none.
+    /// Removes and returns the error that was recorded last, or 0 if there is none.
     pub fn take_error(self) -> c_ulong {
         let Some(left) = self.error_count.get().checked_sub(1) else {
             return 0;
@@ -181,16 +181,16 @@ impl TlsPtr {
         c_ulong::from(self.errors.get()[usize::from(left)])
     }
 
-    /// Tells the program of an error that OpenSSL does not know of.
+    /// Reports an error that did not come from OpenSSL.
     pub fn fail(self, what: c_short, error: c_int, callbacks: Callbacks) {
         self.rest();
         set_errno(error);
         self.tell(what | told::ERROR, callbacks.options());
     }
 
-    /// Leaves nothing in this thread's queue that is nobody's business.
+    /// Clears this thread's error queue, so that no other session is blamed for what is in it.
     pub fn forget_errors(self) {
-        // SAFETY: empties this thread's queue.
+        // SAFETY: only empties this thread's error queue.
         unsafe { ERR_clear_error() };
     }
 }

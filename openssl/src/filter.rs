@@ -1,4 +1,4 @@
-//! On another bufferevent, the one below: its callbacks, and its reading.
+//! TLS on top of another bufferevent, called the one below: its callbacks, and when it reads.
 
 use crate::bio;
 use crate::ending::Callbacks;
@@ -8,19 +8,20 @@ use crate::openssl::SSL_set_bio;
 use crate::tls::{Direction, Guard, TlsPtr};
 use std::ffi::{c_int, c_short, c_void};
 
-/// Most bytes that may wait for a peer because of what it sends.
+/// The most bytes of answers to the peer (key updates, for example) that may wait in the output
+/// below.
 const MOST_ANSWERS: u32 = 1 << 16;
 
 impl TlsPtr {
-    /// Puts the BIO of the one below into the SSL.
+    /// Makes the SSL read from and write to the bufferevent below.
     pub fn set_bio_below(self) -> Result<(), NotAwaited> {
         let bio = bio::on_bufferevent(self.below.get()).ok_or(NotAwaited)?;
-        // SAFETY: the SSL takes it over.
+        // SAFETY: the SSL is live and takes ownership of the BIO.
         unsafe { SSL_set_bio(self.ssl(), bio, bio) };
         Ok(())
     }
 
-    /// Becomes the callbacks of the one below.
+    /// Takes a reference of the bufferevent below and sets its callbacks.
     pub fn take_over_below(self) {
         let below = self.below.get();
         // SAFETY: this one's reference keeps it alive.
@@ -28,10 +29,11 @@ impl TlsPtr {
             bufferevent_incref(below);
             self.set_callbacks_below();
             bufferevent_setwatermark(below, kind::READ, 0, 0);
-            // Before it is enabled: reading rests until there is a use for it.
+            // Before it is enabled, so that it does not read before there is a use for it.
             let _ = self.update_interest();
             if bufferevent_enable(below, kind::READ | kind::WRITE) < 0 {
-                // Nobody can be told here: it is heard of from the loop, like a failed transfer.
+                // There is no result to report this with; the loop reports it like a failed
+                // transfer.
                 bufferevent_trigger_event(below, told::ERROR, option::DEFER_CALLBACKS);
             }
         }
@@ -50,7 +52,7 @@ impl TlsPtr {
         }
     }
 
-    /// Whether the callbacks of the one below are this one's.
+    /// Whether the bufferevent below still has the callbacks that were set here.
     fn is_wired(self) -> bool {
         // SAFETY: as above.
         let below = unsafe { &*self.below.get() };
@@ -61,14 +63,14 @@ impl TlsPtr {
                 .is_some_and(|callback| std::ptr::fn_addr_eq(callback, readable_below as DataFn))
     }
 
-    /// Lets the one below go, at the end.
+    /// Releases the bufferevent below when this one is destroyed.
     pub fn release_below(self) {
         let below = self.below.get();
         // SAFETY: this one's reference keeps it alive, and the core gives that up later. Both have
         // the same lock, which is held.
         unsafe {
             if self.common.options.get() & option::CLOSE_ON_FREE != 0 {
-                // The creator's and this one's.
+                // One reference of the creator and one of this bufferevent.
                 if (*below).references.get() < 2 {
                     let text =
                         c"BEV_OPT_CLOSE_ON_FREE set on an bufferevent with too few references";
@@ -98,7 +100,7 @@ impl TlsPtr {
         }
     }
 
-    /// Waits, or does not wait, for the one below.
+    /// Starts or stops waiting for the bufferevent below to be ready in a direction.
     pub fn await_below(self, direction: Direction, waits: bool) {
         if direction == Direction::Read {
             self.let_below_read(waits);
@@ -123,8 +125,8 @@ impl TlsPtr {
         unsafe { bio::room(self.below.get()) > 0 }
     }
 
-    /// Whether the handshake over the one below can start without being told by that: it goes to
-    /// the other end of a pair.
+    /// Whether the transport is a pair, which is connected from the start and reports no event for
+    /// it.
     fn is_usable_from_the_start(self) -> bool {
         let mut bottom = self.below.get();
         // SAFETY: each one's reference keeps the one below it alive.
@@ -140,14 +142,14 @@ impl TlsPtr {
         }
     }
 
-    /// Has the handshake begin from the loop, if nothing else will make it begin.
+    /// Makes the loop start the handshake, if nothing else will.
     pub fn schedule_handshake(self) {
         if !self.is_open() && self.is_usable_from_the_start() {
             self.schedule_pass();
         }
     }
 
-    /// Another descriptor for the one below, and a new session over it.
+    /// Sets another descriptor for the bufferevent below and begins a new session over it.
     pub fn attach_below(self, descriptor: c_int) -> Result<(), NotAwaited> {
         self.set_bio_below()?;
         self.set_callbacks_below();
@@ -158,7 +160,7 @@ impl TlsPtr {
             if descriptor < 0 {
                 return self.update_interest();
             }
-            // What is there belongs to the session before.
+            // What the buffers hold belongs to the previous session.
             let buffers = [(*below).input.get(), (*below).output.get()];
             for buffer in buffers.into_iter().filter(|_| !self.is_open()) {
                 evbuffer_drain(buffer, evbuffer_get_length(buffer));
@@ -170,7 +172,7 @@ impl TlsPtr {
         self.update_interest()
     }
 
-    /// How much waits to be sent by the one below, if there is one.
+    /// The number of bytes in the output of the bufferevent below; 0 on a socket.
     pub fn output_below(self) -> usize {
         if !self.is_filter() {
             return 0;
@@ -179,15 +181,15 @@ impl TlsPtr {
         unsafe { evbuffer_get_length((*self.below.get()).output.get()) }
     }
 
-    /// Counts what reading has had the SSL say to the peer, like new keys that were asked for.
+    /// Counts what the SSL has sent to the peer because of a read, such as key updates.
     pub fn count_answers(self, output_before: usize) {
         let more = self.output_below().saturating_sub(output_before);
         let answers = (self.answers.get() as usize).saturating_add(more);
         self.answers.set(answers.min(u32::MAX as usize) as u32);
     }
 
-    /// Whether a peer that takes no answers has asked so much that reading has to rest. On a
-    /// descriptor, the kernel sees to that.
+    /// Whether so many answers wait for a peer that does not read them that reading has to pause.
+    /// On a socket, the kernel's buffer limits this.
     pub fn owes_much(self) -> bool {
         if self.answers.get() > 0 && self.output_below() == 0 {
             self.answers.set(0);
@@ -195,7 +197,7 @@ impl TlsPtr {
         self.answers.get() > MOST_ANSWERS
     }
 
-    /// Something came from below, or can go there. The caller has a guard.
+    /// The bufferevent below has input, or room for output. The caller has a guard.
     fn go_on(self, direction: Direction) {
         if self.is_open() {
             match direction {
@@ -211,7 +213,7 @@ impl TlsPtr {
         }
     }
 
-    /// Timers: runs the one of a direction from now on, if something is to happen.
+    /// Restarts the timeout of a direction, or stops it if the direction waits for nothing.
     fn restart_timer(self, direction: Direction) {
         let awaited = self.is_running(direction)
             && (direction == Direction::Read || self.output_length() > 0);
@@ -226,13 +228,14 @@ impl TlsPtr {
         }
     }
 
-    /// Whether the timer of a direction runs.
+    /// Whether the timeout of a direction is running.
     pub fn has_timer(self, direction: Direction) -> bool {
         // SAFETY: the event is part of the bufferevent.
         unsafe { event_pending(self.event(direction), kind::TIMEOUT, std::ptr::null_mut()) != 0 }
     }
 
-    /// Starts the timers of directions that are started, for there is no descriptor to wait for.
+    /// Starts the timeouts of directions that are enabled. On a socket the events themselves have
+    /// them.
     pub fn start_timers(self, directions: c_short) {
         for direction in Direction::ALL {
             if self.is_filter() && directions & direction.kind() != 0 {
@@ -241,7 +244,7 @@ impl TlsPtr {
         }
     }
 
-    /// Stops them.
+    /// Stops the timeouts of these directions.
     pub fn stop_timers(self, directions: c_short) {
         for direction in Direction::ALL {
             if self.is_filter() && directions & direction.kind() != 0 {
@@ -251,7 +254,7 @@ impl TlsPtr {
         }
     }
 
-    /// The end of the one below is told when all that came before it was read.
+    /// Reports the end of the transport below once everything that preceded it was read.
     pub fn tell_of_end_below(self) {
         let what = self.end_below.replace(0);
         if what == 0 {
@@ -264,7 +267,7 @@ impl TlsPtr {
     fn hear_of_end_below(self) {
         // SAFETY: the SSL lives as long as the bufferevent.
         if unsafe { crate::openssl::has_ended(self.ssl()) } {
-            // That is what the program has been told already.
+            // The program already knows, from the peer's close_notify.
             return;
         }
         let what = if self.allows_dirty_shutdown().get() {
@@ -276,7 +279,7 @@ impl TlsPtr {
         let session = self.session.get();
         self.needs_more().set(false);
         if self.is_open() && self.is_running(Direction::Read) {
-            // Tells, when it finds nothing more.
+            // This reports the end when it finds nothing more to read.
             self.go_on_reading();
         } else {
             self.go_on(Direction::Read);
@@ -287,7 +290,7 @@ impl TlsPtr {
         }
     }
 
-    /// What can be done without being told by the one below. The caller has a guard.
+    /// Does what is possible without a callback of the bufferevent below. The caller has a guard.
     fn go_on_from_the_loop(self) {
         if self.is_open() {
             let session = self.session.get();
@@ -302,20 +305,20 @@ impl TlsPtr {
     }
 }
 
-/// Runs a function on the bufferevent above the one that calls back.
+/// Runs a function on the TLS bufferevent that is the argument of a callback of the one below.
 ///
 /// # Safety
-/// The argument is the one above.
+/// The argument is a TLS bufferevent on top of the one that calls back.
 unsafe fn above(argument: *mut c_void, call: impl FnOnce(TlsPtr)) {
-    // SAFETY: the caller guarantees the argument. The one below calls without the lock if it was
-    // made to; taking it again is harmless.
+    // SAFETY: the caller guarantees the argument. The bufferevent below may call without the shared
+    // lock (`BEV_OPT_UNLOCK_CALLBACKS`); taking it again is harmless.
     if let Some(guard) = unsafe { Guard::if_alive(argument) } {
         call(*guard);
     }
 }
 
 unsafe extern "C-unwind" fn readable_below(_: *mut Bufferevent, argument: *mut c_void) {
-    // SAFETY: the argument was set with this function.
+    // SAFETY: `set_callbacks_below` set this function together with a TLS bufferevent.
     unsafe { above(argument, |tls| tls.go_on(Direction::Read)) };
 }
 
@@ -347,12 +350,12 @@ unsafe extern "C-unwind" fn event_below(_: *mut Bufferevent, what: c_short, argu
     }
 }
 
-/// What the loop calls for the queue entry; without one, when it never will.
+/// Called by the loop for the queue entry, or with a null entry if the base ends before.
 ///
 /// # Safety
-/// The argument is the bufferevent that the entry is part of; the entry held a reference.
+/// The argument is the bufferevent that the entry is part of, and the entry holds a reference.
 pub unsafe extern "C-unwind" fn run_pass(entry: *mut EventCallback, argument: *mut c_void) {
-    /// Given up also when a callback unwinds.
+    /// Releases the reference, also when a callback unwinds.
     struct Queued(*mut Bufferevent);
     impl Drop for Queued {
         fn drop(&mut self) {

@@ -1,4 +1,4 @@
-//! The handshake, also one in the middle of a session.
+//! The handshake, including renegotiation.
 
 use crate::ending::{Callbacks, Trouble};
 use crate::interest::NotAwaited;
@@ -7,10 +7,10 @@ use crate::openssl::{self, SSL_do_handshake};
 use crate::tls::{Direction, State, TlsPtr};
 use std::ffi::c_int;
 
-/// How far a handshake is.
+/// The state of a handshake after a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Finished, and the program told so.
+    /// Finished, and reported to the program.
     Done,
     /// Waiting for the transport.
     Waiting,
@@ -19,7 +19,7 @@ pub enum Progress {
 }
 
 impl TlsPtr {
-    /// Prepares the SSL for the handshake of a first state.
+    /// Prepares the SSL for the handshake in the role that the initial state gives.
     pub fn begin(self) -> Result<(), NotAwaited> {
         let state = self.first_state.get();
         self.state.set(state);
@@ -46,7 +46,7 @@ impl TlsPtr {
         Ok(())
     }
 
-    /// Forgets a session, and all that belonged to it, for a new one over a new transport.
+    /// Discards the session and everything that belonged to it, for a new one over a new transport.
     pub fn begin_again(self) -> Result<(), NotAwaited> {
         self.session.set(self.session.get().wrapping_add(1));
         self.read_needs_write().set(false);
@@ -65,7 +65,7 @@ impl TlsPtr {
         self.begin()
     }
 
-    /// One step of the handshake. The caller has a guard.
+    /// Does one step of the handshake. The caller has a guard.
     pub fn shake_hands(self, callbacks: Callbacks) -> Progress {
         self.handshake_begun().set(true);
         // SAFETY: the SSL lives as long as the bufferevent, whose lock is held.
@@ -95,7 +95,7 @@ impl TlsPtr {
             return Progress::Failed;
         }
         if direction == Direction::Read {
-            // Nothing more will come.
+            // The transport has ended.
             self.tell_of_end_below();
         }
         Progress::Waiting
@@ -108,14 +108,15 @@ impl TlsPtr {
             self.fail(told::READING, libc::ENOMEM, callbacks);
             return;
         }
-        // What came with the last part of the handshake is read behind the callback, from the loop.
+        // Data that arrived with the end of the handshake is read from the loop, after the
+        // callback.
         if self.is_filter() {
             self.schedule_pass();
         }
         self.tell(told::CONNECTED, callbacks.options());
     }
 
-    /// Shakes hands anew in the middle of a session: 1 done, 0 begun, -1 refused or failed.
+    /// Renegotiates: 1 if done, 0 if begun, -1 if refused or failed.
     pub fn renegotiate(self) -> c_int {
         if self.broken().get() {
             return -1;

@@ -1,17 +1,18 @@
-//! For what a bufferevent waits: which ways it could go on, and what tells it that it can.
+//! What a bufferevent waits for: whether it could do something in a direction, and which readiness
+//! of the transport tells it so.
 
 use crate::bulk::BulkPtr;
 use crate::openssl::SSL_has_pending;
 use crate::tls::{Direction, State, TlsPtr};
 use std::ffi::c_short;
 
-/// What could not be waited for.
+/// The transport refused an event or a BIO: waiting is not possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAwaited;
 
 impl TlsPtr {
-    /// Whether something can be done as soon as the transport is ready in a direction, when these
-    /// directions are not wanted.
+    /// Whether something can be done once the transport is ready in a direction, if these
+    /// directions are not counted.
     fn waits_for(self, direction: Direction, unwanted: c_short) -> bool {
         if self.detached().get() {
             return false;
@@ -35,7 +36,7 @@ impl TlsPtr {
         }
     }
 
-    /// What the next step of the handshake waits for. A server has nothing to say at first.
+    /// What the next step of the handshake waits for. A server first waits for the client's hello.
     fn handshake_awaits(self) -> Direction {
         if self.state.get() == State::Accepting && !self.handshake_begun().get() {
             return Direction::Read;
@@ -43,7 +44,7 @@ impl TlsPtr {
         self.handshake_waits_for.get()
     }
 
-    /// Waits for what there is to wait for, and for nothing else.
+    /// Starts and stops waiting for each direction as the state requires.
     pub fn update_interest(self) -> Result<(), NotAwaited> {
         self.update_interest_without(0)
     }
@@ -63,7 +64,7 @@ impl TlsPtr {
         self.await_descriptor(direction, waits)
     }
 
-    /// Waits for what more output makes necessary.
+    /// Updates the waiting after data was added to the output.
     pub fn update_interest_in_writing(self) -> Result<(), NotAwaited> {
         if self.write_needs_read().get() {
             return self.update_interest();
@@ -71,7 +72,7 @@ impl TlsPtr {
         self.update_interest_in(Direction::Write, 0)
     }
 
-    /// Whether something that has come in already waits to be read.
+    /// Whether data that has already been received can be read.
     pub fn has_unread(self) -> bool {
         if self.needs_more().get() {
             return false;
@@ -81,7 +82,7 @@ impl TlsPtr {
         has_pending || self.bulk().is_some_and(BulkPtr::has_record)
     }
 
-    /// The program wants these directions, or they are no longer suspended.
+    /// Called when these directions are enabled, or no longer suspended.
     pub fn start(self, directions: c_short) -> Result<(), NotAwaited> {
         for direction in Direction::ALL {
             if directions & direction.kind() == 0 {
@@ -101,13 +102,13 @@ impl TlsPtr {
         self.update_interest()
     }
 
-    /// The program does not want these directions any more, or they are suspended.
+    /// Called when these directions are disabled or suspended.
     pub fn stop(self, directions: c_short) -> Result<(), NotAwaited> {
         for direction in Direction::ALL {
             if directions & direction.kind() == 0 {
                 continue;
             }
-            // Whoever suspends does not disable.
+            // The directions were suspended, not disabled.
             let suspended = self.is_enabled(direction);
             self.suspended(direction).set(suspended);
             if !suspended && self.handshake_waits_for.get() == direction {

@@ -3,18 +3,18 @@
 //! The map, from the outside in:
 //!
 //! - [`c_api`]: the functions of `event2/bufferevent_ssl.h`; checks and conversions only.
-//! - [`operations`]: the table that makes a bufferevent one of this kind.
-//! - [`tls`]: what such a bufferevent is, its states, its lock.
-//! - [`create`][mod@create]: making one.
-//! - [`handshake`], [`reading`], [`writing`]: what it does when something can be done.
-//! - [`ending`]: what went wrong, and how the program is told.
-//! - [`interest`]: for what it waits.
-//! - [`socket`]: on a descriptor; [`bulk`], [`stretch`]: several records with a system call.
-//! - [`filter`], [`bio`]: on another bufferevent.
-//! - [`libevent`], [`openssl`]: what is used of both libraries.
+//! - [`operations`]: the functions that the core calls for a TLS bufferevent.
+//! - [`tls`]: the data of a TLS bufferevent, its states, its lock.
+//! - [`create`][mod@create]: creation.
+//! - [`handshake`], [`reading`], [`writing`]: what it does when the transport is ready.
+//! - [`ending`]: errors and ends of stream, and how they are reported.
+//! - [`interest`]: what it waits for.
+//! - [`socket`]: TLS on a socket; [`bulk`], [`stretch`]: several records per system call.
+//! - [`filter`], [`bio`]: TLS on top of another bufferevent.
+//! - [`libevent`], [`openssl`]: declarations of what is used of the core and of OpenSSL.
 //!
-//! The core is a library of its own, and reached through what it exports: there is one copy of its
-//! state, whoever loads what.
+//! The core is a separate shared library, used only through the functions it exports, so that a
+//! process has one copy of its state however the libraries were loaded.
 #![warn(missing_docs)]
 
 pub mod bio;

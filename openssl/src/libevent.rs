@@ -1,7 +1,7 @@
 //! What this library uses of the core: the layout of a bufferevent and exported C functions.
 //!
-//! Both libraries come from one build, so the private part of a bufferevent may be relied on as
-//! far as the core promises its places.
+//! Both libraries come from one build, so this one may rely on those private fields of a
+//! bufferevent whose offsets the core promises.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_char, c_int, c_short, c_uint, c_void};
@@ -32,7 +32,7 @@ opaque! {
 #[repr(C)]
 pub struct Event([usize; 16]);
 
-/// What the loop can call without an event.
+/// An entry of the loop's queue that needs no event.
 #[repr(C)]
 pub struct EventCallback {
     _links: [usize; 2],
@@ -42,11 +42,11 @@ pub struct EventCallback {
     _function_and_argument: [usize; 2],
 }
 
-/// A callback that holds something while it is queued, and lets go of it when it is called with no
-/// entry: the base has ended.
+/// A callback that holds something while it is queued. If the base ends before, it is called with a
+/// null entry, so that it can release that.
 const HOLDING: u8 = 7;
 
-/// Prepares a callback of that kind.
+/// Initialises a callback of that kind.
 ///
 /// # Safety
 /// The callback is in no queue, and the function takes the argument.
@@ -73,7 +73,7 @@ pub mod kind {
     pub const FINALIZE: c_short = 0x40;
 }
 
-/// What event callbacks are told.
+/// What event callbacks report: `BEV_EVENT_…`.
 pub mod told {
     use std::ffi::c_short;
     pub const READING: c_short = 0x01;
@@ -91,10 +91,10 @@ pub mod option {
     pub const DEFER_CALLBACKS: c_int = 0x04;
 }
 
-/// The reason why the bufferevent below rests while this one does not read.
+/// The reason for which a bufferevent below is suspended while the TLS bufferevent does not read.
 pub const SUSPENDED_BY_FILTER: u16 = 0x10;
 
-/// Fill levels of a buffer.
+/// The watermarks of a direction.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Watermarks {
@@ -104,7 +104,7 @@ pub struct Watermarks {
 
 /// A descriptor, as the C headers call it.
 pub type EvutilSocket = c_int;
-/// A `enum bufferevent_ssl_state`, which C may have filled with anything.
+/// An `enum bufferevent_ssl_state`, in which a C caller may have put any number.
 pub type SslStateValue = c_uint;
 
 pub type DataFn = unsafe extern "C-unwind" fn(*mut Bufferevent, *mut c_void);
@@ -120,7 +120,7 @@ pub struct BufferChange {
     pub deleted: usize,
 }
 
-/// `struct bufferevent` and the private part, as far as its places are promised.
+/// `struct bufferevent` and the private fields whose offsets are promised.
 #[repr(C)]
 pub struct Bufferevent {
     pub base: Cell<*mut EventBase>,
@@ -165,7 +165,7 @@ const _: () = {
     assert!(offset_of!(Bufferevent, options) == 456);
     assert!(offset_of!(Bufferevent, references) == 460);
     assert!(offset_of!(Bufferevent, lock) == 464);
-    // What the core takes.
+    // Functions that the core calls.
     assert!(size_of::<Bufferevent>() == 504);
 };
 
@@ -178,7 +178,7 @@ pub mod request {
     pub const OUTPUT_CHANGED: c_uint = 256;
 }
 
-/// Parameter or answer of a request.
+/// Parameter or result of a request.
 #[repr(C)]
 pub union RequestData {
     pub pointer: *mut c_void,
@@ -186,8 +186,8 @@ pub union RequestData {
     pub change: *const BufferChange,
 }
 
-/// `struct bufferevent_ops`: the functions that make a kind of bufferevent. All are called with
-/// the lock held; negative numbers mean failure.
+/// `struct bufferevent_ops`: the functions that define a kind of bufferevent. All are called with
+/// the lock held; negative results mean failure.
 #[repr(C)]
 pub struct Operations {
     pub name: *const c_char,

@@ -1,7 +1,8 @@
 //! What this library uses of OpenSSL.
 //!
-//! The functions are declared here and not taken from `openssl-sys`, because they call functions
-//! of the program, or wait in system calls: what leaves those by unwinding must get through.
+//! The functions are declared here and not taken from `openssl-sys` because they call functions of
+//! the program, and system calls in which a thread can be cancelled: both may unwind, so the
+//! declarations must allow that (`C-unwind`).
 
 use std::ffi::{c_char, c_int, c_long, c_ulong, c_void};
 
@@ -13,18 +14,18 @@ pub use openssl_sys::{
 /// Most bytes that a record can hold.
 pub const LONGEST_RECORD: usize = 16384;
 
-/// The write that is tried again may find its bytes at another address.
+/// `SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER`: a repeated write may have its bytes at another address.
 const MODE_ACCEPT_MOVING_WRITE_BUFFER: c_long = 0x2;
 const CONTROL_MODE: c_int = 33;
-/// The kernel decrypts: there is no use in reading ahead, and it would be in the way.
+/// `SSL_OP_ENABLE_KTLS`: the kernel decrypts, so reading ahead is useless and would break it.
 const OPTION_ENABLE_KTLS: u64 = 1 << 3;
 /// `SSL_RECEIVED_SHUTDOWN`.
 const RECEIVED_SHUTDOWN: c_int = 2;
-/// What all BIOs on a descriptor have in their type.
+/// `BIO_TYPE_DESCRIPTOR`: the bit in the type of all BIOs on a descriptor.
 const TYPE_DESCRIPTOR: c_int = 0x100;
-/// What a BIO has in its type that stands before another.
+/// `BIO_TYPE_FILTER`: the bit in the type of a BIO that is chained before another.
 pub const TYPE_FILTER: c_int = 0x200;
-/// The type of a plain BIO on a socket.
+/// `BIO_TYPE_SOCKET`.
 pub const TYPE_SOCKET: c_int = 0x505;
 const LIBRARY_SSL: c_ulong = 20;
 const UNEXPECTED_EOF: c_ulong = 294;
@@ -40,7 +41,7 @@ pub mod control {
     pub const WRITE_PENDING: c_int = 13;
 }
 
-/// Flags of a BIO: what the last operation would have waited for.
+/// BIO flags: why the last operation should be repeated.
 pub mod retry {
     use std::ffi::c_int;
     pub const READ: c_int = 0x01 | 0x08;
@@ -113,7 +114,7 @@ unsafe extern "C-unwind" {
     pub fn ERR_peek_error() -> c_ulong;
 }
 
-/// Prepares an SSL for reading and writing by a bufferevent.
+/// Sets the modes of an SSL that a bufferevent needs.
 ///
 /// # Safety
 /// The SSL is live.
@@ -125,7 +126,7 @@ pub unsafe fn prepare(ssl: *mut SSL) {
     }
 }
 
-/// Whether more may be read from the transport than an SSL asks for.
+/// Whether it is allowed to read more from the transport than an SSL asks for.
 ///
 /// # Safety
 /// The SSL is live.
@@ -134,7 +135,8 @@ pub unsafe fn may_read_ahead(ssl: *mut SSL) -> bool {
     unsafe { SSL_get_options(ssl) & OPTION_ENABLE_KTLS == 0 }
 }
 
-/// Has an SSL take from its transport what it has room for, or one half of a record at a time.
+/// Makes an SSL read from its transport as much as it has room for (read-ahead), or only one header
+/// or body of a record at a time.
 ///
 /// # Safety
 /// The SSL is live.
@@ -147,7 +149,7 @@ pub unsafe fn read_ahead(ssl: *mut SSL, ahead: bool) {
     }
 }
 
-/// Whether the peer has ended its side with close_notify.
+/// Whether the peer has sent close_notify.
 ///
 /// # Safety
 /// The SSL is live.
@@ -156,7 +158,7 @@ pub unsafe fn has_ended(ssl: *mut SSL) -> bool {
     unsafe { SSL_get_shutdown(ssl) & RECEIVED_SHUTDOWN != 0 }
 }
 
-/// The descriptor that an SSL writes to already, which from now on is not closed with it.
+/// The socket that an SSL already writes to. From now on freeing the SSL does not close it.
 ///
 /// # Safety
 /// The SSL is live.
@@ -173,7 +175,7 @@ pub unsafe fn take_over_descriptor(ssl: *mut SSL) -> Option<c_int> {
     }
 }
 
-/// Whether an error says that the transport has ended without close_notify.
+/// Whether an error means that the transport has ended without close_notify.
 pub fn is_unexpected_eof(error: c_ulong) -> bool {
     // Errors of the system have the highest of 32 bits set.
     error >> 23 == LIBRARY_SSL && error & 0x7f_ffff == UNEXPECTED_EOF

@@ -1,4 +1,4 @@
-//! The table that makes a bufferevent one of this kind.
+//! The functions that the core calls for a TLS bufferevent.
 
 use crate::interest::NotAwaited;
 use crate::libevent::*;
@@ -7,7 +7,7 @@ use crate::socket;
 use crate::tls::TlsPtr;
 use std::ffi::{c_int, c_short, c_uint};
 
-/// The table. Its address tells the kind.
+/// The function table. Its address identifies TLS bufferevents.
 #[unsafe(no_mangle)]
 pub static bufferevent_ops_openssl: Operations = Operations {
     name: c"ssl".as_ptr(),
@@ -21,10 +21,10 @@ pub static bufferevent_ops_openssl: Operations = Operations {
     control,
 };
 
-/// Whether a bufferevent is one of this kind.
+/// Whether a bufferevent is a TLS bufferevent.
 ///
 /// # Safety
-/// It is null or live.
+/// The pointer is null or to a live bufferevent.
 pub unsafe fn of_this_kind(bufferevent: *mut Bufferevent) -> Option<TlsPtr> {
     // SAFETY: the caller guarantees the bufferevent.
     unsafe {
@@ -104,7 +104,7 @@ unsafe extern "C-unwind" fn control(
     // SAFETY: as in `enable`; the data fits the request.
     unsafe {
         let tls = TlsPtr::new(bufferevent);
-        // First, because each write of the program brings one.
+        // First, because it happens at each write of the program.
         if request == request::OUTPUT_CHANGED {
             tls.output_changed(&*(*data).change);
             return 0;
@@ -113,7 +113,7 @@ unsafe extern "C-unwind" fn control(
     }
 }
 
-/// The requests that are rare.
+/// The rare requests.
 ///
 /// # Safety
 /// The data fits the request.

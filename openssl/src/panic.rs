@@ -1,4 +1,4 @@
-//! A panic must never cross into C: it ends the process the way a broken invariant does.
+//! A panic must never cross into C: it ends the process in the way a broken invariant does.
 
 use crate::libevent::event_errx;
 use std::fmt::Write;
@@ -16,7 +16,7 @@ pub fn install() {
         #[expect(clippy::disallowed_types)]
         std::panic::set_hook(Box::new(|panic| {
             let mut text = Text([0; 300], 0);
-            // What does not fit is left out.
+            // A message that does not fit is truncated.
             let _ = write!(text, "{panic}");
             // SAFETY: both are strings; the last byte is never written.
             unsafe { event_errx(INTERNAL_ERROR, c"%s".as_ptr(), text.0.as_ptr()) };
@@ -25,7 +25,7 @@ pub fn install() {
     }
 }
 
-/// The start of a text, NUL-terminated.
+/// The start of a message, NUL-terminated.
 struct Text([u8; 300], usize);
 
 impl Write for Text {

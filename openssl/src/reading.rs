@@ -1,4 +1,4 @@
-//! Reading: what has come is decrypted into the input.
+//! Reading: decrypts what has arrived into the input buffer.
 
 use crate::bulk::{Fetching, RECORDS};
 use crate::ending::{Callbacks, Trouble};
@@ -8,15 +8,15 @@ use crate::tls::{Direction, TlsPtr};
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 
-/// The start of a record is read into this much room. How long the rest is, is known then, and as
-/// much room is made in the input.
+/// The start of a record of unknown length is read into this much room. After that the length of
+/// the rest is known, and exactly that much room is made in the input.
 const START: usize = 1024;
 
-/// A record that is shorter, and not part of a stream, is a message.
+/// A shorter record that does not follow a long one is taken for a message.
 const LONG_MESSAGE: usize = 1024;
 
 impl TlsPtr {
-    /// Reads what there is, up to a limit, and tells the program. The caller has a guard.
+    /// Reads what there is, up to a limit, and notifies the program. The caller has a guard.
     pub fn go_on_reading(self) {
         if self.write_needs_read().replace(false) {
             self.go_on_writing(Callbacks::AtOnce);
@@ -30,7 +30,7 @@ impl TlsPtr {
         self.read_records();
     }
 
-    /// Reads records, until there are no more, the program has enough, or others get their turn.
+    /// Reads records until there are no more, the program has enough, or it is the turn of others.
     pub fn read_records(self) {
         let session = self.session.get();
         let (count, trouble) = self.read_turn(session);
@@ -68,10 +68,10 @@ impl TlsPtr {
         }
     }
 
-    /// Reads records: how much was in them, and what stopped that.
+    /// Reads records. Returns how much data was in them, and what stopped it.
     ///
-    /// On a descriptor, a message has a turn for itself: so the peer of a program that answers each
-    /// message gets the answers one by one.
+    /// On a socket, a message has a turn of its own, so that a program that answers each message
+    /// sends the answers one by one.
     fn read_turn(self, session: u32) -> (usize, Option<Trouble>) {
         let mut count = 0;
         let flowing = self.bulk().filter(|bulk| bulk.flows());
@@ -95,7 +95,7 @@ impl TlsPtr {
         (count, None)
     }
 
-    /// Whether much has come decides how the next turn reads.
+    /// How much was read decides how the next turn reads.
     fn set_flows(self, count: usize) {
         let flows = count > LONGEST_RECORD;
         let bulk = if flows {
@@ -108,15 +108,15 @@ impl TlsPtr {
         }
     }
 
-    /// How much is read in a turn: as many of the longest reads that the program allows as records are
-    /// fetched at once. The last record may go beyond.
+    /// How much is read in a turn: the largest single read that the program allows, times the
+    /// number of records fetched at once. The last record may exceed it.
     fn read_limit(self) -> usize {
         // SAFETY: the lock is held.
         let limit = unsafe { bufferevent_get_read_max_(self.as_ptr()) };
         limit.max(0) as usize * RECORDS
     }
 
-    /// Calls the read callback if there is something new, and enough.
+    /// Calls the read callback if there is new input, and enough of it.
     fn tell_of_input(self, count: usize) {
         if count == 0 {
             return;
@@ -136,7 +136,7 @@ impl TlsPtr {
         }
     }
 
-    /// How long the next record is at most, if that can be seen already.
+    /// An upper bound of the data in the next record, if it is known already.
     fn length_ahead(self) -> Option<usize> {
         let length = self.bulk()?.next_data()?;
         // SAFETY: the SSL lives as long as the bufferevent, whose lock is held.
@@ -144,7 +144,7 @@ impl TlsPtr {
         is_next.then_some(length.min(LONGEST_RECORD))
     }
 
-    /// Reads a record that is not longer straight into the input.
+    /// Reads a record of at most this length straight into the input.
     fn read_fetched(self, length: usize) -> Result<usize, Trouble> {
         let Some(room) = self.room(length) else {
             return self.read_unknown();
@@ -153,7 +153,7 @@ impl TlsPtr {
         self.commit(room, count)
     }
 
-    /// Reads a record of which nothing is known.
+    /// Reads a record of unknown length.
     fn read_unknown(self) -> Result<usize, Trouble> {
         let mut start = [MaybeUninit::<u8>::uninit(); START];
         let count = self.read_into(start.as_mut_ptr().cast(), START)?;
@@ -174,7 +174,7 @@ impl TlsPtr {
         }
     }
 
-    /// Makes bytes that were put into the room behind the input part of it.
+    /// Appends bytes that were written into the reserved room to the input.
     fn commit(self, room: *mut u8, count: usize) -> Result<usize, Trouble> {
         let mut filled = libc::iovec {
             iov_base: room.cast(),
@@ -200,17 +200,17 @@ impl TlsPtr {
         self.accepted(result, length)
     }
 
-    /// What the input said to bytes that were read.
+    /// Handles the result of appending bytes to the input.
     fn accepted(self, result: c_int, length: usize) -> Result<usize, Trouble> {
         if result < 0 {
-            // They are lost, and whatever comes behind them has no meaning.
+            // The bytes are lost, and what follows them is meaningless.
             self.broken().set(true);
             return Err(Trouble::End(SSL_ERROR_SYSCALL, libc::ENOMEM));
         }
         Ok(length)
     }
 
-    /// Room for so many bytes in one piece behind the input.
+    /// Reserves contiguous room for this many bytes at the end of the input.
     fn room(self, size: usize) -> Option<*mut u8> {
         let mut room = libc::iovec {
             iov_base: std::ptr::null_mut(),

@@ -1,11 +1,11 @@
-//! On a descriptor.
+//! TLS on a socket.
 //!
 //! # Writing at once
 //!
-//! As in the core, output is not announced to the kernel first: the write event is made active for
-//! the next pass of the loop, as if the descriptor had been reported writable then. Only when the
-//! transport takes no more is the event registered. Both look the same to the program: the event
-//! is pending.
+//! As in the core, the kernel is not asked first whether output can be written: the write event is
+//! made active for the next iteration of the loop, as if the socket had been reported writable.
+//! Only if the socket takes no more is the event registered with the kernel. The program cannot
+//! tell the difference: the event is pending in both cases.
 
 use crate::ending::{Callbacks, set_errno};
 use crate::interest::NotAwaited;
@@ -14,7 +14,7 @@ use crate::openssl::{self, BIO_new_socket, SSL_set_bio};
 use crate::tls::{Direction, Guard, TlsPtr};
 use std::ffi::{c_int, c_short, c_void};
 
-/// In the result of an event that is made active: before the wait of the loop, if possible.
+/// A flag in the result of an activated event: run it before the loop waits, if possible.
 const BEFORE_WAIT: c_int = 1 << 16;
 
 unsafe extern "C-unwind" {
@@ -22,7 +22,7 @@ unsafe extern "C-unwind" {
 }
 
 impl TlsPtr {
-    /// Makes the events, which are not pending, those of a descriptor.
+    /// Assigns the events, which are not pending, to a socket.
     pub fn bind(self, descriptor: c_int) {
         self.descriptor.set(descriptor);
         self.blocks.set(None);
@@ -39,7 +39,7 @@ impl TlsPtr {
         }
     }
 
-    /// Goes over to another descriptor, with a session to come. Settings and buffers stay.
+    /// Switches to another socket, for a new session. Settings and buffers stay.
     pub fn attach(self, descriptor: c_int) -> Result<(), NotAwaited> {
         // SAFETY: the SSL takes the new BIO over; the events are the bufferevent's own.
         unsafe {
@@ -61,7 +61,7 @@ impl TlsPtr {
         self.update_interest()
     }
 
-    /// Waits, or does not wait, for the descriptor to be ready in a direction.
+    /// Starts or stops waiting for the socket to be ready in a direction.
     pub fn await_descriptor(self, direction: Direction, waits: bool) -> Result<(), NotAwaited> {
         let event = self.event(direction);
         let events = direction.kind() | kind::TIMEOUT;
@@ -69,7 +69,7 @@ impl TlsPtr {
         unsafe {
             let pending = event_pending(event, events, std::ptr::null_mut()) != 0;
             if waits && direction == Direction::Read && self.is_open() && self.has_unread() {
-                // Nothing in the kernel tells that.
+                // The kernel does not report that there is data inside the SSL.
                 event_active_later_(event, c_int::from(kind::READ));
             }
             if waits == pending || waits && self.descriptor.get() < 0 {
@@ -95,13 +95,13 @@ impl TlsPtr {
         if result < 0 { Err(NotAwaited) } else { Ok(()) }
     }
 
-    /// Whether a write may be tried without asking the kernel whether it would block.
+    /// Whether a write can be tried without waiting for the kernel to report room.
     fn may_write_at_once(self) -> bool {
         if !self.is_open() {
             return false;
         }
         let blocks = self.blocks.get().unwrap_or_else(|| {
-            // SAFETY: asks about a number.
+            // SAFETY: only reads the state of a descriptor, and fails if the number is none.
             let flags = unsafe { fcntl(self.descriptor.get(), libc::F_GETFL) };
             flags < 0 || flags & libc::O_NONBLOCK == 0
         });
@@ -109,12 +109,12 @@ impl TlsPtr {
         !blocks
     }
 
-    /// What became of the connection that a handshake is to go over: whether it is made.
+    /// Whether the TCP connection for the handshake is established, or how it failed.
     fn is_connected(self) -> bool {
         if !self.connect_pending().get() {
             return true;
         }
-        // SAFETY: asks about a number.
+        // SAFETY: only reads the state of a descriptor, and fails if the number is none.
         match unsafe { evutil_socket_finished_connecting_(self.descriptor.get()) } {
             0 => return false,
             -1 if crate::ending::errno() != libc::ENOTSOCK => {
@@ -130,7 +130,7 @@ impl TlsPtr {
         true
     }
 
-    /// The descriptor is ready. The caller has a guard.
+    /// The socket is ready. The caller has a guard.
     fn ready(self, direction: Direction) {
         if !self.is_open() {
             if !self.handshake_held().get() && self.is_connected() {
@@ -147,7 +147,7 @@ impl TlsPtr {
         }
     }
 
-    /// A timeout has passed. The event goes on, and so does its timeout.
+    /// A timeout has passed. The event is persistent, so it waits again.
     fn time_out(self, direction: Direction) {
         let direction = if self.is_open() { direction.told() } else { 0 };
         self.tell(told::TIMEOUT | direction, 0);
@@ -178,7 +178,7 @@ unsafe fn react(argument: *mut c_void, direction: Direction, what: c_short) {
     }
 }
 
-/// Closes the descriptor.
+/// Closes the socket.
 pub fn close(descriptor: c_int) {
     if descriptor >= 0 {
         // SAFETY: the descriptor is the bufferevent's to close. Nothing could be done about a
@@ -187,8 +187,8 @@ pub fn close(descriptor: c_int) {
     }
 }
 
-/// Puts a BIO on a descriptor into an SSL, or takes the one that is there; the descriptor, or
-/// `None` when they do not agree or memory is short.
+/// Gives an SSL a BIO on a socket, or uses the one it has. Returns the socket, or `None` if the SSL
+/// has a different one or memory is short.
 ///
 /// # Safety
 /// The SSL is live.

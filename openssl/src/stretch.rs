@@ -1,10 +1,10 @@
-//! Bytes on their way, in a block that is only there as long as they are.
+//! A queue of bytes whose memory block is freed as soon as the queue is empty.
 
 use crate::libevent::{event_mm_free_, event_mm_malloc_, event_mm_realloc_};
 use std::cell::Cell;
 use std::ptr::{self, null_mut};
 
-/// Bytes in order: added behind, taken from the front. Without a block there are none.
+/// A queue of bytes: added at the end, taken from the front. An empty queue may have no block.
 pub struct Stretch {
     block: Cell<*mut u8>,
     size: Cell<usize>,
@@ -13,21 +13,21 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    /// How many there are.
+    /// The number of bytes.
     pub fn length(&self) -> usize {
         self.end.get() - self.start.get()
     }
 
-    /// They.
+    /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         if self.block.get().is_null() {
             return &[];
         }
-        // SAFETY: the block is filled up to the end.
+        // SAFETY: the block is initialised from `start` to `end`.
         unsafe { std::slice::from_raw_parts(self.block.get().add(self.start.get()), self.length()) }
     }
 
-    /// Whether there is a block with room for so many more; an empty stretch gets one if need be.
+    /// Whether the block has room for this many more bytes. An empty queue gets a block if needed.
     pub fn has_room(&self, size: usize) -> bool {
         if self.length() == 0 {
             if self.size.get() < size {
@@ -43,26 +43,26 @@ impl Stretch {
         self.size.get() - self.end.get() >= size
     }
 
-    /// Where more is put.
+    /// The place where more bytes are to be written.
     pub fn room(&self) -> *mut u8 {
         self.block.get().wrapping_add(self.end.get())
     }
 
-    /// So many were put there.
+    /// This many bytes were written at [`Stretch::room`].
     pub fn add(&self, count: usize) {
         self.end.set(self.end.get() + count);
     }
 
-    /// So many are done with.
+    /// Removes this many bytes from the front.
     pub fn take(&self, count: usize) {
         self.start.set(self.start.get() + count);
     }
 
-    /// Gives back the block, with what is in it.
+    /// Frees the block and what is in it.
     pub fn clear(&self) {
         let block = self.block.replace(null_mut());
         if !block.is_null() {
-            // SAFETY: the block is this one's own.
+            // SAFETY: the queue owns the block, and forgets it here.
             unsafe { event_mm_free_(block.cast()) };
         }
         self.size.set(0);
@@ -70,7 +70,7 @@ impl Stretch {
         self.end.set(0);
     }
 
-    /// Gives back what is not needed.
+    /// Shrinks the block to the bytes that are in it.
     pub fn shrink(&self) {
         let length = self.length();
         if length == 0 {
@@ -79,7 +79,7 @@ impl Stretch {
         if length == self.size.get() {
             return;
         }
-        // SAFETY: both places are in the block, which is this one's own.
+        // SAFETY: source and destination are in the block, which the queue owns.
         unsafe {
             let block = self.block.get();
             ptr::copy(block.add(self.start.get()), block, length);

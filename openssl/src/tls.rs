@@ -1,7 +1,8 @@
-//! What a TLS bufferevent is.
+//! The data of a TLS bufferevent.
 //!
-//! As in the core, state is in cells and code of the program runs in between: nothing but copies of
-//! a pointer is alive meanwhile. Everything is done with a [`Guard`]: the lock and a reference.
+//! As in the core, all state is in cells, because callbacks of the program may change it at any
+//! call: no references into it are kept across one, only copies of a pointer. All work is done
+//! while holding a [`Guard`]: the lock and a reference.
 
 use crate::bulk::BulkPtr;
 use crate::libevent::*;
@@ -11,7 +12,7 @@ use std::ffi::{c_int, c_short, c_void};
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-/// One way through a bufferevent.
+/// A direction of a bufferevent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Direction {
@@ -23,7 +24,7 @@ impl Direction {
     /// Both.
     pub const ALL: [Direction; 2] = [Direction::Read, Direction::Write];
 
-    /// The kind of readiness, as which programs name the direction.
+    /// The direction as programs name it: `EV_READ` or `EV_WRITE`.
     pub fn kind(self) -> c_short {
         match self {
             Direction::Read => kind::READ,
@@ -31,7 +32,7 @@ impl Direction {
         }
     }
 
-    /// The bit for event callbacks.
+    /// The direction for event callbacks: `BEV_EVENT_READING` or `BEV_EVENT_WRITING`.
     pub fn told(self) -> c_short {
         match self {
             Direction::Read => told::READING,
@@ -40,19 +41,19 @@ impl Direction {
     }
 }
 
-/// How far the connection is.
+/// The state of the connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Data passes.
+    /// Data can be exchanged.
     Open,
-    /// A handshake as the client.
+    /// In a handshake as the client.
     Connecting,
-    /// A handshake as the server.
+    /// In a handshake as the server.
     Accepting,
 }
 
 impl State {
-    /// The state of a number of the C interface.
+    /// The state for a number of the C interface.
     pub fn from_number(number: u32) -> Option<State> {
         match number {
             0 => Some(State::Open),
@@ -66,61 +67,61 @@ impl State {
 /// How many errors are kept for the program.
 pub const MOST_ERRORS: usize = 3;
 
-/// A TLS bufferevent. One on another bufferevent has an [`EventCallback`] behind it, in the same
-/// block.
+/// A TLS bufferevent. A filter is followed by an [`EventCallback`] in the same block.
 #[repr(C)]
 pub struct Tls {
     pub(crate) common: Bufferevent,
     pub(crate) ssl: Cell<*mut SSL>,
-    /// The bufferevent that the ciphertext passes through; null for a descriptor.
+    /// The underlying bufferevent; null on a socket.
     pub(crate) below: Cell<*mut Bufferevent>,
     pub(crate) descriptor: Cell<c_int>,
-    /// Counts descriptors and the end: whether callbacks have left things as they were.
+    /// Changes with each new session and at the end, so that code after a callback notices.
     pub(crate) session: Cell<u32>,
-    /// What the BIOs had counted when that was last charged, in its lower bits.
+    /// The lower bits of what the BIOs had counted when the rate limits were last charged.
     pub(crate) charged: [Cell<u32>; 2],
-    /// How much of the output is encrypted and collected, but not sent.
+    /// How many bytes of the output are encrypted and collected, but not sent yet.
     pub(crate) collected: Cell<u32>,
-    /// How much of the output of the one below answers what was read, at most.
+    /// An upper bound of the bytes in the output below that are answers to what was read.
     pub(crate) answers: Cell<u32>,
     pub(crate) errors: Cell<[u32; MOST_ERRORS]>,
-    /// The length of a write that has to be repeated, no longer than a record; 0 is none.
+    /// The length of a write that OpenSSL requires to be repeated, at most a record; 0 if there is
+    /// none.
     pub(crate) unfinished_write: Cell<u16>,
-    /// The end of the transport below, until what came before it was read.
+    /// The end of the transport below, kept until what preceded it was read; 0 if there is none.
     pub(crate) end_below: Cell<c_short>,
     marks: Cell<u16>,
     pub(crate) error_count: Cell<u8>,
-    /// Where it begins, and begins again with another descriptor.
+    /// The state in which each session begins.
     pub(crate) first_state: Cell<State>,
     pub(crate) state: Cell<State>,
-    /// What the handshake waits for.
+    /// Which readiness the handshake waits for.
     pub(crate) handshake_waits_for: Cell<Direction>,
-    /// Whether the descriptor blocks, once that was asked.
+    /// Whether the socket is in blocking mode, once that was determined.
     pub(crate) blocks: Cell<Option<bool>>,
 }
 
-// There is one for each connection.
+// Each connection has one, so its size matters.
 const _: () = assert!(size_of::<Tls>() == size_of::<Bufferevent>() + 64);
 
-/// A yes or no of a bufferevent.
+/// A flag of a bufferevent.
 pub struct Mark<'a> {
     among: &'a Cell<u16>,
     bit: u16,
 }
 
 impl Mark<'_> {
-    /// What it says.
+    /// Whether the flag is set.
     pub fn get(&self) -> bool {
         self.among.get() & self.bit != 0
     }
 
-    /// Changes what it says.
+    /// Sets or clears the flag.
     pub fn set(&self, yes: bool) {
         let others = self.among.get() & !self.bit;
         self.among.set(if yes { others | self.bit } else { others });
     }
 
-    /// Changes what it says, and tells what it said.
+    /// Sets or clears the flag and returns what it was.
     pub fn replace(&self, yes: bool) -> bool {
         let before = self.get();
         self.set(yes);
@@ -140,31 +141,31 @@ macro_rules! marks {
 }
 
 marks! {
-    /// The last reference is gone.
+    /// The last reference was released.
     detached: 0,
-    /// An end of the transport is taken for a proper one.
+    /// The end of the transport without close_notify is a regular end.
     allows_dirty_shutdown: 1,
-    /// It is not known yet what became of the connection that the handshake is for.
+    /// The TCP connection for the handshake may still be in progress.
     connect_pending: 2,
-    /// The handshake has made its first step.
+    /// The handshake has done its first step.
     handshake_begun: 3,
-    /// The program has disabled what the handshake waits for.
+    /// The program has disabled the direction that the handshake waits for.
     handshake_held: 4,
-    /// A read has to write first.
+    /// The SSL must write before it can read.
     read_needs_write: 5,
-    /// A write has to read first.
+    /// The SSL must read before it can write.
     write_needs_read: 6,
-    /// What came in is less than a record; nothing can be read before more has come.
+    /// Less than a record has been received; nothing can be read before more arrives.
     needs_more: 7,
-    /// There is output that could not be waited for.
+    /// There is output, but registering the write event failed.
     waits_vainly: 8,
-    /// Bytes of the stream were lost, or would be sent twice, or OpenSSL was left in the middle of
-    /// something.
+    /// The session cannot be used any more: bytes were lost or would be sent twice, or an OpenSSL
+    /// operation was interrupted.
     broken: 9,
 }
 
 impl Tls {
-    /// For each direction: it rests after an end that the program was told of.
+    /// For each direction: stopped after an end that was reported to the program.
     pub fn rests(&self, direction: Direction) -> Mark<'_> {
         Mark {
             among: &self.marks,
@@ -172,7 +173,7 @@ impl Tls {
         }
     }
 
-    /// For each direction: the core, not the program, has stopped it.
+    /// For each direction: stopped by the core, not the program.
     pub fn suspended(&self, direction: Direction) -> Mark<'_> {
         Mark {
             among: &self.marks,
@@ -181,29 +182,29 @@ impl Tls {
     }
 }
 
-/// A TLS bufferevent that is kept alive. Its fields are used with the lock held, for the time of
-/// one expression.
+/// A pointer to a TLS bufferevent that something keeps alive. Fields are used with the lock held,
+/// and only within one expression.
 #[derive(Clone, Copy)]
 pub struct TlsPtr(NonNull<Tls>);
 
 impl Deref for TlsPtr {
     type Target = Tls;
     fn deref(&self) -> &Tls {
-        // SAFETY: `new` promised a live object; its fields are cells.
+        // SAFETY: `new` required a live object, and its fields are cells.
         unsafe { self.0.as_ref() }
     }
 }
 
 impl TlsPtr {
     /// # Safety
-    /// The bufferevent is one of this kind, and stays alive for as long as the pointer, or a copy
+    /// The bufferevent is a TLS bufferevent and stays alive for as long as the pointer, or a copy
     /// of it, is used.
     pub unsafe fn new(bufferevent: *mut Bufferevent) -> TlsPtr {
-        // SAFETY: a live object is not at null.
+        // SAFETY: a live object is not at address 0.
         TlsPtr(unsafe { NonNull::new_unchecked(bufferevent.cast()) })
     }
 
-    /// The raw pointer.
+    /// The pointer for the C interface.
     pub fn as_ptr(self) -> *mut Bufferevent {
         self.0.as_ptr().cast()
     }
@@ -213,7 +214,7 @@ impl TlsPtr {
         self.ssl.get()
     }
 
-    /// Whether this is on another bufferevent.
+    /// Whether the transport is another bufferevent.
     pub fn is_filter(self) -> bool {
         !self.below.get().is_null()
     }
@@ -226,7 +227,7 @@ impl TlsPtr {
         }
     }
 
-    /// The timeout of a direction; zero is none.
+    /// The timeout of a direction; zero means none.
     pub fn timeout(self, direction: Direction) -> timeval {
         match direction {
             Direction::Read => self.common.read_timeout.get(),
@@ -234,24 +235,24 @@ impl TlsPtr {
         }
     }
 
-    /// How much there is to send.
+    /// The number of bytes in the output.
     pub fn output_length(self) -> usize {
         // SAFETY: the buffers live as long as the bufferevent.
         unsafe { evbuffer_get_length(self.common.output.get()) }
     }
 
-    /// How much the program has not taken yet.
+    /// The number of bytes in the input.
     pub fn input_length(self) -> usize {
         // SAFETY: as above.
         unsafe { evbuffer_get_length(self.common.input.get()) }
     }
 
-    /// Whether the program wants a direction.
+    /// Whether the program has enabled a direction.
     pub fn is_enabled(self, direction: Direction) -> bool {
         self.common.enabled.get() & direction.kind() != 0
     }
 
-    /// Whether a direction is wanted, nothing suspends it, and it has not ended.
+    /// Whether a direction is enabled, not suspended, and has not ended.
     pub fn is_running(self, direction: Direction) -> bool {
         let suspended = match direction {
             Direction::Read => self.common.read_suspended.get(),
@@ -261,24 +262,24 @@ impl TlsPtr {
         self.is_enabled(direction) && suspended == 0 && !over
     }
 
-    /// Whether data passes.
+    /// Whether the handshake is done, so that data can be exchanged.
     pub fn is_open(self) -> bool {
         self.state.get() == State::Open
     }
 
-    /// Whether nothing was begun anew since a session began.
+    /// Whether this is still the session with that number.
     pub fn is_still(self, session: u32) -> bool {
         self.session.get() == session
     }
 
-    /// The BIO for bulk that stands before the socket's, if there is one.
+    /// The bulk BIO that is chained before the socket's, if there is one.
     pub fn bulk(self) -> Option<BulkPtr> {
         // SAFETY: the SSL lives as long as the bufferevent, and keeps its BIOs unless the program
         // changes them, which it can only do from a callback.
         unsafe { BulkPtr::of(self.ssl()) }
     }
 
-    /// The same, and there is one from now on if there can be.
+    /// [`TlsPtr::bulk`], which is inserted if there is none yet and the transport allows it.
     pub fn bulk_or_new(self) -> Option<BulkPtr> {
         if self.is_filter() {
             return None;
@@ -287,13 +288,13 @@ impl TlsPtr {
             self.charge();
             // SAFETY: as above.
             let new = unsafe { BulkPtr::insert(self.ssl()) }?;
-            // It counts anew.
+            // The new BIO counts from 0.
             self.charged.iter().for_each(|count| count.set(0));
             Some(new)
         })
     }
 
-    /// Counts the ciphertext that has passed since the last time.
+    /// Charges the ciphertext since the last call to the rate limits.
     pub fn charge(self) {
         // SAFETY: the SSL lives as long as the bufferevent, and its BIOs with it; the lock is held.
         unsafe {
@@ -314,8 +315,8 @@ impl TlsPtr {
         }
     }
 
-    /// How much a BIO has counted since the last time. The program may have put in another one,
-    /// which has counted less.
+    /// How much a BIO has counted since the last call. If the program has replaced it, the count of
+    /// the new one may be lower.
     fn uncharged(self, direction: Direction, total: u64) -> isize {
         const FAR: u32 = 1 << 30;
         let total = total as u32;
@@ -332,13 +333,15 @@ impl TlsPtr {
         unsafe { bufferevent_run_eventcb_(self.as_ptr(), what, options) };
     }
 
-    /// Goes on from the loop, above another bufferevent. Holds a reference while it is queued.
+    /// The queue entry with which a filter continues from the loop. It holds a reference while
+    /// queued.
     pub fn pass(self) -> *mut EventCallback {
-        // SAFETY: such a block has it behind the rest.
+        // SAFETY: the block of a filter has the entry after the `Tls`, see `create`.
         unsafe { self.0.as_ptr().add(1).cast() }
     }
 
-    /// Has the loop go on with what can be done above another bufferevent.
+    /// Makes the loop call the queue entry of a filter, to do what does not depend on a callback of
+    /// the bufferevent below.
     pub fn schedule_pass(self) {
         // SAFETY: the base outlives its bufferevents; the reference keeps the entry alive.
         unsafe {
@@ -349,14 +352,14 @@ impl TlsPtr {
     }
 }
 
-/// The lock, held, together with a reference, so that callbacks may free the bufferevent.
+/// Holds the lock and a reference, so that callbacks may free the bufferevent.
 pub struct Guard(TlsPtr);
 
 impl Guard {
-    /// Takes both.
+    /// Takes the lock and a reference.
     ///
     /// # Safety
-    /// The bufferevent is one of this kind and live.
+    /// The bufferevent is a live TLS bufferevent.
     pub unsafe fn new(bufferevent: *mut Bufferevent) -> Guard {
         // SAFETY: the caller guarantees the bufferevent.
         unsafe {
@@ -365,10 +368,10 @@ impl Guard {
         }
     }
 
-    /// [`Guard::new`] for one whose last reference may be gone already; `None` then.
+    /// [`Guard::new`] for a bufferevent whose last reference may already be released; then `None`.
     ///
     /// # Safety
-    /// The bufferevent is one of this kind, and was not destroyed yet.
+    /// The bufferevent is a TLS bufferevent and was not destroyed yet.
     pub unsafe fn if_alive(bufferevent: *mut c_void) -> Option<Guard> {
         // SAFETY: the caller guarantees the bufferevent.
         let guard = unsafe { Guard::new(bufferevent.cast()) };
@@ -385,7 +388,7 @@ impl Deref for Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // SAFETY: the guard has both.
+        // SAFETY: the guard holds the lock and a reference.
         unsafe { bufferevent_decref_and_unlock_(self.0.as_ptr()) };
     }
 }

@@ -1,4 +1,4 @@
-//! Writing: what is in the output is encrypted and sent.
+//! Writing: encrypts and sends what is in the output buffer.
 
 use crate::bulk::{BulkPtr, Collecting, Push, RECORDS};
 use crate::ending::{Callbacks, Trouble};
@@ -9,18 +9,18 @@ use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 
 /// A segment of the output that is at least this long is sent as it is. Shorter ones are copied
-/// together: a record, and a system call, cost more than that.
+/// together, which costs less than a record, and a system call, for each.
 const LONG_SEGMENT: usize = 12288;
 
-/// Most segments that are put together.
+/// The most segments that are considered at once.
 const MOST_SEGMENTS: usize = 64;
 
-/// How much is sent with one system call, and goes out in a turn on a descriptor, before others get
-/// theirs.
+/// How much is sent with one system call, and in one turn on a socket before it is the turn of
+/// others.
 const BATCH: usize = RECORDS * LONGEST_RECORD;
 
 impl TlsPtr {
-    /// Sends what there is, after what has to come first. The caller has a guard.
+    /// Sends what there is, after anything that has to precede it. The caller has a guard.
     pub fn go_on_writing(self, callbacks: Callbacks) {
         if self.read_needs_write().replace(false) {
             let session = self.session.get();
@@ -32,7 +32,7 @@ impl TlsPtr {
         self.write_records(callbacks);
     }
 
-    /// Sends records until the output is empty, the transport is full, or others get their turn.
+    /// Sends records until the output is empty, the transport is full, or it is the turn of others.
     fn write_records(self, callbacks: Callbacks) {
         let mut count = 0;
         let mut trouble = None;
@@ -48,12 +48,13 @@ impl TlsPtr {
             self.charge();
         }
         self.charge();
-        // What waits although nothing of it went out has a timer too, which goes on if it runs.
+        // Output of which nothing could be sent has a timeout too; if it is running, it is not
+        // restarted.
         if count > 0 || !self.has_timer(Direction::Write) {
             self.start_timers(kind::WRITE);
         }
         if count > 0 && self.output_length() <= self.common.write_marks.get().low {
-            // Never from inside of bufferevent_write().
+            // Never from within bufferevent_write().
             // SAFETY: the caller has a guard.
             unsafe { bufferevent_run_writecb_(self.as_ptr(), option::DEFER_CALLBACKS) };
         }
@@ -84,8 +85,8 @@ impl TlsPtr {
             && !self.read_needs_write().get()
     }
 
-    /// Sends one record, or several at once; how much of the output that was, 0 when nothing may be
-    /// sent.
+    /// Sends one record, or several at once. Returns how many bytes of the output that was; 0 if
+    /// nothing may be sent.
     fn write_some(self) -> Result<usize, Trouble> {
         if self.collected.get() > 0 {
             return self.push_collected();
@@ -106,11 +107,11 @@ impl TlsPtr {
         if self.collected.get() == 0 {
             return encrypted.map(|()| 0);
         }
-        // A failure meets the next attempt, too.
+        // A failure is reported by the next attempt.
         self.push_collected()
     }
 
-    /// Encrypts records from the front of the output, which stays as it is.
+    /// Encrypts records from the front of the output, without removing them.
     fn encrypt_into(self, bulk: BulkPtr) -> Result<(), Trouble> {
         let mut segments = [MaybeUninit::<libc::iovec>::uninit(); MOST_SEGMENTS];
         let segments = self.segments(BATCH, &mut segments);
@@ -135,8 +136,8 @@ impl TlsPtr {
         Ok(())
     }
 
-    /// Sends what was collected, and takes it out of the output when all of it is away: until then
-    /// the program can count on having it.
+    /// Sends what was collected, and removes it from the output once all of it was sent; until
+    /// then, the program can rely on it being there.
     fn push_collected(self) -> Result<usize, Trouble> {
         match self.bulk().map_or(Push::Done, BulkPtr::push) {
             Push::Done => {
@@ -151,16 +152,16 @@ impl TlsPtr {
         }
     }
 
-    /// Most bytes that may be written now, in a record.
+    /// The most bytes that may be written now, within a record.
     fn longest_write(self) -> usize {
         // SAFETY: the lock is held.
         let allowed = unsafe { bufferevent_get_write_max_(self.as_ptr()) };
         (allowed.max(0) as usize).min(LONGEST_RECORD)
     }
 
-    /// Sends one record; how much of the output that was, 0 when nothing may be sent.
+    /// Sends one record. Returns how many bytes of the output that was; 0 if nothing may be sent.
     fn write_record(self) -> Result<usize, Trouble> {
-        // One that was begun has to be offered again with all its bytes.
+        // A write that was begun has to be repeated with all its bytes.
         let most = self
             .longest_write()
             .max(usize::from(self.unfinished_write.get()));
@@ -195,7 +196,7 @@ impl TlsPtr {
         }
     }
 
-    /// Encrypts and sends bytes from the front of the output, and takes them out of it.
+    /// Encrypts and sends bytes from the front of the output, and removes them.
     fn send(self, data: *const c_void, length: usize) -> Result<usize, Trouble> {
         if length == 0 {
             return Ok(0);
@@ -210,16 +211,16 @@ impl TlsPtr {
         // a copy.
         let sent = self.attempt(|| unsafe { SSL_write(self.ssl(), data, length as c_int) });
         let unfinished = if sent.is_err() { length } else { 0 };
-        // No longer than a record.
+        // At most a record, so it fits.
         self.unfinished_write.set(unfinished as u16);
         sent
     }
 
-    /// Takes out of the output what was sent.
+    /// Removes from the output what was sent.
     fn take_out(self, sent: usize) -> Result<usize, Trouble> {
         // SAFETY: the output lives as long as the bufferevent.
         if unsafe { evbuffer_drain(self.common.output.get(), sent) } < 0 {
-            // The front is frozen: they would be sent again.
+            // The program has frozen the front, so the bytes would be sent again.
             self.broken().set(true);
             return Err(Trouble::End(SSL_ERROR_SYSCALL, libc::EINVAL));
         }
@@ -227,7 +228,7 @@ impl TlsPtr {
     }
 }
 
-/// A place among segments.
+/// A position in a list of segments.
 #[derive(Default)]
 struct Place {
     segment: usize,
@@ -235,7 +236,8 @@ struct Place {
 }
 
 impl Place {
-    /// The bytes of the next record: those of a segment as they are, or of several, copied together.
+    /// The bytes of the next record: those of one long segment in place, or of several, copied
+    /// together.
     fn record(
         &self,
         segments: &[libc::iovec],
@@ -260,7 +262,7 @@ impl Place {
         (copy.cast(), length + more)
     }
 
-    /// Goes on by so many bytes.
+    /// Advances by this many bytes.
     fn advance(&mut self, segments: &[libc::iovec], count: usize) {
         self.offset += count;
         while let Some(segment) = segments.get(self.segment) {
@@ -273,7 +275,7 @@ impl Place {
     }
 }
 
-/// Copies segments, up to a length, into one place that holds as much; how much that was.
+/// Copies segments, up to a length, into one place that has the room. Returns how much was copied.
 fn copy_together(segments: &[libc::iovec], most: usize, place: *mut u8) -> usize {
     let mut length = 0;
     for segment in segments {
@@ -288,14 +290,14 @@ fn copy_together(segments: &[libc::iovec], most: usize, place: *mut u8) -> usize
 }
 
 impl TlsPtr {
-    /// The output was changed: what was appended is to be sent.
+    /// Called when the output has changed: sends what was appended.
     pub fn output_changed(self, change: &BufferChange) {
         if self.is_filter() {
             self.output_changed_in_filter(change);
         } else if change.original_size == 0 || self.waits_vainly().get() {
             self.output_changed_on_socket(change);
         }
-        // Else what there was is waited for already, and so is what was added behind it.
+        // Otherwise the bufferevent already waits to send what was there before.
     }
 
     #[inline(never)]
@@ -310,7 +312,7 @@ impl TlsPtr {
     #[inline(never)]
     fn output_changed_on_socket(self, change: &BufferChange) {
         if self.may_write_what_was_added(change) {
-            // What cannot be waited for now is waited for with the next change.
+            // If this fails, it is tried again at the next change.
             let waits = self.update_interest_in_writing();
             self.waits_vainly().set(waits.is_err());
         }

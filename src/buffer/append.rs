@@ -8,7 +8,7 @@ use super::{End, Evbuffer, Guard, Refused};
 use std::ffi::c_void;
 
 impl Evbuffer {
-    /// Copies bytes behind the data and counts them; on failure nothing has changed.
+    /// Appends a copy of bytes and counts them. On failure nothing has changed.
     ///
     /// # Safety
     /// `data` has `count` readable bytes, which may lie in this buffer.
@@ -75,7 +75,7 @@ impl Evbuffer {
     }
 
     /// [`Evbuffer::store`] when the tail chain is too short: slides its data, uses the free chains
-    /// behind it, or makes a new one.
+    /// after it, or makes a new one.
     ///
     /// # Safety
     /// As for `store`.
@@ -110,7 +110,7 @@ impl Evbuffer {
         }
     }
 
-    /// Copies bytes into the free space of the tail chain and the chains behind it.
+    /// Copies bytes into the free space of the tail chain and the chains after it.
     ///
     /// # Safety
     /// There is enough space; `data` has `count` readable bytes.
@@ -149,7 +149,7 @@ impl Guard {
     ///
     /// # Safety
     /// `data` has `count` readable bytes, which may lie in this buffer.
-    // The compiler finds this too long otherwise; it is what most programs do most.
+    // Too long for the compiler to inline by itself, but the most frequent call of most programs.
     #[inline(always)]
     pub unsafe fn append(&self, data: *const u8, count: usize) -> Result<(), Refused> {
         self.check_frozen(End::Back)?;
@@ -203,7 +203,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Puts a copy of the bytes in front.
+    /// Prepends a copy of the bytes.
     ///
     /// # Safety
     /// `data` has `count` readable bytes, which may lie in this buffer.
@@ -248,13 +248,13 @@ fn room_in_front(chain: ChainPtr) -> usize {
     }
 }
 
-/// How long a chain in front of this one should at least be. One that has room behind its data was
-/// not prepended: what comes in front of it is mostly a single head.
+/// The smallest size for a new chain before this one. A first chain with free space after its data
+/// was not made by prepending: most often just one header is put before it.
 fn growth_in_front(chain: ChainPtr) -> usize {
     if chain.space() > 0 { 0 } else { chain.growth() }
 }
 
-/// Copies bytes in front of the data of a chain.
+/// Copies bytes to just before the data of a chain.
 ///
 /// # Safety
 /// `count` bytes fit there; `data` has that many readable bytes.

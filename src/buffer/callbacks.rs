@@ -95,14 +95,14 @@ impl Evbuffer {
         unsafe { (*self.callbacks.get()).first() }
     }
 
-    /// Whether nobody wants to be notified of changes.
+    /// Whether no one is to be notified of changes.
     #[inline]
     pub(super) fn is_unwatched(&self) -> bool {
         self.first_callback().is_null() && !self.tells_parent.get()
     }
 
-    /// Whether nobody wants to be told of what has changed: the parent is only told of bytes that
-    /// came in.
+    /// Whether no one needs to know how the buffer changed: the parent is only notified of added
+    /// bytes.
     #[inline]
     fn concerns_nobody(&self) -> bool {
         self.is_unwatched() || self.added.get() == 0 && self.first_callback().is_null()
@@ -134,7 +134,7 @@ impl Evbuffer {
 }
 
 impl Guard {
-    /// Registers a callback in front of the others.
+    /// Registers a callback before the others.
     pub fn add_callback(
         &self,
         function: Function,
@@ -259,7 +259,7 @@ impl Guard {
         self.tell(&info, Audience::All);
     }
 
-    /// Leaves most to the loop.
+    /// Queues the deferred callbacks in the loop, and runs the others.
     #[inline(never)]
     fn notify_later(&self, info: &EvbufferCallbackInfo) {
         self.schedule_callbacks();
@@ -312,8 +312,8 @@ impl Guard {
         }
     }
 
-    /// Whether the program gave the buffer up since it had so many references: nobody is to be
-    /// called any more.
+    /// Whether the program has freed the buffer since the references were counted: no more
+    /// callbacks are to run.
     pub(super) fn was_freed_since(&self, references: i32) -> bool {
         self.references.get() < references
     }

@@ -77,7 +77,7 @@ const PAGE: usize = 4096;
 const SMALLEST_BLOCK: usize = 504;
 /// Plain chains of at least this many bytes no longer double the size of their successor.
 const GROWTH_STOPS: usize = 2048;
-/// So many bytes at most are moved within a chain to make room in it.
+/// The most bytes that are moved within a chain to make room in it.
 const CHEAPLY_MOVED: usize = 2048;
 /// No chain is made longer than this for the sake of future growth.
 const LONGEST_GROWTH: usize = PAGE - HEADER;
@@ -105,8 +105,8 @@ fn block_size(payload: usize) -> Option<usize> {
 
 /// The address of a live chain.
 ///
-/// Invariant that makes the accessors safe: one is only obtained from an allocation or from the
-/// list of a buffer whose guard is held, and nobody keeps one after the chain was released.
+/// Invariant that makes the accessors safe: a pointer is only obtained from an allocation or from
+/// the list of a buffer whose guard is held, and is not kept after the chain was released.
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ChainPtr(NonNull<Chain>);
@@ -206,7 +206,7 @@ impl ChainPtr {
         Ok(ChainPtr(chain))
     }
 
-    /// A chain over memory that it does not own, with the record of its kind behind the header.
+    /// A chain over memory that it does not own, with the record of its kind after the header.
     pub fn with_record<T>(
         flags: u32,
         memory: *mut u8,
@@ -218,7 +218,7 @@ impl ChainPtr {
         let chain = unsafe { Self::initialise(block.cast(), length, flags) }?;
         chain.length.set(length);
         chain.memory.set(memory);
-        // SAFETY: the record's place is part of the block and 8-aligned behind the header.
+        // SAFETY: the place of the record is part of the block, and 8-aligned after the header.
         unsafe { chain.record::<T>().write(record) };
         Ok(chain)
     }
@@ -236,7 +236,7 @@ impl ChainPtr {
         NonNull::new(block.cast()).map(ChainPtr)
     }
 
-    /// The record behind the header; the flags say of which type.
+    /// The record after the header; the flags say of which type.
     pub fn record<T>(self) -> *mut T {
         // The header's end is inside, or one past, the block.
         self.0.as_ptr().wrapping_add(1).cast()
@@ -278,7 +278,7 @@ impl ChainPtr {
         unsafe { std::slice::from_raw_parts(self.start(), self.length.get()) }
     }
 
-    /// How many bytes may be written behind the data.
+    /// How many bytes may be written after the data.
     #[inline]
     pub fn space(self) -> usize {
         if self.is(flag::IMMUTABLE) {
@@ -288,13 +288,13 @@ impl ChainPtr {
         }
     }
 
-    /// Where the free space behind the data starts.
+    /// The start of the free space after the data.
     #[inline]
     pub fn free_start(self) -> *mut u8 {
         self.start().wrapping_add(self.length.get())
     }
 
-    /// Copies bytes behind the data; there is room for them.
+    /// Copies bytes to just after the data. There must be room for them.
     ///
     /// # Safety
     /// `count <= space()`, and `source` has `count` readable bytes.
@@ -330,7 +330,7 @@ impl ChainPtr {
         self.misalign.set(0);
     }
 
-    /// Whether the data can be moved to make room for so many bytes in front of it, and that is
+    /// Whether the data can be moved to make room for this many bytes before it, and that is
     /// cheaper than a new chain.
     pub fn can_be_prefixed(self, count: usize) -> bool {
         let (capacity, length) = (self.capacity.get(), self.length.get());
@@ -339,10 +339,10 @@ impl ChainPtr {
             && capacity - length >= count
     }
 
-    /// Moves the data behind bytes that are put in front of it.
+    /// Inserts bytes before the data, moving the data if necessary.
     ///
     /// # Safety
-    /// [`ChainPtr::can_be_prefixed`] by so many, which are not in this chain.
+    /// [`ChainPtr::can_be_prefixed`] holds for their number, and they are not in this chain.
     pub unsafe fn put_in_front(self, bytes: &[u8]) {
         let (start, length) = (self.memory.get(), self.length.get());
         // SAFETY: the caller guarantees the room; the data may overlap its new place.
@@ -392,7 +392,7 @@ impl ChainPtr {
         if size >= HEADER + padding + self.capacity.get() {
             return self;
         }
-        // SAFETY: a plain chain in no list is a block of its own, known to nobody else.
+        // SAFETY: a plain chain in no list is a block of its own, which nobody else refers to.
         let block = unsafe { memory::realloc(self.0.as_ptr().cast(), size) };
         let Some(block) = NonNull::new(block.cast::<Chain>()) else {
             return self;
@@ -460,7 +460,7 @@ impl ChainPtr {
         }
     }
 
-    /// A view of this chain's data, in no list. The chain becomes immutable for good.
+    /// A chain, in no list, that shares this one's data. This chain becomes immutable permanently.
     pub fn view(self) -> Result<ChainPtr, OutOfMemory> {
         let view = Self::with_record(
             flag::IMMUTABLE | flag::VIEW,

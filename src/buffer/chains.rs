@@ -31,7 +31,7 @@ impl Slot {
         Slot(NonNull::from(place))
     }
 
-    /// The slot that points at the chain behind this one.
+    /// The slot that points at the chain after this one.
     #[inline]
     pub fn after(chain: ChainPtr) -> Slot {
         Slot::of(&chain.next)
@@ -159,7 +159,7 @@ fn reversed(first: ChainPtr) -> ChainPtr {
 pub struct Run {
     first: ChainPtr,
     last: ChainPtr,
-    /// Slot of the last chain with data; `None` stands for the slot that points at `first`.
+    /// Slot of the last chain with data; `None` means the slot that points at `first`.
     last_with_data: Option<Slot>,
     length: usize,
 }
@@ -222,7 +222,7 @@ impl Evbuffer {
         self.last_with_data.get().get()
     }
 
-    /// The slot behind the last chain with data, and that chain.
+    /// The slot after the last chain with data, and that chain.
     fn end_of_data(&self) -> (Slot, Option<ChainPtr>) {
         match self.tail() {
             Some(chain) if chain.length.get() > 0 => (Slot::after(chain), Some(chain)),
@@ -273,7 +273,7 @@ impl Evbuffer {
         detached
     }
 
-    /// Puts a chain with data in front. Does not count its bytes.
+    /// Prepends a chain with data. Does not count its bytes.
     pub(super) fn insert_first(&self, chain: ChainPtr) {
         let old = self.first.get();
         chain.next.set(old);
@@ -288,8 +288,8 @@ impl Evbuffer {
         self.first.set(Some(chain));
     }
 
-    /// Puts `new`, which holds the same data, in the place of the last chain with data and all
-    /// chains behind it.
+    /// Replaces the last chain with data, and all chains after it, by `new`, which holds the same
+    /// data.
     pub(super) fn replace_tail(&self, new: ChainPtr) -> Detached {
         let slot = self.last_with_data.get();
         let mut detached = Detached::NONE;
@@ -342,7 +342,7 @@ impl Evbuffer {
         Some(chain)
     }
 
-    /// The first chain at or behind the last one with data that a read is going into.
+    /// The first chain, starting at the last one with data, that a read is filling.
     #[inline]
     fn pinned_for_read(&self) -> Option<(Slot, ChainPtr)> {
         let mut slot = self.last_with_data.get();
@@ -425,8 +425,8 @@ impl Evbuffer {
         Ok(run)
     }
 
-    /// Puts a run at the end in place of the empty chains there, and adds its length to the total
-    /// and to what the callbacks will be told.
+    /// Appends a run in place of the empty chains at the end, and adds its length to the total and
+    /// to the count for the callbacks.
     #[inline]
     pub(super) fn append_run(&self, run: Run) -> Detached {
         let detached = match self.last.get() {
@@ -446,8 +446,8 @@ impl Evbuffer {
         detached
     }
 
-    /// [`Evbuffer::append_run`], but for few bytes in a large chain: behind other data they are
-    /// copied into the room there, so that many small moves do not add up to many chains.
+    /// [`Evbuffer::append_run`], except that a few bytes in a large chain are copied into the free
+    /// space after other data, so that many small moves do not result in many chains.
     #[inline]
     pub(super) fn append_moved(&self, run: Run) -> Detached {
         match run.single() {
@@ -471,7 +471,7 @@ impl Evbuffer {
         }
     }
 
-    /// Puts a run in front, counting as [`Evbuffer::append_run`] does.
+    /// Prepends a run, and counts as [`Evbuffer::append_run`] does.
     pub(super) fn prepend_run(&self, run: Run) {
         run.last.next.set(self.first.get());
         if self.first.get().is_none() {

@@ -22,7 +22,7 @@ pub struct ParentOperations {
     pub add_reference: unsafe fn(*mut c_void),
     /// Gives it up, which may free parent and buffer.
     pub drop_reference: unsafe fn(*mut c_void),
-    /// Tells of a change by which bytes came in, at least.
+    /// Notifies of a change that added bytes, and may have removed others.
     pub tell: unsafe fn(*mut c_void, &EvbufferCallbackInfo),
 }
 
@@ -73,7 +73,7 @@ impl Guard {
         self.parent.set(parent);
     }
 
-    /// Has the parent notified of changes by which bytes come in, after the callbacks.
+    /// Sets the parent that is notified of added bytes, after the callbacks.
     pub fn tell_parent(&self) {
         self.tells_parent.set(true);
     }
@@ -105,8 +105,8 @@ impl Guard {
     }
 }
 
-/// What the loop calls: the buffer is `argument`, and the queued notification's reference becomes
-/// the guard's. Without an entry the callbacks will never run.
+/// Called by the loop. The buffer is `argument`, and the guard takes over the reference of the
+/// queued notification. A null entry means that the base has ended and the callbacks will not run.
 unsafe extern "C-unwind" fn run_deferred(entry: *mut EventCallback, argument: *mut c_void) {
     let buffer = argument.cast::<Evbuffer>();
     // SAFETY: the notification holds a reference on the buffer, and one on its parent.

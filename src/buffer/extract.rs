@@ -96,10 +96,10 @@ impl Evbuffer {
         Ok(())
     }
 
-    /// The chain that will hold the first `count` bytes, and how many it holds already: the first
-    /// one when it is writable and long enough, else a new one. When the first holds most of the
-    /// bytes already, the new one is made for more than these: where all is pulled up after each
-    /// addition, each byte is copied only a few times.
+    /// The chain that will hold the first `count` bytes, and how many it already holds: the first
+    /// one if it is writable and long enough, otherwise a new one. If the first already holds most
+    /// of the bytes, the new one is made larger than needed, so that a program that pulls up
+    /// everything after each addition copies each byte only a few times.
     fn pullup_target(&self, count: usize) -> Result<ChainPtr, Refused> {
         let Some(first) = self.first.get() else {
             return Ok(ChainPtr::allocate(count)?);
@@ -116,8 +116,8 @@ impl Evbuffer {
         Ok(ChainPtr::allocate(count)?)
     }
 
-    /// Moves the first `count` bytes, which span several chains, into one chain in front. Returns
-    /// the chains that are no longer needed.
+    /// Moves the first `count` bytes, which span several chains, into one chain at the front.
+    /// Returns the chains that are no longer needed.
     fn gather(&self, count: usize) -> Result<Detached, Refused> {
         self.load(self.first.get(), count)?;
         self.check_unpinned(count)?;
@@ -147,8 +147,8 @@ impl Evbuffer {
         Ok(detached)
     }
 
-    /// Puts the gathered chain in front of what is left. `last_with_data` is the chain that was
-    /// the last one with data before.
+    /// Puts the gathered chain before what is left. `last_with_data` is the chain that was the last
+    /// one with data before.
     fn link_gathered(&self, target: ChainPtr, last_with_data: Option<ChainPtr>) {
         let rest = self.first.get();
         target.next.set(rest);
@@ -221,10 +221,9 @@ impl Evbuffer {
         Ok(count)
     }
 
-    /// Describes the data in place, beginning at a position (the front, for `None`), in whole
-    /// chains until they hold `count` bytes (for `None`: as many as there are vectors, or all
-    /// data when there are no vectors). Returns how many vectors that takes; those that exist
-    /// are filled.
+    /// Describes the data in place, beginning at a position (`None`: the front), in whole chains
+    /// until they hold `count` bytes (`None`: as many chains as there are vectors, or all data if
+    /// there are no vectors). Returns how many vectors that takes, and fills those that exist.
     #[inline]
     pub fn peek(
         &self,
@@ -280,8 +279,8 @@ impl Guard {
         Ok(())
     }
 
-    /// Copies bytes from the front, as many as there are and find room, and returns them. A frozen
-    /// front may be looked at.
+    /// Copies as many bytes from the front as there are and as fit, and returns them. A frozen
+    /// front may be read.
     #[inline(never)]
     pub fn look<'a>(&self, room: &'a mut [u8]) -> Result<&'a [u8], Refused> {
         let count = room.len().min(self.length.get());

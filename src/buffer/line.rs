@@ -125,8 +125,8 @@ impl Guard {
         }
     }
 
-    /// Takes the first line out with its end. The line is a block of its own from the allocator,
-    /// with a zero byte appended.
+    /// Removes the first line with its end. The line is returned in a block of its own, with a zero
+    /// byte appended.
     pub fn read_line(&self, style: LineEnd) -> Option<(*mut u8, usize)> {
         self.check_frozen(End::Front).ok()?;
         let mut end = self.cursor(None, self.length.get())?;

@@ -337,8 +337,8 @@ impl Guard {
         self.references.set(self.references.get() - 1);
     }
 
-    /// Empties a buffer that is as it was made but for its data, and that nobody but the owner of
-    /// its only reference knows. Whether it is like new then.
+    /// Empties a buffer if it has nothing but data, and only the caller has a reference of it.
+    /// Returns whether it now is like a new one.
     #[inline(never)]
     pub fn renew(&self) -> bool {
         if !self.is_as_made() {

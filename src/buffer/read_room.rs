@@ -1,15 +1,15 @@
-//! Room for what a read may bring, which is usually much more than it does bring.
+//! Room for what a read may return, which is usually much more than it does return.
 
 use super::chain::ChainPtr;
 use super::space::LONGEST_COPY;
 use crate::hooks::memory::{OutOfMemory, SpareBlock};
 
-/// Most bytes of a read for which room is kept. Reads that are expected to bring more take room
-/// from the allocator, so that a base that has gone quiet holds little.
+/// The most bytes of a read for which room is kept. Reads that are expected to return more take
+/// room from the allocator, so that an idle base holds little.
 pub const SHORT_READ: usize = LONGEST_COPY;
 
-/// Where reads get room from. With a place to keep it in, they do not ask the allocator for room
-/// that most of them hardly use, and what they bring is copied out.
+/// Where reads get room from. If there is a place to keep it, reads need not ask the allocator for
+/// room of which most of them use little; what they return is copied out of it.
 pub struct ReadRoom<'a>(Option<&'a SpareBlock>);
 
 impl<'a> ReadRoom<'a> {
@@ -46,7 +46,7 @@ impl<'a> ReadRoom<'a> {
     /// Takes back what [`ReadRoom::take`] gave, still empty.
     pub fn give_back(&self, chain: ChainPtr) {
         match self.0 {
-            // SAFETY: an empty chain that is in no list is a block that nobody else knows.
+            // SAFETY: an empty chain that is in no list is a block that nobody else refers to.
             Some(place) if chain.capacity.get() < 2 * SHORT_READ => unsafe {
                 place.keep(chain.as_block());
             },
@@ -74,7 +74,7 @@ impl<'a> ReadRoom<'a> {
 pub struct Lent<'a> {
     /// The room.
     pub chain: ChainPtr,
-    /// Where it comes from.
+    /// Where the room comes from.
     pub room: &'a ReadRoom<'a>,
 }
 

@@ -59,7 +59,7 @@ impl Cursor {
         self.advance(count).map(|()| self)
     }
 
-    /// Moves behind the `count` bytes that [`Cursor::bytes`] gave; none when the data ends there.
+    /// Moves past the `count` bytes that [`Cursor::bytes`] gave; none if the data ends there.
     #[inline]
     fn pass(&mut self, count: usize) -> Option<()> {
         self.left -= count;
@@ -82,8 +82,8 @@ impl Cursor {
         file::load(self.chain).ok()?;
         let ahead = self.chain.length.get().checked_sub(self.offset_in_chain)?;
         let start = self.chain.start().wrapping_add(self.offset_in_chain);
-        // SAFETY: the data is in memory now, so many bytes from there to its end, and is not kept
-        // beyond the guarded search.
+        // SAFETY: the data is in memory now, has this many bytes up to its end, and is not used
+        // after the search, for which the guard is held.
         Some(unsafe { std::slice::from_raw_parts(start, ahead.min(self.left)) })
     }
 

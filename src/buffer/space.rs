@@ -143,7 +143,7 @@ impl Evbuffer {
         used
     }
 
-    /// The slot of the first chain with free space at or behind the tail.
+    /// The slot of the first chain with free space, starting at the tail.
     pub(super) fn first_slot_with_space(&self) -> Option<Slot> {
         let mut slot = self.last_with_data.get();
         while slot.get()?.space() == 0 {
@@ -194,7 +194,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Adds an empty chain for `count` bytes that are sure to come, in large pages.
+    /// Adds an empty chain for `count` bytes that will certainly be written, in large pages.
     pub fn expand_in_large_pages(&self, count: usize) -> Result<(), Refused> {
         let chain = ChainPtr::allocate_in_large_pages(count)?;
         self.insert_last(chain).release();
@@ -241,9 +241,9 @@ impl Guard {
         Ok(room)
     }
 
-    /// Turns reserved space into data. Nothing happens unless every vector describes the start
-    /// of the free space of consecutive chains and fits there; a single one may lie in any chain
-    /// behind the data.
+    /// Turns reserved space into data. Nothing happens unless the vectors describe the starts of
+    /// the free space of consecutive chains, and fit there; a single one may be in any chain after
+    /// the data.
     #[inline]
     pub fn commit_vectors(&self, vectors: &[libc::iovec]) -> Result<(), Refused> {
         self.check_frozen(End::Back)?;

@@ -1,12 +1,12 @@
 //! Finding a string in one piece of memory, over and over.
 //!
-//! Nothing is faster than looking for the first byte of the string and comparing where it is, as
-//! long as that byte is rare: there is nothing to prepare, and the data passes as fast as the
-//! memory gives it. Where the byte is frequent, preparation pays. A sample of the data tells which
-//! two neighbouring bytes of the string are rare in it, and only where these are the string is
-//! compared. Where they are frequent too, a general algorithm takes over, whose time is linear
-//! whatever the data is. Comparisons that fail are counted against the bytes passed over; when
-//! they get out of hand, it is the next method's turn.
+//! Nothing is faster than looking for the first byte of the string and comparing where it occurs,
+//! as long as that byte is rare: there is nothing to prepare, and the data is scanned at memory
+//! speed. Where the byte is frequent, preparation pays. A sample of the data shows which two
+//! neighbouring bytes of the string are rare in it, and the string is compared only where these
+//! occur. Where they are frequent too, a general algorithm takes over, whose time is linear for any
+//! data. Failed comparisons are weighed against the bytes passed over; when there are too many, the
+//! next method takes over.
 
 use memchr::memmem::Finder;
 use std::ffi::{c_int, c_void};
@@ -77,7 +77,7 @@ impl<'n> Substring<'n> {
     }
 }
 
-/// What came of probing.
+/// The result of probing.
 enum Outcome {
     /// The string begins here.
     Found(usize),
@@ -122,7 +122,7 @@ struct Account<const EARNING: isize, const COST: isize> {
 /// them to cost as much as preparing anything better.
 type FirstByteAccount = Account<1, 1024>;
 
-/// What comes after two bytes may be slower than many comparisons.
+/// The general algorithm after the pair of bytes may be slower than many comparisons.
 type RarePairAccount = Account<4, 64>;
 
 impl<const EARNING: isize, const COST: isize> Account<EARNING, COST> {

@@ -13,7 +13,7 @@ impl Guard {
         target.check_total(self.length.get())
     }
 
-    /// Moves all data behind `target`'s. The buffers differ.
+    /// Moves all data to the end of `target`. The buffers differ.
     #[inline(always)]
     pub fn move_all_to(&self, target: &Guard) -> Result<(), Refused> {
         if self.move_only_chain(target) {
@@ -24,8 +24,9 @@ impl Guard {
         self.move_chains_to(target)
     }
 
-    /// What most moves are: one chain with data goes into a buffer without chains. Whether it is
-    /// so, and allowed; then it has been done, but for telling of it.
+    /// The most frequent move: a single chain with data goes into a buffer without chains. Returns
+    /// whether this was the case and is allowed; the move is then done, except for the
+    /// notification.
     #[inline(always)]
     fn move_only_chain(&self, target: &Guard) -> bool {
         let chain = self.only_chain_for(target);
@@ -45,7 +46,8 @@ impl Guard {
         chain.filter(|chain| fits && !chain.is(flag::PINNED_FOR_READ))
     }
 
-    /// Moves the only chain, of which the buffer has counted so many bytes, into a buffer without any.
+    /// Moves the only chain, of which the buffer has counted this many bytes, into a buffer without
+    /// chains.
     #[inline(always)]
     fn hand_over(&self, chain: ChainPtr, counted: usize, target: &Guard) {
         self.forget_chains();
@@ -56,8 +58,9 @@ impl Guard {
         target.count_added(chain.length.get());
     }
 
-    /// [`Guard::move_all_behind`] where the only chain of the data has room for the prefix too, and goes
-    /// into a buffer without chains; whether it is so, and has been done.
+    /// [`Guard::move_all_behind`] for the case that the data is in a single chain with room for the
+    /// prefix, and goes into a buffer without chains. Returns whether this was the case; the move
+    /// is then done.
     pub fn move_only_chain_behind(&self, prefix: &[u8], target: &Guard) -> bool {
         let only = self.only_chain_for(target);
         let Some(chain) = only.filter(|chain| chain.can_be_prefixed(prefix.len())) else {
@@ -94,7 +97,7 @@ impl Guard {
         Ok(target.append_moved(run))
     }
 
-    /// Appends `prefix` to `target` and moves all data behind it, or does nothing. The buffers
+    /// Appends `prefix` to `target` and moves all data after it, or does nothing. The buffers
     /// differ.
     pub fn move_all_behind(&self, prefix: &[u8], target: &Guard) -> Result<(), Refused> {
         target.check_frozen(End::Back)?;
@@ -126,7 +129,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Moves all data in front of `target`'s. The buffers differ.
+    /// Moves all data to the front of `target`. The buffers differ.
     pub fn move_all_before(&self, target: &Guard) -> Result<(), Refused> {
         if self.length.get() == 0 {
             return Ok(());
@@ -141,7 +144,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Moves up to `count` bytes from the front behind `target`'s data: whole chains where
+    /// Moves up to `count` bytes from the front to the end of `target`: whole chains where
     /// possible, the rest by copying. Returns how many. The buffers differ.
     pub fn move_to(&self, target: &Guard, count: usize) -> Result<usize, Refused> {
         if count == 0 {
@@ -163,8 +166,8 @@ impl Guard {
         Ok(count)
     }
 
-    /// Copies bytes that the first chain has, and more of, behind `target`'s data, and removes them;
-    /// whether it is so. A part of a file is not copied.
+    /// If the first chain holds more than these bytes, copies them to the end of `target` and
+    /// removes them. Returns whether this was the case. Parts of files are not copied.
     #[inline]
     fn copy_part_of_first(&self, target: &Guard, count: usize) -> Result<bool, Refused> {
         let first = self.first.get();
