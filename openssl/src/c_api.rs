@@ -1,6 +1,6 @@
 //! event2/bufferevent_ssl.h: TLS bufferevents.
 
-// What callers guarantee stands in the words of the C documentation.
+// What callers must guarantee is stated in the documentation for C.
 #![allow(clippy::missing_safety_doc)]
 
 use crate::create::{Transport, create};

@@ -1,5 +1,5 @@
-//! Descriptors whose registration changed since the last wait, for the mode that tells epoll about
-//! all of them at once.
+//! Descriptors whose registration changed since the last wait, for the mode that passes all changes
+//! to epoll at once.
 
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::interest::{Interest, Slot};

@@ -457,8 +457,8 @@ impl Epoll {
         self.unsettled = self.changes.is_some() || self.stale.waits > 0 || self.refused;
     }
 
-    /// The kernel has refused something once. What it was not told about the descriptors that it
-    /// reported last is passed to it again: it would report the same for ever.
+    /// The kernel has refused a change. Changes of the descriptors that it reported last are passed
+    /// to it again, because otherwise it would report the same for ever.
     fn tell_reported(&mut self, interest: &mut Interest) {
         for index in 0..self.ready {
             let fd = self.results[index].u64 as c_int;

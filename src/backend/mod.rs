@@ -200,8 +200,8 @@ impl Backend {
         }
     }
 
-    /// Brings what the kernel was told about `fd` in line with what its events want. Whether
-    /// anything had to change; on an error the kernel keeps what it was told before.
+    /// Brings the registration of `fd` with the kernel in line with what its events want. Returns
+    /// whether anything had to change; on an error the previous registration remains.
     #[inline(always)]
     pub fn update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, SystemError> {
         if let Backend::Epoll(epoll) = self {
@@ -221,8 +221,8 @@ impl Backend {
         }
     }
 
-    /// Has the kernel report anew what it reported of `fd` when that was not passed on; `edge`:
-    /// also what it reports only once. A refusal was logged.
+    /// Makes the kernel report again what it reported of `fd` when that was not passed on; with
+    /// `edge`, also what it reports only once. A refusal was logged.
     pub fn tell_again(&mut self, fd: c_int, edge: bool, interest: &mut Interest) {
         // The others report at each wait what is ready.
         if let Backend::Epoll(epoll) = self {
@@ -232,7 +232,8 @@ impl Backend {
         }
     }
 
-    /// Whether a wait that goes on in another thread heeds a change, or must end first.
+    /// Whether a change takes effect in a wait that is in progress in another thread, or that wait
+    /// must end first.
     #[inline]
     pub fn heeds_changes_at_once(&self) -> bool {
         matches!(self, Backend::Epoll(epoll) if !epoll.collects_changes())
@@ -254,8 +255,8 @@ impl Backend {
         }
     }
 
-    /// Tells a new kernel object everything again. Every descriptor is tried; an error means that
-    /// one of them was refused, or the object itself.
+    /// Registers everything with a new kernel object. Every descriptor is tried; an error means
+    /// that one of them, or the object itself, was refused.
     pub fn reinitialise(&mut self, interest: &mut Interest) -> Result<(), SystemError> {
         if let Backend::Epoll(epoll) = self {
             return epoll.rebuild(interest);

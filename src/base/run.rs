@@ -165,7 +165,8 @@ impl Guard {
         self.reason_to_end(flags)
     }
 
-    /// The running callback turned out to have nothing to do: a pass that waits for one goes on.
+    /// The running callback turned out to have nothing to do, so a loop that is to end after one
+    /// iteration with callbacks continues.
     pub(crate) fn callback_was_spurious(&mut self) {
         self.run.spurious = true;
     }

@@ -32,10 +32,9 @@ impl EventBase {
         }
     }
 
-    /// An event leaves its deadline behind but keeps its interest in a descriptor until its
-    /// callback runs, so that readiness in the same pass is reported too. A signal ends being
-    /// watched, and so does the descriptor of a persistent event with a zero interval: it does not
-    /// come back.
+    /// An event loses its deadline but keeps its interest in a descriptor until its callback runs,
+    /// so that readiness in the same pass is reported too. A signal is no longer watched, nor is
+    /// the descriptor of a persistent event with a zero interval, which is not added again.
     fn expire(&mut self, event: EventPtr) {
         self.drop_deadline(event);
         self.activate_expired(event);

@@ -308,7 +308,7 @@ impl Guard {
     /// Moves up to `count` bytes from the front into the program's memory. Returns how many.
     ///
     /// # Safety
-    /// As for [`Guard::copy_out`].
+    /// As for [`Evbuffer::copy_out`].
     #[inline]
     pub unsafe fn remove(&self, target: *mut u8, count: usize) -> Result<usize, Refused> {
         // SAFETY: the caller guarantees room for `count` bytes.

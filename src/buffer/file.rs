@@ -158,8 +158,8 @@ impl FileSegment {
         }
         let status = file_status(self.descriptor)?;
         let is_regular = status.st_mode & libc::S_IFMT == libc::S_IFREG;
-        // Pages behind the end of a file must not be touched. Some files, as those of /proc, do not
-        // know where that is: reading finds out.
+        // Pages after the end of a file must not be touched. Some files, such as those of /proc, do
+        // not know where their end is: reading finds out.
         let ends_early = is_regular && (status.st_size as usize) < self.offset + self.length;
         if self.flags & EVBUF_FS_DISABLE_MMAP == 0 && !ends_early {
             if let Some(contents) = self.map() {

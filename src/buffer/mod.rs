@@ -3,9 +3,9 @@
 //! - [`abi`]: C types and constants.
 //! - [`chain`]: one block of bytes, or a view of bytes elsewhere.
 //! - [`chains`]: the list of chains of a buffer and its invariants.
-//! - [`mod@reference`], [`file`]: bytes that the program, or a file, owns.
+//! - [`mod@reference`], [`mod@file`]: bytes that the program, or a file, owns.
 //! - [`append`], [`space`], [`extract`], [`transfer`]: the operations.
-//! - [`position`], [`search`], [`substring`], [`line`]: finding bytes.
+//! - [`position`], [`search`], [`substring`], [`mod@line`]: finding bytes.
 //! - [`transport`], [`read_room`]: reading from and writing to descriptors.
 //! - [`callbacks`], [`deferred`]: calling the program when a buffer has changed.
 //!

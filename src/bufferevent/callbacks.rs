@@ -52,7 +52,7 @@ impl BuffereventPtr {
         (self.options() | options) & DEFER_CALLBACKS != 0
     }
 
-    /// Calls the read or write callback, or has the loop call it. The caller has a guard.
+    /// Calls the read or write callback, or makes the loop call it. The caller has a guard.
     pub fn run_data_callback(self, direction: Direction, options: c_int) {
         if self.data_callback(direction).is_none() {
             return;
@@ -72,7 +72,7 @@ impl BuffereventPtr {
         }
     }
 
-    /// Calls the event callback, or has the loop call it with the same errno. The caller has a
+    /// Calls the event callback, or makes the loop call it with the same errno. The caller has a
     /// guard.
     pub fn run_event_callback(self, what: c_short, options: c_int) {
         if self.event_callback.get().is_none() {

@@ -1,7 +1,7 @@
 //! Holding output back for a moment.
 //!
-//! Whoever calls the program for what came in, and writes what the program replied right after,
-//! need not have the loop asked to write it in between.
+//! Code that calls the program because of input, and then writes the program's reply itself, need
+//! not schedule the write in between.
 
 use super::socket::bufferevent_ops_socket;
 use super::{BuffereventPtr, Direction, Guard, flag};

@@ -135,7 +135,7 @@ impl FilterPtr {
         drop(input);
         if options & lifetime::THREADSAFE != 0 && below.lock().is_none() {
             below.enable_locking(Lock::NONE).map_err(|_| OutOfMemory)?;
-            // The caller's guard gives up this lock too when it ends.
+            // The caller's guard also releases this lock when it is dropped.
             below.lock().acquire();
         }
         if !below.lock().is_none() {

@@ -121,8 +121,8 @@ impl BuffereventPtr {
         Ok(())
     }
 
-    /// Has the buffers hold the bufferevent while they have queued a notification, and notify it of
-    /// changes of the output.
+    /// Makes the buffers hold a reference of the bufferevent while they have queued a notification,
+    /// and notify it of changes of the output.
     fn become_parent_of_buffers(self) {
         set_parent_operations(&PARENT);
         for direction in Direction::ALL {
@@ -287,7 +287,8 @@ unsafe extern "C-unwind" fn finalize(_entry: *mut EventCallback, argument: *mut 
         let Some(bufferevent) = BuffereventPtr::new(argument.cast()) else {
             return;
         };
-        // Whoever gave the last reference up has given the lock up too when it can be taken.
+        // Once the lock can be taken, the thread that released the last reference has also released
+        // the lock.
         bufferevent.lock().acquire();
         let below = bufferevent.underlying();
         bufferevent.destruct();

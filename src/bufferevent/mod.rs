@@ -124,7 +124,7 @@ mod flag {
     pub const NO_SOCKET: u16 = 0x200;
     /// The next read is tried without asking the kernel first.
     pub const READ_AT_ONCE: u16 = 0x400;
-    /// What is added to the output waits for whoever has put a cork in.
+    /// What is added to the output waits until the cork is removed.
     pub const CORKED: u16 = 0x800;
     /// What is known about a descriptor.
     pub const DESCRIPTOR: u16 =

@@ -198,7 +198,7 @@ impl BuffereventPtr {
         unsafe { BuffereventPtr::new(data.pointer.cast()) }
     }
 
-    /// Tells the kind that the output has changed. Code of the program may run.
+    /// Notifies the kind that the output has changed. Code of the program may run.
     pub(super) fn tell_of_output(self, change: &EvbufferCallbackInfo) {
         if self.is_kind(&bufferevent_ops_pair) {
             // The tables of pairs have no such function, as programs can see.

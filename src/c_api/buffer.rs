@@ -60,7 +60,7 @@ unsafe fn array<'a>(vectors: *mut iovec, count: c_int) -> &'a mut [iovec] {
     }
 }
 
-/// The caller's bytes, unless there cannot be so many.
+/// The caller's bytes, unless the number is impossible.
 ///
 /// # Safety
 /// `data` has `length` readable bytes that do not change meanwhile.

@@ -216,8 +216,8 @@ unsafe fn locked(event: *const Event, caller: &str) -> Option<(EventPtr, Guard)>
     Some((pointer, unsafe { Guard::lock(pointer.base()) }))
 }
 
-/// Has the processor fetch the memory of an event at once: it begins with that of the base, and would
-/// come to the rest only when that is there.
+/// Makes the processor fetch the memory of the event at once. Otherwise it would first wait for
+/// that of the base.
 #[inline(always)]
 fn fetch_ahead(event: *mut Event) {
     for offset in [0, size_of::<Event>() - 1] {

@@ -128,7 +128,7 @@ impl Channel {
     pub(super) fn wake(&self, base: BasePtr) {
         if self.resting.replace(false) {
             let room = self.event().events() & kind::WRITE;
-            // Where that fails, the channel goes on resting.
+            // If that fails, the channel stays paused.
             let _ = self.wait_for(base, room | kind::READ);
         }
     }
@@ -274,7 +274,7 @@ unsafe extern "C-unwind" fn is_ready(socket: c_int, what: c_short, server: *mut 
         let Some(hold) = Hold::enter(server.base().as_ptr()) else {
             return;
         };
-        // Whoever has removed it closes its channels without the lock.
+        // The caller that removed it closes its channels without the lock.
         if server.removed.get() {
             return;
         }

@@ -38,7 +38,7 @@ pub fn promote(base: BasePtr) {
         let Some(request) = first else {
             return;
         };
-        // Without memory it goes on waiting.
+        // Without memory it continues to wait.
         if base.reserve().is_err() {
             return;
         }

@@ -117,7 +117,7 @@ impl Hosts {
         let count = u32::try_from(self.entries.len()).map_err(|_| OutOfMemory)?;
         let size = self.entries.len().next_power_of_two();
         self.buckets.try_extend_to(size, END)?;
-        // From the last to the first, so that the first stands in front.
+        // From the last to the first, so that the first ends up at the front.
         for i in (0..count).rev() {
             let bucket = hash(self.name(&self.entries[i as usize])) & (size - 1);
             self.entries[i as usize].next = self.buckets[bucket];
@@ -171,7 +171,7 @@ impl Default for Hosts {
     }
 }
 
-/// Unpredictable for whoever writes the names.
+/// Unpredictable for those who choose the names.
 fn hash(name: &[u8]) -> usize {
     static SECRET: OnceLock<[u8; 16]> = OnceLock::new();
     let mut hasher = DefaultHasher::new();

@@ -19,8 +19,8 @@ pub fn set_callback(callback: Option<DnsLogFn>) {
     CALLBACK.store(callback.map_or(0, |callback| callback as usize), Relaxed);
 }
 
-/// Tells a message. The program's function gets those for debugging, too, and may call back: nobody
-/// holds more here than the lock.
+/// Logs a message. The program's function also gets debug messages, and may call into the library:
+/// at most the resolver's lock is held here.
 pub fn tell(severity: Severity, text: fmt::Arguments<'_>) {
     let callback = CALLBACK.load(Relaxed);
     if callback == 0 {

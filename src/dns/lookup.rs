@@ -69,7 +69,7 @@ impl Deref for LookupPtr {
 const KINDS: [u16; 2] = [record::A, record::AAAA];
 const FAMILIES: [c_int; 2] = [libc::AF_INET, libc::AF_INET6];
 
-/// Tells the layer below how to reach this one.
+/// Registers this layer's functions with the layer below.
 pub fn register() {
     resolve_async::register_start(Some(start_untyped));
     resolve_async::register_cancel(Some(cancel_untyped));
@@ -125,7 +125,7 @@ pub unsafe fn start(
             None
         }
         (Start::Now(_, list), None) => {
-            // SAFETY: nobody else has the list.
+            // SAFETY: only this function has the list.
             unsafe { resolve::free_list(list) };
             None
         }
@@ -350,7 +350,7 @@ impl LookupPtr {
         all
     }
 
-    /// Tells the program, without the lock, and frees the look-up.
+    /// Reports to the program, without the lock, and frees the look-up.
     fn deliver(self, hold: Hold, code: c_int, list: *mut addrinfo) {
         struct Free(LookupPtr);
         impl Drop for Free {
@@ -365,7 +365,7 @@ impl LookupPtr {
         match self.callback {
             // SAFETY: the callback is the program's, and takes the list over.
             Some(callback) => unsafe { callback(code, list, self.argument) },
-            // SAFETY: nobody else has the list.
+            // SAFETY: only this function has the list.
             None => unsafe { resolve::free_list(list) },
         }
         drop(free);
@@ -417,7 +417,7 @@ unsafe extern "C-unwind" fn patience_ends(_: c_int, _: c_short, lookup: *mut c_v
     if lookup.over.get() || lookup.canceled.get() {
         return;
     }
-    // This is the loop's thread, which tells nothing else meanwhile.
+    // This is the loop's thread, which reports nothing else in the meantime.
     lookup.forget_families(*hold);
     super::flight::promote(*hold);
     let (code, list) = lookup.result();
@@ -444,8 +444,8 @@ pub unsafe fn cancel(lookup: *mut EvdnsGetaddrinfoRequest) {
     }
 }
 
-/// The resolver is freed and nobody is to be told: moves the look-ups that are not about to be told
-/// anyway to another list.
+/// The resolver is being freed without reporting: moves the look-ups that are not about to be
+/// reported anyway to another list.
 ///
 /// # Safety
 /// The other list stays where it is until it is empty.

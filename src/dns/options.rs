@@ -78,8 +78,8 @@ impl Default for Options {
 pub struct BadValue;
 
 impl BasePtr {
-    /// Sets an option as far as its part counts. Its name may end in a colon with anything behind.
-    /// Options that nobody knows are ignored.
+    /// Sets an option if the selected parts include it. The name may be followed by a colon and
+    /// anything. Unknown options are ignored.
     pub fn set_option(self, name: &[u8], value: &[u8], parts: c_int) -> Result<(), BadValue> {
         let name = name.split(|&byte| byte == b':').next().unwrap_or(name);
         let options = &self.options;

@@ -27,7 +27,7 @@ impl RequestPtr {
         self.base.get().is_null()
     }
 
-    /// The look-up is over: has the result reported from the loop. It is in no queue any more.
+    /// The look-up is over: makes the loop report the result. It is in no queue any more.
     pub(super) fn complete(self, answer: &Answer, message: &[u8]) {
         self.result.set(answer.result);
         self.ttl.set(answer.ttl);
@@ -91,7 +91,7 @@ impl RequestPtr {
                 return None;
             }
         }
-        // SAFETY: both places have room for so much, and the message is no part of either.
+        // SAFETY: both places have room for this much, and the message is no part of either.
         let found = unsafe {
             ptr::write_bytes(self.found_start(), 0, size);
             std::slice::from_raw_parts_mut(self.found_start(), size)
@@ -138,16 +138,16 @@ impl RequestPtr {
         self.result.get()
     }
 
-    /// The addresses that were found, one behind the other.
+    /// The addresses that were found, one after the other.
     pub(super) fn addresses<'a>(self) -> &'a [u8] {
         let length = usize::from(self.count.get()) * reply::address_length(self.kind);
-        // SAFETY: `store` wrote so much, which stays until the look-up is freed.
+        // SAFETY: `store` wrote this much, which stays until the look-up is freed.
         unsafe { std::slice::from_raw_parts(self.found_start(), length) }
     }
 
     /// The name that the asked one is an alias of, and its end.
     pub(super) fn canonical_name(self) -> Option<*const c_char> {
-        // SAFETY: `store` put the name there, and a NUL behind it.
+        // SAFETY: `store` put the name there, followed by a NUL.
         let name = |place: u16| unsafe { self.found_start().add(usize::from(place)) };
         self.canonical
             .get()

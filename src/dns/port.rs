@@ -168,7 +168,7 @@ impl PortPtr {
         unsafe { EventPtr::new(self.event.get()).unwrap_unchecked() }
     }
 
-    /// Has the loop wait for what there is to wait for now.
+    /// Makes the loop wait for what the port needs now.
     fn wait(self) -> Result<(), SystemError> {
         let (event, pausing) = (self.event(), self.pausing.get() && !self.closed.get());
         let mut wanted = 0;
@@ -212,7 +212,7 @@ impl PortPtr {
         }
     }
 
-    /// Reads questions and has them answered, until there are none or the port is closed.
+    /// Reads questions and passes them to the program, until there are none or the port is closed.
     fn read_questions(self) {
         let mut inbox = MaybeUninit::uninit();
         let inbox = Inbox::begin(&mut inbox);

@@ -210,7 +210,7 @@ impl RequestPtr {
 
     /// Where the question was sent from.
     pub(super) fn source(self) -> (*const sockaddr, socklen_t) {
-        // SAFETY: the address stands in the block, behind the questions.
+        // SAFETY: the address is in the block, after the questions.
         let start = unsafe { self.as_ptr().cast::<u8>().add(self.source_place) };
         (start.cast_const().cast(), self.source_length)
     }

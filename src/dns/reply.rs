@@ -69,7 +69,7 @@ pub fn address_length(kind: u16) -> usize {
     if kind == record::AAAA { 16 } else { 4 }
 }
 
-/// Judges a message that has the head of a reply.
+/// Evaluates a message that has the head of a reply.
 pub fn judge(message: &[u8], question: Question<'_>) -> Verdict {
     let mut reader = Reader::new(message);
     let Ok(header) = reader.header() else {
@@ -136,8 +136,8 @@ fn find_question(
     Ok(echo)
 }
 
-/// Reads the records behind the questions. Whose they are does not matter: a server follows aliases
-/// itself.
+/// Reads the records after the questions. Their owner names do not matter, because a server follows
+/// aliases itself.
 fn read_answer(
     message: &[u8],
     mut reader: Reader<'_>,

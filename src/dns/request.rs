@@ -1,8 +1,8 @@
 //! A look-up of the program's: `struct evdns_request`.
 //!
-//! It is one block: the look-up, behind it the question as it is sent, and for one that searches
-//! the name as the program gave it. It lives until its result has been told, and needs the resolver
-//! only until it has one.
+//! It is one block: the look-up, then the question as it is sent, and if it searches domains, then
+//! the name as the program gave it. It lives until its result has been reported, and needs the
+//! resolver only until it has one.
 
 use super::letters::mix_case;
 use super::log;
@@ -36,7 +36,7 @@ pub enum Receiver {
     Program(Option<DnsResultFn>, *mut c_void),
     /// A look-up of both families.
     Lookup(LookupPtr),
-    /// Whoever wants to know whether a server is back.
+    /// The server that is probed, to find out whether it is back.
     Probe(ServerPtr),
 }
 
@@ -125,7 +125,7 @@ pub struct Wanted<'a> {
     pub receiver: Receiver,
 }
 
-/// Bytes behind a question's name.
+/// The number of bytes after a question's name.
 const TYPE_AND_CLASS: usize = 4;
 
 impl Wanted<'_> {
@@ -224,12 +224,12 @@ impl RequestPtr {
     }
 
     pub(super) fn packet_start(self) -> *mut u8 {
-        // SAFETY: the block goes on behind the structure.
+        // SAFETY: the block continues after the structure.
         unsafe { self.as_ptr().add(1).cast() }
     }
 
     fn name_start(self) -> *mut u8 {
-        // SAFETY: the name stands behind the room of the question, in the same block.
+        // SAFETY: the name follows the room of the question, in the same block.
         unsafe { self.packet_start().add(usize::from(self.packet_room)) }
     }
 

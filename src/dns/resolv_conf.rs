@@ -78,7 +78,7 @@ impl BasePtr {
                 }
             }
             Some(b"search") if searches => {
-                // A comment may stand behind the domains.
+                // A comment may follow the domains.
                 let domains = words.take_while(|word| !matches!(word[0], b'#' | b';'));
                 let set = self.set_search_domains(domains);
                 set.map_err(|_| Failure::NotRead)?;

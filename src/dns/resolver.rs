@@ -1,7 +1,7 @@
 //! `struct evdns_base`: what a resolver has, its lock, its life.
 //!
-//! Lock order: the resolver's lock before the one of the loop's base. Results are told from the
-//! loop without it. Only the program's log function may run with it held.
+//! Lock order: the resolver's lock before the one of the loop's base. Results are reported from the
+//! loop without it. Of the program's functions, only the log function may run with it held.
 
 use super::flight;
 use super::hosts::KnownHosts;

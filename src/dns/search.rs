@@ -41,7 +41,7 @@ impl SearchPtr {
         let block = memory::malloc(size_of::<SearchList>() + size);
         let list = NonNull::new(block.cast::<SearchList>()).ok_or(OutOfMemory)?;
         let longest = domains.clone().map(<[u8]>::len).max().unwrap_or(0);
-        // SAFETY: the block has room for the head and, behind it, the domains.
+        // SAFETY: the block has room for the head and, after it, the domains.
         unsafe {
             list.write(SearchList {
                 references: Cell::new(1),
@@ -87,7 +87,7 @@ impl SearchPtr {
 
     /// The domains in the order in which they are tried.
     fn domains<'a>(self) -> impl Iterator<Item = &'a [u8]> + Clone {
-        // SAFETY: the bytes behind the head live as long as the list, to which the caller keeps a
+        // SAFETY: the bytes after the head live as long as the list, of which the caller keeps a
         // reference meanwhile, and never change.
         let mut rest: &'a [u8] =
             unsafe { std::slice::from_raw_parts(self.0.as_ptr().add(1).cast::<u8>(), self.size) };

@@ -148,7 +148,7 @@ impl StreamPtr {
         guard.add(read, Some(&IDLE)).map_err(|_| Broken)
     }
 
-    /// Puts a question behind what is to be sent.
+    /// Appends a question to what is to be sent.
     fn enqueue(self, packet: &[u8]) -> Result<(), Broken> {
         let length = u16::try_from(packet.len()).map_err(|_| Broken)?;
         // SAFETY: the lock is held, and nothing here calls the program.
@@ -273,7 +273,7 @@ impl StreamPtr {
             format_args!("TCP connection to {} has ended", self.server.text()),
         );
         self.close();
-        // As many as there are now: those that are asked again come behind them.
+        // As many as there are now: those that are asked again are queued after them.
         let mut next = self.timeouts.first();
         let mut affected = Array::<RequestPtr>::new();
         while let Some(request) = next {

@@ -103,7 +103,7 @@ impl Table {
             let Some(request) = self.slots[place] else {
                 break;
             };
-            // What would not be found any more behind the gap moves into it.
+            // An entry that a search would no longer find across the gap is moved into it.
             let home = usize::from(request.id.get()) & mask;
             if (place.wrapping_sub(home) & mask) >= (place.wrapping_sub(gap) & mask) {
                 self.slots[gap] = Some(request);

@@ -71,8 +71,8 @@ impl Timeouts {
         unsafe { RequestPtr::new(TailQueue::first(self.queue.get())) }
     }
 
-    /// Puts a question behind those that are due no later. That is the end, but after the time-out
-    /// was made shorter.
+    /// Queues a question after those that are due no later. That is the end of the queue, except
+    /// after the time-out was shortened.
     fn insert(&self, request: RequestPtr) {
         // SAFETY: the queue is initialised, and what is in it lives.
         unsafe {

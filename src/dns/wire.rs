@@ -190,7 +190,7 @@ impl<'a> Reader<'a> {
         alike
     }
 
-    /// Leaves a name behind, which is only checked.
+    /// Skips a name, which is only checked.
     fn skip_name(&mut self) -> Result<(), Malformed> {
         let rest = self.message.get(self.position..).unwrap_or_default();
         match rest.first_chunk() {
@@ -221,7 +221,7 @@ impl<'a> Reader<'a> {
         Ok(same && rest == [0])
     }
 
-    /// The type and class behind a question's name.
+    /// The type and class after a question's name.
     pub fn type_and_class(&mut self) -> Result<(u16, u16), Malformed> {
         let &[a, b, c, d] = self.array()?;
         Ok((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
@@ -304,8 +304,7 @@ pub fn write_name(text: &[u8], out: &mut [u8]) -> Option<usize> {
     if length > LONGEST_NAME {
         return None;
     }
-    // Each dot, and the place in front of the first label, becomes the length of the label behind
-    // it.
+    // Each dot, and the place before the first label, becomes the length of the label that follows.
     let out = out.get_mut(..length)?;
     let (first, rest) = out.split_first_mut()?;
     let (end, rest) = rest.split_last_mut()?;

@@ -127,7 +127,7 @@ macro_rules! fields {
             /// Stores the field.
             #[inline]
             pub fn $set(self, value: $type) {
-                // SAFETY: as for reading; the object belongs to whoever holds the base's lock.
+                // SAFETY: as for reading; only the holder of the base's lock uses the object.
                 unsafe { (*self.0.as_ptr()).$($path).+ = value }
             }
         )*
@@ -156,8 +156,8 @@ impl CallbackPtr {
         self.0.as_ptr()
     }
 
-    /// State bits. Whoever holds the base's lock changes them, but some questions are asked without
-    /// it, so both are atomic; no other memory depends on the answer.
+    /// State bits. They change only with the base's lock held, but are sometimes read without it,
+    /// so both are atomic; no other memory depends on the values.
     #[inline]
     pub fn flags(self) -> c_short {
         // SAFETY: `new` promised a live object.
@@ -222,7 +222,7 @@ impl CallbackPtr {
         self.event_by(self.flags())
     }
 
-    /// The same for one that has these flags.
+    /// The same for an event that has these flags.
     #[inline]
     pub fn event_by(self, flags: c_short) -> Option<EventPtr> {
         (flags & state::INITIALISED != 0).then_some(EventPtr(self.0.cast()))
@@ -364,9 +364,9 @@ impl EventPtr {
     }
 }
 
-/// Has the processor fetch the memory of an event, or another entry, that will be used soon; one
-/// that is gone by then does no harm. Nothing is done for null, where no memory is: to find that
-/// out takes the processor a while.
+/// Makes the processor fetch the memory of an event, or another entry, that will be used soon; if
+/// it has been freed by then, this does no harm. Nothing is done for null, because it takes the
+/// processor a while to find out that there is no memory.
 #[inline]
 pub fn prefetch(entry: *mut EventCallback) {
     if entry.is_null() {

@@ -1,7 +1,7 @@
 //! A mutex and a condition that are one word each, on which the kernel lets threads sleep.
 //!
-//! Nothing outside the word knows about waiting threads. A forked child, in which the other
-//! threads are gone, therefore goes on with the locks that the forking thread holds; a table of
+//! Nothing outside the word knows about waiting threads. A forked child, in which the other threads
+//! are gone, can therefore continue to use the locks that the forking thread holds; a table of
 //! waiters, as parking_lot keeps it, would name threads that do not exist there.
 
 use crate::system::{self, errno};
@@ -128,7 +128,7 @@ impl RawMutex {
         if self.try_lock() {
             return;
         }
-        // Whoever takes it from here on cannot know whether others sleep, and so says yes.
+        // From here on, whoever takes the lock must assume that other threads sleep.
         while self.state.swap(CONTENDED, Acquire) != FREE {
             sleep(&self.state, CONTENDED, None);
         }

@@ -133,8 +133,8 @@ impl GlobalLock {
         }
     }
 
-    /// Keeps what callbacks that are being cleared made of the lock, in place of what others may
-    /// have left behind.
+    /// Keeps the lock that the callbacks that are being cleared have made, in place of one that
+    /// earlier callbacks may have left.
     fn keep(&self, callbacks: LockCallbacks) {
         let (lock, kind) = self.take();
         if !lock.is_null() {

@@ -85,7 +85,7 @@ pub fn rewrap_condition_callbacks() {
     }
 }
 
-/// Tells a debug lock from other memory.
+/// Distinguishes a debug lock from other memory.
 const SIGNATURE: c_uint = 0x6c6f_636b;
 
 /// A lock that knows its kind, holder and depth.

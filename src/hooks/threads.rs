@@ -17,7 +17,7 @@ use std::ptr::{addr_of, fn_addr_eq};
 
 /// Takes or releases a lock in a mode: 0 or an error number.
 pub type LockFn = unsafe extern "C-unwind" fn(c_uint, *mut c_void) -> c_int;
-/// Tells the calling thread apart from the others by a number.
+/// A number that identifies the calling thread.
 pub type IdCallback = unsafe extern "C-unwind" fn() -> c_ulong;
 
 impl LockCallbacks {
@@ -132,8 +132,8 @@ pub fn shutdown() {
 
 /// A lock made by the program's callbacks, or no lock at all ([`Lock::NONE`]).
 ///
-/// A plain handle: copies refer to the same lock, and whoever allocated it frees it once, with the
-/// kind it was allocated with.
+/// A plain handle: copies refer to the same lock, which its allocator frees once, with the kind it
+/// was allocated with.
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Lock(*mut c_void);

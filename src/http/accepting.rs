@@ -96,8 +96,8 @@ fn discarded(bufferevent: NonNull<Bufferevent>) -> NotAccepted {
     NotAccepted
 }
 
-/// The address of a peer as text, and its port. A peer of the local kind is called localhost; one
-/// of a family that is not known has no name, so that nobody takes it for another.
+/// The address of a peer as text, and its port. A peer on a Unix socket is called localhost; one of
+/// an unknown family has no name, so that it is not mistaken for another.
 ///
 /// # Safety
 /// The address is as long as its family says.

@@ -98,7 +98,7 @@ impl RequestPtr {
     /// Ends the request, of which only the memory is left, and the headers that came in.
     fn end(self) {
         if let Some(watcher) = self.block().watcher.take() {
-            // SAFETY: whoever watches the request gave this function and its argument.
+            // SAFETY: the watcher of the request supplied this function together with its argument.
             unsafe { watcher(self.block().watcher_argument.get()) };
         }
         for text in [

@@ -77,7 +77,7 @@ impl Callbacks {
         }
     }
 
-    /// Tells it. The request may be gone.
+    /// Reports it. The request may be freed afterwards.
     fn tell(&self, error: RequestError) {
         // SAFETY: the program's functions, with the argument that it gave.
         unsafe {
@@ -526,7 +526,7 @@ pub(super) fn go_on(connection: ConnectionPtr) {
     }
 }
 
-/// The request whose turn it is fails; those behind it go on, over another connection.
+/// The current request fails; those queued after it continue on a new connection.
 pub(super) fn fail(connection: ConnectionPtr, error: RequestError) {
     let cause = errno();
     let Some(request) = connection.current() else {

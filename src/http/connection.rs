@@ -1,8 +1,8 @@
 //! Connections: what those of servers and of clients have in common.
 //!
-//! A connection has one bufferevent for all of its life. Whoever runs functions of the program on
-//! the way holds a [`Pin`]: the program may free the connection in any of them, which ends it at
-//! once except for its memory. So after each of them it is asked whether the connection is freed.
+//! A connection has one bufferevent for all of its life. Code that calls functions of the program
+//! holds a [`Pin`]: the program may free the connection in any of them, which ends it at once
+//! except for its memory. After each such call, the code checks whether the connection was freed.
 
 use super::abi::{ConnectionFn, RequestError, RequestQueue};
 use super::client::Client;
@@ -126,7 +126,7 @@ pub struct Connection {
     /// Called when the reply so far has been written.
     pub(super) written_callback: Cell<Option<ConnectionFn>>,
     pub(super) written_argument: Cell<*mut c_void>,
-    /// Has the loop look after the connection.
+    /// Makes the loop continue the work on the connection.
     pub(super) deferred: UnsafeCell<EventCallback>,
 }
 

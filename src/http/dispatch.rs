@@ -58,7 +58,7 @@ fn handler_of_path(server: ServerPtr, path: &[u8]) -> Option<Handler> {
         return server.handler(&room[..length]);
     }
     let (text, length) = encoding::decoded(path, Plus::Plus).ok()?;
-    // SAFETY: the text is a new block with so many bytes.
+    // SAFETY: the text is a new block with this many bytes.
     unsafe {
         let decoded = std::slice::from_raw_parts(text.as_ptr().cast::<u8>(), length);
         let handler = server.handler(decoded);

@@ -12,11 +12,11 @@ pub enum Plus {
     Plus,
     /// A blank.
     Blank,
-    /// A blank behind the first question mark, and itself before.
+    /// A blank after the first question mark, and itself before.
     BlankInQuery,
 }
 
-/// Whether a byte stands for itself in every part of a URI.
+/// Whether a byte represents itself in every part of a URI.
 pub fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
@@ -73,8 +73,8 @@ pub fn escape_html(text: &[u8]) -> Result<NonNull<c_char>, OutOfMemory> {
     })
 }
 
-/// Decodes `length` bytes at `text` to `out`, with a NUL behind; how many bytes came out. A `%`
-/// without two hexadecimal digits behind it stays.
+/// Decodes `length` bytes at `text` to `out` and appends a NUL. Returns the number of decoded
+/// bytes. A `%` that two hexadecimal digits do not follow stays.
 ///
 /// # Safety
 /// `text` has `length` bytes, `out` room for one more; `out` is `text` or apart from it.

@@ -352,7 +352,7 @@ impl PairRoom {
         Ok(room)
     }
 
-    /// [`append_packed`], in this room if there is enough left.
+    /// `append_packed`, in this room if there is enough left.
     ///
     /// # Safety
     /// `list` is initialised, and the pair leaves it before this room is emptied or freed.

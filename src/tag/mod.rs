@@ -5,7 +5,7 @@
 //! for reader and writer to agree on; nothing of it is in the stream.
 //!
 //! - [`encoding`]: tags and integers as bytes.
-//! - [`write`]: appending items, each as one change of the buffer.
+//! - [`mod@write`]: appending items, each as one change of the buffer.
 //! - [`read`]: looking at items and taking them out.
 //!
 //! A reader allocates nothing before the whole payload is there, so what a peer declares costs no

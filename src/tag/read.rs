@@ -1,6 +1,6 @@
 //! Looking at the first item of a buffer, and taking it out.
 //!
-//! How much a failed attempt takes out is part of the interface: see [`Bad`].
+//! How much a failed attempt takes out is part of the interface: see `Bad`.
 
 use super::encoding::{LONGEST_TAG, Width, decode_integer, decode_tag};
 use crate::buffer::{Guard, Refused};

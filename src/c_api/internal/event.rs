@@ -251,7 +251,7 @@ pub unsafe extern "C-unwind" fn event_callback_finalize_many_(
     if count == 0 || callbacks.is_null() {
         return 0;
     }
-    // SAFETY: the caller guarantees the base and an array of so many entries.
+    // SAFETY: the caller guarantees the base and an array of this many entries.
     unsafe {
         let callbacks = std::slice::from_raw_parts(callbacks, count);
         deferred::finalize_many(base, callbacks, finalizer)
