@@ -36,6 +36,7 @@ pub type RequestErrorValue = c_uint;
 #[allow(missing_docs)]
 pub mod flag {
     use std::ffi::c_int;
+    pub const OWN_CONNECTION: c_int = 0x0001;
     pub const PROXY_REQUEST: c_int = 0x0002;
     pub const USER_OWNED: c_int = 0x0004;
     pub const DEFER_FREE: c_int = 0x0008;

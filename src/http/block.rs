@@ -90,7 +90,6 @@ impl RequestPtr {
         self.input_buffer.set(input);
         self.output_buffer.set(output);
         self.kind.set(request_kind::RESPONSE);
-        self.set_user_done(true);
         self.cb.set(callback);
         self.cb_arg.set(argument);
     }

@@ -462,6 +462,15 @@ impl ConnectionPtr {
         }
     }
 
+    /// Writes on, also where the program has stopped that.
+    pub(super) fn go_on_writing(self) {
+        if let Some(bufferevent) = self.bufferevent() {
+            if !bufferevent.is_enabled(Direction::Write) {
+                bufferevent.enable_or_give_up(Direction::Write);
+            }
+        }
+    }
+
     /// Stops reading.
     pub(super) fn stop_reading(self) {
         if let Some(bufferevent) = self.bufferevent() {

@@ -3,7 +3,7 @@
 //! One request is in progress at a time. What the peer sends meanwhile waits; when it is too much,
 //! the connection is not read. A request object is made when the first byte of a request is there.
 
-use super::abi::{RequestError, RequestFn};
+use super::abi::{RequestError, RequestFn, flag, request_kind};
 use super::connection::{ConnectionPtr, MOST_UNREAD, State, bit};
 use super::dispatch::{self, Answer};
 use super::framing::{self, Framing};
@@ -208,7 +208,9 @@ fn begin_request(connection: ConnectionPtr) -> Result<RequestPtr, OutOfMemory> {
         request.free();
         return Err(refused);
     }
-    request.kind.set(super::abi::request_kind::REQUEST);
+    request.kind.set(request_kind::REQUEST);
+    request.insert(flag::OWN_CONNECTION);
+    request.set_user_done(true);
     connection.attach(request);
     Ok(request)
 }

@@ -1,7 +1,7 @@
 //! Replies: their heads, whole ones, those in pieces, and error pages.
 
 use super::abi::{ConnectionFn, EvhttpRequest, flag, method, request_kind};
-use super::connection::{ConnectionPtr, State};
+use super::connection::{ConnectionPtr, State, bit};
 use super::date::{self, DateCache};
 use super::encoding;
 use super::head::{DIGITS, Head, append, decimal};
@@ -176,9 +176,20 @@ fn busily(connection: ConnectionPtr, work: impl FnOnce() -> Result<(), OutOfMemo
     let busy = pin.busy();
     let result = work();
     drop(busy);
-    if result.is_err() && !pin.is_freed() {
+    if pin.is_freed() {
+        return;
+    }
+    pin.go_on_writing();
+    if result.is_err() {
         warning!("evhttp: out of memory for a reply");
         incoming::drop_connection(*pin);
+    }
+}
+
+/// The program writes without having begun a reply: what it writes is all of it.
+fn begin_without_head(connection: ConnectionPtr) {
+    if connection.has(bit::HELD) {
+        incoming::resume(connection);
     }
 }
 
@@ -252,7 +263,13 @@ fn send_whole(
 /// The request is live.
 pub unsafe fn start(request: *mut EvhttpRequest, code: c_int, reason: Option<&[u8]>) {
     // SAFETY: the caller guarantees the request.
-    let Some((request, Some(connection))) = (unsafe { to_reply(request) }) else {
+    let Some((request, connection)) = (unsafe { to_reply(request) }) else {
+        return;
+    };
+    let Some(connection) = connection else {
+        if request.set_response(code, reason).is_err() {
+            warning!("evhttp_send_reply_start: out of memory");
+        }
         return;
     };
     busily(connection, || {
@@ -291,6 +308,7 @@ pub unsafe fn send_piece(
     connection.written_argument.set(argument);
     connection.written_callback.set(callback);
     busily(connection, || {
+        begin_without_head(connection);
         let Some(output) = connection.output() else {
             return Ok(());
         };
@@ -323,6 +341,7 @@ pub unsafe fn end(request: *mut EvhttpRequest) {
         return;
     }
     let pin = connection.pin();
+    begin_without_head(connection);
     request.set_user_done(true);
     connection.written_callback.set(None);
     if request.is_chunked() {
