@@ -310,7 +310,7 @@ bind_refusing_socket(int *fd)
 	port = ntohs(address.sin_port);
 }
 
-DIFFERENCE(address_used_for_later_attempts, ONE_BACKEND,
+DIFFERENCE(address_used_for_later_attempts, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS,
 	"after its attempts to connect have failed, a connection never tries again")
 {
 	struct timeval pause = {0, 10000};

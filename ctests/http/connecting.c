@@ -146,8 +146,11 @@ check_pause(long long wanted, long long began)
 	enum { CLOCKS_DIFFER_BY = 100 };
 	struct timeval due;
 	long long until;
+	int waits;
 
-	TURN_UNTIL(is_waiting());
+	/* Where nothing goes on any more there will be none. */
+	TURN_UNTIL((waits = is_waiting()) || !event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED | EVENT_BASE_COUNT_ACTIVE));
+	CHECK(waits);
 	CHECK(event_pending(timer, EV_TIMEOUT, &due));
 	until = due.tv_sec * 1000LL + due.tv_usec / 1000;
 	if (until - wanted < began - CLOCKS_DIFFER_BY || until - wanted > now() + CLOCKS_DIFFER_BY)
