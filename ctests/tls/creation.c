@@ -88,6 +88,31 @@ CASE(on_a_socket, EVERY_BACKEND)
 	end_all();
 }
 
+/* Exported, though in no header: the table of a kind begins with its name, and its address tells the kind. */
+extern const struct {
+	const char *type;
+	void *rest[8];
+} bufferevent_ops_openssl;
+
+CASE(both_ways_are_of_one_kind, ONE_BACKEND)
+{
+	struct bufferevent *bevs[2], *below;
+	int i;
+
+	begin();
+	CHECK((below = bufferevent_socket_new(base, -1, 0)));
+	bevs[0] = bufferevent_openssl_socket_new(base, -1, SSL_new(context), BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
+	bevs[1] = bufferevent_openssl_filter_new(base, below, SSL_new(context), BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
+	printf("the kind is called %s\n", bufferevent_ops_openssl.type);
+	for (i = 0; i < 2; i++) {
+		CHECK(bevs[i]);
+		CHECK(bevs[i]->be_ops == (const void *)&bufferevent_ops_openssl);
+		bufferevent_free(bevs[i]);
+	}
+	settle();
+	end_all();
+}
+
 CASE(on_another, EVERY_BACKEND)
 {
 	struct bufferevent *bev, *below;
