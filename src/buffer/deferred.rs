@@ -73,11 +73,6 @@ impl Guard {
         self.parent.set(parent);
     }
 
-    /// Sets the parent that is notified of added bytes, after the callbacks.
-    pub fn tell_parent(&self) {
-        self.tells_parent.set(true);
-    }
-
     /// Notifies the parent of a change, if it asked for that.
     pub(super) fn notify_parent(&self, info: &EvbufferCallbackInfo) {
         let wanted = self.tells_parent.get() && info.n_added > 0;

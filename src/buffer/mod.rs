@@ -196,6 +196,12 @@ impl Evbuffer {
         self.flags.set((self.flags.get() | set) & !clear);
     }
 
+    /// Whether what the buffer is part of is notified of changes by which bytes come in, after the
+    /// callbacks.
+    pub fn set_tells_parent(&self, tells: bool) {
+        self.tells_parent.set(tells);
+    }
+
     /// Allows or forbids changes at one end.
     pub fn set_frozen(&self, end: End, frozen: bool) {
         match end {

@@ -6,21 +6,24 @@
 use super::socket::bufferevent_ops_socket;
 use super::{BuffereventPtr, Direction, Guard, flag};
 
-/// While there is one, what is added to the output of a socket bufferevent waits. Holds a
+/// While there is one, a socket bufferevent does not notice what is added to its output. Holds a
 /// reference, but not the lock: the program runs meanwhile.
 pub struct Cork(BuffereventPtr);
 
 impl BuffereventPtr {
-    /// Holds output back from now on. The caller has a guard.
+    /// Holds output back from now on; that of a kind that is no socket goes on. The caller has a
+    /// guard.
     pub fn cork(self) -> Cork {
         self.add_reference();
-        self.set_flags(flag::CORKED);
+        self.set_notices_output(false);
         Cork(self)
     }
 
-    /// Whether output is held back.
-    pub(super) fn is_corked(self) -> bool {
-        self.has(flag::CORKED)
+    fn set_notices_output(self, notices: bool) {
+        if self.is_kind(&bufferevent_ops_socket) {
+            // SAFETY: the buffers live as long as the bufferevent, whose lock is held.
+            unsafe { (*self.buffer(Direction::Write)).set_tells_parent(notices) };
+        }
     }
 }
 
@@ -38,7 +41,7 @@ impl Cork {
     fn take_out(&self) -> Option<Guard> {
         // SAFETY: the reference is this one's, and given up.
         let guard = unsafe { Guard::acquire(self.0.as_ptr()) };
-        guard.clear_flags(flag::CORKED);
+        guard.set_notices_output(true);
         let writes = guard.is_kind(&bufferevent_ops_socket)
             && !guard.has(flag::FREED)
             && guard.length(Direction::Write) > 0;

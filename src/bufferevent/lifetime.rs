@@ -130,7 +130,7 @@ impl BuffereventPtr {
             let buffer = unsafe { BufferGuard::new(self.buffer(direction)) };
             buffer.set_parent(self.as_ptr().cast());
             if direction == Direction::Write {
-                buffer.tell_parent();
+                buffer.set_tells_parent(true);
             }
         }
     }

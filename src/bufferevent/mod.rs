@@ -124,8 +124,6 @@ mod flag {
     pub const NO_SOCKET: u16 = 0x200;
     /// The next read is tried without asking the kernel first.
     pub const READ_AT_ONCE: u16 = 0x400;
-    /// What is added to the output waits until the cork is removed.
-    pub const CORKED: u16 = 0x800;
     /// What is known about a descriptor.
     pub const DESCRIPTOR: u16 =
         CONNECTING | ESTABLISHED | BLOCKING_KNOWN | NONBLOCKING | NO_SOCKET | READ_AT_ONCE;

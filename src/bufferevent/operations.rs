@@ -5,6 +5,7 @@
 
 use super::abi::FlushModeValue;
 use super::pair::{self, bufferevent_ops_pair};
+use super::socket::bufferevent_ops_socket;
 use super::{Bufferevent, BuffereventPtr};
 use crate::buffer::abi::EvbufferCallbackInfo;
 use libc::off_t;
@@ -189,6 +190,10 @@ impl BuffereventPtr {
 
     /// The bufferevent below, if there is one.
     pub fn underlying(self) -> Option<BuffereventPtr> {
+        // Whoever writes asks each time, mostly a socket.
+        if self.is_kind(&bufferevent_ops_socket) {
+            return None;
+        }
         let mut data = RequestData {
             pointer: std::ptr::null_mut(),
         };

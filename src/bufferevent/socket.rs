@@ -408,7 +408,7 @@ impl BuffereventPtr {
 
     /// What was appended to the output is to be written.
     pub(super) fn write_what_was_added(self) {
-        if self.is_running(Direction::Write) && !self.is_write_armed() && !self.is_corked() {
+        if self.is_running(Direction::Write) && !self.is_write_armed() {
             self.arm_write_somehow();
         }
     }

@@ -273,19 +273,23 @@ pub unsafe fn move_all(list: *mut Evkeyvalq, other: *mut Evkeyvalq) {
     }
 }
 
-/// Where the key of a pair begins, seen from behind the pair, of which the strings are no blocks of
-/// their own: at an odd address, where no block can be. One that is may lie right behind the
-/// pair's.
+/// Whether a string is no block of its own, but part of that of its pair: then it is at an odd
+/// address, where no block can be.
+fn is_packed(text: *const c_char) -> bool {
+    text.addr() % 2 == 1
+}
+
+/// Where the key of a pair with its strings behind it begins, seen from there.
 mod key_at {
-    /// The strings are part of the block of the pair.
+    /// The pair is a block.
     pub const PACKED: usize = 1;
-    /// So is the pair of that of a [`PairRoom`](super::PairRoom).
+    /// It is part of that of a [`PairRoom`](super::PairRoom).
     pub const IN_ROOM: usize = 3;
 }
 
-/// The bytes of a pair with its strings behind it.
+/// The bytes of a pair with its strings behind it, at most.
 fn packed_size(key_at: usize, name: &[u8], value: &[u8]) -> usize {
-    size_of::<Evkeyval>() + key_at + name.len() + value.len() + 2
+    size_of::<Evkeyval>() + key_at + name.len() + value.len() + 3
 }
 
 /// Makes a pair with its strings behind it, and puts it at the end of a list.
@@ -302,7 +306,8 @@ unsafe fn append_in_place(
     // SAFETY: the caller guarantees room for the pair and, behind it, both strings with their ends.
     unsafe {
         let key = pair.add(1).cast::<c_char>().add(key_at);
-        let text = key.add(name.len() + 1);
+        let end = key.add(name.len() + 1);
+        let text = end.add(usize::from(!is_packed(end)));
         for (place, bytes) in [(key, name), (text, value)] {
             ptr::copy_nonoverlapping(bytes.as_ptr().cast(), place, bytes.len());
             place.add(bytes.len()).write(0);
@@ -400,17 +405,18 @@ unsafe fn free_pair(pair: *mut Evkeyval) {
     // SAFETY: the caller guarantees the pair.
     unsafe {
         let (key, value) = ((*pair).key, (*pair).value);
-        let key_at = (key as usize).wrapping_sub(pair.wrapping_add(1) as usize);
-        let packed = matches!(key_at, key_at::PACKED | key_at::IN_ROOM);
-        if !packed && !key.is_null() {
-            memory::free(key.cast());
+        // The program may have put a block of its own in place of a packed value.
+        for text in [key, value] {
+            if !text.is_null() && !is_packed(text) {
+                memory::free(text.cast());
+            }
         }
-        // The program may have put a block of its own in place of a value.
-        let value_is_packed = packed && value == key.add(libc::strlen(key) + 1);
-        if !value_is_packed && !value.is_null() {
-            memory::free(value.cast());
-        }
-        if key_at != key_at::IN_ROOM {
+        if key
+            != pair
+                .wrapping_add(1)
+                .cast::<c_char>()
+                .wrapping_add(key_at::IN_ROOM)
+        {
             memory::free(pair.cast());
         }
     }
