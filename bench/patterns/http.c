@@ -331,3 +331,33 @@ PATTERN(http_query_of_many_arguments, 300)
 	evhttp_clear_headers(&arguments);
 	free(query);
 }
+
+PATTERN(http_a_long_uri, 20000)
+{
+	char *text = malloc((size_t)n * 5 + 20), *joined = malloc((size_t)n * 5 + 20);
+	struct evhttp_uri *uri;
+
+	strcpy(text, "http://host/");
+	for (long i = 0; i < n; i++)
+		memcpy(text + 12 + i * 5, "pa%41", 5);
+	text[12 + n * 5] = 0;
+	uri = evhttp_uri_parse(text);
+	REQUIRE(uri && evhttp_uri_join(uri, joined, (size_t)n * 5 + 20));
+	evhttp_uri_free(uri);
+	free(text);
+	free(joined);
+}
+
+PATTERN(http_a_long_header, 50000)
+{
+	struct evkeyvalq list;
+	char *value = malloc((size_t)n + 1);
+
+	memset(value, 'v', (size_t)n);
+	value[n] = 0;
+	list.tqh_first = NULL;
+	list.tqh_last = &list.tqh_first;
+	REQUIRE(evhttp_add_header(&list, "Name", value) == 0);
+	evhttp_clear_headers(&list);
+	free(value);
+}

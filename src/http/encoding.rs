@@ -17,8 +17,8 @@ pub enum Plus {
 }
 
 /// Whether a byte represents itself in every part of a URI.
-pub fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+pub const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 /// A text, which `write` gives byte by byte to what it is handed: counted first, then put into a

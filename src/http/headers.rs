@@ -7,6 +7,7 @@
 
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::list::{Adapter, TailLink, TailQueue};
+use memchr::memchr3;
 use std::ffi::{CStr, c_char};
 use std::mem::{MaybeUninit, size_of};
 use std::ptr::{self, NonNull};
@@ -139,10 +140,13 @@ pub unsafe fn add(
     name: &[u8],
     value: &[u8],
 ) -> Result<NonNull<Evkeyval>, PairNotAdded> {
-    if name.is_empty() || name.iter().any(|byte| b"\r\n\0".contains(byte)) {
+    if name.is_empty() || memchr3(b'\r', b'\n', 0, name).is_some() {
         return Err(PairNotAdded::Name);
     }
-    let length = unfolded(value, |_, _| {}).ok_or(PairNotAdded::Value)?;
+    let length = match memchr3(b'\r', b'\n', 0, value) {
+        None => value.len(),
+        Some(_) => unfolded(value, |_, _| {}).ok_or(PairNotAdded::Value)?,
+    };
     // SAFETY: the caller guarantees the list.
     let pair = unsafe { append(list, name, value) }?;
     if length < value.len() {

@@ -7,6 +7,7 @@ use crate::hooks::memory::{self, OutOfMemory};
 use crate::util::address::parse_ipv6;
 use crate::util::ascii::decimal;
 use crate::util::text::Text;
+use memchr::{memchr, memchr2, memchr3};
 use std::ffi::{CStr, c_char, c_int, c_uint};
 use std::mem::{MaybeUninit, size_of};
 use std::ptr::{self, NonNull};
@@ -48,9 +49,9 @@ impl Part {
             Part::Scheme => is_scheme(text),
             Part::Userinfo => consists_of(text, is_userinfo),
             Part::Host => is_host(text),
-            Part::Path if anything => !text.iter().any(|byte| b"?#".contains(byte)),
+            Part::Path if anything => memchr2(b'?', b'#', text).is_none(),
             Part::Path => consists_of(text, is_path),
-            Part::Query if anything => !text.contains(&b'#'),
+            Part::Query if anything => memchr(b'#', text).is_none(),
             Part::Fragment if anything => true,
             Part::Query | Part::Fragment => consists_of(text, |byte| is_path(byte) || byte == b'?'),
         }
@@ -77,13 +78,25 @@ fn is_userinfo(byte: u8) -> bool {
 }
 
 fn is_path(byte: u8) -> bool {
-    is_name(byte) || b":@/".contains(&byte)
+    is_name(byte) || matches!(byte, b':' | b'@' | b'/')
 }
 
 /// Unreserved characters and those that a part may use to divide itself.
 fn is_name(byte: u8) -> bool {
-    is_unreserved(byte) || b"!$&'()*+,;=".contains(&byte)
+    NAME_BYTES[usize::from(byte)]
 }
+
+/// What [`is_name`] says of each byte, because texts may be long.
+static NAME_BYTES: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte = 0;
+    while byte < allowed.len() {
+        let dividing = matches!(byte as u8, b'!' | b'$' | b'&'..=b',' | b';' | b'=');
+        allowed[byte] = dividing || is_unreserved(byte as u8);
+        byte += 1;
+    }
+    allowed
+};
 
 /// Whether a text has only such bytes, and escapes.
 fn consists_of(text: &[u8], allowed: impl Fn(u8) -> bool) -> bool {
@@ -163,7 +176,7 @@ impl<'a> Parts<'a> {
         self.texts[Part::Scheme as usize] = scheme;
         let hierarchical = rest.strip_prefix(b"//");
         let rest = hierarchical.unwrap_or(rest);
-        let end = rest.iter().position(|byte| b"/?#".contains(byte));
+        let end = memchr3(b'/', b'?', b'#', rest);
         let (front, behind) = rest.split_at(end.unwrap_or(rest.len()));
         if hierarchical.is_some() {
             self.take_authority(front)?;
@@ -210,7 +223,7 @@ impl<'a> Parts<'a> {
 
 /// What precedes the first such byte, and what follows it if there is one.
 fn split_at_first<'a>(text: &'a [u8], byte: &[u8; 1]) -> (&'a [u8], Option<&'a [u8]>) {
-    match text.iter().position(|other| *other == byte[0]) {
+    match memchr(byte[0], text) {
         Some(place) => (&text[..place], Some(&text[place + 1..])),
         None => (text, None),
     }
