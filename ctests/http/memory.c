@@ -437,3 +437,21 @@ CASE(a_folded_header_takes_its_size, ALONE)
 	close(fd);
 	stop_server();
 }
+
+/* A program may make thousands of requests before it sends one. */
+CASE(a_request_of_a_program_is_small, ALONE)
+{
+	struct evhttp_connection *connection;
+	size_t before;
+
+	allocator_install();
+	base = event_base_new();
+	connection = evhttp_connection_base_new(base, NULL, "127.0.0.1", 9);
+	before = allocator.held;
+	for (int i = 0; i < 100; i++)
+		evhttp_make_request(connection, evhttp_request_new(NULL, NULL), EVHTTP_REQ_GET, "/path");
+	printf("of 100 requests, more than %d bytes each: %d\n", 570, allocator.held - before > 570 * 100);
+	evhttp_connection_free(connection);
+	event_base_free(base);
+	CHECK_EQUAL(allocator.alive, 0);
+}

@@ -1,7 +1,7 @@
 //! The memory of requests.
 //!
-//! A request is one block with its lists of headers, and with room for what is short as a rule.
-//! Beside it are the buffers of both bodies and, once the library has added headers to it, room for
+//! A request is one block with its lists of headers; those of a server have room for what is short as
+//! a rule. Beside it are the buffers of both bodies and, once the library has added headers to it, room for
 //! these. A server keeps the memory of requests that have ended for those to come, with the headers
 //! that came in: a client sends mostly the same ones again.
 
@@ -15,7 +15,7 @@ use crate::hooks::memory::{self, OutOfMemory};
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
-use std::ptr::{self, addr_of_mut};
+use std::ptr::{self, NonNull, addr_of_mut};
 
 /// Bytes of headers that are kept at most.
 const MOST_KEPT: usize = 2048;
@@ -32,16 +32,29 @@ pub(super) struct Block {
     request: EvhttpRequest,
     input_headers: Evkeyvalq,
     output_headers: Evkeyvalq,
-    /// Those that came in with the request before.
-    old_headers: UnsafeCell<Evkeyvalq>,
     watcher: Cell<Option<WatcherFn>>,
     watcher_argument: Cell<*mut c_void>,
     /// The own block for headers that the library adds, or null.
     added_headers: Cell<*mut PairRoom>,
-    pub(super) remote_host: TextRoom<48>,
     pub(super) reason: TextRoom<32>,
+    /// What is behind this in the same memory, or null.
+    server_part: Cell<*const ServerPart>,
+}
+
+/// What only requests of servers have, which are used again and again.
+pub(super) struct ServerPart {
+    /// Those that came in with the request before.
+    old_headers: UnsafeCell<Evkeyvalq>,
+    pub(super) remote_host: TextRoom<48>,
     pub(super) uri: TextRoom<48>,
     pub(super) uri_parts: UnsafeCell<UriRoom>,
+}
+
+/// The memory of a server's request.
+#[repr(C)]
+struct ServerBlock {
+    block: Block,
+    part: ServerPart,
 }
 
 impl RequestPtr {
@@ -51,12 +64,33 @@ impl RequestPtr {
         argument: *mut c_void,
     ) -> Result<RequestPtr, OutOfMemory> {
         let block = memory::allocate_zeroed::<Block>()?;
-        // SAFETY: the block is new; the request is its first member.
-        let request = unsafe {
-            Evkeyvalq::initialise((*block.as_ptr()).old_headers.get());
-            RequestPtr::new(block.as_ptr().cast()).ok_or(OutOfMemory)?
-        };
-        request.begin(callback, argument);
+        // SAFETY: the block is new, and all zero.
+        let request = unsafe { RequestPtr::in_block(block) }?;
+        request.cb.set(callback);
+        request.cb_arg.set(argument);
+        Ok(request)
+    }
+
+    /// A request for a server.
+    fn create_for_server() -> Result<RequestPtr, OutOfMemory> {
+        let memory = memory::allocate_zeroed::<ServerBlock>()?;
+        // SAFETY: the memory is new, and all zero; the part stays where it is.
+        unsafe {
+            let part = addr_of_mut!((*memory.as_ptr()).part);
+            Evkeyvalq::initialise((*part).old_headers.get());
+            (*memory.as_ptr()).block.server_part.set(part);
+            RequestPtr::in_block(memory.cast())
+        }
+    }
+
+    /// A request in memory for one, which is given back if there is none for its buffers.
+    ///
+    /// # Safety
+    /// The block was allocated for this, and is zeroed but for where the server's part is.
+    unsafe fn in_block(block: NonNull<Block>) -> Result<RequestPtr, OutOfMemory> {
+        // SAFETY: the request is the block's first member.
+        let request = unsafe { RequestPtr::new(block.as_ptr().cast()) }.ok_or(OutOfMemory)?;
+        request.begin();
         for place in [&request.input_buffer, &request.output_buffer] {
             match Evbuffer::create() {
                 Ok(buffer) => place.set(buffer.as_ptr()),
@@ -70,7 +104,7 @@ impl RequestPtr {
     }
 
     /// Makes a request of memory in which there is none (any more).
-    fn begin(self, callback: Option<RequestFn>, argument: *mut c_void) {
+    fn begin(self) {
         let block = self.as_ptr().cast::<Block>();
         let (input, output) = (self.input_buffer.get(), self.output_buffer.get());
         // SAFETY: zero bytes are a valid request without any part, and the lists stay where they
@@ -90,8 +124,6 @@ impl RequestPtr {
         self.input_buffer.set(input);
         self.output_buffer.set(output);
         self.kind.set(request_kind::RESPONSE);
-        self.cb.set(callback);
-        self.cb_arg.set(argument);
     }
 
     /// Ends the request, of which only the memory is left, and the headers that came in.
@@ -130,7 +162,9 @@ impl RequestPtr {
         // SAFETY: the lists and both blocks are the request's, which nobody uses any more.
         unsafe {
             headers::clear(self.input_headers.get());
-            headers::clear(self.old_headers());
+            if let Some(old) = self.old_headers() {
+                headers::clear(old);
+            }
             memory::free(self.block().added_headers.get().cast());
             memory::free(self.as_ptr().cast());
         }
@@ -163,25 +197,34 @@ impl RequestPtr {
     /// Keeps the headers that came in for the next request, if they are few, and those before no
     /// longer.
     fn keep_headers(self) {
+        let few = self.headers_size.get() <= MOST_KEPT;
+        let (new, old) = (self.input_headers.get(), self.old_headers());
         // SAFETY: the lists are the request's, and nobody uses the pairs any more.
         unsafe {
-            headers::clear(self.old_headers());
-            if self.headers_size.get() <= MOST_KEPT {
-                headers::move_all(self.input_headers.get(), self.old_headers());
-            } else {
-                headers::clear(self.input_headers.get());
+            if let Some(old) = old {
+                headers::clear(old);
+            }
+            match old.filter(|_| few) {
+                Some(old) => headers::move_all(new, old),
+                None => headers::clear(new),
             }
         }
     }
 
-    fn old_headers(self) -> *mut Evkeyvalq {
-        self.block().old_headers.get()
+    fn old_headers(&self) -> Option<*mut Evkeyvalq> {
+        self.server_part().map(|part| part.old_headers.get())
     }
 
     /// Adds a header that came in. Neither text has a NUL.
     pub(super) fn add_input_header(self, name: &[u8], value: &[u8]) -> Result<(), OutOfMemory> {
+        let list = self.input_headers.get();
         // SAFETY: the lists are the request's.
-        unsafe { headers::append_over(self.input_headers.get(), self.old_headers(), name, value) }
+        unsafe {
+            match self.old_headers() {
+                Some(old) => headers::append_over(list, old, name, value),
+                None => headers::append(list, name, value).map(|_| ()),
+            }
+        }
     }
 
     /// Whether the buffers of an ended request, emptied, are as they were made, so that they serve
@@ -201,6 +244,11 @@ impl RequestPtr {
         unsafe { &*self.as_ptr().cast::<Block>() }
     }
 
+    pub(super) fn server_part(&self) -> Option<&ServerPart> {
+        // SAFETY: null, or the part in the memory of the request.
+        unsafe { self.block().server_part.get().as_ref() }
+    }
+
     /// Stores another text, or none, which belongs to the request, in place of the present one.
     pub(super) fn replace(self, place: &Cell<*mut c_char>, text: *mut c_char) {
         let old = place.replace(text);
@@ -214,17 +262,21 @@ impl RequestPtr {
     /// Whether a text lies in the block of the request.
     fn has_room_of(self, text: *mut c_char) -> bool {
         let start = self.as_ptr() as usize;
-        (start..start + size_of::<Block>()).contains(&(text as usize))
+        let size = match self.server_part() {
+            Some(_) => size_of::<ServerBlock>(),
+            None => size_of::<Block>(),
+        };
+        (start..start + size).contains(&(text as usize))
     }
 
-    /// Replaces a text by a copy of another, in the same memory if it fits.
+    /// Replaces a text by a copy of another, in the room if there is one and it fits.
     pub(super) fn store<const SIZE: usize>(
         self,
         place: &Cell<*mut c_char>,
-        room: &TextRoom<SIZE>,
+        room: Option<&TextRoom<SIZE>>,
         text: &[u8],
     ) -> Result<*mut c_char, OutOfMemory> {
-        let copy = if text.len() < SIZE {
+        let copy = if let Some(room) = room.filter(|_| text.len() < SIZE) {
             let copy = room.get().cast::<c_char>();
             // SAFETY: there is room. The present text may be there, and is not needed any more; the
             // other one is not part of it unless it is all of it.
@@ -280,9 +332,9 @@ impl Spares {
     /// A new request, in memory of one that has ended if there is any.
     pub(super) fn request(&self) -> Result<RequestPtr, OutOfMemory> {
         let Some(spare) = self.take() else {
-            return RequestPtr::create(None, ptr::null_mut());
+            return RequestPtr::create_for_server();
         };
-        spare.begin(None, ptr::null_mut());
+        spare.begin();
         Ok(spare)
     }
 

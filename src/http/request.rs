@@ -191,7 +191,8 @@ impl RequestPtr {
 
     /// Stores the target.
     pub fn set_uri(self, uri: &[u8]) -> Result<(), OutOfMemory> {
-        self.store(&self.uri, &self.block().uri, uri)?;
+        let room = self.server_part().map(|part| &part.uri);
+        self.store(&self.uri, room, uri)?;
         Ok(())
     }
 
@@ -204,10 +205,11 @@ impl RequestPtr {
     /// Stores the target of a received request, as text and parsed.
     pub(super) fn set_target(self, target: &[u8]) -> Result<(), NoUri> {
         self.drop_uri_parts();
+        let room = self.server_part().map(|part| part.uri_parts.get());
         let parts = match self.method.get() {
             method::CONNECT => Uri::parse_authority(target)?,
             // SAFETY: the room is the request's, and there are no parts in it any more.
-            _ => unsafe { Uri::parse_target(target, self.block().uri_parts.get())? },
+            _ => unsafe { Uri::parse_target(target, room.unwrap_or(ptr::null_mut()))? },
         };
         self.uri_elems.set(parts.as_ptr());
         self.set_uri(target)?;
@@ -232,7 +234,7 @@ impl RequestPtr {
     /// Makes the request a reply with that code. Without a reason it has the usual one; line ends
     /// in a reason become blanks.
     pub fn set_response(self, code: c_int, reason: Option<&[u8]>) -> Result<(), OutOfMemory> {
-        let room = &self.block().reason;
+        let room = Some(&self.block().reason);
         match reason {
             None => {
                 let phrase = status::phrase(code).as_bytes();
@@ -264,7 +266,8 @@ impl RequestPtr {
 
     /// Stores the address of the peer as text.
     pub fn set_remote(self, host: &[u8], port: u16) -> Result<(), OutOfMemory> {
-        self.store(&self.remote_host, &self.block().remote_host, host)?;
+        let room = self.server_part().map(|part| &part.remote_host);
+        self.store(&self.remote_host, room, host)?;
         self.remote_port.set(port);
         Ok(())
     }

@@ -272,7 +272,8 @@ impl Uri {
         Ok(Uri::of(&parts, flags, ptr::null_mut())?)
     }
 
-    /// Takes the target of a request apart, into the room if it fits. The text has no NUL.
+    /// Takes the target of a request apart, into the room, unless it is null, if it fits. The text
+    /// has no NUL.
     ///
     /// # Safety
     /// The room stays as long as the URI is used, and there is no other in it.
