@@ -309,7 +309,8 @@ impl RequestPtr {
     }
 }
 
-/// Memory of requests that have ended.
+/// Memory of requests that have ended. Of a server without connections it is that of one: as much
+/// as the next connection begins with.
 pub(super) struct Spares {
     /// The last one in front: its memory is still near.
     ended: UnsafeCell<RequestQueue>,
@@ -360,9 +361,10 @@ impl Spares {
         }
     }
 
-    /// Gives all the memory back.
-    pub(super) fn clear(&self) {
-        while let Some(spare) = self.take() {
+    /// Gives the memory back of all but so many.
+    pub(super) fn leave(&self, most: usize) {
+        while self.count.get() > most {
+            let Some(spare) = self.take() else { return };
             spare.release_memory();
         }
     }

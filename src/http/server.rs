@@ -167,7 +167,13 @@ impl Server {
     /// The server is live, and the connection is one of its.
     pub(super) unsafe fn forget(server: *mut Server, connection: ConnectionPtr) {
         // SAFETY: the caller guarantees both.
-        unsafe { ConnectionQueue::remove((*server).connections.get(), connection.as_ptr()) };
+        unsafe {
+            let connections = (*server).connections.get();
+            ConnectionQueue::remove(connections, connection.as_ptr());
+            if ConnectionQueue::first(connections).is_null() {
+                (*server).spares.leave(1);
+            }
+        }
     }
 }
 
@@ -264,7 +270,7 @@ impl ServerPtr {
         }
         replace(&self.pattern, ptr::null_mut());
         replace(&self.content_type, ptr::null_mut());
-        self.spares.clear();
+        self.spares.leave(0);
         freeing.finish();
         drop(pin);
     }
