@@ -213,6 +213,23 @@ PATTERN(http_upload_in_chunks, 300)
 
 static long chunks;
 
+/* One reply that is made of so many chunks, or headers. */
+static void
+reply_of_pieces(long pieces, void (*handler)(struct evhttp_request *, void *))
+{
+	struct site site;
+	int fd;
+
+	chunks = pieces;
+	open_site(&site, handler);
+	fd = connect_to(&site);
+	put(fd, get, sizeof get - 1);
+	serve_until(&site, 1);
+	take_reply(&site, fd);
+	close(fd);
+	close_site(&site);
+}
+
 static void
 reply_in_chunks(struct evhttp_request *req, void *arg)
 {
@@ -230,17 +247,7 @@ reply_in_chunks(struct evhttp_request *req, void *arg)
 
 PATTERN(http_reply_in_chunks, 300)
 {
-	struct site site;
-	int fd;
-
-	chunks = n;
-	open_site(&site, reply_in_chunks);
-	fd = connect_to(&site);
-	put(fd, get, sizeof get - 1);
-	serve_until(&site, 1);
-	take_reply(&site, fd);
-	close(fd);
-	close_site(&site);
+	reply_of_pieces(n, reply_in_chunks);
 }
 
 static void
@@ -254,17 +261,7 @@ reply_with_headers(struct evhttp_request *req, void *arg)
 
 PATTERN(http_reply_with_many_headers, 500)
 {
-	struct site site;
-	int fd;
-
-	chunks = n;
-	open_site(&site, reply_with_headers);
-	fd = connect_to(&site);
-	put(fd, get, sizeof get - 1);
-	serve_until(&site, 1);
-	take_reply(&site, fd);
-	close(fd);
-	close_site(&site);
+	reply_of_pieces(n, reply_with_headers);
 }
 
 /* --- The client: each reply asks again. -------------------------------------------------------------- */

@@ -308,7 +308,7 @@ DIFFERENCE(free_then_group_free, ONE_BACKEND,
 	finish();
 }
 
-DIFFERENCE(group_refilled_when_the_tick_begins, ONE_BACKEND | OWN_LOCKS | OWN_LOCKS,
+DIFFERENCE(group_refilled_when_the_tick_begins, ONE_BACKEND | OWN_LOCKS,
 	"rate limits are refilled later and later, so that less data passes than was configured")
 {
 	struct timeval first, second, late;

@@ -237,19 +237,6 @@ CASE(timeouts, ONE_BACKEND)
 	stop_peer();
 }
 
-static int
-unused_port(void)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t length = sizeof address;
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	CHECK(bind(fd, (struct sockaddr *)&address, length) == 0);
-	CHECK(getsockname(fd, (struct sockaddr *)&address, &length) == 0);
-	close(fd);
-	return ntohs(address.sin_port);
-}
-
 /* A refused connection: every request is told, from the loop, and has no reply but lists of headers. */
 static void
 not_connected(struct evhttp_request *req, void *arg)

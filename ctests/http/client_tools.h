@@ -83,6 +83,20 @@ read_until(int fd, const char *text)
 	return answer.text;
 }
 
+/* A port of this system at which nobody listens. */
+ALLOCATOR_ int
+unused_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof address;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	CHECK(bind(fd, (struct sockaddr *)&address, length) == 0);
+	CHECK(getsockname(fd, (struct sockaddr *)&address, &length) == 0);
+	close(fd);
+	return ntohs(address.sin_port);
+}
+
 /* The callbacks of requests: they note what came, or the error. */
 static int requests_done __attribute__((unused));
 

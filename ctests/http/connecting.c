@@ -8,19 +8,6 @@
 
 static struct evhttp_connection *client;
 
-static int
-closed_port(void)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t length = sizeof address;
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	CHECK(bind(fd, (struct sockaddr *)&address, length) == 0);
-	CHECK(getsockname(fd, (struct sockaddr *)&address, &length) == 0);
-	close(fd);
-	return ntohs(address.sin_port);
-}
-
 static void
 connect_to(int port)
 {
@@ -162,7 +149,7 @@ static void
 check_pauses(const struct timeval *first, const int *wanted, int count)
 {
 	start_peer();
-	connect_to(closed_port());
+	connect_to(unused_port());
 	evhttp_connection_set_retries(client, count);
 	evhttp_connection_set_initial_retry_tv(client, first);
 	for (int i = 0; i < count; i++) {
@@ -415,7 +402,7 @@ CASE(another_error, ONE_BACKEND)
 	start_peer();
 	client = evhttp_connection_base_bufferevent_new(base, NULL,
 		bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS), "127.0.0.1",
-		(ev_uint16_t)closed_port());
+		(ev_uint16_t)unused_port());
 	always = event_new(base, -1, EV_PERSIST, change_errno, NULL);
 	event_add(always, &none);
 	ask("/");
