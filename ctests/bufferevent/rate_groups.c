@@ -317,11 +317,13 @@ DIFFERENCE(group_refilled_when_the_tick_begins, ONE_BACKEND | OWN_LOCKS,
 	make_base();
 	cfg = ev_token_bucket_cfg_new(10, 10, 10, 10, &tick);
 	group = bufferevent_rate_limit_group_new(base, cfg);
-	first = next_refill();
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 5; i++) {
 		usleep(123456); /* the loop is late by more than two ticks */
 		event_base_loop(base, EVLOOP_NONBLOCK);
 		second = next_refill();
+		/* The time of a pass is exact, that at which the group began is not. */
+		if (i == 0)
+			first = second;
 		evutil_timersub(&second, &first, &late);
 		CHECK_EQUAL((late.tv_sec * 1000000 + late.tv_usec) % tick.tv_usec, 0);
 	}
@@ -341,15 +343,21 @@ processor_seconds(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* Runs for half a second, most of which must be spent asleep. */
+/* Runs for a while, most of which must be spent asleep. What the processor seems to do in it may be more on a
+ * machine that is busy with something else, but not each time. */
 static void
-rest_for_half_a_second(void)
+rest_for_a_while(void)
 {
-	double before = processor_seconds();
+	double before, spent;
+	int tries = 0;
 
-	event_base_loopexit(base, &(struct timeval){0, 500000});
-	event_base_dispatch(base);
-	CHECK(processor_seconds() - before < 0.2);
+	do {
+		before = processor_seconds();
+		event_base_loopexit(base, &(struct timeval){0, 250000});
+		event_base_dispatch(base);
+		spent = processor_seconds() - before;
+	} while (spent >= 0.1 && tries++ < 4);
+	CHECK(spent < 0.1);
 }
 
 enum { MANY = 10 };
@@ -376,7 +384,7 @@ share_less_than_a_byte(int rate, ev_ssize_t least, short direction)
 		bufferevent_disable(sharing[i], EV_READ | EV_WRITE);
 		bufferevent_enable(sharing[i], direction);
 	}
-	rest_for_half_a_second();
+	rest_for_a_while();
 	for (i = 0; i < MANY; i++) {
 		bufferevent_remove_from_rate_limit_group(sharing[i]);
 		bufferevent_free(sharing[i]);
@@ -429,7 +437,7 @@ CASE(nothing_may_move, EVERY_BACKEND)
 		bufferevent_enable(bev, EV_READ | EV_WRITE);
 		if (state != 1)
 			bufferevent_write(bev, data, 10000);
-		rest_for_half_a_second();
+		rest_for_a_while();
 		printf("%s: %d read\n", states[state], in());
 		bufferevent_remove_from_rate_limit_group(bev);
 		bufferevent_rate_limit_group_free(shared);

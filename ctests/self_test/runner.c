@@ -88,6 +88,27 @@ DIFFERENCE(passes_difference_as_a_crash, ONE_BACKEND, "the reference crashes")
 		raise(SIGSEGV);
 }
 
+/* The runner says when it tries again. */
+CASE(passes_equal_when_tried_again, ONE_BACKEND)
+{
+	printf("%d\n", on_ours() || getenv("CTESTS_RETRY"));
+}
+
+CASE(passes_when_the_reference_is_tried_again, ONE_BACKEND)
+{
+	CHECK(on_ours() || getenv("CTESTS_RETRY"));
+}
+
+CASE(fails_check_on_ours_at_first, ONE_BACKEND)
+{
+	CHECK(!on_ours() || getenv("CTESTS_RETRY"));
+}
+
+DIFFERENCE(passes_difference_when_tried_again, ONE_BACKEND, "does not show each time")
+{
+	CHECK(on_ours() || !getenv("CTESTS_RETRY"));
+}
+
 DIFFERENCE(fails_difference_without_difference, EVERY_BACKEND, "claimed, but both pass")
 {
 }

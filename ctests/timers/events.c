@@ -82,7 +82,7 @@ CASE(not_early_and_not_very_late, EVERY_BACKEND)
 	CHECK_EQUAL(add_timed(ev, 60), 0);
 	CHECK_EQUAL(event_base_dispatch(base), 1);
 	passed = milliseconds() - start;
-	CHECK(passed >= 60 - 10 && passed < 2000);
+	CHECK(passed >= 60 - 10 && passed < 10000);
 	event_free(ev);
 	event_base_free(base);
 }
@@ -496,12 +496,18 @@ DIFFERENCE(timers_are_on_time_after_a_slow_callback, EVERY_BACKEND,
 {
 	struct event_base *base = new_base();
 	struct event *slow = event_new(base, -1, 0, be_slow, NULL), *timer = named_event(base, -1, 0, "timer");
-	long long start = milliseconds(), passed;
-	CHECK_EQUAL(add_timed(timer, 400), 0);
-	CHECK_EQUAL(add_timed(slow, 1), 0);
-	CHECK_EQUAL(event_base_dispatch(base), 1);
-	passed = milliseconds() - start;
-	CHECK(passed >= 390 && passed < 650);
+	long long start, passed;
+	int tries = 0;
+	/* A busy machine may make it late as well, but not each time. */
+	do {
+		start = milliseconds();
+		CHECK_EQUAL(add_timed(timer, 400), 0);
+		CHECK_EQUAL(add_timed(slow, 1), 0);
+		CHECK_EQUAL(event_base_dispatch(base), 1);
+		passed = milliseconds() - start;
+		CHECK(passed >= 390);
+	} while (passed >= 650 && tries++ < 5);
+	CHECK(passed < 650);
 	event_free(slow);
 	event_free(timer);
 	event_base_free(base);
