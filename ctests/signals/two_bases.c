@@ -1,6 +1,7 @@
 /* One process, several bases with signal events: who receives. */
 #include "observe.h"
 
+#include <event2/event_struct.h>
 #include <event2/thread.h>
 #include <pthread.h>
 #include <signal.h>
@@ -51,6 +52,14 @@ two_bases(void)
 	second = event_base_new();
 }
 
+/* Both loops have run: from then on each base hears of what it watches. */
+static void
+run_both(void)
+{
+	event_base_loop(first, EVLOOP_NONBLOCK);
+	event_base_loop(second, EVLOOP_NONBLOCK);
+}
+
 #define ONE_RECEIVES "Of several bases with signal events only the last one is notified of a signal."
 
 DIFFERENCE(each_base_hears_of_its_own_signals, EVERY_BACKEND, ONE_RECEIVES)
@@ -85,6 +94,7 @@ DIFFERENCE(bases_share_a_signal, EVERY_BACKEND, ONE_RECEIVES)
 	two_bases();
 	a = watch(first, SIGUSR1, "first");
 	b = watch(second, SIGUSR1, "second");
+	run_both();
 	for (round = 1; round < 4; round++) {
 		for (int i = 0; i < round; i++)
 			raise(SIGUSR1);
@@ -104,6 +114,38 @@ DIFFERENCE(bases_share_a_signal, EVERY_BACKEND, ONE_RECEIVES)
 	event_base_free(second);
 }
 
+static void
+delete_and_print(evutil_socket_t sig, short what, void *event)
+{
+	event_del(event);
+	print_signal(sig, what, event_get_base(event) == first ? "first" : "second");
+}
+
+/* Of bases whose loops have not run, the one that was the last to watch a signal is told of it alone. So there is
+ * something left to watch the next one, which would end the process otherwise. */
+CASE(before_they_have_run, EVERY_BACKEND)
+{
+	struct event a, b;
+
+	two_bases();
+	event_set_log_callback(ignore_message);
+	event_assign(&a, first, SIGUSR1, EV_SIGNAL | EV_PERSIST, delete_and_print, &a);
+	event_assign(&b, second, SIGUSR1, EV_SIGNAL | EV_PERSIST, delete_and_print, &b);
+	CHECK(event_add(&a, NULL) == 0 && event_add(&b, NULL) == 0);
+	raise(SIGUSR1);
+	event_base_loop(second, EVLOOP_NONBLOCK);
+	event_base_loop(first, EVLOOP_NONBLOCK);
+	CHECK_EQUAL(calls, 1);
+	event_base_loop(first, EVLOOP_NONBLOCK);
+	raise(SIGUSR1);
+	event_base_loop(first, EVLOOP_NONBLOCK);
+	event_base_loop(second, EVLOOP_NONBLOCK);
+	CHECK_EQUAL(calls, 2);
+	CHECK(signal(SIGUSR1, SIG_DFL) == SIG_DFL);
+	event_base_free(second);
+	event_base_free(first);
+}
+
 /* A library's base that never runs takes nothing from the others, which may be many and go again. */
 DIFFERENCE(a_base_that_never_runs, EVERY_BACKEND, ONE_RECEIVES)
 {
@@ -115,6 +157,7 @@ DIFFERENCE(a_base_that_never_runs, EVERY_BACKEND, ONE_RECEIVES)
 	two_bases();
 	a = watch(first, SIGUSR1, "first");
 	b = watch(second, SIGUSR1, "second");
+	event_base_loop(first, EVLOOP_NONBLOCK);
 	for (i = 0; i < MANY; i++) {
 		bases[i] = event_base_new();
 		events[i] = watch(bases[i], i == 2 ? SIGUSR2 : SIGUSR1, "one of many");
@@ -232,6 +275,7 @@ DIFFERENCE(a_forked_child_takes_nothing_from_the_parent, EVERY_BACKEND, ONE_RECE
 	two_bases();
 	a = watch(first, SIGUSR1, "first");
 	b = watch(second, SIGUSR1, "second");
+	run_both();
 	calls = 0;
 	in_child(in_the_child);
 	raise(SIGUSR1);

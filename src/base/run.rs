@@ -107,6 +107,7 @@ impl Guard {
         let guard = &mut running.0;
         guard.time.clear_cache();
         guard.owner = threads::current_thread();
+        guard.signals.note_run();
         guard.run.exit_requested = false;
         guard.run.break_requested = false;
         guard.run.has_run = false;

@@ -1,7 +1,7 @@
 //! The signal handler, and what it reads: a list of the bases that watch signals.
 //!
-//! The handler only counts, and notifies the loop of each base that watches the signal by a byte in
-//! its pipe. A base that was notified and has not looked yet is not notified again, so that one
+//! The handler only counts, and notifies the loops of the bases that get the signal by a byte in
+//! their pipes. A base that was notified and has not looked yet is not notified again, so that one
 //! that never runs costs no system calls. Nothing is ever lost: what counts are the counters.
 
 use super::{Held, LIMIT};
@@ -25,7 +25,13 @@ pub struct Receiver {
     deliveries: [AtomicU32; LIMIT],
     /// A byte was written since the loop looked last.
     told: AtomicBool,
+    /// The loop has run.
+    settled: AtomicBool,
+    /// When it was the newest: the larger, the later.
+    turn: AtomicU64,
 }
+
+static TURNS: AtomicU64 = AtomicU64::new(0);
 
 /// The receivers, in a list that changes with [`Held`].
 static RECEIVERS: AtomicPtr<Receiver> = AtomicPtr::new(ptr::null_mut());
@@ -42,13 +48,21 @@ pub fn bit(number: c_int) -> u64 {
 pub extern "C" fn deliver(number: c_int) {
     let saved = errno();
     READERS.fetch_add(1, SeqCst);
+    let mut newest: Option<&Receiver> = None;
     let mut next = RECEIVERS.load(SeqCst);
     // SAFETY: a receiver that left the list is kept until no handler reads it.
     while let Some(receiver) = unsafe { next.as_ref() } {
         if receiver.watched.load(SeqCst) & bit(number) != 0 {
-            receiver.count(number);
+            if receiver.settled.load(SeqCst) {
+                receiver.count(number);
+            } else if newest.is_none_or(|other| receiver.is_newer_than(other)) {
+                newest = Some(receiver);
+            }
         }
         next = receiver.next.load(SeqCst);
+    }
+    if let Some(receiver) = newest {
+        receiver.count(number);
     }
     READERS.fetch_sub(1, SeqCst);
     set_errno(saved);
@@ -62,6 +76,23 @@ impl Receiver {
         // SAFETY: the block is new.
         unsafe { receiver.as_ref() }.pipe.store(-1, Relaxed);
         Ok(receiver)
+    }
+
+    /// The loop runs: from now on the base gets every delivery of the signals that it watches.
+    #[inline]
+    pub fn settle(&self) {
+        if !self.settled.load(Relaxed) {
+            self.settled.store(true, SeqCst);
+        }
+    }
+
+    /// Of the bases whose loop has not run this is the one that gets deliveries.
+    pub fn become_newest(&self) {
+        self.turn.store(TURNS.fetch_add(1, SeqCst) + 1, SeqCst);
+    }
+
+    fn is_newer_than(&self, other: &Receiver) -> bool {
+        self.turn.load(SeqCst) > other.turn.load(SeqCst)
     }
 
     fn count(&self, number: c_int) {

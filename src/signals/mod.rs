@@ -1,7 +1,9 @@
 //! Signals as events.
 //!
-//! Every base with an event for a signal gets each delivery. The handler (`handler`) counts for
-//! it and wakes its loop through a pipe.
+//! Every base with an event for a signal gets each delivery once its loop has run. Of those whose
+//! loop has not, it is the newest alone, as in libevent, whose tests rely on that: they raise a
+//! signal that two bases watch before either has run, and again when the first has been told. The
+//! handler (`handler`) counts for a base and wakes its loop through a pipe.
 
 mod disposition;
 mod handler;
@@ -109,6 +111,21 @@ impl Signals {
         self.receiver().is_some_and(Receiver::has_some)
     }
 
+    /// The loop begins to run.
+    #[inline]
+    pub fn note_run(&self) {
+        if let Some(receiver) = self.receiver() {
+            receiver.settle();
+        }
+    }
+
+    /// The base is the last that began to watch a signal.
+    pub fn note_newest(&self) {
+        if let Some(receiver) = self.receiver() {
+            receiver.become_newest();
+        }
+    }
+
     fn receiver(&self) -> Option<&Receiver> {
         // SAFETY: the receiver lives as long as the signals of its base.
         self.receiver.map(|receiver| unsafe { &*receiver.as_ptr() })
@@ -162,6 +179,7 @@ impl EventBase {
         if self.signals.events(number).next().is_none() {
             self.set_signal_handler(number, handler::deliver as extern "C" fn(c_int) as usize)?;
         }
+        self.signals.note_newest();
         event.set_registration(Registration::new(number, 0));
         if let Some(list) = self.signals.list(number) {
             // SAFETY: the event is in no list, because it is not inserted.
@@ -242,6 +260,9 @@ impl EventBase {
         self.signals.event = event;
         if watched.is_ok() {
             self.signals.pair = pair;
+            if self.run.running {
+                self.signals.note_run();
+            }
             // SAFETY: the receiver leaves the list before the pipe is closed, and is freed later.
             unsafe { Receiver::enter(receiver, pair[1]) };
         } else {

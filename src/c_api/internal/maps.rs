@@ -261,9 +261,13 @@ pub unsafe extern "C-unwind" fn evsig_dealloc_(base: *mut EventBase) {
     unsafe { Guard::lock(base) }.free_signals();
 }
 
-/// Made a base the one that receives signals. Now every base receives those that it watches.
+/// Makes a base the one that receives signals, of those whose loop has not run; all others receive
+/// those that they watch in any case. The lock is held.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn evsig_set_base_(_base: *mut EventBase) {}
+pub unsafe extern "C-unwind" fn evsig_set_base_(base: *mut EventBase) {
+    // SAFETY: the caller guarantees the base.
+    unsafe { Guard::held(base) }.signals.note_newest();
+}
 
 /// Installs a handler for a signal, remembering the old one. 0 or -1.
 #[unsafe(no_mangle)]
