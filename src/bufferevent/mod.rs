@@ -353,6 +353,38 @@ impl BuffereventPtr {
     }
 }
 
+/// A bufferevent's lock, held while none of the program's code runs that could free it.
+pub struct Held(BuffereventPtr);
+
+impl Held {
+    /// Takes the lock.
+    ///
+    /// # Safety
+    /// The bufferevent is live, and stays so.
+    #[inline]
+    pub unsafe fn new(bufferevent: *mut Bufferevent) -> Held {
+        // SAFETY: the caller guarantees the bufferevent, which is therefore not null.
+        let bufferevent = BuffereventPtr(unsafe { NonNull::new_unchecked(bufferevent) });
+        bufferevent.lock().acquire();
+        Held(bufferevent)
+    }
+}
+
+impl Deref for Held {
+    type Target = BuffereventPtr;
+    #[inline]
+    fn deref(&self) -> &BuffereventPtr {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.lock().release();
+    }
+}
+
 /// A bufferevent's lock, held, together with a reference, so that callbacks may free it.
 pub struct Guard(BuffereventPtr);
 

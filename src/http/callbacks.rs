@@ -63,7 +63,7 @@ impl ConnectionPtr {
 
     /// Makes the bufferevent call this layer.
     pub(super) fn take_callbacks(self) {
-        if let Some(bufferevent) = self.bufferevent() {
+        if let Some(bufferevent) = self.held_bufferevent() {
             let argument = self.as_ptr().cast();
             bufferevent.set_callbacks(Some(readable), Some(written), Some(happened), argument);
         }

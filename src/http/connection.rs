@@ -12,9 +12,9 @@ use super::request::RequestPtr;
 use super::server::Server;
 use super::{client, incoming};
 use crate::base::{self, EventBase};
-use crate::buffer::Guard as BufferGuard;
+use crate::buffer::{Evbuffer, Guard as BufferGuard, Held as HeldBuffer};
 use crate::bufferevent::limit::DEFAULT_SINGLE;
-use crate::bufferevent::{self, Bufferevent, Direction, Guard};
+use crate::bufferevent::{self, Bufferevent, BuffereventPtr, Direction, Guard, Held};
 use crate::event::{EventCallback, kind};
 use crate::hooks::memory::{self, OutOfMemory};
 use crate::list::{TailLink, TailQueue, links};
@@ -320,20 +320,44 @@ impl ConnectionPtr {
         bufferevent
     }
 
-    fn buffer(self, direction: Direction) -> Option<BufferGuard> {
-        let bufferevent = self.bufferevent()?;
+    /// [`ConnectionPtr::bufferevent`] without a reference, where no code of the program runs.
+    #[inline]
+    pub(super) fn held_bufferevent(self) -> Option<Held> {
+        let bufferevent = self.bufferevent.get();
+        // SAFETY: as in `bufferevent`.
+        (!bufferevent.is_null()).then(|| unsafe { Held::new(bufferevent) })
+    }
+
+    /// A buffer of the bufferevent, which has the same lock.
+    #[inline]
+    fn buffer(self, direction: Direction) -> Option<*mut Evbuffer> {
+        // SAFETY: as in `bufferevent`; it has the same buffers all its life.
+        let bufferevent = unsafe { BuffereventPtr::new(self.bufferevent.get()) }?;
+        Some(bufferevent.buffer(direction))
+    }
+
+    #[inline]
+    fn guarded_buffer(self, direction: Direction) -> Option<BufferGuard> {
         // SAFETY: the buffers live as long as the bufferevent.
-        Some(unsafe { BufferGuard::new(bufferevent.buffer(direction)) })
+        self.buffer(direction)
+            .map(|buffer| unsafe { BufferGuard::new(buffer) })
+    }
+
+    #[inline]
+    fn length(self, direction: Direction) -> usize {
+        // SAFETY: as in `guarded_buffer`.
+        self.buffer(direction)
+            .map_or(0, |buffer| unsafe { HeldBuffer::new(buffer) }.length())
     }
 
     /// The received data.
     pub(super) fn input(self) -> Option<BufferGuard> {
-        self.buffer(Direction::Read)
+        self.guarded_buffer(Direction::Read)
     }
 
     /// The data to send.
     pub(super) fn output(self) -> Option<BufferGuard> {
-        self.buffer(Direction::Write)
+        self.guarded_buffer(Direction::Write)
     }
 
     /// Reads in large pieces while that much of a body is missing at least, so that what is read is
@@ -378,15 +402,15 @@ impl ConnectionPtr {
     }
 
     /// The number of bytes in the input.
+    #[inline]
     pub(super) fn unread(self) -> usize {
-        self.bufferevent()
-            .map_or(0, |bufferevent| bufferevent.length(Direction::Read))
+        self.length(Direction::Read)
     }
 
     /// How many bytes have not gone out.
+    #[inline]
     pub(super) fn unwritten(self) -> usize {
-        self.bufferevent()
-            .map_or(0, |bufferevent| bufferevent.length(Direction::Write))
+        self.length(Direction::Write)
     }
 
     /// The request that the connection is busy with.
@@ -454,20 +478,29 @@ impl ConnectionPtr {
     /// [`ConnectionPtr::start_reading`] where it is likely that it does: only a timeout begins
     /// anew.
     pub(super) fn go_on_reading(self) {
-        if let Some(bufferevent) = self.bufferevent() {
-            let runs = bufferevent.is_enabled(Direction::Read);
-            if !runs || bufferevent.timeout(Direction::Read).is_some() {
-                bufferevent.enable_or_give_up(Direction::Read);
-            }
+        let runs = self.held_bufferevent().is_none_or(|bufferevent| {
+            let timed = bufferevent.timeout(Direction::Read).is_some();
+            bufferevent.is_enabled(Direction::Read) && !timed
+        });
+        if !runs {
+            self.start_reading();
         }
     }
 
     /// Writes on, also where the program has stopped that.
     pub(super) fn go_on_writing(self) {
+        let runs = self
+            .held_bufferevent()
+            .is_none_or(|bufferevent| bufferevent.is_enabled(Direction::Write));
+        if !runs {
+            self.enable_writing();
+        }
+    }
+
+    #[inline(never)]
+    fn enable_writing(self) {
         if let Some(bufferevent) = self.bufferevent() {
-            if !bufferevent.is_enabled(Direction::Write) {
-                bufferevent.enable_or_give_up(Direction::Write);
-            }
+            bufferevent.enable_or_give_up(Direction::Write);
         }
     }
 
@@ -548,9 +581,7 @@ impl ConnectionPtr {
     pub fn start_writing(self) {
         self.take_callbacks();
         self.state.set(State::Writing);
-        if let Some(bufferevent) = self.bufferevent() {
-            bufferevent.enable_or_give_up(Direction::Write);
-        }
+        self.enable_writing();
     }
 
     /// Remembers what to call when the connection ends.
@@ -579,13 +610,11 @@ impl ConnectionPtr {
     /// Whether all that was written has left the bufferevent and those below it. When it has not
     /// left those below yet, the loop looks again when it may have.
     pub(super) fn is_flushed(self) -> bool {
-        let Some(bufferevent) = self.bufferevent() else {
-            return true;
-        };
-        if bufferevent.length(Direction::Write) > 0 {
+        if self.unwritten() > 0 {
             return false;
         }
-        match bufferevent.underlying() {
+        let bufferevent = self.held_bufferevent();
+        match bufferevent.as_ref().and_then(|held| held.underlying()) {
             Some(below) if below.length(Direction::Write) > 0 => {
                 incoming::watch_flushing(self, below);
                 false

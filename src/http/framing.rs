@@ -73,9 +73,12 @@ impl Told {
         unsafe {
             let mut pair = Evkeyvalq::first(request.input_headers.get());
             while !pair.is_null() {
-                let name = CStr::from_ptr((*pair).key).to_bytes();
-                let value = CStr::from_ptr((*pair).value).to_bytes();
-                told.note(name, value)?;
+                // Nearly all headers say nothing about it, and most begin otherwise.
+                if matches!(*(*pair).key as u8 | 0x20, b'h' | b'c' | b't') {
+                    let name = CStr::from_ptr((*pair).key).to_bytes();
+                    let value = CStr::from_ptr((*pair).value).to_bytes();
+                    told.note(name, value)?;
+                }
                 pair = Evkeyvalq::next(pair);
             }
         }

@@ -183,15 +183,16 @@ impl Head {
             while !pair.is_null() {
                 let key = CStr::from_ptr((*pair).key).to_bytes();
                 let value = CStr::from_ptr((*pair).value).to_bytes();
-                if !self.has_room(key.len() + value.len() + 4)
-                    || ascii::has_control(key)
-                    || ascii::has_control(value)
-                {
+                if !self.has_room(key.len() + value.len() + 4) {
                     return false;
                 }
+                let before = self.length;
                 self.put(key);
                 self.put(b": ");
                 self.put(value);
+                if ascii::has_control(&self.text()[before..]) {
+                    return false;
+                }
                 self.put(b"\r\n");
                 pair = Evkeyvalq::next(pair);
             }

@@ -308,7 +308,7 @@ fn handle(connection: ConnectionPtr, request: RequestPtr) {
 /// that replies at once that need not reach the kernel: it only sees that reading is disabled.
 fn hold(connection: ConnectionPtr) {
     connection.insert(bit::HELD);
-    if let Some(bufferevent) = connection.bufferevent() {
+    if let Some(bufferevent) = connection.held_bufferevent() {
         let enabled = bufferevent.enabled.get();
         bufferevent.enabled.set(enabled & !kind::READ);
     }

@@ -286,9 +286,22 @@ enum HeaderLine<'a> {
     Pair(&'a [u8], &'a [u8]),
 }
 
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
+/// Whether a byte may be in a token.
+static TOKEN_BYTES: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte = 0;
+    while byte < allowed.len() {
+        let other = b"!#$%&'*+-.^_`|~";
+        let mut place = 0;
+        while place < other.len() {
+            allowed[other[place] as usize] = true;
+            place += 1;
+        }
+        allowed[byte] |= (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    allowed
+};
 
 /// Takes a line of a head apart; in a reply what is no name is tolerated.
 fn parse_header_line(line: &[u8], in_reply: bool) -> Result<HeaderLine<'_>, Fault> {
@@ -302,18 +315,34 @@ fn parse_header_line(line: &[u8], in_reply: bool) -> Result<HeaderLine<'_>, Faul
     if is_blank(first) {
         return Ok(HeaderLine::Fold(trim(line)));
     }
-    let colon = memchr(b':', line).ok_or(Fault::Corrupt)?;
-    let mut name = &line[..colon];
-    let allowed = if in_reply {
-        name = trim(name);
-        name.iter().all(|byte| *byte >= b' ' && *byte != 0x7f)
-    } else {
-        name.iter().all(|byte| is_token(*byte))
+    let (name, value) = match in_reply {
+        true => split_leniently(line)?,
+        false => split(line)?,
     };
-    if name.is_empty() || !allowed {
+    if name.is_empty() {
         return Err(Fault::Corrupt);
     }
-    Ok(HeaderLine::Pair(name, trim(&line[colon + 1..])))
+    Ok(HeaderLine::Pair(name, trim(value)))
+}
+
+/// What is before and behind the colon of a header line of a request.
+fn split(line: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
+    let is_in_token = |byte: &u8| TOKEN_BYTES[usize::from(*byte)];
+    let end = line.iter().position(|byte| !is_in_token(byte));
+    match end.and_then(|end| line.split_at_checked(end)) {
+        Some((name, [b':', value @ ..])) => Ok((name, value)),
+        _ => Err(Fault::Corrupt),
+    }
+}
+
+/// The same of a reply.
+fn split_leniently(line: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
+    let colon = memchr(b':', line).ok_or(Fault::Corrupt)?;
+    let name = trim(&line[..colon]);
+    if name.iter().any(|byte| *byte < b' ' || *byte == 0x7f) {
+        return Err(Fault::Corrupt);
+    }
+    Ok((name, &line[colon + 1..]))
 }
 
 /// Reads the first line alone.

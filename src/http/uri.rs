@@ -153,10 +153,9 @@ impl<'a> Parts<'a> {
     fn of(text: &'a [u8], flags: c_uint) -> Option<Parts<'a>> {
         let mut parts = Parts::default();
         // Most targets of requests are a path and what follows it.
-        let rest = match text {
-            [b'/'] => text,
-            [b'/', second, ..] if *second != b'/' => text,
-            _ => parts.take_front(text)?,
+        let rest = match begins_with_path(text) {
+            true => text,
+            false => parts.take_front(text)?,
         };
         let (rest, fragment) = split_at_first(rest, b"#");
         let (path, query) = split_at_first(rest, b"?");
@@ -221,6 +220,11 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// Whether a URI reference has nothing in front of its path.
+fn begins_with_path(text: &[u8]) -> bool {
+    matches!(text, [b'/', rest @ ..] if rest.first() != Some(&b'/'))
+}
+
 /// What precedes the first such byte, and what follows it if there is one.
 fn split_at_first<'a>(text: &'a [u8], byte: &[u8; 1]) -> (&'a [u8], Option<&'a [u8]>) {
     match memchr(byte[0], text) {
@@ -278,8 +282,61 @@ impl Uri {
     /// # Safety
     /// The room stays as long as the URI is used, and there is no other in it.
     pub unsafe fn parse_target(text: &[u8], room: *mut UriRoom) -> Result<NonNull<Uri>, NoUri> {
+        if begins_with_path(text) {
+            return Ok(Uri::of_path_on(text, room)?);
+        }
         let parts = Parts::of(text, NONCONFORMANT).ok_or(NoUri::Syntax)?;
         Ok(Uri::of(&parts, NONCONFORMANT, room)?)
+    }
+
+    /// A URI that begins with its path and need not conform, as most targets of requests: the copy
+    /// of the text, cut where the query and the fragment begin.
+    fn of_path_on(text: &[u8], room: *mut UriRoom) -> Result<NonNull<Uri>, OutOfMemory> {
+        let inside = text.len() + 1;
+        let (uri, in_room) = Uri::place_for(inside, room)?;
+        let mut texts = [ptr::null_mut(); Part::ALL.len()];
+        let cut = memchr2(b'?', b'#', text);
+        // SAFETY: behind the structure there is room for the text and a NUL, and both places of
+        // cuts are in the text.
+        unsafe {
+            let start = uri.as_ptr().add(1).cast::<c_char>();
+            start.copy_from_nonoverlapping(text.as_ptr().cast(), text.len());
+            start.add(text.len()).write(0);
+            texts[Part::Path as usize] = start;
+            if let Some(place) = cut {
+                start.add(place).write(0);
+                let mut fragment = (text[place] == b'#').then_some(place);
+                if fragment.is_none() {
+                    texts[Part::Query as usize] = start.add(place + 1);
+                    fragment = memchr(b'#', &text[place + 1..]).map(|sign| place + 1 + sign);
+                }
+                if let Some(sign) = fragment {
+                    start.add(sign).write(0);
+                    texts[Part::Fragment as usize] = start.add(sign + 1);
+                }
+            }
+            uri.write(Uri {
+                flags: NONCONFORMANT,
+                port: NO_PORT,
+                texts,
+                inside,
+                in_room,
+                changed: false,
+            });
+        }
+        Ok(uri)
+    }
+
+    /// Where a URI is made with so many bytes of texts behind it: in the room, unless it is null, if
+    /// they fit; whether it is there.
+    fn place_for(inside: usize, room: *mut UriRoom) -> Result<(NonNull<Uri>, bool), OutOfMemory> {
+        let in_room = !room.is_null() && inside <= SHORT_TEXTS;
+        let place = if in_room {
+            room.cast::<Uri>()
+        } else {
+            memory::malloc(size_of::<Uri>() + inside).cast::<Uri>()
+        };
+        Ok((NonNull::new(place).ok_or(OutOfMemory)?, in_room))
     }
 
     /// A URI of what CONNECT asks for, `host:port`, with an empty path. The text has no NUL.
@@ -298,13 +355,8 @@ impl Uri {
     fn of(parts: &Parts, flags: c_uint, room: *mut UriRoom) -> Result<NonNull<Uri>, OutOfMemory> {
         let inside = parts.texts.iter().flatten().map(|text| text.len() + 1);
         let inside = inside.sum::<usize>();
-        let in_room = !room.is_null() && inside <= SHORT_TEXTS;
-        let place = if in_room {
-            room.cast::<Uri>()
-        } else {
-            memory::malloc(size_of::<Uri>() + inside).cast::<Uri>()
-        };
-        let uri = NonNull::new(place).ok_or(OutOfMemory)?;
+        let (uri, in_room) = Uri::place_for(inside, room)?;
+        let place = uri.as_ptr();
         let mut texts = [ptr::null_mut(); Part::ALL.len()];
         // SAFETY: behind the structure there is room for all parts and their NULs.
         unsafe {
@@ -529,6 +581,25 @@ mod tests {
             assert_eq!(uri.uri().part(part), Some(wanted.as_bytes()));
         }
         assert_eq!(uri.uri().port(), 80);
+    }
+
+    #[test]
+    fn targets_have_the_same_parts_whether_or_not_they_begin_with_the_path() {
+        let paths = ["/", "/p", "/a b//c"];
+        for (path, rest) in paths.into_iter().flat_map(|path| {
+            let rests = ["", "?", "#", "?q", "#f", "?q#f", "?a?b#c#d?e", "#f?g#"];
+            rests.map(|rest| (path, rest))
+        }) {
+            let text = format!("{path}{rest}");
+            // SAFETY: there is no room to look after.
+            let short = unsafe { Uri::parse_target(text.as_bytes(), ptr::null_mut()) };
+            let mut short = Owned(short.unwrap());
+            let mut long = parse(&format!("s:{text}"), NONCONFORMANT).unwrap();
+            for part in [Part::Path, Part::Query, Part::Fragment, Part::Host] {
+                assert_eq!(short.uri().part(part), long.uri().part(part), "{text}");
+            }
+            assert_eq!(short.joined(), Some(text));
+        }
     }
 
     #[test]

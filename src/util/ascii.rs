@@ -1,5 +1,8 @@
 //! Characters and strings as ASCII, whatever the locale.
 
+use std::arch::x86_64::{
+    _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
+};
 use std::cmp::Ordering;
 use std::ffi::c_char;
 
@@ -16,24 +19,46 @@ pub fn is_printable(byte: u8) -> bool {
 /// Whether a text has a control character.
 #[inline(never)]
 pub fn has_control(text: &[u8]) -> bool {
-    let words = text.chunks_exact(8);
-    // The last eight bytes may be seen twice.
-    match text.last_chunk() {
-        Some(last) => words
-            .filter_map(|word| word.first_chunk())
-            .chain([last])
-            .any(|word| word_has_control(u64::from_ne_bytes(*word))),
-        None => text.iter().any(u8::is_ascii_control),
+    // The bytes at the end may be seen twice.
+    if let Some(last) = text.last_chunk::<BLOCK>() {
+        let mut rest = text;
+        while let Some((block, behind)) = rest.split_first_chunk::<BLOCK>() {
+            if block_has_control(block) {
+                return true;
+            }
+            rest = behind;
+        }
+        block_has_control(last)
+    } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        let halves = [u64::from_ne_bytes(*first), u64::from_ne_bytes(*last)];
+        block_has_control(&block_of(halves))
+    } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        let halves = [u32::from_ne_bytes(*first), u32::from_ne_bytes(*last)];
+        block_has_control(&block_of(
+            [u64::from(halves[0]) << 32 | u64::from(halves[1]); 2],
+        ))
+    } else {
+        text.iter().any(u8::is_ascii_control)
     }
 }
 
-/// Whether one of the bytes of a word is less than a blank, or DEL. A borrow from a neighbour only falsifies
-/// bytes above one that is meant.
-fn word_has_control(word: u64) -> bool {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGHS: u64 = ONES * 0x80;
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS != 0;
-    below(word, b' '.into()) || below(word ^ (ONES * 0x7f), 1)
+/// So many bytes are looked at together.
+const BLOCK: usize = 16;
+
+fn block_of([first, second]: [u64; 2]) -> [u8; BLOCK] {
+    (u128::from(first) | u128::from(second) << 64).to_ne_bytes()
+}
+
+/// Whether one of the bytes is less than a blank, or DEL.
+#[inline(always)]
+fn block_has_control(block: &[u8; BLOCK]) -> bool {
+    // SAFETY: so many bytes are there. Every processor of this kind has these instructions.
+    unsafe {
+        let bytes = _mm_loadu_si128(block.as_ptr().cast());
+        let below = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+        let delete = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+        _mm_movemask_epi8(_mm_or_si128(below, delete)) != 0
+    }
 }
 
 /// The value of a hexadecimal digit.
@@ -95,7 +120,7 @@ mod tests {
 
     #[test]
     fn control_characters_are_found_wherever_they_stand() {
-        for length in 0..20 {
+        for length in 0..50 {
             for other in [b' ', b'~', 0x80, 0xff] {
                 let mut text = vec![other; length];
                 assert!(!has_control(&text));
