@@ -51,6 +51,7 @@ CASE(silence_ends_in_turn, ONE_BACKEND)
 	static char *const names[] = {"a.test", "b.test", "c.test"};
 
 	begin(NULL);
+	server.quiet = 1; /* on a busy machine the first may end before the last is asked */
 	set("attempts", "1");
 	set("timeout", "0.2");
 	set("max-timeouts", "20");

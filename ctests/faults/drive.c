@@ -552,12 +552,22 @@ tell_of_all(const struct scenario *scenario, const struct sums *sums)
 	return sums->findings != 0;
 }
 
+/* A run without faults. On a busy machine a timeout of a scenario may pass: what was refused is tried again. */
+static void
+attempt_all(const struct scenario *scenario, struct result *result)
+{
+	struct fault_plan nothing = {0, FAULT_NEVER, 0, 0, MOST_CALLS};
+	int tries = 5;
+	do {
+		attempt(scenario, &nothing, 1, result);
+	} while (--tries > 0 && WIFEXITED(result->status) && WEXITSTATUS(result->status) == REFUSED);
+}
+
 /* Counts the calls of a run without faults; whether that did all. */
 static int
 run_dry(const struct scenario *scenario, struct result *dry)
 {
-	struct fault_plan nothing = {0, FAULT_NEVER, 0, 0, MOST_CALLS};
-	attempt(scenario, &nothing, 1, dry);
+	attempt_all(scenario, dry);
 	if (WIFEXITED(dry->status) && WEXITSTATUS(dry->status) == DONE)
 		return 1;
 	printf("FOUND %s without any fault: %s\n", scenario->name, wrong(dry) ? wrong(dry) : "refused");
@@ -621,21 +631,9 @@ list_calls(const struct scenario *scenario)
 	return 0;
 }
 
-/* Without faults. On a machine that is busy with the long form a timeout of a scenario may pass: what was
- * refused is tried again. */
-static void
-attempt_all(const struct scenario *scenario, int is_long, struct result *result)
-{
-	struct fault_plan nothing = {0, FAULT_NEVER, 0, 0, MOST_CALLS};
-	int tries = is_long ? 3 : 1;
-	do {
-		attempt(scenario, &nothing, 1, result);
-	} while (--tries > 0 && WIFEXITED(result->status) && WEXITSTATUS(result->status) == REFUSED);
-}
-
 /* In a sandbox that allows what the reference needs, everything works. */
 static void
-all_sandboxes(const struct scenario *scenario, int is_long, struct sums *sums)
+all_sandboxes(const struct scenario *scenario, struct sums *sums)
 {
 	static const int refusals[] = {ENOSYS, EPERM};
 	struct result result;
@@ -644,7 +642,7 @@ all_sandboxes(const struct scenario *scenario, int is_long, struct sums *sums)
 		for (j = 0; j < 2; j++) {
 			refused_calls = sandboxes[i].numbers;
 			refusal = refusals[j];
-			attempt_all(scenario, is_long, &result);
+			attempt_all(scenario, &result);
 			sums->runs++;
 			if (WIFEXITED(result.status) && WEXITSTATUS(result.status) == DONE) {
 				sums->done++;
@@ -665,12 +663,12 @@ all_systems(const struct scenario *scenario, int is_long)
 	struct sums sums = {0};
 	unsigned skipped = 0;
 	int i, status;
-	all_sandboxes(scenario, is_long, &sums);
+	all_sandboxes(scenario, &sums);
 	for (i = 0; i < SYSTEMS; i++) {
 		if (systems[i].is_slow && !is_long)
 			continue;
 		prepare = systems[i].prepare;
-		attempt_all(scenario, is_long, &result);
+		attempt_all(scenario, &result);
 		status = WIFEXITED(result.status) ? WEXITSTATUS(result.status) : -1;
 		if (status == CANNOT_BE) {
 			printf("SKIPPED %s with %s: %s\n", scenario->name, systems[i].name, result.text);
