@@ -113,7 +113,7 @@ run_for(struct event_base *base, int count)
 	CHECK_EQUAL(event_base_loopexit(base, &tv), 0);
 	event_base_loop(base, 0);
 	for (i = 0; i < 5; i++)
-		event_base_loop(base, EVLOOP_NONBLOCK);
+		poll_once(base);
 }
 
 OBSERVE_ bool
