@@ -41,12 +41,12 @@ struct Tally(u16);
 
 impl Tally {
     #[inline]
-    fn up(&mut self, by: bool) {
+    fn increment(&mut self, by: bool) {
         self.0 = self.0.saturating_add(u16::from(by));
     }
 
     #[inline]
-    fn down(&mut self, by: bool) {
+    fn decrement(&mut self, by: bool) {
         if self.0 != u16::MAX {
             self.0 -= u16::from(by);
         }
@@ -146,8 +146,9 @@ impl Slot {
         for (count, kind) in self.counts() {
             *count += u16::from(events & kind != 0);
         }
-        self.level_triggered.up(events & kind::EDGE_TRIGGERED == 0);
-        self.persistent.up(events & kind::PERSIST != 0);
+        self.level_triggered
+            .increment(events & kind::EDGE_TRIGGERED == 0);
+        self.persistent.increment(events & kind::PERSIST != 0);
     }
 
     #[inline]
@@ -156,8 +157,8 @@ impl Slot {
             *count -= u16::from(events & kind != 0);
         }
         self.level_triggered
-            .down(events & kind::EDGE_TRIGGERED == 0);
-        self.persistent.down(events & kind::PERSIST != 0);
+            .decrement(events & kind::EDGE_TRIGGERED == 0);
+        self.persistent.decrement(events & kind::PERSIST != 0);
     }
 
     /// Whether an event with these bits can be counted too and may join the newest one, `other`.

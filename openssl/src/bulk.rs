@@ -14,10 +14,10 @@
 //! bufferevent. Blocks are freed as soon as they are empty.
 
 use crate::bio::made_once;
+use crate::byte_queue::ByteQueue;
 use crate::ending::{errno, set_errno};
 use crate::libevent::{event_mm_calloc_, event_mm_free_};
 use crate::openssl::*;
-use crate::stretch::Stretch;
 use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_long, c_void};
 use std::ops::Deref;
@@ -49,8 +49,8 @@ pub struct Bulk {
     collects: Cell<usize>,
     /// The last turn read so much that the next one starts by fetching.
     flows: Cell<bool>,
-    fetched: Stretch,
-    collected: Stretch,
+    fetched: ByteQueue,
+    collected: ByteQueue,
 }
 
 /// The result of pushing out what was collected.

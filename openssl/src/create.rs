@@ -1,6 +1,6 @@
 //! Creation of TLS bufferevents.
 
-use crate::interest::NotAwaited;
+use crate::interest::WaitFailed;
 use crate::libevent::*;
 use crate::openssl::{self, SSL, SSL_free};
 use crate::operations::bufferevent_ops_openssl;
@@ -59,7 +59,7 @@ unsafe fn make(
         Transport::Bufferevent(below) => (below, -1),
         // SAFETY: the caller guarantees the SSL.
         Transport::Descriptor(descriptor) => (ptr::null_mut(), unsafe {
-            socket::settle_descriptor(ssl, descriptor)
+            socket::bind_descriptor(ssl, descriptor)
         }?),
     };
     // SAFETY: all-zero bytes are a valid TLS bufferevent; the core initialises its own part.
@@ -96,7 +96,7 @@ fn allocate(is_filter: bool) -> Option<NonNull<c_void>> {
 ///
 /// # Safety
 /// As for [`create`].
-unsafe fn set_up(tls: TlsPtr, descriptor: c_int) -> Result<(), NotAwaited> {
+unsafe fn set_up(tls: TlsPtr, descriptor: c_int) -> Result<(), WaitFailed> {
     let argument = tls.as_ptr().cast();
     // SAFETY: only the new bufferevent is changed, which nobody else has yet; the base is live.
     unsafe {
@@ -123,7 +123,7 @@ unsafe fn set_up(tls: TlsPtr, descriptor: c_int) -> Result<(), NotAwaited> {
 
 /// A filter always shares the lock of the underlying bufferevent, even without
 /// `BEV_OPT_THREADSAFE`.
-unsafe fn share_lock(tls: TlsPtr) -> Result<(), NotAwaited> {
+unsafe fn share_lock(tls: TlsPtr) -> Result<(), WaitFailed> {
     // SAFETY: the underlying bufferevent is live, as `create` requires.
     unsafe {
         let lock = (*tls.below.get()).lock.get();
@@ -132,14 +132,14 @@ unsafe fn share_lock(tls: TlsPtr) -> Result<(), NotAwaited> {
             && !lock.is_null()
             && bufferevent_enable_locking_(tls.as_ptr(), lock) < 0
         {
-            return Err(NotAwaited);
+            return Err(WaitFailed);
         }
     }
     Ok(())
 }
 
 impl TlsPtr {
-    fn begin_waiting(self) -> Result<(), NotAwaited> {
+    fn begin_waiting(self) -> Result<(), WaitFailed> {
         if self.is_filter() {
             self.take_over_below();
             self.schedule_handshake();

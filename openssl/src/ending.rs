@@ -1,6 +1,6 @@
 //! Errors and ends of stream, and how they are reported to the program.
 
-use crate::libevent::{option, told};
+use crate::libevent::{event_flag, option};
 use crate::openssl::{self, ERR_clear_error, ERR_get_error, ERR_peek_error};
 use crate::tls::{Direction, MOST_ERRORS, TlsPtr};
 use std::ffi::{c_int, c_short, c_ulong};
@@ -86,12 +86,12 @@ impl TlsPtr {
     /// Reports that a direction has ended, with an error of this class, and stops both directions.
     pub fn end(self, direction: Direction, class: c_int, error: c_int, callbacks: Callbacks) {
         let what = if self.is_clean(class) {
-            told::EOF
+            event_flag::EOF
         } else {
-            told::ERROR
+            event_flag::ERROR
         };
         self.record(class);
-        self.rest();
+        self.halt();
         let session = self.session.get();
         // A write that fails after the peer's close_notify has the same class.
         let goes_on = class == openssl::SSL_ERROR_ZERO_RETURN && direction == Direction::Read;
@@ -100,27 +100,27 @@ impl TlsPtr {
             self.schedule_pass();
         }
         set_errno(error);
-        self.tell(direction.told() | what, callbacks.options());
+        self.run_event_callback(direction.event_flag() | what, callbacks.options());
         if goes_on && !self.is_filter() && self.is_still(session) {
-            self.go_on_after_end();
+            self.flush_after_end();
         }
     }
 
     /// After the peer's close_notify, what is in the output is still sent.
-    pub fn go_on_after_end(self) {
+    pub fn flush_after_end(self) {
         // SAFETY: the SSL lives as long as the bufferevent.
         let ended = unsafe { openssl::has_ended(self.ssl()) };
-        let rests = self.rests(Direction::Write);
-        if ended && self.is_open() && self.output_length() > 0 && rests.replace(false) {
+        let halted = self.halted(Direction::Write);
+        if ended && self.is_open() && self.output_length() > 0 && halted.replace(false) {
             // If this fails, it is tried again at the next change.
             let _ = self.update_interest();
         }
     }
 
     /// Stops both directions until the program enables one again.
-    pub fn rest(self) {
+    pub fn halt(self) {
         for direction in Direction::ALL {
-            self.rests(direction).set(true);
+            self.halted(direction).set(true);
         }
         // A failure was logged.
         let _ = self.update_interest();
@@ -183,9 +183,9 @@ impl TlsPtr {
 
     /// Reports an error that did not come from OpenSSL.
     pub fn fail(self, what: c_short, error: c_int, callbacks: Callbacks) {
-        self.rest();
+        self.halt();
         set_errno(error);
-        self.tell(what | told::ERROR, callbacks.options());
+        self.run_event_callback(what | event_flag::ERROR, callbacks.options());
     }
 
     /// Clears this thread's error queue, so that no other session is blamed for what is in it.

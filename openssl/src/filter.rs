@@ -2,7 +2,7 @@
 
 use crate::bio;
 use crate::ending::Callbacks;
-use crate::interest::NotAwaited;
+use crate::interest::WaitFailed;
 use crate::libevent::*;
 use crate::openssl::SSL_set_bio;
 use crate::tls::{Direction, Guard, TlsPtr};
@@ -14,8 +14,8 @@ const MOST_ANSWERS: u32 = 1 << 16;
 
 impl TlsPtr {
     /// Makes the SSL read from and write to the bufferevent below.
-    pub fn set_bio_below(self) -> Result<(), NotAwaited> {
-        let bio = bio::on_bufferevent(self.below.get()).ok_or(NotAwaited)?;
+    pub fn set_bio_below(self) -> Result<(), WaitFailed> {
+        let bio = bio::on_bufferevent(self.below.get()).ok_or(WaitFailed)?;
         // SAFETY: the SSL is live and takes ownership of the BIO.
         unsafe { SSL_set_bio(self.ssl(), bio, bio) };
         Ok(())
@@ -34,7 +34,7 @@ impl TlsPtr {
             if bufferevent_enable(below, kind::READ | kind::WRITE) < 0 {
                 // There is no result to report this with; the loop reports it like a failed
                 // transfer.
-                bufferevent_trigger_event(below, told::ERROR, option::DEFER_CALLBACKS);
+                bufferevent_trigger_event(below, event_flag::ERROR, option::DEFER_CALLBACKS);
             }
         }
     }
@@ -82,12 +82,12 @@ impl TlsPtr {
             }
             if self.is_wired() {
                 bufferevent_setcb(below, None, None, None, std::ptr::null_mut());
-                self.let_below_read(true);
+                self.set_reading_below(true);
             }
         }
     }
 
-    fn let_below_read(self, reads: bool) {
+    fn set_reading_below(self, reads: bool) {
         let below = self.below.get();
         // SAFETY: as above.
         unsafe {
@@ -103,7 +103,7 @@ impl TlsPtr {
     /// Starts or stops waiting for the bufferevent below to be ready in a direction.
     pub fn await_below(self, direction: Direction, waits: bool) {
         if direction == Direction::Read {
-            self.let_below_read(waits);
+            self.set_reading_below(waits);
         }
         let possible = match direction {
             Direction::Read => self.has_input_below() || self.is_open() && self.has_unread(),
@@ -150,10 +150,10 @@ impl TlsPtr {
     }
 
     /// Sets another descriptor for the bufferevent below and begins a new session over it.
-    pub fn attach_below(self, descriptor: c_int) -> Result<(), NotAwaited> {
+    pub fn attach_below(self, descriptor: c_int) -> Result<(), WaitFailed> {
         self.set_bio_below()?;
         self.set_callbacks_below();
-        self.begin_again()?;
+        self.restart()?;
         let below = self.below.get();
         // SAFETY: this one's reference keeps the one below alive.
         unsafe {
@@ -190,7 +190,7 @@ impl TlsPtr {
 
     /// Whether so many answers wait for a peer that does not read them that reading has to pause.
     /// On a socket, the kernel's buffer limits this.
-    pub fn owes_much(self) -> bool {
+    pub fn has_answer_backlog(self) -> bool {
         if self.answers.get() > 0 && self.output_below() == 0 {
             self.answers.set(0);
         }
@@ -198,18 +198,18 @@ impl TlsPtr {
     }
 
     /// The bufferevent below has input, or room for output. The caller has a guard.
-    fn go_on(self, direction: Direction) {
+    fn continue_direction(self, direction: Direction) {
         if self.is_open() {
             match direction {
                 Direction::Read => {
                     self.needs_more().set(false);
-                    self.go_on_reading();
+                    self.continue_reading();
                 }
-                Direction::Write => self.go_on_writing(Callbacks::AtOnce),
+                Direction::Write => self.continue_writing(Callbacks::AtOnce),
             }
-        } else if !self.handshake_held().get() && !self.rests(Direction::Read).get() {
+        } else if !self.handshake_held().get() && !self.halted(Direction::Read).get() {
             self.needs_more().set(false);
-            self.shake_hands(Callbacks::AtOnce);
+            self.do_handshake(Callbacks::AtOnce);
         }
     }
 
@@ -255,53 +255,53 @@ impl TlsPtr {
     }
 
     /// Reports the end of the transport below once everything that preceded it was read.
-    pub fn tell_of_end_below(self) {
+    pub fn report_end_below(self) {
         let what = self.end_below.replace(0);
         if what == 0 {
             return;
         }
-        self.rest();
-        self.tell(what, 0);
+        self.halt();
+        self.run_event_callback(what, 0);
     }
 
-    fn hear_of_end_below(self) {
+    fn note_end_below(self) {
         // SAFETY: the SSL lives as long as the bufferevent.
         if unsafe { crate::openssl::has_ended(self.ssl()) } {
             // The program already knows, from the peer's close_notify.
             return;
         }
         let what = if self.allows_dirty_shutdown().get() {
-            told::EOF
+            event_flag::EOF
         } else {
-            told::ERROR
+            event_flag::ERROR
         };
         self.end_below.set(what);
         let session = self.session.get();
         self.needs_more().set(false);
         if self.is_open() && self.is_running(Direction::Read) {
             // This reports the end when it finds nothing more to read.
-            self.go_on_reading();
+            self.continue_reading();
         } else {
-            self.go_on(Direction::Read);
+            self.continue_direction(Direction::Read);
         }
         let more = self.has_input_below() || self.has_unread();
         if self.is_still(session) && !(more && self.is_enabled(Direction::Read)) {
-            self.tell_of_end_below();
+            self.report_end_below();
         }
     }
 
     /// Does what is possible without a callback of the bufferevent below. The caller has a guard.
-    fn go_on_from_the_loop(self) {
+    fn continue_from_loop(self) {
         if self.is_open() {
             let session = self.session.get();
-            self.go_on_writing(Callbacks::AtOnce);
+            self.continue_writing(Callbacks::AtOnce);
             if self.is_still(session) && self.is_open() {
-                self.go_on(Direction::Read);
+                self.continue_direction(Direction::Read);
             }
         } else {
-            self.go_on(Direction::Write);
+            self.continue_direction(Direction::Write);
         }
-        self.go_on_after_end();
+        self.flush_after_end();
     }
 }
 
@@ -319,7 +319,7 @@ unsafe fn above(argument: *mut c_void, call: impl FnOnce(TlsPtr)) {
 
 unsafe extern "C-unwind" fn readable_below(_: *mut Bufferevent, argument: *mut c_void) {
     // SAFETY: `set_callbacks_below` set this function together with a TLS bufferevent.
-    unsafe { above(argument, |tls| tls.go_on(Direction::Read)) };
+    unsafe { above(argument, |tls| tls.continue_direction(Direction::Read)) };
 }
 
 unsafe extern "C-unwind" fn writable_below(_: *mut Bufferevent, argument: *mut c_void) {
@@ -327,7 +327,7 @@ unsafe extern "C-unwind" fn writable_below(_: *mut Bufferevent, argument: *mut c
     unsafe {
         above(argument, |tls| {
             if tls.is_open() || tls.handshake_waits_for.get() == Direction::Write {
-                tls.go_on(Direction::Write);
+                tls.continue_direction(Direction::Write);
             }
         });
     }
@@ -337,14 +337,14 @@ unsafe extern "C-unwind" fn event_below(_: *mut Bufferevent, what: c_short, argu
     // SAFETY: as above.
     unsafe {
         above(argument, |tls| {
-            if what & told::EOF != 0 {
-                tls.hear_of_end_below();
-            } else if what & told::CONNECTED != 0 {
+            if what & event_flag::EOF != 0 {
+                tls.note_end_below();
+            } else if what & event_flag::CONNECTED != 0 {
                 if !tls.is_open() {
-                    tls.go_on(Direction::Write);
+                    tls.continue_direction(Direction::Write);
                 }
             } else {
-                tls.tell(what, 0);
+                tls.run_event_callback(what, 0);
             }
         });
     }
@@ -369,6 +369,6 @@ pub unsafe extern "C-unwind" fn run_pass(entry: *mut EventCallback, argument: *m
     }
     // SAFETY: the reference keeps the bufferevent alive.
     if let Some(guard) = unsafe { Guard::if_alive(queued.0.cast()) } {
-        guard.go_on_from_the_loop();
+        guard.continue_from_loop();
     }
 }

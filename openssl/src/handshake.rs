@@ -1,8 +1,8 @@
 //! The handshake, including renegotiation.
 
 use crate::ending::{Callbacks, Trouble};
-use crate::interest::NotAwaited;
-use crate::libevent::told;
+use crate::interest::WaitFailed;
+use crate::libevent::event_flag;
 use crate::openssl::{self, SSL_do_handshake};
 use crate::tls::{Direction, State, TlsPtr};
 use std::ffi::c_int;
@@ -20,7 +20,7 @@ pub enum Progress {
 
 impl TlsPtr {
     /// Prepares the SSL for the handshake in the role that the initial state gives.
-    pub fn begin(self) -> Result<(), NotAwaited> {
+    pub fn begin(self) -> Result<(), WaitFailed> {
         let state = self.first_state.get();
         self.state.set(state);
         let connects = state == State::Connecting && self.descriptor.get() >= 0;
@@ -32,7 +32,7 @@ impl TlsPtr {
         unsafe {
             if state != State::Open && openssl::SSL_clear(self.ssl()) <= 0 {
                 self.forget_errors();
-                return Err(NotAwaited);
+                return Err(WaitFailed);
             }
             match state {
                 State::Open => {}
@@ -47,7 +47,7 @@ impl TlsPtr {
     }
 
     /// Discards the session and everything that belonged to it, for a new one over a new transport.
-    pub fn begin_again(self) -> Result<(), NotAwaited> {
+    pub fn restart(self) -> Result<(), WaitFailed> {
         self.session.set(self.session.get().wrapping_add(1));
         self.read_needs_write().set(false);
         self.write_needs_read().set(false);
@@ -60,13 +60,13 @@ impl TlsPtr {
         self.error_count.set(0);
         self.end_below.set(0);
         for direction in Direction::ALL {
-            self.rests(direction).set(false);
+            self.halted(direction).set(false);
         }
         self.begin()
     }
 
     /// Does one step of the handshake. The caller has a guard.
-    pub fn shake_hands(self, callbacks: Callbacks) -> Progress {
+    pub fn do_handshake(self, callbacks: Callbacks) -> Progress {
         self.handshake_begun().set(true);
         // SAFETY: the SSL lives as long as the bufferevent, whose lock is held.
         let result = self.attempt(|| unsafe { SSL_do_handshake(self.ssl()) });
@@ -91,12 +91,12 @@ impl TlsPtr {
     fn wait_in_handshake(self, direction: Direction, callbacks: Callbacks) -> Progress {
         self.handshake_waits_for.set(direction);
         if self.update_interest().is_err() {
-            self.fail(told::READING, libc::ENOMEM, callbacks);
+            self.fail(event_flag::READING, libc::ENOMEM, callbacks);
             return Progress::Failed;
         }
         if direction == Direction::Read {
             // The transport has ended.
-            self.tell_of_end_below();
+            self.report_end_below();
         }
         Progress::Waiting
     }
@@ -105,7 +105,7 @@ impl TlsPtr {
         self.state.set(State::Open);
         self.needs_more().set(false);
         if self.update_interest().is_err() {
-            self.fail(told::READING, libc::ENOMEM, callbacks);
+            self.fail(event_flag::READING, libc::ENOMEM, callbacks);
             return;
         }
         // Data that arrived with the end of the handshake is read from the loop, after the
@@ -113,7 +113,7 @@ impl TlsPtr {
         if self.is_filter() {
             self.schedule_pass();
         }
-        self.tell(told::CONNECTED, callbacks.options());
+        self.run_event_callback(event_flag::CONNECTED, callbacks.options());
     }
 
     /// Renegotiates: 1 if done, 0 if begun, -1 if refused or failed.
@@ -134,7 +134,7 @@ impl TlsPtr {
             self.schedule_pass();
             return 0;
         }
-        match self.shake_hands(Callbacks::AtOnce) {
+        match self.do_handshake(Callbacks::AtOnce) {
             Progress::Done => 1,
             Progress::Waiting => 0,
             Progress::Failed => -1,

@@ -8,7 +8,7 @@ use std::ffi::c_short;
 
 /// The transport refused an event or a BIO: waiting is not possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAwaited;
+pub struct WaitFailed;
 
 impl TlsPtr {
     /// Whether something can be done once the transport is ready in a direction, if these
@@ -20,11 +20,11 @@ impl TlsPtr {
         if !self.is_open() {
             return self.handshake_awaits() == direction
                 && !self.handshake_held().get()
-                && !self.rests(direction).get();
+                && !self.halted(direction).get();
         }
         let [reads, writes] = Direction::ALL
             .map(|direction| self.is_running(direction) && unwanted & direction.kind() == 0);
-        let reads = reads && !self.owes_much();
+        let reads = reads && !self.has_answer_backlog();
         let writes = writes && (self.output_length() > 0 || self.collected.get() > 0);
         match direction {
             Direction::Read => {
@@ -45,17 +45,17 @@ impl TlsPtr {
     }
 
     /// Starts and stops waiting for each direction as the state requires.
-    pub fn update_interest(self) -> Result<(), NotAwaited> {
+    pub fn update_interest(self) -> Result<(), WaitFailed> {
         self.update_interest_without(0)
     }
 
-    fn update_interest_without(self, unwanted: c_short) -> Result<(), NotAwaited> {
+    fn update_interest_without(self, unwanted: c_short) -> Result<(), WaitFailed> {
         let [read, write] =
             Direction::ALL.map(|direction| self.update_interest_in(direction, unwanted));
         read.and(write)
     }
 
-    fn update_interest_in(self, direction: Direction, unwanted: c_short) -> Result<(), NotAwaited> {
+    fn update_interest_in(self, direction: Direction, unwanted: c_short) -> Result<(), WaitFailed> {
         let waits = self.waits_for(direction, unwanted);
         if self.is_filter() {
             self.await_below(direction, waits);
@@ -65,7 +65,7 @@ impl TlsPtr {
     }
 
     /// Updates the waiting after data was added to the output.
-    pub fn update_interest_in_writing(self) -> Result<(), NotAwaited> {
+    pub fn update_interest_in_writing(self) -> Result<(), WaitFailed> {
         if self.write_needs_read().get() {
             return self.update_interest();
         }
@@ -83,7 +83,7 @@ impl TlsPtr {
     }
 
     /// Called when these directions are enabled, or no longer suspended.
-    pub fn start(self, directions: c_short) -> Result<(), NotAwaited> {
+    pub fn start(self, directions: c_short) -> Result<(), WaitFailed> {
         for direction in Direction::ALL {
             if directions & direction.kind() == 0 {
                 continue;
@@ -93,7 +93,7 @@ impl TlsPtr {
             let ended =
                 direction == Direction::Read && unsafe { crate::openssl::has_ended(self.ssl()) };
             if !resumed && !ended {
-                self.rests(direction).set(false);
+                self.halted(direction).set(false);
             }
             if !resumed {
                 self.handshake_held().set(false);
@@ -103,7 +103,7 @@ impl TlsPtr {
     }
 
     /// Called when these directions are disabled or suspended.
-    pub fn stop(self, directions: c_short) -> Result<(), NotAwaited> {
+    pub fn stop(self, directions: c_short) -> Result<(), WaitFailed> {
         for direction in Direction::ALL {
             if directions & direction.kind() == 0 {
                 continue;

@@ -9,7 +9,7 @@
 //! - [`handshake`], [`reading`], [`writing`]: what it does when the transport is ready.
 //! - [`ending`]: errors and ends of stream, and how they are reported.
 //! - [`interest`]: what it waits for.
-//! - [`socket`]: TLS on a socket; [`bulk`], [`stretch`]: several records per system call.
+//! - [`socket`]: TLS on a socket; [`bulk`], [`byte_queue`]: several records per system call.
 //! - [`filter`], [`bio`]: TLS on top of another bufferevent.
 //! - [`libevent`], [`openssl`]: declarations of what is used of the core and of OpenSSL.
 //!
@@ -19,6 +19,7 @@
 
 pub mod bio;
 pub mod bulk;
+pub mod byte_queue;
 pub mod c_api;
 pub mod create;
 pub mod ending;
@@ -33,6 +34,5 @@ pub mod operations;
 mod panic;
 pub mod reading;
 pub mod socket;
-pub mod stretch;
 pub mod tls;
 pub mod writing;

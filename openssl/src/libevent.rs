@@ -74,7 +74,7 @@ pub mod kind {
 }
 
 /// What event callbacks report: `BEV_EVENT_…`.
-pub mod told {
+pub mod event_flag {
     use std::ffi::c_short;
     pub const READING: c_short = 0x01;
     pub const WRITING: c_short = 0x02;

@@ -1,6 +1,6 @@
 //! The functions that the core calls for a TLS bufferevent.
 
-use crate::interest::NotAwaited;
+use crate::interest::WaitFailed;
 use crate::libevent::*;
 use crate::openssl::SSL_free;
 use crate::socket;
@@ -34,10 +34,10 @@ pub unsafe fn of_this_kind(bufferevent: *mut Bufferevent) -> Option<TlsPtr> {
     }
 }
 
-fn status(result: Result<(), NotAwaited>) -> c_int {
+fn status(result: Result<(), WaitFailed>) -> c_int {
     match result {
         Ok(()) => 0,
-        Err(NotAwaited) => -1,
+        Err(WaitFailed) => -1,
     }
 }
 

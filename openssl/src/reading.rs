@@ -17,9 +17,9 @@ const LONG_MESSAGE: usize = 1024;
 
 impl TlsPtr {
     /// Reads what there is, up to a limit, and notifies the program. The caller has a guard.
-    pub fn go_on_reading(self) {
+    pub fn continue_reading(self) {
         if self.write_needs_read().replace(false) {
-            self.go_on_writing(Callbacks::AtOnce);
+            self.continue_writing(Callbacks::AtOnce);
             if self.write_needs_read().get() || !self.is_open() {
                 return;
             }
@@ -55,16 +55,16 @@ impl TlsPtr {
             self.set_flows(count);
         }
         let refused = end.is_none() && waiting.and(self.update_interest()).is_err();
-        self.tell_of_input(count);
+        self.notify_input(count);
         if !self.is_still(session) {
             return;
         }
         if let Some((class, error)) = end {
             self.end(Direction::Read, class, error, Callbacks::AtOnce);
         } else if refused {
-            self.fail(told::READING, libc::ENOMEM, Callbacks::AtOnce);
+            self.fail(event_flag::READING, libc::ENOMEM, Callbacks::AtOnce);
         } else if trouble == Some(Trouble::NeedsRead) {
-            self.tell_of_end_below();
+            self.report_end_below();
         }
     }
 
@@ -77,7 +77,10 @@ impl TlsPtr {
         let flowing = self.bulk().filter(|bulk| bulk.flows());
         // SAFETY: the SSL lives as long as the bufferevent, for which the caller has a guard.
         let fetching = flowing.map(|bulk| unsafe { Fetching::begin(bulk, self.ssl()) });
-        while self.is_running(Direction::Read) && !self.owes_much() && count < self.read_limit() {
+        while self.is_running(Direction::Read)
+            && !self.has_answer_backlog()
+            && count < self.read_limit()
+        {
             let length = match self.read_record() {
                 Ok(length) => length,
                 Err(why) => return (count, Some(why)),
@@ -117,7 +120,7 @@ impl TlsPtr {
     }
 
     /// Calls the read callback if there is new input, and enough of it.
-    fn tell_of_input(self, count: usize) {
+    fn notify_input(self, count: usize) {
         if count == 0 {
             return;
         }

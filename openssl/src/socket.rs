@@ -8,7 +8,7 @@
 //! tell the difference: the event is pending in both cases.
 
 use crate::ending::{Callbacks, set_errno};
-use crate::interest::NotAwaited;
+use crate::interest::WaitFailed;
 use crate::libevent::*;
 use crate::openssl::{self, BIO_new_socket, SSL_set_bio};
 use crate::tls::{Direction, Guard, TlsPtr};
@@ -40,12 +40,12 @@ impl TlsPtr {
     }
 
     /// Switches to another socket, for a new session. Settings and buffers stay.
-    pub fn attach(self, descriptor: c_int) -> Result<(), NotAwaited> {
+    pub fn attach(self, descriptor: c_int) -> Result<(), WaitFailed> {
         // SAFETY: the SSL takes the new BIO over; the events are the bufferevent's own.
         unsafe {
             let bio = BIO_new_socket(descriptor, 0);
             if bio.is_null() {
-                return Err(NotAwaited);
+                return Err(WaitFailed);
             }
             SSL_set_bio(self.ssl(), bio, bio);
             let priority = event_get_priority(self.event(Direction::Read));
@@ -57,12 +57,12 @@ impl TlsPtr {
                 event_priority_set(self.event(direction), priority);
             }
         }
-        self.begin_again()?;
+        self.restart()?;
         self.update_interest()
     }
 
     /// Starts or stops waiting for the socket to be ready in a direction.
-    pub fn await_descriptor(self, direction: Direction, waits: bool) -> Result<(), NotAwaited> {
+    pub fn await_descriptor(self, direction: Direction, waits: bool) -> Result<(), WaitFailed> {
         let event = self.event(direction);
         let events = direction.kind() | kind::TIMEOUT;
         // SAFETY: the event is the bufferevent's own, whose lock is held.
@@ -83,16 +83,16 @@ impl TlsPtr {
             } else {
                 bufferevent_add_event_(event, &self.timeout(direction))
             };
-            if result < 0 { Err(NotAwaited) } else { Ok(()) }
+            if result < 0 { Err(WaitFailed) } else { Ok(()) }
         }
     }
 
     /// Waits until the kernel reports room.
-    pub fn await_room(self) -> Result<(), NotAwaited> {
+    pub fn await_room(self) -> Result<(), WaitFailed> {
         let (event, timeout) = (self.event(Direction::Write), self.timeout(Direction::Write));
         // SAFETY: as above.
         let result = unsafe { bufferevent_add_event_(event, &timeout) };
-        if result < 0 { Err(NotAwaited) } else { Ok(()) }
+        if result < 0 { Err(WaitFailed) } else { Ok(()) }
     }
 
     /// Whether a write can be tried without waiting for the kernel to report room.
@@ -119,9 +119,9 @@ impl TlsPtr {
             0 => return false,
             -1 if crate::ending::errno() != libc::ENOTSOCK => {
                 let error = crate::ending::errno();
-                self.rest();
+                self.halt();
                 set_errno(error);
-                self.tell(told::ERROR, 0);
+                self.run_event_callback(event_flag::ERROR, 0);
                 return false;
             }
             _ => {}
@@ -134,39 +134,43 @@ impl TlsPtr {
     fn ready(self, direction: Direction) {
         if !self.is_open() {
             if !self.handshake_held().get() && self.is_connected() {
-                self.shake_hands(Callbacks::AtOnce);
+                self.do_handshake(Callbacks::AtOnce);
             }
             return;
         }
         match direction {
             Direction::Read => {
                 self.needs_more().set(false);
-                self.go_on_reading();
+                self.continue_reading();
             }
-            Direction::Write => self.go_on_writing(Callbacks::AtOnce),
+            Direction::Write => self.continue_writing(Callbacks::AtOnce),
         }
     }
 
     /// A timeout has passed. The event is persistent, so it waits again.
     fn time_out(self, direction: Direction) {
-        let direction = if self.is_open() { direction.told() } else { 0 };
-        self.tell(told::TIMEOUT | direction, 0);
+        let direction = if self.is_open() {
+            direction.event_flag()
+        } else {
+            0
+        };
+        self.run_event_callback(event_flag::TIMEOUT | direction, 0);
     }
 }
 
 unsafe extern "C-unwind" fn readable(_: c_int, what: c_short, argument: *mut c_void) {
     // SAFETY: the event is part of the bufferevent that is its argument.
-    unsafe { react(argument, Direction::Read, what) };
+    unsafe { handle_event(argument, Direction::Read, what) };
 }
 
 unsafe extern "C-unwind" fn writable(_: c_int, what: c_short, argument: *mut c_void) {
     // SAFETY: as above.
-    unsafe { react(argument, Direction::Write, what) };
+    unsafe { handle_event(argument, Direction::Write, what) };
 }
 
 /// # Safety
 /// The argument is the bufferevent that the event is part of.
-unsafe fn react(argument: *mut c_void, direction: Direction, what: c_short) {
+unsafe fn handle_event(argument: *mut c_void, direction: Direction, what: c_short) {
     // SAFETY: the caller guarantees the argument.
     let Some(guard) = (unsafe { Guard::if_alive(argument) }) else {
         return;
@@ -192,7 +196,7 @@ pub fn close(descriptor: c_int) {
 ///
 /// # Safety
 /// The SSL is live.
-pub unsafe fn settle_descriptor(ssl: *mut openssl::SSL, descriptor: c_int) -> Option<c_int> {
+pub unsafe fn bind_descriptor(ssl: *mut openssl::SSL, descriptor: c_int) -> Option<c_int> {
     // SAFETY: the caller guarantees the SSL, which takes the new BIO over.
     unsafe {
         if let Some(present) = openssl::take_over_descriptor(ssl) {

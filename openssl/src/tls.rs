@@ -33,10 +33,10 @@ impl Direction {
     }
 
     /// The direction for event callbacks: `BEV_EVENT_READING` or `BEV_EVENT_WRITING`.
-    pub fn told(self) -> c_short {
+    pub fn event_flag(self) -> c_short {
         match self {
-            Direction::Read => told::READING,
-            Direction::Write => told::WRITING,
+            Direction::Read => event_flag::READING,
+            Direction::Write => event_flag::WRITING,
         }
     }
 }
@@ -166,7 +166,7 @@ marks! {
 
 impl Tls {
     /// For each direction: stopped after an end that was reported to the program.
-    pub fn rests(&self, direction: Direction) -> Mark<'_> {
+    pub fn halted(&self, direction: Direction) -> Mark<'_> {
         Mark {
             among: &self.marks,
             bit: 1 << (10 + direction as u16),
@@ -258,7 +258,7 @@ impl TlsPtr {
             Direction::Read => self.common.read_suspended.get(),
             Direction::Write => self.common.write_suspended.get(),
         };
-        let over = self.rests(direction).get() || self.broken().get();
+        let over = self.halted(direction).get() || self.broken().get();
         self.is_enabled(direction) && suspended == 0 && !over
     }
 
@@ -328,7 +328,7 @@ impl TlsPtr {
     }
 
     /// Calls the event callback.
-    pub fn tell(self, what: c_short, options: c_int) {
+    pub fn run_event_callback(self, what: c_short, options: c_int) {
         // SAFETY: the caller has a guard.
         unsafe { bufferevent_run_eventcb_(self.as_ptr(), what, options) };
     }

@@ -21,7 +21,7 @@ const BATCH: usize = RECORDS * LONGEST_RECORD;
 
 impl TlsPtr {
     /// Sends what there is, after anything that has to precede it. The caller has a guard.
-    pub fn go_on_writing(self, callbacks: Callbacks) {
+    pub fn continue_writing(self, callbacks: Callbacks) {
         if self.read_needs_write().replace(false) {
             let session = self.session.get();
             self.read_records();
@@ -75,7 +75,7 @@ impl TlsPtr {
             Some(Trouble::NeedsWrite) | None => {}
         }
         if waiting.and(self.update_interest()).is_err() {
-            self.fail(told::WRITING, libc::ENOMEM, callbacks);
+            self.fail(event_flag::WRITING, libc::ENOMEM, callbacks);
         }
     }
 
@@ -305,7 +305,7 @@ impl TlsPtr {
         if self.may_write_what_was_added(change) {
             // SAFETY: the bufferevent is live.
             let guard = unsafe { crate::tls::Guard::new(self.as_ptr()) };
-            guard.go_on_writing(Callbacks::FromTheLoop);
+            guard.continue_writing(Callbacks::FromTheLoop);
         }
     }
 
@@ -323,7 +323,7 @@ impl TlsPtr {
             return false;
         }
         if change.original_size == 0 {
-            self.rests(Direction::Write).set(false);
+            self.halted(Direction::Write).set(false);
         }
         self.is_running(Direction::Write)
     }

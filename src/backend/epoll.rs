@@ -5,7 +5,7 @@
 //! them again one call: a change of the silent entry, which fails for a new file of that number.
 
 use super::changelist::{self, Changelist};
-use super::{Options, Report, Timeout, waited};
+use super::{Options, Report, Timeout, wait_result};
 use crate::event::{EventPtr, kind};
 use crate::hooks::memory::Array;
 use crate::interest::{Interest, Slot};
@@ -76,7 +76,7 @@ impl Registered {
 
     /// No kinds: the entry is silent.
     #[inline]
-    fn silent(self) -> Registered {
+    fn disarmed(self) -> Registered {
         Registered(self.0 & !Self::KINDS)
     }
 
@@ -110,30 +110,30 @@ impl Registered {
 /// The slot of a descriptor, with what epoll keeps there: what the kernel was told, and a
 /// generation: how often the descriptor went from no events to one, which identifies reports for an
 /// earlier life.
-trait Known {
-    fn told(&self) -> Registered;
-    fn set_told(&mut self, told: Registered);
+trait EpollSlot {
+    fn registered(&self) -> Registered;
+    fn set_registered(&mut self, registered: Registered);
     fn generation(&self) -> u32;
     fn renew(&mut self);
     /// The kernel has no entry for the descriptor, not even a silent one, and is not about to get
     /// one.
-    fn is_news(&self) -> bool;
+    fn is_unregistered(&self) -> bool;
 }
 
-impl Known for Slot {
+impl EpollSlot for Slot {
     #[inline]
-    fn told(&self) -> Registered {
+    fn registered(&self) -> Registered {
         Registered(self.backend_bits & !changelist::NOTED)
     }
 
     #[inline]
-    fn set_told(&mut self, told: Registered) {
-        self.backend_bits = self.backend_bits & changelist::NOTED | told.0;
+    fn set_registered(&mut self, registered: Registered) {
+        self.backend_bits = self.backend_bits & changelist::NOTED | registered.0;
     }
 
     #[inline]
-    fn is_news(&self) -> bool {
-        !self.told().has(Registered::PRESENT) && self.backend_bits & changelist::NOTED == 0
+    fn is_unregistered(&self) -> bool {
+        !self.registered().has(Registered::PRESENT) && self.backend_bits & changelist::NOTED == 0
     }
 
     #[inline]
@@ -162,9 +162,9 @@ pub struct Epoll {
     results: Array<epoll_event>,
     ready: usize,
     // The last results silenced a descriptor.
-    silenced: bool,
-    // There is something to do before the next wait: see `settle`.
-    unsettled: bool,
+    disarmed: bool,
+    // There is something to do before the next wait: see `do_pending_work`.
+    has_pending_work: bool,
     // The kernel has refused a change of a registration.
     refused: bool,
     stale: StaleReports,
@@ -299,8 +299,8 @@ impl Epoll {
             changes: options.changelist.then(Changelist::new),
             results,
             ready: 0,
-            silenced: false,
-            unsettled: options.changelist,
+            disarmed: false,
+            has_pending_work: options.changelist,
             refused: false,
             stale: StaleReports::default(),
         })
@@ -323,17 +323,17 @@ impl Epoll {
         if wanted.kinds() != 0 && slot.is_empty() {
             slot.renew();
         }
-        if slot.told().suffices(wanted) {
+        if slot.registered().suffices(wanted) {
             return Ok(false);
         }
         match &mut self.changes {
             // The kernel is asked at once, for one that it refuses would never be heard of.
-            Some(_) if slot.is_news() && file::is_file(fd) => {
-                self.tell(fd, slot, wanted)?;
+            Some(_) if slot.is_unregistered() && file::is_file(fd) => {
+                self.set_registration(fd, slot, wanted)?;
             }
             Some(changes) => changes.note(fd, slot)?,
             None => {
-                if let Err(error) = self.tell(fd, slot, wanted) {
+                if let Err(error) = self.set_registration(fd, slot, wanted) {
                     self.note_refused();
                     return Err(error);
                 }
@@ -345,25 +345,30 @@ impl Epoll {
     #[cold]
     fn note_refused(&mut self) {
         self.refused = true;
-        self.unsettled = true;
+        self.has_pending_work = true;
     }
 
-    /// See [`super::Backend::tell_again`].
-    pub fn tell_again(&mut self, fd: c_int, slot: &mut Slot, edge: bool) {
-        let told = slot.told();
+    /// See [`super::Backend::report_again`].
+    pub fn report_again(&mut self, fd: c_int, slot: &mut Slot, edge: bool) {
+        let registered = slot.registered();
         if edge {
             // The kernel reports an edge again when it is registered again.
-            slot.set_told(told.silent());
+            slot.set_registered(registered.disarmed());
         }
         if self.update(fd, slot).is_err() {
-            slot.set_told(told);
+            slot.set_registered(registered);
         }
     }
 
     #[inline(always)]
-    fn tell(&self, fd: c_int, slot: &mut Slot, wanted: Registered) -> Result<(), SystemError> {
+    fn set_registration(
+        &self,
+        fd: c_int,
+        slot: &mut Slot,
+        wanted: Registered,
+    ) -> Result<(), SystemError> {
         if wanted.kinds() == 0 {
-            self.forget(fd, slot)
+            self.unregister(fd, slot)
         } else {
             self.register(fd, slot, wanted)
         }
@@ -379,7 +384,7 @@ impl Epoll {
             // SAFETY: `event` is valid for the call; any descriptor number may be tried.
             unsafe { system::epoll_ctl(self.fd, operation, fd, &mut event) == 0 }
         };
-        let (first, missing, second) = if slot.told().has(Registered::PRESENT) {
+        let (first, missing, second) = if slot.registered().has(Registered::PRESENT) {
             // The descriptor may have been closed and opened again.
             (libc::EPOLL_CTL_MOD, libc::ENOENT, libc::EPOLL_CTL_ADD)
         } else {
@@ -387,20 +392,20 @@ impl Epoll {
             (libc::EPOLL_CTL_ADD, libc::EEXIST, libc::EPOLL_CTL_MOD)
         };
         if control(first) || (errno() == missing && control(second)) {
-            slot.set_told(wanted.with(Registered::PRESENT));
+            slot.set_registered(wanted.with(Registered::PRESENT));
             return Ok(());
         }
-        let name = if slot.told().has(Registered::PRESENT) {
+        let name = if slot.registered().has(Registered::PRESENT) {
             "MOD"
         } else {
             "ADD"
         };
-        refused(name, fd, slot.told(), wanted)
+        refused(name, fd, slot.registered(), wanted)
     }
 
     #[inline(never)]
-    fn forget(&self, fd: c_int, slot: &mut Slot) -> Result<(), SystemError> {
-        if !slot.told().has(Registered::PRESENT) {
+    fn unregister(&self, fd: c_int, slot: &mut Slot) -> Result<(), SystemError> {
+        if !slot.registered().has(Registered::PRESENT) {
             return Ok(());
         }
         let mut ignored = EMPTY;
@@ -408,20 +413,20 @@ impl Epoll {
         let result = unsafe { system::epoll_ctl(self.fd, libc::EPOLL_CTL_DEL, fd, &mut ignored) };
         // A closed descriptor has left the set by itself.
         if result == 0 || matches!(errno(), libc::ENOENT | libc::EBADF | libc::EPERM) {
-            slot.set_told(Registered::default());
+            slot.set_registered(Registered::default());
             return Ok(());
         }
-        let told = slot.told();
+        let registered = slot.registered();
         // What is registered now is not known: the next event on this number must be registered.
-        slot.set_told(told.silent());
-        refused("DEL", fd, told, Registered::default())
+        slot.set_registered(registered.disarmed());
+        refused("DEL", fd, registered, Registered::default())
     }
 
     /// See [`super::Backend::prepare`].
     #[inline(always)]
     pub fn prepare(&mut self, interest: &mut Interest, timeout: Timeout) -> Wait {
-        if self.unsettled {
-            self.settle(interest);
+        if self.has_pending_work {
+            self.do_pending_work(interest);
         }
         let milliseconds = match timeout {
             Timeout::Until(deadline, now) if deadline > now && self.set_timer(deadline) => -1,
@@ -438,28 +443,28 @@ impl Epoll {
 
     /// What has to be done before the next wait.
     #[inline(never)]
-    fn settle(&mut self, interest: &mut Interest) {
-        if self.silenced {
-            self.arm_again(interest);
+    fn do_pending_work(&mut self, interest: &mut Interest) {
+        if self.disarmed {
+            self.rearm(interest);
         }
         if self.changes.is_some() {
             self.apply_changes(interest);
         }
         if self.stale.other.is_some() || self.stale.waits > 0 {
-            self.leave_stale_descriptors(interest);
+            self.drop_stale_descriptors(interest);
         }
         if self.ready == self.results.len() {
             self.make_room();
         }
         if self.refused {
-            self.tell_reported(interest);
+            self.retry_reported(interest);
         }
-        self.unsettled = self.changes.is_some() || self.stale.waits > 0 || self.refused;
+        self.has_pending_work = self.changes.is_some() || self.stale.waits > 0 || self.refused;
     }
 
     /// The kernel has refused a change. Changes of the descriptors that it reported last are passed
     /// to it again, because otherwise it would report the same for ever.
-    fn tell_reported(&mut self, interest: &mut Interest) {
+    fn retry_reported(&mut self, interest: &mut Interest) {
         for index in 0..self.ready {
             let fd = self.results[index].u64 as c_int;
             if let Some(slot) = interest.get(fd).filter(|slot| slot.kinds() != 0) {
@@ -470,8 +475,8 @@ impl Epoll {
     }
 
     /// Descriptors that the last results silenced, and whose events still wait for readiness.
-    fn arm_again(&mut self, interest: &mut Interest) {
-        self.silenced = false;
+    fn rearm(&mut self, interest: &mut Interest) {
+        self.disarmed = false;
         for index in 0..self.ready {
             let fd = self.results[index].u64 as c_int;
             if let Some(slot) = interest.get(fd) {
@@ -490,7 +495,8 @@ impl Epoll {
             let slot = interest.slot(fd);
             let wanted = Registered::wanted_by(slot);
             // Often nothing has changed in the end. A refusal was logged; the event stays pending.
-            let refused = !slot.told().suffices(wanted) && self.tell(fd, slot, wanted).is_err();
+            let refused = !slot.registered().suffices(wanted)
+                && self.set_registration(fd, slot, wanted).is_err();
             self.refused |= refused;
             // What the kernel lacks now it may have at the next wait.
             if refused && matches!(errno(), libc::ENOMEM | libc::ENOSPC) {
@@ -508,7 +514,7 @@ impl Epoll {
 
     /// A file that was closed under its number while a duplicate stays open can only be got rid of
     /// together with the whole set.
-    fn leave_stale_descriptors(&mut self, interest: &mut Interest) {
+    fn drop_stale_descriptors(&mut self, interest: &mut Interest) {
         if self.stale.is_endless(self.ready == self.results.len()) {
             let _ = self.rebuild(interest);
         }
@@ -567,7 +573,7 @@ impl Epoll {
     pub fn finish(&mut self, ready: Result<usize, SystemError>) -> Result<Results, SystemError> {
         self.ready = ready.unwrap_or(0);
         if self.ready == self.results.len() {
-            self.unsettled = true;
+            self.has_pending_work = true;
         }
         let next = self.results.as_mut_ptr().cast_const();
         ready.map(|count| Results {
@@ -578,19 +584,19 @@ impl Epoll {
     }
 
     /// A result concerned nobody.
-    pub fn note_unheard(&mut self, found: Found) {
+    pub fn note_stale(&mut self, found: Found) {
         // The timer has done all it is for: the wait is over.
         if found.data != TIMER {
             self.stale.note(found.data);
-            self.unsettled = true;
+            self.has_pending_work = true;
         }
     }
 
     /// A result silenced a descriptor.
     #[inline]
-    pub fn note_silenced(&mut self) {
-        self.silenced = true;
-        self.unsettled = true;
+    pub fn note_disarmed(&mut self) {
+        self.disarmed = true;
+        self.has_pending_work = true;
     }
 
     /// Closes the instance; [`Epoll::rebuild`] makes another. Until then the kernel refuses
@@ -610,8 +616,8 @@ impl Epoll {
         }
         self.armed = 0;
         self.ready = 0;
-        self.silenced = false;
-        self.unsettled = self.changes.is_some();
+        self.disarmed = false;
+        self.has_pending_work = self.changes.is_some();
         self.refused = false;
         self.stale = StaleReports::default();
         if let Some(changes) = &mut self.changes {
@@ -619,7 +625,7 @@ impl Epoll {
         }
         let mut result = Ok(());
         for (fd, slot) in interest.slots() {
-            slot.set_told(Registered::default());
+            slot.set_registered(Registered::default());
             result = result.and(self.update(fd, slot).map(|_| ()));
         }
         result
@@ -672,12 +678,12 @@ impl Found {
 
     /// Whether it is the kernel's last report about the descriptor, which is noted there.
     #[inline(always)]
-    pub fn silences(self, slot: &mut Slot) -> bool {
-        let told = slot.told();
-        if !told.has(Registered::ONCE) {
+    pub fn disarms(self, slot: &mut Slot) -> bool {
+        let registered = slot.registered();
+        if !registered.has(Registered::ONCE) {
             return false;
         }
-        slot.set_told(told.silent());
+        slot.set_registered(registered.disarmed());
         true
     }
 
@@ -717,15 +723,20 @@ impl Wait {
         // SAFETY: there is that much room for results, which nobody else touches during a wait.
         let count =
             unsafe { system::epoll_wait(self.fd, self.results, self.room, self.milliseconds) };
-        waited(count, "epoll_wait")
+        wait_result(count, "epoll_wait")
     }
 }
 
 /// Logs what the kernel did not do.
 #[cold]
-fn refused(name: &str, fd: c_int, told: Registered, wanted: Registered) -> Result<(), SystemError> {
+fn refused(
+    name: &str,
+    fd: c_int,
+    registered: Registered,
+    wanted: Registered,
+) -> Result<(), SystemError> {
     let events = kernel_events(wanted.without(Registered::ONCE));
-    let (old, new) = (told.kinds(), wanted.kinds());
+    let (old, new) = (registered.kinds(), wanted.kinds());
     let error = errno();
     warning_with_errno!(
         "Epoll {name}({events}) on fd {fd} failed. Old events were {old}; \

@@ -223,11 +223,11 @@ impl Backend {
 
     /// Makes the kernel report again what it reported of `fd` when that was not passed on; with
     /// `edge`, also what it reports only once. A refusal was logged.
-    pub fn tell_again(&mut self, fd: c_int, edge: bool, interest: &mut Interest) {
+    pub fn report_again(&mut self, fd: c_int, edge: bool, interest: &mut Interest) {
         // The others report at each wait what is ready.
         if let Backend::Epoll(epoll) = self {
             if let Some(slot) = interest.get(fd) {
-                epoll.tell_again(fd, slot, edge);
+                epoll.report_again(fd, slot, edge);
             }
         }
     }
@@ -235,7 +235,7 @@ impl Backend {
     /// Whether a change takes effect in a wait that is in progress in another thread, or that wait
     /// must end first.
     #[inline]
-    pub fn heeds_changes_at_once(&self) -> bool {
+    pub fn applies_changes_while_waiting(&self) -> bool {
         matches!(self, Backend::Epoll(epoll) if !epoll.collects_changes())
     }
 
@@ -336,15 +336,15 @@ impl Rotation {
 
 /// The result of a waiting system call: an interruption counts as an empty result, not as an error.
 #[inline(always)]
-fn waited(result: c_int, call: &str) -> Result<usize, SystemError> {
+fn wait_result(result: c_int, call: &str) -> Result<usize, SystemError> {
     if result >= 0 {
         return Ok(result as usize);
     }
-    not_waited(call)
+    wait_failed(call)
 }
 
 #[cold]
-fn not_waited(call: &str) -> Result<usize, SystemError> {
+fn wait_failed(call: &str) -> Result<usize, SystemError> {
     if errno() == libc::EINTR {
         return Ok(0);
     }

@@ -1,6 +1,6 @@
 //! poll: an array of descriptors, given to the kernel at every wait.
 
-use super::{Options, Report, Rotation, Timeout, waited};
+use super::{Options, Report, Rotation, Timeout, wait_result};
 use crate::event::{EventPtr, kind};
 use crate::hooks::memory::Array;
 use crate::interest::Interest;
@@ -140,7 +140,7 @@ impl Wait {
         // SAFETY: `fds` are `count` entries that nobody else touches during a wait.
         let count =
             unsafe { system::poll(self.fds, self.count as libc::nfds_t, self.milliseconds) };
-        waited(count, "poll")
+        wait_result(count, "poll")
     }
 }
 

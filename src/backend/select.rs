@@ -1,7 +1,7 @@
 //! select: sets of descriptors as bits, given to the kernel at every wait. The sets grow with the
 //! highest descriptor, beyond the size that the C type has.
 
-use super::{Options, Report, Rotation, Timeout, waited};
+use super::{Options, Report, Rotation, Timeout, wait_result};
 use crate::event::kind;
 use crate::hooks::memory::{Array, OutOfMemory};
 use crate::interest::{Interest, Slot};
@@ -194,6 +194,6 @@ impl Wait {
         if ready < 0 && errno() == libc::EBADF {
             return Ok(BAD_DESCRIPTOR);
         }
-        waited(ready, "select")
+        wait_result(ready, "select")
     }
 }

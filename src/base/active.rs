@@ -12,7 +12,7 @@ use std::ffi::{c_int, c_short};
 /// Queues beside those of the priorities.
 pub(super) const MORE_QUEUES: usize = 2;
 
-fn tell_activation(event: EventPtr, result: c_short) {
+fn log_activation(event: EventPtr, result: c_short) {
     debug_message!(
         "event_active: {:p} (fd {}), res {result}",
         event.as_ptr(),
@@ -25,7 +25,7 @@ pub(super) trait Queues {
     /// The queue for an entry.
     fn of(&self, entry: CallbackPtr) -> *mut TailQueue<ActiveLinks>;
     /// Logs an activation for debugging.
-    fn tell(&self, event: EventPtr, result: c_short);
+    fn log(&self, event: EventPtr, result: c_short);
 }
 
 /// There is only one priority, and debug messages are off.
@@ -38,7 +38,7 @@ impl Queues for OneQueue {
     }
 
     #[inline(always)]
-    fn tell(&self, _: EventPtr, _: c_short) {}
+    fn log(&self, _: EventPtr, _: c_short) {}
 }
 
 /// One for every priority.
@@ -56,8 +56,8 @@ impl Queues for ManyQueues {
     }
 
     #[inline(always)]
-    fn tell(&self, event: EventPtr, result: c_short) {
-        tell_activation(event, result);
+    fn log(&self, event: EventPtr, result: c_short) {
+        log_activation(event, result);
     }
 }
 
@@ -128,9 +128,9 @@ impl EventBase {
     fn count_in(&mut self, entry: CallbackPtr, state: c_short) {
         let flags = entry.flags();
         entry.set_flags(flags | state);
-        self.run.active.up();
+        self.run.active.increment();
         if flags & state::INTERNAL == 0 {
-            self.run.pending.up();
+            self.run.pending.increment();
         }
     }
 
@@ -153,9 +153,9 @@ impl EventBase {
     #[inline(always)]
     fn count_out(&mut self, entry: CallbackPtr, flags: c_short) {
         entry.set_flags(flags & !(state::QUEUED | state::BEFORE_WAIT));
-        self.run.active.down();
+        self.run.active.decrement();
         if flags & state::INTERNAL == 0 {
-            self.run.pending.down();
+            self.run.pending.decrement();
         }
     }
 
@@ -209,7 +209,7 @@ impl EventBase {
     /// counts only when the event was not active yet.
     #[inline]
     pub(crate) fn activate_event(&mut self, event: EventPtr, result: c_short, calls: c_short) {
-        tell_activation(event, result);
+        log_activation(event, result);
         if event.has(state::FINALIZING | state::QUEUED) {
             self.activate_again(event, result, calls);
         } else {
@@ -285,7 +285,7 @@ impl EventBase {
             if ready == 0 {
                 continue;
             }
-            queues.tell(event, ready);
+            queues.log(event, ready);
             let entry = event.entry();
             let flags = entry.flags();
             if flags & (state::FINALIZING | state::QUEUED) != 0 {
@@ -304,10 +304,10 @@ impl EventBase {
     /// Counts what a walk has queued.
     #[inline(always)]
     pub(super) fn count(&mut self, uncounted: Uncounted) {
-        self.run.active.up_by(uncounted.entries);
+        self.run.active.increase(uncounted.entries);
         self.run
             .pending
-            .up_by(uncounted.entries - uncounted.internal);
+            .increase(uncounted.entries - uncounted.internal);
     }
 
     /// Makes an event active in the next pass.

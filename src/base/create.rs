@@ -257,7 +257,7 @@ impl Guard {
             self.dequeue(entry);
             if !entry.has(state::FINALIZING) {
                 if finalize && entry.closure() == Closure::HoldingCallback {
-                    self.let_go(entry);
+                    self.release_unrun(entry);
                     ran = true;
                 }
                 continue;

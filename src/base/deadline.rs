@@ -80,7 +80,7 @@ impl EventBase {
         // What that run would have reported is news again.
         let fd = event.registration().fd();
         let edge = event.wants(kind::EDGE_TRIGGERED) && event.result() & kind::IO != 0;
-        self.backend.tell_again(fd, edge, &mut self.interest);
+        self.backend.report_again(fd, edge, &mut self.interest);
     }
 
     #[inline(always)]

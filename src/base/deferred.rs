@@ -156,7 +156,7 @@ pub unsafe fn priorities(base: *mut EventBase) -> c_int {
 
 impl Guard {
     /// Makes an entry that will never run release what it holds.
-    pub(super) fn let_go(&mut self, entry: CallbackPtr) {
+    pub(super) fn release_unrun(&mut self, entry: CallbackPtr) {
         let argument = entry.argument();
         // SAFETY: the closure says which member holds, and that null is expected.
         unsafe {

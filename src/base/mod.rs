@@ -44,16 +44,16 @@ pub struct Count {
 }
 
 impl Count {
-    fn up(&mut self) {
-        self.up_by(1);
+    fn increment(&mut self) {
+        self.increase(1);
     }
 
-    fn up_by(&mut self, more: c_int) {
+    fn increase(&mut self, more: c_int) {
         self.now += more;
         self.most = self.most.max(self.now);
     }
 
-    fn down(&mut self) {
+    fn decrement(&mut self) {
         self.now -= 1;
     }
 }
@@ -299,7 +299,7 @@ impl EventBase {
 
     /// Keeps the loop running without an event.
     pub(crate) fn add_virtual_event(&mut self) {
-        self.run.virtual_events.up();
+        self.run.virtual_events.increment();
     }
 
     /// Takes back what [`EventBase::add_virtual_event`] did.
@@ -308,7 +308,7 @@ impl EventBase {
             crate::warning!("event_base_del_virtual_: there is no virtual event");
             return;
         }
-        self.run.virtual_events.down();
+        self.run.virtual_events.decrement();
         if self.run.virtual_events.now == 0 {
             self.wake_if_elsewhere();
         }

@@ -131,7 +131,8 @@ impl EventBase {
             self.add_signal(event)?;
             true
         } else {
-            self.interest.add(&mut self.backend, event)? && !self.backend.heeds_changes_at_once()
+            self.interest.add(&mut self.backend, event)?
+                && !self.backend.applies_changes_while_waiting()
         };
         self.count_state(event, state::INSERTED);
         Ok(wake)
@@ -145,7 +146,7 @@ impl EventBase {
             self.remove_signal(event).map(|()| true)
         } else {
             let changed = self.interest.remove(&mut self.backend, event)?;
-            Ok(changed && !self.backend.heeds_changes_at_once())
+            Ok(changed && !self.backend.applies_changes_while_waiting())
         }
     }
 
@@ -154,7 +155,7 @@ impl EventBase {
         let flags = event.entry().flags();
         event.entry().set_flags(flags | state);
         if flags & state::INTERNAL == 0 {
-            self.run.pending.up();
+            self.run.pending.increment();
         }
     }
 
@@ -163,7 +164,7 @@ impl EventBase {
         let flags = event.entry().flags();
         event.entry().set_flags(flags & !state);
         if flags & state::INTERNAL == 0 {
-            self.run.pending.down();
+            self.run.pending.decrement();
         }
     }
 

@@ -139,7 +139,7 @@ impl Guard {
         self.wait(timeout)?;
         self.time.update_cache();
         self.expire_timers();
-        self.notice_signals();
+        self.process_signals();
         if self.run.active.now == 0 {
             return Ok((flags & loop_flag::NONBLOCK != 0).then_some(Outcome::Stopped));
         }
@@ -388,12 +388,12 @@ impl EventBase {
         let mut uncounted = Uncounted::default();
         while let Some(result) = results.take() {
             let Some(slot) = result.slot(&mut self.interest) else {
-                self.note_unheard(result);
+                self.note_stale(result);
                 continue;
             };
             let first = slot.first();
-            if result.silences(slot) {
-                self.note_silenced();
+            if result.disarms(slot) {
+                self.note_disarmed();
             }
             // Most reports are only this, and quickly understood.
             if result.is_readable_only() {
@@ -406,16 +406,16 @@ impl EventBase {
     }
 
     #[cold]
-    fn note_unheard(&mut self, found: epoll::Found) {
+    fn note_stale(&mut self, found: epoll::Found) {
         if let Backend::Epoll(epoll) = &mut self.backend {
-            epoll.note_unheard(found);
+            epoll.note_stale(found);
         }
     }
 
     #[inline]
-    fn note_silenced(&mut self) {
+    fn note_disarmed(&mut self) {
         if let Backend::Epoll(epoll) = &mut self.backend {
-            epoll.note_silenced();
+            epoll.note_disarmed();
         }
     }
 

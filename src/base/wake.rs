@@ -43,8 +43,8 @@ impl EventBase {
         }
         let mut fds = open()?;
         let mut event = self.wake_event;
-        let manner = self.manner_of_watching(fds);
-        let watched = self.watch_internally(&mut event, fds[0], manner, woken);
+        let flags = self.watch_flags(fds);
+        let watched = self.watch_internally(&mut event, fds[0], flags, woken);
         self.wake_event = event;
         if watched.is_ok() {
             self.wake_fds = fds;
@@ -56,7 +56,7 @@ impl EventBase {
     }
 
     /// Each write to an eventfd is an edge, also when nobody takes the earlier ones away.
-    fn manner_of_watching(&self, fds: [c_int; 2]) -> c_short {
+    fn watch_flags(&self, fds: [c_int; 2]) -> c_short {
         let mechanism = self.backend.mechanism();
         let knows_edges =
             mechanism.is_some_and(|mechanism| mechanism.features() & FEATURE_EDGE_TRIGGERED != 0);

@@ -98,7 +98,7 @@ impl Evbuffer {
     /// Whether no one is to be notified of changes.
     #[inline]
     pub(super) fn is_unwatched(&self) -> bool {
-        self.first_callback().is_null() && !self.tells_parent.get()
+        self.first_callback().is_null() && !self.notifies_parent.get()
     }
 
     /// Whether no one needs to know how the buffer changed: the parent is only notified of added
@@ -256,7 +256,7 @@ impl Guard {
             return self.notify_later(&info);
         }
         self.forget_changes();
-        self.tell(&info, Audience::All);
+        self.deliver(&info, Audience::All);
     }
 
     /// Queues the deferred callbacks in the loop, and runs the others.
@@ -270,11 +270,11 @@ impl Guard {
     pub(super) fn run_queued_callbacks(&self) {
         let Some(info) = self.changes() else { return };
         self.forget_changes();
-        self.tell(&info, Audience::Deferred);
+        self.deliver(&info, Audience::Deferred);
     }
 
     /// Calls those who are meant, all with the same information, and the parent last.
-    fn tell(&self, info: &EvbufferCallbackInfo, audience: Audience) {
+    fn deliver(&self, info: &EvbufferCallbackInfo, audience: Audience) {
         if self.first_callback().is_null() {
             return self.notify_parent(info);
         }

@@ -23,7 +23,7 @@ pub struct ParentOperations {
     /// Gives it up, which may free parent and buffer.
     pub drop_reference: unsafe fn(*mut c_void),
     /// Notifies of a change that added bytes, and may have removed others.
-    pub tell: unsafe fn(*mut c_void, &EvbufferCallbackInfo),
+    pub notify: unsafe fn(*mut c_void, &EvbufferCallbackInfo),
 }
 
 /// Set once, by the layer that has parents, before it makes the first.
@@ -75,10 +75,10 @@ impl Guard {
 
     /// Notifies the parent of a change, if it asked for that.
     pub(super) fn notify_parent(&self, info: &EvbufferCallbackInfo) {
-        let wanted = self.tells_parent.get() && info.n_added > 0;
+        let wanted = self.notifies_parent.get() && info.n_added > 0;
         if let Some(operations) = parent_operations().filter(|_| wanted) {
             // SAFETY: the parent sets itself only while it lives.
-            unsafe { (operations.tell)(self.parent.get(), info) };
+            unsafe { (operations.notify)(self.parent.get(), info) };
         }
     }
 

@@ -91,7 +91,7 @@ pub struct Evbuffer {
     /// The last read brought more than a short one does.
     expects_much: Cell<bool>,
     /// The object that the buffer is part of is notified of changes, after the callbacks.
-    tells_parent: Cell<bool>,
+    notifies_parent: Cell<bool>,
     flags: Cell<u32>,
     /// The program's reference, one per guard, one while a deferred notification is queued.
     references: Cell<i32>,
@@ -136,7 +136,7 @@ impl Evbuffer {
                 front_frozen: Cell::new(false),
                 back_frozen: Cell::new(false),
                 expects_much: Cell::new(false),
-                tells_parent: Cell::new(false),
+                notifies_parent: Cell::new(false),
                 flags: Cell::new(0),
                 references: Cell::new(1),
                 callbacks: UnsafeCell::new(CallbackList::EMPTY),
@@ -198,8 +198,8 @@ impl Evbuffer {
 
     /// Whether what the buffer is part of is notified of changes by which bytes come in, after the
     /// callbacks.
-    pub fn set_tells_parent(&self, tells: bool) {
-        self.tells_parent.set(tells);
+    pub fn set_notifies_parent(&self, notifies: bool) {
+        self.notifies_parent.set(notifies);
     }
 
     /// Allows or forbids changes at one end.

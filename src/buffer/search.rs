@@ -27,13 +27,13 @@ impl Cursor {
             offset,
             left: limit.checked_sub(offset)?,
         };
-        cursor.settle()?;
+        cursor.enter_chain_with_data()?;
         Some(cursor)
     }
 
     /// Moves to the chain that has the next byte; none at the end.
     #[inline]
-    fn settle(&mut self) -> Option<()> {
+    fn enter_chain_with_data(&mut self) -> Option<()> {
         if self.left == 0 {
             return None;
         }
@@ -50,7 +50,7 @@ impl Cursor {
         self.left = self.left.checked_sub(count)?;
         self.offset += count;
         self.offset_in_chain += count;
-        self.settle()
+        self.enter_chain_with_data()
     }
 
     /// The cursor that many bytes further.

@@ -105,7 +105,7 @@ fn probe<const EARNING: isize, const COST: isize>(
             return Outcome::Found(start);
         }
         start += 1;
-        if !account.settle(passed, needle.len()) {
+        if !account.charge(passed, needle.len()) {
             return Outcome::Hopeless(start);
         }
     }
@@ -128,7 +128,7 @@ type RarePairAccount = Account<4, 64>;
 impl<const EARNING: isize, const COST: isize> Account<EARNING, COST> {
     /// A comparison has failed. Whether the account allows more.
     #[inline]
-    fn settle(&mut self, passed: usize, compared: usize) -> bool {
+    fn charge(&mut self, passed: usize, compared: usize) -> bool {
         self.balance += EARNING * passed as isize - COST - compared as isize;
         self.balance >= 0
     }

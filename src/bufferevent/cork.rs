@@ -22,7 +22,7 @@ impl BuffereventPtr {
     fn set_notices_output(self, notices: bool) {
         if self.is_kind(&bufferevent_ops_socket) {
             // SAFETY: the buffers live as long as the bufferevent, whose lock is held.
-            unsafe { (*self.buffer(Direction::Write)).set_tells_parent(notices) };
+            unsafe { (*self.buffer(Direction::Write)).set_notifies_parent(notices) };
         }
     }
 }

@@ -70,7 +70,7 @@ impl BuffereventPtr {
     /// like one whose transfer failed, and the program is notified from the loop.
     pub(super) fn give_up(self, direction: Direction) {
         self.enabled.set(self.enabled.get() & !direction.kind());
-        self.run_event_callback(BEV_EVENT_ERROR | direction.told(), DEFER_CALLBACKS);
+        self.run_event_callback(BEV_EVENT_ERROR | direction.event_flag(), DEFER_CALLBACKS);
     }
 
     /// [`BuffereventPtr::resume`], unless the reason does not hold anyway.

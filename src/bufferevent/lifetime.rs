@@ -34,7 +34,7 @@ const DYING: c_int = c_int::MAX / 2;
 static PARENT: ParentOperations = ParentOperations {
     add_reference: hold_parent,
     drop_reference: drop_parent,
-    tell: tell_parent,
+    notify: notify_parent,
 };
 
 unsafe fn hold_parent(parent: *mut c_void) {
@@ -49,10 +49,10 @@ unsafe fn drop_parent(parent: *mut c_void) {
     drop(unsafe { Guard::acquire(parent.cast()) });
 }
 
-unsafe fn tell_parent(parent: *mut c_void, change: &EvbufferCallbackInfo) {
+unsafe fn notify_parent(parent: *mut c_void, change: &EvbufferCallbackInfo) {
     // SAFETY: as in `hold_parent`.
     if let Some(parent) = unsafe { BuffereventPtr::new(parent.cast()) } {
-        parent.tell_of_output(change);
+        parent.output_changed(change);
     }
 }
 
@@ -130,7 +130,7 @@ impl BuffereventPtr {
             let buffer = unsafe { BufferGuard::new(self.buffer(direction)) };
             buffer.set_parent(self.as_ptr().cast());
             if direction == Direction::Write {
-                buffer.set_tells_parent(true);
+                buffer.set_notifies_parent(true);
             }
         }
     }

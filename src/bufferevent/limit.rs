@@ -137,7 +137,7 @@ impl BuffereventPtr {
 
     /// How much the next read or write may move. Notices when the group is used up.
     #[inline]
-    pub fn most_to_move(self, direction: Direction) -> usize {
+    pub fn transfer_limit(self, direction: Direction) -> usize {
         let single = self.max_single(direction);
         match self.limiter() {
             None => single,

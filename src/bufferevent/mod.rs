@@ -80,7 +80,7 @@ impl Direction {
     }
 
     /// The bit for event callbacks.
-    pub fn told(self) -> c_short {
+    pub fn event_flag(self) -> c_short {
         match self {
             Direction::Read => BEV_EVENT_READING,
             Direction::Write => BEV_EVENT_WRITING,

@@ -204,7 +204,7 @@ impl BuffereventPtr {
     }
 
     /// Notifies the kind that the output has changed. Code of the program may run.
-    pub(super) fn tell_of_output(self, change: &EvbufferCallbackInfo) {
+    pub(super) fn output_changed(self, change: &EvbufferCallbackInfo) {
         if self.is_kind(&bufferevent_ops_pair) {
             // The tables of pairs have no such function, as programs can see.
             // SAFETY: as in `start`.

@@ -109,7 +109,7 @@ impl BuffereventPtr {
     }
 
     /// Whether something is to be moved to a receiver by itself.
-    fn wants_to_give(self, receiver: BuffereventPtr) -> bool {
+    fn may_deliver(self, receiver: BuffereventPtr) -> bool {
         self.is_enabled(Direction::Write)
             && receiver.is_running(Direction::Read)
             && self.length(Direction::Write) > 0
@@ -117,7 +117,7 @@ impl BuffereventPtr {
 
     /// Moves output to the input of the receiver. Code of the program may run; the caller has a
     /// guard of both.
-    fn give(self, receiver: BuffereventPtr, force: Force) {
+    fn deliver(self, receiver: BuffereventPtr, force: Force) {
         let opened = (
             self.opened(Direction::Write),
             receiver.opened(Direction::Read),
@@ -171,7 +171,7 @@ pub(super) unsafe fn output_changed(half: BuffereventPtr, change: &EvbufferCallb
         return;
     }
     match partner_guard(*half) {
-        Some(receiver) if half.wants_to_give(*receiver) => half.give(*receiver, Force::No),
+        Some(receiver) if half.may_deliver(*receiver) => half.deliver(*receiver, Force::No),
         // A timer only fails without memory.
         _ => {
             let _ = half.update_timer(Direction::Write);
@@ -191,11 +191,11 @@ unsafe extern "C-unwind" fn enable(bufferevent: *mut Bufferevent, directions: c_
     let Some(partner) = partner_guard(*half) else {
         return status(result);
     };
-    if directions & kind::READ != 0 && partner.wants_to_give(*half) {
-        partner.give(*half, Force::No);
+    if directions & kind::READ != 0 && partner.may_deliver(*half) {
+        partner.deliver(*half, Force::No);
     }
-    if directions & kind::WRITE != 0 && half.wants_to_give(*partner) {
-        half.give(*partner, Force::No);
+    if directions & kind::WRITE != 0 && half.may_deliver(*partner) {
+        half.deliver(*partner, Force::No);
     }
     status(result)
 }
@@ -244,10 +244,10 @@ unsafe extern "C-unwind" fn flush(
     // A flush calls the read callback also when nothing was given: programs that use the reference
     // take that for a part of the end of the stream.
     if directions & kind::READ != 0 {
-        partner.give(*half, Force::Yes);
+        partner.deliver(*half, Force::Yes);
     }
     if directions & kind::WRITE != 0 {
-        half.give(*partner, Force::Yes);
+        half.deliver(*partner, Force::Yes);
     }
     if mode == BuffereventFlushMode::BEV_FINISHED as FlushModeValue {
         let mut what = BEV_EVENT_EOF;
@@ -256,7 +256,7 @@ unsafe extern "C-unwind" fn flush(
             (Direction::Write, Direction::Read),
         ] {
             if directions & mine.kind() != 0 {
-                what |= theirs.told();
+                what |= theirs.event_flag();
             }
         }
         partner.run_event_callback(what, 0);

@@ -249,7 +249,7 @@ impl BuffereventPtr {
             self.suspend(Direction::Read, suspension::WATERMARK);
             return false;
         }
-        let allowed = self.most_to_move(Direction::Read);
+        let allowed = self.transfer_limit(Direction::Read);
         let limit = allowed.min(self.input_room().unwrap_or(usize::MAX));
         let descriptor = self.event(Direction::Read).fd();
         if self.suspended(Direction::Read) != 0 || limit == 0 || descriptor < 0 {
@@ -293,7 +293,7 @@ impl BuffereventPtr {
     /// write and the event was for connecting. False when the write came to nothing. The caller has
     /// a guard.
     fn write_once(self, connecting: bool) -> bool {
-        let limit = self.most_to_move(Direction::Write);
+        let limit = self.transfer_limit(Direction::Write);
         if self.suspended(Direction::Write) != 0 || self.event(Direction::Write).fd() < 0 {
             return true;
         }
@@ -436,7 +436,7 @@ impl BuffereventPtr {
             Err(Refused::OutOfMemory) => libc::ENOMEM,
             _ => error,
         });
-        self.run_event_callback(direction.told() | what, 0);
+        self.run_event_callback(direction.event_flag() | what, 0);
     }
 }
 

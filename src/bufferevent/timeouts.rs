@@ -185,7 +185,7 @@ impl BuffereventPtr {
     pub fn time_out(self, direction: Direction) {
         // A refusal was logged; the direction counts as disabled.
         let _ = self.disable(direction.kind());
-        self.run_event_callback(BEV_EVENT_TIMEOUT | direction.told(), 0);
+        self.run_event_callback(BEV_EVENT_TIMEOUT | direction.event_flag(), 0);
     }
 }
 

@@ -216,14 +216,14 @@ pub unsafe extern "C-unwind" fn bufferevent_get_write_limit(bev: *mut Buffereven
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_max_to_read(bev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
-    unsafe { Guard::new(bev) }.most_to_move(Direction::Read) as isize
+    unsafe { Guard::new(bev) }.transfer_limit(Direction::Read) as isize
 }
 
 /// How many bytes the next write may take, given all limits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_max_to_write(bev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
-    unsafe { Guard::new(bev) }.most_to_move(Direction::Write) as isize
+    unsafe { Guard::new(bev) }.transfer_limit(Direction::Write) as isize
 }
 
 /// A bufferevent's own limit, as it was set; NULL if it has none.

@@ -723,7 +723,7 @@ pub unsafe extern "C-unwind" fn evdns_server_request_respond(
 pub unsafe extern "C-unwind" fn evdns_server_request_drop(req: *mut EvdnsServerRequest) -> c_int {
     // SAFETY: the caller hands the request over.
     if let Some(request) = unsafe { question::RequestPtr::new(req) } {
-        request.drop_it();
+        request.drop_request();
     }
     0
 }

@@ -117,7 +117,7 @@ impl Channel {
     }
 
     /// Does not wait for replies any more.
-    pub(super) fn rest(&self, base: BasePtr) {
+    pub(super) fn pause(&self, base: BasePtr) {
         self.resting.set(true);
         let room = self.event().events() & kind::WRITE;
         let _ = self.wait_for(base, room);
@@ -125,7 +125,7 @@ impl Channel {
 
     /// Waits for replies again.
     #[inline]
-    pub(super) fn wake(&self, base: BasePtr) {
+    pub(super) fn resume(&self, base: BasePtr) {
         if self.resting.replace(false) {
             let room = self.event().events() & kind::WRITE;
             // If that fails, the channel stays paused.

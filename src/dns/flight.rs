@@ -23,7 +23,7 @@ pub fn submit(base: BasePtr, request: RequestPtr) -> Result<(), SystemError> {
     }
     base.reserve()?;
     launch(base, request);
-    if let Err(refused) = base.timeouts.settle(base) {
+    if let Err(refused) = base.timeouts.update_timer(base) {
         request.withdraw(base);
         return Err(refused);
     }
@@ -132,7 +132,7 @@ pub(super) fn launch_at(base: BasePtr, request: RequestPtr, server: ServerPtr) {
 /// in the socket.
 fn transmit(base: BasePtr, request: RequestPtr, server: ServerPtr) {
     server.renew_socket(base);
-    server.channel().wake(base);
+    server.channel().resume(base);
     request.assign_to(server);
     request.streamed.set(0);
     let sent = if server.first_unsent().is_some() {
@@ -225,17 +225,17 @@ pub(super) fn answered(
     match verdict {
         Verdict::Ignore => {}
         Verdict::Truncated if request.probed().is_none() && request.streamed.get() == 0 => {
-            health::answers(base, server, None);
+            health::answered(base, server, None);
             ask_over_stream(base, request, server);
         }
         Verdict::Truncated => {
-            health::answers(base, server, request.probed());
+            health::answered(base, server, request.probed());
             end(base, request, &Answer::of(code::TRUNCATED), &[]);
         }
         Verdict::ServerFailed => server_failed(base, request),
-        Verdict::Unwilling(result) => unwilling(base, request, server, *result),
+        Verdict::Refused(result) => server_refused(base, request, server, *result),
         Verdict::Final(answer) => {
-            health::answers(base, server, request.probed());
+            health::answered(base, server, request.probed());
             end(base, request, answer, message);
         }
     }
@@ -254,7 +254,7 @@ fn server_failed(base: BasePtr, request: RequestPtr) {
 }
 
 /// A server refuses to answer: another one is asked, once, if there is one.
-fn unwilling(base: BasePtr, request: RequestPtr, server: ServerPtr, result: c_int) {
+fn server_refused(base: BasePtr, request: RequestPtr, server: ServerPtr, result: c_int) {
     base.stop_waiting(request);
     if request.probed().is_some() || request.reissued.get() {
         end(base, request, &Answer::of(result), &[]);

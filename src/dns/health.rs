@@ -26,12 +26,12 @@ pub fn failed(base: BasePtr, server: ServerPtr, reason: fmt::Arguments<'_>) {
     if !server.up.replace(false) {
         return;
     }
-    log::tell(
+    log::message(
         Severity::Message,
         format_args!("Nameserver {} has failed: {reason}", server.text()),
     );
     if !(0..base.server_count()).any(|i| base.server(i).is_some_and(|server| server.up.get())) {
-        log::tell(
+        log::message(
             Severity::Message,
             format_args!("All nameservers have failed"),
         );
@@ -47,12 +47,12 @@ pub fn failed_by_system(base: BasePtr, server: ServerPtr) {
 }
 
 /// A server has answered a question, or this probe.
-pub fn answers(base: BasePtr, server: ServerPtr, probe: Option<ServerPtr>) {
+pub fn answered(base: BasePtr, server: ServerPtr, probe: Option<ServerPtr>) {
     server.silent.set(0);
     if server.up.replace(true) {
         return;
     }
-    log::tell(
+    log::message(
         Severity::Message,
         format_args!("Nameserver {} is back up", server.text()),
     );

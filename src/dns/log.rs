@@ -21,7 +21,7 @@ pub fn set_callback(callback: Option<DnsLogFn>) {
 
 /// Logs a message. The program's function also gets debug messages, and may call into the library:
 /// at most the resolver's lock is held here.
-pub fn tell(severity: Severity, text: fmt::Arguments<'_>) {
+pub fn message(severity: Severity, text: fmt::Arguments<'_>) {
     let callback = CALLBACK.load(Relaxed);
     if callback == 0 {
         if severity != Severity::Debug || log::debug_enabled() {

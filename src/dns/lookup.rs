@@ -35,7 +35,7 @@ pub struct EvdnsGetaddrinfoRequest {
     /// What they found.
     found: [Cell<*mut addrinfo>; 2],
     /// Ends the wait for the slower family.
-    patience: UnsafeCell<Event>,
+    skew_timer: UnsafeCell<Event>,
     canonical: Cell<*mut c_char>,
     /// How the family that is known has failed.
     error: Cell<c_int>,
@@ -143,7 +143,7 @@ unsafe fn begin(
     argument: *mut c_void,
 ) -> Start {
     if base.is_null() {
-        log::tell(
+        log::message(
             Severity::Warning,
             format_args!("Call to getaddrinfo_async with no evdns_base configured."),
         );
@@ -193,7 +193,7 @@ fn create(
             base: base.as_ptr(),
             families: [Cell::new(None), Cell::new(None)],
             found: [Cell::new(ptr::null_mut()), Cell::new(ptr::null_mut())],
-            patience: UnsafeCell::new(std::mem::zeroed()),
+            skew_timer: UnsafeCell::new(std::mem::zeroed()),
             canonical: Cell::new(ptr::null_mut()),
             error: Cell::new(0),
             hints: *hints,
@@ -204,8 +204,8 @@ fn create(
             argument,
         });
         let argument = block.cast();
-        let event = lookup.patience.get();
-        assign::private(event, base.event_base, -1, 0, patience_ends, argument);
+        let event = lookup.skew_timer.get();
+        assign::private(event, base.event_base, -1, 0, skew_is_over, argument);
         List::push_front(base.lookups.get(), lookup.as_ptr());
     }
     base.hold_reference();
@@ -239,17 +239,17 @@ impl LookupPtr {
         self.families.iter().any(|family| family.get().is_some())
     }
 
-    fn patience(self) -> EventPtr {
+    fn skew_timer(self) -> EventPtr {
         // SAFETY: part of a live object; the address of a field is not null.
-        unsafe { EventPtr::new(self.patience.get()).unwrap_unchecked() }
+        unsafe { EventPtr::new(self.skew_timer.get()).unwrap_unchecked() }
     }
 
     /// Lets the slower family some time more. Without memory for the timer it has all that it
     /// needs.
-    fn be_patient(self, base: BasePtr) {
-        let patience = time::to_timeval(base.options.skew.get());
+    fn start_skew_timer(self, base: BasePtr) {
+        let skew = time::to_timeval(base.options.skew.get());
         // SAFETY: the loop's base outlives the resolver.
-        let _ = unsafe { Guard::lock(base.event_base) }.add(self.patience(), Some(&patience));
+        let _ = unsafe { Guard::lock(base.event_base) }.add(self.skew_timer(), Some(&skew));
     }
 
     fn unlink(self, base: BasePtr) {
@@ -317,9 +317,9 @@ impl LookupPtr {
         // SAFETY: the loop's base outlives the resolver. A refusal was logged; the event is out.
         // Nobody uses the look-up any more.
         unsafe {
-            let patience = self.patience();
-            let _ = Guard::lock(patience.base()).delete(patience, Blocking::Yes);
-            debug::note_teardown(patience);
+            let skew_timer = self.skew_timer();
+            let _ = Guard::lock(skew_timer.base()).delete(skew_timer, Blocking::Yes);
+            debug::note_teardown(skew_timer);
             for found in &self.found {
                 resolve::free_list(found.get());
             }
@@ -392,7 +392,7 @@ pub fn family_done(lookup: LookupPtr, request: RequestPtr) {
     }
     if lookup.is_waiting() {
         if !lookup.canceled.get() {
-            lookup.be_patient(*hold);
+            lookup.start_skew_timer(*hold);
         }
         return;
     }
@@ -405,7 +405,7 @@ pub fn family_done(lookup: LookupPtr, request: RequestPtr) {
 }
 
 /// Runs when one family has waited long enough for the other.
-unsafe extern "C-unwind" fn patience_ends(_: c_int, _: c_short, lookup: *mut c_void) {
+unsafe extern "C-unwind" fn skew_is_over(_: c_int, _: c_short, lookup: *mut c_void) {
     // SAFETY: the memory stays until this function has returned, and the reference on the resolver
     // with it.
     let (lookup, hold) = unsafe {

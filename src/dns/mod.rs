@@ -21,7 +21,7 @@ pub mod flight;
 pub mod global;
 pub mod health;
 pub mod hosts;
-mod letters;
+mod letter_case;
 pub mod log;
 pub mod lookup;
 pub mod message;

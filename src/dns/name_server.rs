@@ -118,7 +118,7 @@ impl BasePtr {
     /// Adds the server at an address given as text; without a port, at the usual one.
     pub fn add_server_text(self, text: &[u8]) -> Result<(), NotAdded> {
         let Some(mut address) = socket_address::parse(text) else {
-            log::tell(
+            log::message(
                 Severity::Warning,
                 format_args!(
                     "Unable to parse nameserver address {}",
@@ -183,7 +183,7 @@ impl BasePtr {
             .map_err(|OutOfMemory| NotAdded::NoMemory)?;
         let socket = self.make_socket(&address).inspect_err(|&error| {
             if error == NotAdded::NotUsable {
-                log::tell(
+                log::message(
                     Severity::Warning,
                     format_args!("Couldn't bind to outgoing address"),
                 );
@@ -333,7 +333,7 @@ unsafe fn log_refusal(address: *const sockaddr, error: NotAdded) {
     let text = unsafe { socket_address::format(address) };
     let text = ShownText::of(text.as_bytes());
     let (text, error) = (text.as_str(), error as c_int);
-    log::tell(
+    log::message(
         Severity::Warning,
         format_args!("Unable to add nameserver {text}: error {error}"),
     );

@@ -14,7 +14,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
 /// Types of results, with the numbers of the C interface.
-mod told {
+mod result_type {
     use std::ffi::c_char;
     pub const A: c_char = 1;
     pub const PTR: c_char = 2;
@@ -50,7 +50,7 @@ impl RequestPtr {
         unsafe {
             let priority = assign::middle_priority(self.event_base);
             let entry = self.entry.get();
-            deferred::initialise(entry, priority, tell_result, self.as_ptr().cast());
+            deferred::initialise(entry, priority, deliver_result, self.as_ptr().cast());
             deferred::schedule(self.event_base, entry);
         }
     }
@@ -155,14 +155,14 @@ impl RequestPtr {
     }
 
     /// Calls the program.
-    fn tell(self, callback: DnsResultFn, argument: *mut c_void) {
+    fn call(self, callback: DnsResultFn, argument: *mut c_void) {
         let result = self.result.get();
         let mut name: *mut c_char = self.found_start().cast();
         let (kind, data): (c_char, *mut c_void) = match self.kind {
             _ if result != code::NONE => (0, ptr::null_mut()),
-            record::A => (told::A, name.cast()),
-            record::AAAA => (told::AAAA, name.cast()),
-            _ => (told::PTR, ptr::from_mut(&mut name).cast()),
+            record::A => (result_type::A, name.cast()),
+            record::AAAA => (result_type::AAAA, name.cast()),
+            _ => (result_type::PTR, ptr::from_mut(&mut name).cast()),
         };
         let count = if result == code::NONE {
             c_int::from(self.count.get())
@@ -175,7 +175,7 @@ impl RequestPtr {
 }
 
 /// Runs from the loop when a look-up has a result.
-unsafe extern "C-unwind" fn tell_result(_: *mut EventCallback, request: *mut c_void) {
+unsafe extern "C-unwind" fn deliver_result(_: *mut EventCallback, request: *mut c_void) {
     struct Free(RequestPtr);
     impl Drop for Free {
         fn drop(&mut self) {
@@ -189,7 +189,7 @@ unsafe extern "C-unwind" fn tell_result(_: *mut EventCallback, request: *mut c_v
     // Also when the callback unwinds.
     let _free = Free(request);
     match request.receiver {
-        Receiver::Program(Some(callback), argument) => request.tell(callback, argument),
+        Receiver::Program(Some(callback), argument) => request.call(callback, argument),
         Receiver::Lookup(lookup) => lookup::family_done(lookup, request),
         Receiver::Program(None, _) | Receiver::Probe(_) => {}
     }

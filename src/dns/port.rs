@@ -222,7 +222,7 @@ impl PortPtr {
                 Err(error) if sockets::read_write_retriable(error) => return,
                 Err(error) => {
                     self.pause_reading();
-                    log::tell(
+                    log::message(
                         Severity::Warning,
                         format_args!("Error {error} while reading a DNS request"),
                     );
@@ -353,7 +353,7 @@ impl PortPtr {
 
 fn log_failure(sent: Result<(), c_int>) {
     if let Err(error) = sent {
-        log::tell(
+        log::message(
             Severity::Warning,
             format_args!("Error {error} while writing response to port; dropping"),
         );
@@ -384,7 +384,7 @@ impl RequestPtr {
     }
 
     /// Frees a request without an answer.
-    pub fn drop_it(self) {
+    pub fn drop_request(self) {
         let _hold = self.hold_port();
         self.drop_held();
     }

@@ -31,7 +31,7 @@ pub(super) fn read_replies(base: BasePtr, server: ServerPtr, channel: &Channel) 
             Ok(count) => count,
             Err(error) if sockets::read_write_retriable(error) => return,
             Err(error) => {
-                channel.rest(base);
+                channel.pause(base);
                 set_errno(error);
                 health::failed_by_system(base, server);
                 return;
@@ -56,7 +56,7 @@ fn take_reply(base: BasePtr, server: ServerPtr, message: &[u8], source: &Source)
         // SAFETY: the kernel has written the address.
         let text = unsafe { socket_address::format(source.as_ptr()) };
         let text = std::str::from_utf8(text.as_bytes()).unwrap_or_default();
-        log::tell(
+        log::message(
             Severity::Warning,
             format_args!("Address mismatch on received DNS packet.  Apparent source was {text}"),
         );
@@ -67,7 +67,7 @@ fn take_reply(base: BasePtr, server: ServerPtr, message: &[u8], source: &Source)
         return;
     };
     if request.asked.get() & server.bit() != 0 && request.streamed.get() == 0 {
-        let verdict = reply::judge(message, request.question(base));
+        let verdict = reply::evaluate(message, request.question(base));
         flight::answered(base, request, server, &verdict, message);
     }
 }

@@ -28,7 +28,7 @@ pub enum Verdict {
     /// Ask once more: the server has failed.
     ServerFailed,
     /// Ask another server: this one will not answer, for the reason given.
-    Unwilling(c_int),
+    Refused(c_int),
     /// Report it.
     Final(Answer),
 }
@@ -70,7 +70,7 @@ pub fn address_length(kind: u16) -> usize {
 }
 
 /// Evaluates a message that has the head of a reply.
-pub fn judge(message: &[u8], question: Question<'_>) -> Verdict {
+pub fn evaluate(message: &[u8], question: Question<'_>) -> Verdict {
     let mut reader = Reader::new(message);
     let Ok(header) = reader.header() else {
         return Verdict::Ignore;
@@ -86,7 +86,7 @@ pub fn judge(message: &[u8], question: Question<'_>) -> Verdict {
         _ if truncated => return Verdict::Truncated,
         code::NONE | code::NOT_EXIST => {}
         code::SERVER_FAILED => return Verdict::ServerFailed,
-        code::NOT_IMPLEMENTED | code::REFUSED => return Verdict::Unwilling(result),
+        code::NOT_IMPLEMENTED | code::REFUSED => return Verdict::Refused(result),
         code::FORMAT => return Verdict::Final(Answer::of(result)),
         _ => return Verdict::Final(Answer::of(code::UNKNOWN)),
     }
@@ -254,7 +254,7 @@ mod tests {
             kind: record::A,
             ignoring_case: false,
         };
-        judge(message, question)
+        evaluate(message, question)
     }
 
     fn a_record(owner: u8, kind: u8, ttl: u32, data: &[u8]) -> Vec<u8> {

@@ -4,7 +4,7 @@
 //! the name as the program gave it. It lives until its result has been reported, and needs the
 //! resolver only until it has one.
 
-use super::letters::mix_case;
+use super::letter_case::randomise_case;
 use super::log;
 use super::lookup::LookupPtr;
 use super::name_server::ServerPtr;
@@ -256,7 +256,7 @@ impl RequestPtr {
             return false;
         };
         if base.options.random_case.get() {
-            mix_case(&mut rest[..length]);
+            randomise_case(&mut rest[..length]);
         }
         rest[length..length + 2].copy_from_slice(&self.kind.to_be_bytes());
         rest[length + 2..length + 4].copy_from_slice(&record::INTERNET.to_be_bytes());
@@ -283,7 +283,7 @@ impl RequestPtr {
             return false;
         };
         let shown = std::str::from_utf8(&text[..length]).unwrap_or("(not text)");
-        log::tell(
+        log::message(
             Severity::Debug,
             format_args!("Search: trying {shown} ({} domains)", search.count()),
         );

@@ -121,7 +121,7 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         // Where that fails, the timer stays at an earlier time.
-        let _ = self.timeouts.settle(self.base);
+        let _ = self.timeouts.update_timer(self.base);
         self.base.lock.release();
     }
 }
@@ -131,7 +131,7 @@ fn known_flags(flags: c_int) -> c_int {
     if flags & !start::KNOWN == 0 {
         return flags;
     }
-    log::tell(
+    log::message(
         Severity::Warning,
         format_args!("Unexpected flag passed to evdns_base_new(); taking it for 1"),
     );
@@ -288,7 +288,7 @@ impl BasePtr {
         }
         if log::wants_debug() {
             let shown = std::str::from_utf8(name).unwrap_or("(not text)");
-            log::tell(
+            log::message(
                 Severity::Debug,
                 format_args!("Resolve requested for {shown}"),
             );

@@ -268,7 +268,7 @@ impl StreamPtr {
 
     /// The connection is broken: its questions are sent over a new one, or fail.
     fn fail(self, base: BasePtr) {
-        log::tell(
+        log::message(
             Severity::Debug,
             format_args!("TCP connection to {} has ended", self.server.text()),
         );
@@ -321,7 +321,7 @@ fn take_reply(base: BasePtr, server: ServerPtr, message: &[u8]) {
         return;
     };
     if request.streamed.get() > 0 && request.server.get() == Some(server) {
-        let verdict = reply::judge(message, request.question(base));
+        let verdict = reply::evaluate(message, request.question(base));
         flight::answered(base, request, server, &verdict, message);
     }
 }

@@ -91,7 +91,7 @@ impl Timeouts {
 
     /// Sets the timer as the queue needs it. Where that fails, it stays at an earlier time.
     #[inline]
-    pub(super) fn settle(&self, base: BasePtr) -> Result<(), SystemError> {
+    pub(super) fn update_timer(&self, base: BasePtr) -> Result<(), SystemError> {
         let due = self.first().map_or(NEVER, |first| first.deadline.get());
         if due == self.armed.get() {
             return Ok(());
@@ -128,7 +128,7 @@ impl Timeouts {
         while let Some(request) = self.first().filter(|first| first.deadline.get() <= now) {
             flight::expire(base, request);
         }
-        let _ = self.settle(base);
+        let _ = self.update_timer(base);
         flight::promote(base);
     }
 }
@@ -147,7 +147,7 @@ impl BasePtr {
         match stream_of(request) {
             Some(stream) => {
                 stream.timeouts.insert(request);
-                let _ = stream.timeouts.settle(self);
+                let _ = stream.timeouts.update_timer(self);
             }
             None => self.timeouts.insert(request),
         }
@@ -169,7 +169,7 @@ impl BasePtr {
         // SAFETY: the look-up is in that queue, as its place says.
         unsafe { TailQueue::remove(queue, request.as_ptr()) };
         if let (Place::Sent, Some(stream)) = (place, stream) {
-            let _ = stream.timeouts.settle(self);
+            let _ = stream.timeouts.update_timer(self);
         }
     }
 }

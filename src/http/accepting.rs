@@ -82,7 +82,7 @@ impl ServerPtr {
         let Ok(connection) = made else {
             return Err(discarded(bufferevent));
         };
-        self.take_in(connection);
+        self.adopt(connection);
         Ok(())
     }
 }

@@ -48,7 +48,7 @@ impl Drop for Busy {
 }
 
 impl ConnectionPtr {
-    /// Prepares the entry by which the loop calls [`attend`], if there is a base.
+    /// Prepares the entry by which the loop calls [`run_deferred`], if there is a base.
     pub(super) fn prepare_deferred(self) {
         let base = base::or_current(self.base.get());
         if base.is_null() {
@@ -57,7 +57,12 @@ impl ConnectionPtr {
         // SAFETY: the entry is part of the connection and not queued; the base is live.
         unsafe {
             let priority = assign::middle_priority(base);
-            deferred::initialise(self.deferred.get(), priority, attend, self.as_ptr().cast());
+            deferred::initialise(
+                self.deferred.get(),
+                priority,
+                run_deferred,
+                self.as_ptr().cast(),
+            );
         }
     }
 
@@ -65,7 +70,7 @@ impl ConnectionPtr {
     pub(super) fn take_callbacks(self) {
         if let Some(bufferevent) = self.held_bufferevent() {
             let argument = self.as_ptr().cast();
-            bufferevent.set_callbacks(Some(readable), Some(written), Some(happened), argument);
+            bufferevent.set_callbacks(Some(readable), Some(written), Some(handle_event), argument);
         }
     }
 
@@ -94,7 +99,7 @@ impl ConnectionPtr {
         base.run.break_requested
     }
 
-    /// Makes the loop call [`attend`].
+    /// Makes the loop call [`run_deferred`].
     pub(super) fn schedule(self) {
         if !self.has(bit::SCHEDULED) {
             self.insert(bit::SCHEDULED);
@@ -158,28 +163,32 @@ unsafe extern "C-unwind" fn written(_: *mut Bufferevent, argument: *mut c_void) 
 }
 
 /// The connection was made, has ended, failed or timed out.
-unsafe extern "C-unwind" fn happened(_: *mut Bufferevent, what: c_short, argument: *mut c_void) {
+unsafe extern "C-unwind" fn handle_event(
+    _: *mut Bufferevent,
+    what: c_short,
+    argument: *mut c_void,
+) {
     // SAFETY: as in `readable`.
     let Some(connection) = (unsafe { pinned(argument) }) else {
         return;
     };
     if connection.is_incoming() {
-        incoming::happened(*connection, what);
+        incoming::handle_event(*connection, what);
     } else {
-        client::happened(*connection, what);
+        client::handle_event(*connection, what);
     }
 }
 
 /// Called by the loop for a connection that was scheduled.
-unsafe extern "C-unwind" fn attend(_: *mut EventCallback, argument: *mut c_void) {
+unsafe extern "C-unwind" fn run_deferred(_: *mut EventCallback, argument: *mut c_void) {
     // SAFETY: the entry is taken out when the connection is freed.
     let Some(connection) = (unsafe { pinned(argument) }) else {
         return;
     };
     connection.remove(bit::SCHEDULED);
     if connection.is_incoming() {
-        incoming::attend(*connection);
+        incoming::run_deferred(*connection);
     } else {
-        client::attend(*connection);
+        client::run_deferred(*connection);
     }
 }

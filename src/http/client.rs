@@ -78,7 +78,7 @@ impl Callbacks {
     }
 
     /// Reports it. The request may be freed afterwards.
-    fn tell(&self, error: RequestError) {
+    fn notify(&self, error: RequestError) {
         // SAFETY: the program's functions, with the argument that it gave.
         unsafe {
             if let Some(failed) = self.failed {
@@ -254,7 +254,7 @@ fn expect_reply(connection: ConnectionPtr) {
     request.kind.set(request_kind::RESPONSE);
     connection.begin_message();
     if !connection.has(bit::PEER_ENDED) {
-        connection.go_on_reading();
+        connection.keep_reading();
     }
     if connection.unread() > 0 || connection.has(bit::PEER_ENDED) {
         read_reply(connection);
@@ -262,11 +262,11 @@ fn expect_reply(connection: ConnectionPtr) {
 }
 
 /// Does what was put off to the loop.
-pub(super) fn attend(connection: ConnectionPtr) {
+pub(super) fn run_deferred(connection: ConnectionPtr) {
     if connection.has(bit::ENDING) {
         return end_unfinished(connection);
     }
-    connect::tell_rest(connection);
+    connect::notify_remaining(connection);
     if connection.is_freed() {
         return;
     }
@@ -277,7 +277,7 @@ pub(super) fn attend(connection: ConnectionPtr) {
         State::Writing => written(connection),
         State::Connecting => {}
         State::Idle | State::Disconnected => {
-            go_on(connection);
+            start_next(connection);
             connection.free_if_complete();
         }
         _ => read_reply(connection),
@@ -292,14 +292,14 @@ fn end_unfinished(connection: ConnectionPtr) {
         return fail(connection, RequestError::Eof);
     }
     connection.reset();
-    go_on(connection);
+    start_next(connection);
     connection.free_if_complete();
 }
 
 /// The connection was made, has ended, failed or timed out.
-pub(super) fn happened(connection: ConnectionPtr, what: c_short) {
+pub(super) fn handle_event(connection: ConnectionPtr, what: c_short) {
     match connection.state.get() {
-        State::Connecting => connect::happened(connection, what),
+        State::Connecting => connect::handle_event(connection, what),
         _ if what == BEV_EVENT_CONNECTED => {}
         State::Disconnected => {}
         State::Idle => {
@@ -395,10 +395,7 @@ fn peer_ended(connection: ConnectionPtr) {
 
 /// The head of a reply is there: what about its body?
 #[inline(never)]
-pub(super) fn head_is_there(
-    connection: ConnectionPtr,
-    request: RequestPtr,
-) -> Result<After, Fault> {
+pub(super) fn handle_head(connection: ConnectionPtr, request: RequestPtr) -> Result<After, Fault> {
     if let Some(callback) = request.header_cb.get() {
         let argument = request.cb_arg.get();
         let unfinished = connection.unfinished(bit::ENDING);
@@ -482,35 +479,35 @@ fn closes(connection: ConnectionPtr, request: RequestPtr, ending: Ending) -> boo
 fn complete(connection: ConnectionPtr, request: RequestPtr, ending: Ending) {
     let closes = closes(connection, request, ending);
     connection.detach(request);
-    let untold = connect::Untold::of(connection, request);
+    let unnotified = connect::Unnotified::of(connection, request);
     if !closes {
         connection.state.set(State::Idle);
-        go_on(connection);
+        start_next(connection);
     } else if ending == Ending::Told {
         connection.reset();
-        go_on(connection);
+        start_next(connection);
     }
     let unfinished = connection.unfinished(match ending {
         Ending::Told => 0,
         Ending::Closed => bit::ENDING,
     });
-    untold.tell();
+    unnotified.notify();
     unfinished.finish();
     if ending == Ending::Closed && !connection.is_freed() {
         connection.reset();
-        go_on(connection);
+        start_next(connection);
     }
     connection.free_if_complete();
 }
 
 /// Goes on with the next request, if there is one.
-pub(super) fn go_on(connection: ConnectionPtr) {
+pub(super) fn start_next(connection: ConnectionPtr) {
     if connection.is_freed() {
         return;
     }
     if connection.current().is_none() {
         if connection.state.get() == State::Idle {
-            connection.go_on_reading();
+            connection.keep_reading();
         }
         return;
     }
@@ -537,10 +534,10 @@ pub(super) fn fail(connection: ConnectionPtr, error: RequestError) {
     connection.detach(request);
     request.free_unless_owned();
     connection.reset();
-    go_on(connection);
+    start_next(connection);
     connection.free_if_complete();
     set_errno(cause);
-    callbacks.tell(error);
+    callbacks.notify(error);
 }
 
 /// Gives a request up.
@@ -566,7 +563,7 @@ pub fn cancel(request: RequestPtr) {
             connect::stop_retrying(*pin);
             pin.free_if_complete();
         }
-        callbacks.tell(RequestError::Cancelled);
+        callbacks.notify(RequestError::Cancelled);
     } else {
         fail(*pin, RequestError::Cancelled);
     }

@@ -231,7 +231,7 @@ pub fn set_timeouts(connection: ConnectionPtr, timeout: Option<timeval>) {
 }
 
 /// A timeout, or the default for `None`.
-fn or_usual(timeout: timeval, usual: timeval) -> timeval {
+fn or_default(timeout: timeval, usual: timeval) -> timeval {
     if is_zero(timeout) { usual } else { timeout }
 }
 
@@ -257,7 +257,7 @@ pub(super) fn connect(connection: ConnectionPtr) -> Result<(), NotMade> {
     connection.take_callbacks();
     connection.set_timeouts(
         NO_TIME,
-        or_usual(client.connect_timeout.get(), CONNECT_TIMEOUT),
+        or_default(client.connect_timeout.get(), CONNECT_TIMEOUT),
     );
     connection.state.set(State::Connecting);
     let busy = connection.busy();
@@ -305,7 +305,7 @@ fn start(connection: ConnectionPtr, client: &Client, bufferevent: &Guard) -> Res
 }
 
 /// Handles an event of a connection that is being made.
-pub(super) fn happened(connection: ConnectionPtr, what: c_short) {
+pub(super) fn handle_event(connection: ConnectionPtr, what: c_short) {
     if what & BEV_EVENT_CONNECTED != 0 {
         return connected(connection);
     }
@@ -336,11 +336,11 @@ fn connected(connection: ConnectionPtr) {
     client.doublings.set(0);
     connection.state.set(State::Idle);
     connection.set_timeouts(
-        or_usual(client.read_timeout.get(), TIMEOUT),
-        or_usual(client.write_timeout.get(), TIMEOUT),
+        or_default(client.read_timeout.get(), TIMEOUT),
+        or_default(client.write_timeout.get(), TIMEOUT),
     );
     connection.start_reading();
-    client::go_on(connection);
+    client::start_next(connection);
 }
 
 /// Leaves it to the loop to deal with a connection that could not be made.
@@ -364,7 +364,7 @@ pub(super) fn failed(connection: ConnectionPtr) {
     }
     connection.reset();
     if connection.current().is_some() && !retry_later(connection) {
-        tell_unconnected(connection);
+        notify_unconnected(connection);
     }
     connection.free_if_complete();
 }
@@ -409,7 +409,7 @@ unsafe extern "C-unwind" fn retry(_: c_int, _: c_short, argument: *mut c_void) {
     };
     let pin = connection.pin();
     stop_retrying(*pin);
-    client::go_on(*pin);
+    client::start_next(*pin);
 }
 
 /// Stops the timer.
@@ -449,41 +449,41 @@ pub(super) fn forget_unconnected(connection: ConnectionPtr, request: RequestPtr)
 }
 
 /// Notifies all requests that there is no connection, except those made in the meantime.
-fn tell_unconnected(connection: ConnectionPtr) {
+fn notify_unconnected(connection: ConnectionPtr) {
     let Some(client) = connection.client_part() else {
         return;
     };
     connection.move_requests(client.unconnected.get(), |request| {
         request.insert(flag::UNCONNECTED);
     });
-    tell_rest(connection);
+    notify_remaining(connection);
 }
 
 /// A request without a connection that still has to be notified that it is done. If a close
 /// callback throws first, the loop notifies it.
-pub(super) struct Untold {
+pub(super) struct Unnotified {
     connection: ConnectionPtr,
     request: RequestPtr,
 }
 
-impl Untold {
+impl Unnotified {
     /// The caller has a pin of the connection.
-    pub(super) fn of(connection: ConnectionPtr, request: RequestPtr) -> Untold {
-        Untold {
+    pub(super) fn of(connection: ConnectionPtr, request: RequestPtr) -> Unnotified {
+        Unnotified {
             connection,
             request,
         }
     }
 
     /// Notifies it.
-    pub(super) fn tell(self) {
+    pub(super) fn notify(self) {
         let request = self.request;
         std::mem::forget(self);
         request.call_last();
     }
 }
 
-impl Drop for Untold {
+impl Drop for Unnotified {
     fn drop(&mut self) {
         let Some(client) = self.connection.client_part() else {
             return self.request.free_unless_owned();
@@ -497,7 +497,7 @@ impl Drop for Untold {
 }
 
 /// Notifies those that were not notified yet that there is no connection.
-pub(super) fn tell_rest(connection: ConnectionPtr) {
+pub(super) fn notify_remaining(connection: ConnectionPtr) {
     while let Some(client) = connection.client_part() {
         let Some(request) = first_unconnected(client) else {
             return;

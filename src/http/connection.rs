@@ -477,7 +477,7 @@ impl ConnectionPtr {
 
     /// [`ConnectionPtr::start_reading`] where it is likely that it does: only a timeout begins
     /// anew.
-    pub(super) fn go_on_reading(self) {
+    pub(super) fn keep_reading(self) {
         let runs = self.held_bufferevent().is_none_or(|bufferevent| {
             let timed = bufferevent.timeout(Direction::Read).is_some();
             bufferevent.is_enabled(Direction::Read) && !timed
@@ -488,7 +488,7 @@ impl ConnectionPtr {
     }
 
     /// Writes on, also where the program has stopped that.
-    pub(super) fn go_on_writing(self) {
+    pub(super) fn keep_writing(self) {
         let runs = self
             .held_bufferevent()
             .is_none_or(|bufferevent| bufferevent.is_enabled(Direction::Write));

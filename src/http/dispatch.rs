@@ -18,7 +18,7 @@ pub enum Answer {
 }
 
 /// Finds what handles a request.
-pub fn answer_to(connection: ConnectionPtr, request: RequestPtr) -> Answer {
+pub fn route(connection: ConnectionPtr, request: RequestPtr) -> Answer {
     let Some(root) = connection.server() else {
         return Answer::NotFound;
     };
@@ -99,7 +99,7 @@ pub fn mark_proxy_request(connection: ConnectionPtr, request: RequestPtr) {
 }
 
 /// Whether a host matches a pattern, in which a star matches any text.
-pub fn fits(pattern: &[u8], host: &[u8]) -> bool {
+pub fn matches(pattern: &[u8], host: &[u8]) -> bool {
     let (mut p, mut h) = (0, 0);
     // Behind the last star, and up to where it reaches.
     let mut star: Option<(usize, usize)> = None;
@@ -125,7 +125,7 @@ pub fn fits(pattern: &[u8], host: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::fits;
+    use super::matches;
 
     #[test]
     fn stars_stand_for_any_text() {
@@ -141,7 +141,7 @@ mod tests {
             ("a*b*c", "aXbbYc"),
         ] {
             assert!(
-                fits(pattern.as_bytes(), host.as_bytes()),
+                matches(pattern.as_bytes(), host.as_bytes()),
                 "{pattern} {host}"
             );
         }
@@ -154,12 +154,12 @@ mod tests {
             ("[a]", "a"),
         ] {
             assert!(
-                !fits(pattern.as_bytes(), host.as_bytes()),
+                !matches(pattern.as_bytes(), host.as_bytes()),
                 "{pattern} {host}"
             );
         }
         // As many stars as there could be steps back.
         let pattern = "*a".repeat(200) + "b";
-        assert!(!fits(pattern.as_bytes(), "a".repeat(2000).as_bytes()));
+        assert!(!matches(pattern.as_bytes(), "a".repeat(2000).as_bytes()));
     }
 }

@@ -15,7 +15,7 @@ use std::ptr;
 
 impl ConnectionPtr {
     /// Tells the program that the connection ends, if there is one.
-    fn tell_closed(self) {
+    fn notify_close(self) {
         if self.is_connected() {
             if let Some(callback) = self.close_callback.get() {
                 // SAFETY: the program's function; the caller has a pin.
@@ -34,7 +34,7 @@ impl ConnectionPtr {
         }
         let disconnecting = Disconnecting(self);
         let unfinished = self.unfinished(0);
-        pin.tell_closed();
+        pin.notify_close();
         unfinished.finish();
         drop(disconnecting);
     }
@@ -51,7 +51,7 @@ impl ConnectionPtr {
             bufferevent.set_callbacks(None, None, None, ptr::null_mut());
         }
         let dismantling = Dismantling(self);
-        pin.tell_closed();
+        pin.notify_close();
         drop(dismantling);
     }
 }

@@ -60,15 +60,15 @@ fn is_well_formed(coding: &[u8]) -> bool {
 
 /// What the headers of a message say about its body.
 #[derive(Default)]
-struct Told {
+struct FramingHeaders {
     encodings: Option<Encodings>,
     length: Option<i64>,
     hosts: usize,
 }
 
-impl Told {
-    fn by(request: RequestPtr) -> Result<Told, Fault> {
-        let mut told = Told::default();
+impl FramingHeaders {
+    fn of(request: RequestPtr) -> Result<FramingHeaders, Fault> {
+        let mut headers = FramingHeaders::default();
         // SAFETY: the list is the request's, and its texts are terminated.
         unsafe {
             let mut pair = Evkeyvalq::first(request.input_headers.get());
@@ -77,12 +77,12 @@ impl Told {
                 if matches!(*(*pair).key as u8 | 0x20, b'h' | b'c' | b't') {
                     let name = CStr::from_ptr((*pair).key).to_bytes();
                     let value = CStr::from_ptr((*pair).value).to_bytes();
-                    told.note(name, value)?;
+                    headers.note(name, value)?;
                 }
                 pair = Evkeyvalq::next(pair);
             }
         }
-        Ok(told)
+        Ok(headers)
     }
 
     fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault> {
@@ -134,12 +134,12 @@ fn length_of(value: &[u8]) -> Option<i64> {
 
 /// The framing of a request of which the head is there.
 pub fn of_request(request: RequestPtr) -> Result<Framing, Fault> {
-    let told = Told::by(request)?;
-    told.check()?;
-    if told.hosts > 1 {
+    let headers = FramingHeaders::of(request)?;
+    headers.check()?;
+    if headers.hosts > 1 {
         return Err(Fault::Corrupt);
     }
-    match (told.encodings, told.length) {
+    match (headers.encodings, headers.length) {
         (Some(Encodings::EndInChunked), _) => {
             if !request.is_version_1_1() {
                 // Whoever passed the request on may have taken its body for another request.
@@ -160,9 +160,9 @@ pub fn of_reply(request: RequestPtr) -> Result<Framing, Fault> {
     if bodiless {
         return Ok(Framing::Empty);
     }
-    let told = Told::by(request)?;
-    told.check()?;
-    Ok(match (told.encodings, told.length) {
+    let headers = FramingHeaders::of(request)?;
+    headers.check()?;
+    Ok(match (headers.encodings, headers.length) {
         (Some(Encodings::EndInChunked), _) => Framing::Chunked,
         (Some(_), _) | (None, None) => Framing::UntilClose,
         (None, Some(0)) => Framing::Empty,

@@ -60,7 +60,7 @@ pub(super) fn written(connection: ConnectionPtr) {
 }
 
 /// Does what was put off to the loop.
-pub(super) fn attend(connection: ConnectionPtr) {
+pub(super) fn run_deferred(connection: ConnectionPtr) {
     if connection.has(bit::ENDING) {
         connection.free();
     } else if connection.state.get() == State::Writing {
@@ -71,7 +71,7 @@ pub(super) fn attend(connection: ConnectionPtr) {
 }
 
 /// The connection has ended, failed or timed out.
-pub(super) fn happened(connection: ConnectionPtr, what: c_short) {
+pub(super) fn handle_event(connection: ConnectionPtr, what: c_short) {
     if what == BEV_EVENT_CONNECTED {
         return;
     }
@@ -114,7 +114,7 @@ pub(super) fn fail(connection: ConnectionPtr, error: RequestError) {
         _ => 400,
     };
     match connection.current() {
-        Some(request) => refuse_with(connection, request, code),
+        Some(request) => send_refusal(connection, request, code),
         None => drop_connection(connection),
     }
 }
@@ -224,22 +224,19 @@ fn refuse(connection: ConnectionPtr, request: RequestPtr, fault: Fault) {
         Fault::Memory => return drop_connection(connection),
         Fault::Ended | Fault::Unwanted => return,
     };
-    refuse_with(connection, request, code);
+    send_refusal(connection, request, code);
 }
 
 /// Sends an error page, after which the connection ends. What else the peer sends stays unread.
-fn refuse_with(connection: ConnectionPtr, request: RequestPtr, code: c_int) {
+fn send_refusal(connection: ConnectionPtr, request: RequestPtr, code: c_int) {
     connection.state.set(State::Writing);
     reply::send_error_page(request, code, None, ErrorPage::Plain);
 }
 
 /// The head of a request is there: what about its body?
-pub(super) fn head_is_there(
-    connection: ConnectionPtr,
-    request: RequestPtr,
-) -> Result<After, Fault> {
+pub(super) fn handle_head(connection: ConnectionPtr, request: RequestPtr) -> Result<After, Fault> {
     if !dispatch::is_allowed(connection, request) {
-        refuse_with(connection, request, 501);
+        send_refusal(connection, request, 501);
         return Ok(After::Pause);
     }
     let framing = framing::of_request(request)?;
@@ -270,7 +267,7 @@ fn expect_body(
         .filter(|_| request.is_version_1_1());
     if let Some(expected) = expects {
         if !expected.eq_ignore_ascii_case(b"100-continue") {
-            refuse_with(connection, request, 417);
+            send_refusal(connection, request, 417);
             return Ok(After::Pause);
         }
         connection.check_body(request, announced.max(0))?;
@@ -290,7 +287,7 @@ fn expect_body(
 fn handle(connection: ConnectionPtr, request: RequestPtr) {
     connection.state.set(State::Writing);
     request.set_user_done(false);
-    let handler = match dispatch::answer_to(connection, request) {
+    let handler = match dispatch::route(connection, request) {
         Answer::Handler(handler) => handler,
         Answer::NotFound => {
             return reply::send_error_page(request, 404, None, ErrorPage::NotFound);
@@ -351,7 +348,7 @@ pub(super) fn finish_reply(connection: ConnectionPtr) -> bool {
     }
     let closes = reply::closes(request);
     connection.unqueue(request);
-    tell_complete(connection, request, closes);
+    notify_complete(connection, request, closes);
     if connection.is_freed() {
         return false;
     }
@@ -364,7 +361,7 @@ pub(super) fn finish_reply(connection: ConnectionPtr) -> bool {
 }
 
 /// Tells the program that a reply has gone out, if it wants to know, and frees the request.
-fn tell_complete(connection: ConnectionPtr, request: RequestPtr, closes: bool) {
+fn notify_complete(connection: ConnectionPtr, request: RequestPtr, closes: bool) {
     match request.on_complete_cb.get() {
         Some(callback) => call_complete(connection, request, callback, closes),
         None => request.retire(connection),
@@ -401,7 +398,7 @@ fn await_request(connection: ConnectionPtr) {
     connection.written_callback.set(None);
     connection.begin_message();
     if !connection.has(bit::PEER_ENDED) {
-        connection.go_on_reading();
+        connection.keep_reading();
     }
 }
 

@@ -66,9 +66,9 @@ impl ConnectionPtr {
             return Ok(None);
         }
         let after = if self.is_incoming() {
-            incoming::head_is_there(self, request)?
+            incoming::handle_head(self, request)?
         } else {
-            client::head_is_there(self, request)?
+            client::handle_head(self, request)?
         };
         match after {
             After::AnotherHead => self.begin_message(),

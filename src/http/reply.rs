@@ -15,12 +15,12 @@ use crate::{require, warning};
 use std::ffi::{CStr, c_int, c_void};
 
 /// Whether a request wants the connection kept although its version does not say so.
-fn asks_to_keep(request: RequestPtr) -> bool {
+fn asks_for_keep_alive(request: RequestPtr) -> bool {
     request.input_has_word(b"Connection", b"keep-alive")
 }
 
 /// Whether the request says that the connection ends after it.
-fn asks_to_close(request: RequestPtr) -> bool {
+fn asks_for_close(request: RequestPtr) -> bool {
     if request.method.get() == method::CONNECT {
         return false;
     }
@@ -31,9 +31,9 @@ fn asks_to_close(request: RequestPtr) -> bool {
 
 /// Whether the connection ends after the reply.
 pub(super) fn closes(request: RequestPtr) -> bool {
-    if asks_to_close(request)
+    if asks_for_close(request)
         || request.has(flag::REPLY_CLOSES | flag::CLOSE_AFTER)
-        || !request.is_version_1_1() && !asks_to_keep(request)
+        || !request.is_version_1_1() && !asks_for_keep_alive(request)
     {
         return true;
     }
@@ -70,13 +70,13 @@ fn complete_headers(
         }
         let can_be_kept = length.is_some() || framed || !body;
         if request.minor.get() == 0 {
-            keep_if_asked(request, can_be_kept)?;
+            confirm_keep_alive(request, can_be_kept)?;
         }
         // To HEAD, the length of what GET would bring, if that is known.
         let told =
             length.filter(|length| body || *length > 0 && request.method.get() == method::HEAD);
         if let (Some(length), false) = (told, framed) {
-            if request.minor.get() >= 1 || asks_to_keep(request) {
+            if request.minor.get() >= 1 || asks_for_keep_alive(request) {
                 let mut room = [0; DIGITS];
                 let digits = decimal(length as i64, &mut room);
                 request.add_output_header(b"Content-Length", digits)?;
@@ -90,16 +90,16 @@ fn complete_headers(
             }
         }
     }
-    if asks_to_close(request) {
-        confirm_end(request)?;
+    if asks_for_close(request) {
+        confirm_close(request)?;
     }
     Ok(())
 }
 
 /// Says that the connection is kept after a reply of version 1.0, if the request asks for that.
 #[inline(never)]
-fn keep_if_asked(request: RequestPtr, can_be_kept: bool) -> Result<(), OutOfMemory> {
-    if !asks_to_keep(request) {
+fn confirm_keep_alive(request: RequestPtr, can_be_kept: bool) -> Result<(), OutOfMemory> {
+    if !asks_for_keep_alive(request) {
         return Ok(());
     }
     if !can_be_kept {
@@ -112,7 +112,7 @@ fn keep_if_asked(request: RequestPtr, can_be_kept: bool) -> Result<(), OutOfMemo
 
 /// Says that the connection ends, as the request asks.
 #[inline(never)]
-fn confirm_end(request: RequestPtr) -> Result<(), OutOfMemory> {
+fn confirm_close(request: RequestPtr) -> Result<(), OutOfMemory> {
     request.remove_output_header(b"Connection");
     if request.has(flag::PROXY_REQUEST) {
         request.remove_output_header(b"Proxy-Connection");
@@ -171,7 +171,7 @@ unsafe fn to_reply(request: *mut EvhttpRequest) -> Option<(RequestPtr, Option<Co
 }
 
 /// Runs a function that writes to a connection. What the bufferevent reports in the meantime waits.
-fn busily(connection: ConnectionPtr, work: impl FnOnce() -> Result<(), OutOfMemory>) {
+fn while_busy(connection: ConnectionPtr, work: impl FnOnce() -> Result<(), OutOfMemory>) {
     let pin = connection.pin();
     let busy = pin.busy();
     let result = work();
@@ -179,7 +179,7 @@ fn busily(connection: ConnectionPtr, work: impl FnOnce() -> Result<(), OutOfMemo
     if pin.is_freed() {
         return;
     }
-    pin.go_on_writing();
+    pin.keep_writing();
     if result.is_err() {
         warning!("evhttp: out of memory for a reply");
         incoming::drop_connection(*pin);
@@ -227,7 +227,7 @@ pub unsafe fn send(
         warning!("evhttp_send_reply: the request has a reply");
         return;
     }
-    busily(connection, || {
+    while_busy(connection, || {
         // Also when it fails: the program has done its part, and the request goes.
         request.set_user_done(true);
         if !body.is_null() && body != request.output_buffer.get() {
@@ -272,7 +272,7 @@ pub unsafe fn start(request: *mut EvhttpRequest, code: c_int, reason: Option<&[u
         }
         return;
     };
-    busily(connection, || {
+    while_busy(connection, || {
         begin(request, connection, code, reason)?;
         let chunked = request.is_version_1_1()
             && may_have_body(request)
@@ -307,7 +307,7 @@ pub unsafe fn send_piece(
     }
     connection.written_argument.set(argument);
     connection.written_callback.set(callback);
-    busily(connection, || {
+    while_busy(connection, || {
         begin_without_head(connection);
         let Some(output) = connection.output() else {
             return Ok(());
@@ -345,7 +345,7 @@ pub unsafe fn end(request: *mut EvhttpRequest) {
     request.set_user_done(true);
     connection.written_callback.set(None);
     if request.is_chunked() {
-        busily(connection, || match connection.output() {
+        while_busy(connection, || match connection.output() {
             Some(output) => append(&output, b"0\r\n\r\n"),
             None => Ok(()),
         });
@@ -394,7 +394,7 @@ pub(super) fn send_error_page(
     let Some(connection) = request.connection() else {
         return;
     };
-    busily(connection, || {
+    while_busy(connection, || {
         // As for whole replies.
         request.set_user_done(true);
         let body = request.output();
@@ -439,7 +439,7 @@ pub unsafe fn send_page(request: *mut EvhttpRequest, page: *mut Evbuffer) {
     let Some(connection) = connection else {
         return request.free();
     };
-    busily(connection, || {
+    while_busy(connection, || {
         if request.response_code.get() == 0 {
             request.set_response(200, None)?;
         }

@@ -4,7 +4,7 @@ use super::abi::{BuffereventMakerFn, method};
 use super::block::Spares;
 use super::connection::{ConnectionPtr, ConnectionQueue, limit};
 use super::date::DateCache;
-use super::dispatch::fits;
+use super::dispatch::matches;
 use super::incoming;
 use super::listening::SocketLinks;
 use super::paths::{Handler, NotAdded, PathTable};
@@ -400,7 +400,7 @@ impl ServerPtr {
         self.hosts().find(|server| {
             // SAFETY: the server's own.
             let pattern = unsafe { optional_text(server.pattern.get()) };
-            pattern.is_some_and(|pattern| fits(pattern, host))
+            pattern.is_some_and(|pattern| matches(pattern, host))
         })
     }
 
@@ -483,7 +483,7 @@ impl ServerPtr {
     }
 
     /// A connection becomes one of the server's.
-    pub(super) fn take_in(self, connection: ConnectionPtr) {
+    pub(super) fn adopt(self, connection: ConnectionPtr) {
         connection.server.set(self.as_ptr());
         // SAFETY: the connection is new.
         unsafe { ConnectionQueue::push_back(self.connections.get(), connection.as_ptr()) };

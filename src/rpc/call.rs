@@ -158,7 +158,7 @@ unsafe extern "C-unwind" fn answered(http: *mut EvhttpRequest, call: *mut c_void
         return hold.finish(Outcome::TimedOut, ptr::null_mut());
     };
     message.watch(None, ptr::null_mut());
-    match hold.show(Way::In, message) {
+    match hold.run_hooks(Way::In, message) {
         Some(Verdict::Continue) => hold.deliver(),
         Some(Verdict::Terminate) => hold.abort(),
         Some(Verdict::Pause) => {
@@ -295,7 +295,7 @@ impl CallPtr {
         if self.has_ended.get() {
             return;
         }
-        match hold.show(Way::Out, message) {
+        match hold.run_hooks(Way::Out, message) {
             Some(Verdict::Continue) => hold.send(),
             Some(Verdict::Terminate) => hold.finish(Outcome::Unstarted, ptr::null_mut()),
             Some(Verdict::Pause) | None => {}
@@ -396,7 +396,7 @@ impl CallPtr {
     }
 
     /// Tells the program how the call ended.
-    fn tell(self, outcome: Outcome, http: *mut EvhttpRequest) {
+    fn notify(self, outcome: Outcome, http: *mut EvhttpRequest) {
         let mut status = EvrpcStatus {
             error: outcome as c_int,
             http_req: http,
@@ -419,7 +419,7 @@ impl CallPtr {
 impl Hold {
     /// Shows the call to the hooks; it is paused when they say so. `None` when it has ended in the
     /// meantime.
-    fn show(&self, way: Way, message: HttpRequestPtr) -> Option<Verdict> {
+    fn run_hooks(&self, way: Way, message: HttpRequestPtr) -> Option<Verdict> {
         let buffer = match way {
             Way::In => message.input_buffer.get(),
             Way::Out => message.output_buffer.get(),
@@ -427,7 +427,7 @@ impl Hold {
         let (context, hooked) = (self.call.as_ptr().cast::<c_void>(), self.pool.hooked());
         // SAFETY: the call is held, and with it the pool.
         unsafe {
-            let verdict = hooked.show(way, context, connection_of, message.as_ptr(), buffer);
+            let verdict = hooked.run_hooks(way, context, connection_of, message.as_ptr(), buffer);
             if self.call.has_ended.get() {
                 return None;
             }
@@ -507,7 +507,7 @@ impl Hold {
             return;
         }
         self.call.end();
-        self.call.tell(outcome, http);
+        self.call.notify(outcome, http);
         self.start_others();
     }
 

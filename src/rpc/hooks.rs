@@ -272,7 +272,7 @@ impl HookedPtr {
     /// # Safety
     /// The object is pinned. `context` is a live call that begins with a [`Context`]; the request
     /// and the buffer are its own.
-    pub unsafe fn show(
+    pub unsafe fn run_hooks(
         self,
         way: Way,
         context: *mut c_void,
@@ -282,7 +282,7 @@ impl HookedPtr {
     ) -> Verdict {
         // SAFETY: the caller guarantees the call.
         let known = |context: *mut c_void| unsafe {
-            (*context.cast::<Context>()).know_connection(connection_of)
+            (*context.cast::<Context>()).provide_connection(connection_of)
         };
         // SAFETY: the chain is initialised.
         let mut hook = unsafe { Chain::first(self.chain(way)) };

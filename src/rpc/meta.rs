@@ -59,7 +59,7 @@ impl Context {
     }
 
     /// Lets hooks ask for the connection.
-    pub fn know_connection(&self, connection_of: ConnectionOfFn) -> Result<(), OutOfMemory> {
+    pub fn provide_connection(&self, connection_of: ConnectionOfFn) -> Result<(), OutOfMemory> {
         self.meta()?.connection_of.set(Some(connection_of));
         Ok(())
     }

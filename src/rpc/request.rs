@@ -83,9 +83,9 @@ pub unsafe extern "C-unwind" fn arrived(http: *mut EvhttpRequest, argument: *mut
         request.rpc.set((*registration).rpc);
         Registration::hold(registration);
     }
-    let verdict = request.show(Way::In, message.input_buffer.get());
+    let verdict = request.run_hooks(Way::In, message.input_buffer.get());
     match verdict {
-        Verdict::Continue => request.take_in(),
+        Verdict::Continue => request.dispatch(),
         Verdict::Terminate => request.fail(),
         Verdict::Pause => {}
     }
@@ -121,7 +121,7 @@ pub unsafe fn resume(context: *mut c_void, verdict: Verdict) {
     let request = unsafe { pointer(context.cast()) };
     match verdict {
         Verdict::Terminate => request.fail(),
-        _ if request.data.get().is_null() => request.take_in(),
+        _ if request.data.get().is_null() => request.dispatch(),
         _ => request.send(),
     }
 }
@@ -167,7 +167,7 @@ impl RequestPtr {
     }
 
     /// Shows the call to the hooks; it is paused when they say so.
-    fn show(self, way: Way, buffer: *mut Evbuffer) -> Verdict {
+    fn run_hooks(self, way: Way, buffer: *mut Evbuffer) -> Verdict {
         // SAFETY: the call holds its registration.
         let Some(server) = (unsafe { Registration::server(self.registration.get()) }) else {
             return Verdict::Continue;
@@ -176,7 +176,8 @@ impl RequestPtr {
         let context = self.0.as_ptr().cast::<c_void>();
         let pin = hooked.pin();
         // SAFETY: the server's side is pinned, and the call live.
-        let verdict = unsafe { hooked.show(way, context, connection_of, self.http.get(), buffer) };
+        let verdict =
+            unsafe { hooked.run_hooks(way, context, connection_of, self.http.get(), buffer) };
         if pin.is_ended() && verdict == Verdict::Pause {
             return Verdict::Terminate;
         }
@@ -188,7 +189,7 @@ impl RequestPtr {
     }
 
     /// Reads the request and calls the program's handler.
-    fn take_in(self) {
+    fn dispatch(self) {
         if self.make_messages().is_none() {
             self.fail();
             return;
@@ -237,7 +238,7 @@ impl RequestPtr {
             self.fail();
             return;
         }
-        match self.show(Way::Out, self.data.get()) {
+        match self.run_hooks(Way::Out, self.data.get()) {
             Verdict::Continue => self.send(),
             Verdict::Terminate => self.fail(),
             Verdict::Pause => {}

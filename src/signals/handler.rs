@@ -24,7 +24,7 @@ pub struct Receiver {
     arrived: AtomicU64,
     deliveries: [AtomicU32; LIMIT],
     /// A byte was written since the loop looked last.
-    told: AtomicBool,
+    announced: AtomicBool,
     /// The loop has run.
     settled: AtomicBool,
     /// When it was the newest: the larger, the later.
@@ -101,7 +101,7 @@ impl Receiver {
         }
         self.arrived.fetch_or(bit(number), SeqCst);
         // Whoever sees this as false has looked before, and looks again for the byte.
-        if self.told.swap(true, SeqCst) {
+        if self.announced.swap(true, SeqCst) {
             return;
         }
         let byte = number as u8;
@@ -143,7 +143,7 @@ impl Receiver {
         await_readers();
         self.pipe.store(-1, Relaxed);
         self.arrived.store(0, Relaxed);
-        self.told.store(false, Relaxed);
+        self.announced.store(false, Relaxed);
         for count in &self.deliveries {
             count.store(0, Relaxed);
         }
@@ -166,7 +166,7 @@ impl Receiver {
 
     /// Takes the counts of all deliveries. The byte that announced them is removed first.
     pub fn take(&self, mut each: impl FnMut(c_int, u32)) {
-        self.told.store(false, SeqCst);
+        self.announced.store(false, SeqCst);
         let arrived = self.arrived.swap(0, SeqCst);
         for (number, count) in self.deliveries.iter().enumerate() {
             let number = number as c_int;

@@ -301,7 +301,7 @@ impl EventBase {
     /// Looks at deliveries even if nothing in the pipe announces them: a forked child that shares
     /// it may have taken that out.
     #[inline]
-    pub(crate) fn notice_signals(&mut self) {
+    pub(crate) fn process_signals(&mut self) {
         if !self.signals.have_arrived() {
             return;
         }

@@ -183,7 +183,7 @@ impl Heap {
         let position = event.heap_position() as usize;
         assert!(position < self.nodes.len());
         let node = Node::new(deadline, self.next_order(), event);
-        self.settle(position, node) == 0
+        self.sift(position, node) == 0
     }
 
     /// Takes an event out; whether it was due first.
@@ -193,7 +193,7 @@ impl Heap {
         event.clear_heap_position();
         if let Some(last) = self.nodes.pop() {
             if position < self.nodes.len() {
-                self.settle(position, last);
+                self.sift(position, last);
             }
         }
         self.shrink();
@@ -313,7 +313,7 @@ impl Heap {
 
     /// Stores `node` in the place `position`, or above or below it; where it is then.
     #[inline(never)]
-    fn settle(&mut self, position: usize, node: Node) -> usize {
+    fn sift(&mut self, position: usize, node: Node) -> usize {
         debug_assert!(position < self.nodes.len());
         let risen = self.sift_up(position, node);
         let has_children = position * CHILDREN + 1 < self.nodes.len();
@@ -345,7 +345,7 @@ impl Heap {
     }
 
     /// Stores `node` in the place `position` or below, among the first `count` nodes; where it is
-    /// then. Apart from `settle`, which most nodes, being leaves, leave without it.
+    /// then. Apart from `sift`, which most nodes, being leaves, leave without it.
     #[inline(never)]
     fn sift_down(&mut self, count: usize, mut position: usize, node: Node) -> usize {
         assert!(position < count && count <= self.nodes.len());

@@ -230,14 +230,14 @@ pub unsafe extern "C-unwind" fn bufferevent_ratelim_init_(bufev: *mut Buffereven
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_read_max_(bufev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
-    unsafe { with(bufev, |bufev| bufev.most_to_move(Direction::Read)) }.unwrap_or(0) as isize
+    unsafe { with(bufev, |bufev| bufev.transfer_limit(Direction::Read)) }.unwrap_or(0) as isize
 }
 
 /// How many bytes may be written now.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn bufferevent_get_write_max_(bufev: *mut Bufferevent) -> isize {
     // SAFETY: the caller guarantees the bufferevent.
-    unsafe { with(bufev, |bufev| bufev.most_to_move(Direction::Write)) }.unwrap_or(0) as isize
+    unsafe { with(bufev, |bufev| bufev.transfer_limit(Direction::Write)) }.unwrap_or(0) as isize
 }
 
 /// Counts bytes as read. 0.

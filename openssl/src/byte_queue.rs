@@ -5,14 +5,14 @@ use std::cell::Cell;
 use std::ptr::{self, null_mut};
 
 /// A queue of bytes: added at the end, taken from the front. An empty queue may have no block.
-pub struct Stretch {
+pub struct ByteQueue {
     block: Cell<*mut u8>,
     size: Cell<usize>,
     start: Cell<usize>,
     end: Cell<usize>,
 }
 
-impl Stretch {
+impl ByteQueue {
     /// The number of bytes.
     pub fn length(&self) -> usize {
         self.end.get() - self.start.get()
@@ -48,7 +48,7 @@ impl Stretch {
         self.block.get().wrapping_add(self.end.get())
     }
 
-    /// This many bytes were written at [`Stretch::room`].
+    /// This many bytes were written at [`ByteQueue::room`].
     pub fn add(&self, count: usize) {
         self.end.set(self.end.get() + count);
     }

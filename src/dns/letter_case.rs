@@ -5,7 +5,7 @@ use super::wire;
 use crate::util::random;
 
 /// Gives the letters of a name in wire form a random case. The lengths of labels are no letters.
-pub(super) fn mix_case(name: &mut [u8]) {
+pub(super) fn randomise_case(name: &mut [u8]) {
     let mut bits = [0; wire::LONGEST_NAME.div_ceil(8)];
     let bits = &mut bits[..name.len().div_ceil(8)];
     random::fill(bits);
@@ -74,7 +74,7 @@ mod tests {
         let mut seen = [[false; 2]; 30];
         for _ in 0..200 {
             let mut mixed = *name;
-            mix_case(&mut mixed);
+            randomise_case(&mut mixed);
             assert!(mixed.eq_ignore_ascii_case(name));
             for (seen, byte) in seen.iter_mut().zip(&mixed[1..]) {
                 seen[usize::from(byte.is_ascii_uppercase())] = true;
