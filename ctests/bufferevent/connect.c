@@ -1,11 +1,9 @@
-/* Connecting bufferevents: success and failure, by address and by name, with timeouts. */
-#include "tools.h"
+/* Connecting bufferevents by address: success and failure, with timeouts. */
+#include "connecting.h"
 
 #include <event2/bufferevent_struct.h>
-#include <netdb.h>
 #include <poll.h>
 
-static struct traced client = {.name = "client", .drain = -1};
 static const int families[] = {AF_INET, AF_INET6, AF_UNIX};
 static const char *const family_names[] = {"IPv4", "IPv6", "unix"};
 
@@ -16,56 +14,6 @@ wait_for_connection(int listener)
 
 	CHECK(fd >= 0);
 	return fd;
-}
-
-static void
-report_error(struct bufferevent *bev)
-{
-	printf("name error: %d\n", bufferevent_socket_get_dns_error(bev));
-}
-
-/* Where the tests connect to. */
-static struct {
-	union any_address address;
-	socklen_t length;
-	int listener;
-} there;
-
-static int
-connect_there(struct bufferevent *bev)
-{
-	return bufferevent_socket_connect(bev, &there.address.any, there.length);
-}
-
-static void
-listen_somewhere(int family)
-{
-	there.listener = listen_on(family, &there.address, &there.length);
-	make_base();
-}
-
-static void
-stop_listening(void)
-{
-	close(there.listener);
-	finish();
-}
-
-/* An address where nobody listens. */
-static socklen_t
-refusing_address(int family, union any_address *address)
-{
-	socklen_t length;
-
-	close(listen_on(family, address, &length));
-	return length;
-}
-
-static void
-refuse_somewhere(int family)
-{
-	there.length = refusing_address(family, &there.address);
-	make_base();
 }
 
 CASE(connects, EVERY_BACKEND)
@@ -366,30 +314,6 @@ DIFFERENCE(unix_all_disabled, EVERY_BACKEND,
 
 /* --- Timeouts. ---------------------------------------------------------------------------------- */
 
-/* A listener whose queue is full: connections hang. */
-static int queue[200], queued;
-
-static int
-full_listener(union any_address *address, socklen_t *length)
-{
-	int listener = listen_on(AF_INET, address, length);
-
-	CHECK(listen(listener, 1) == 0);
-	while (queued < 200) {
-		struct timeval wait = {0, 20000};
-		fd_set set;
-		int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-
-		queue[queued++] = fd;
-		connect(fd, &address->any, *length);
-		FD_ZERO(&set);
-		FD_SET(fd, &set);
-		if (select(fd + 1, NULL, &set, NULL, &wait) == 0)
-			return listener;
-	}
-	harness_skip("the queue of a listener does not fill up");
-}
-
 CASE(connect_timeout, ONE_BACKEND)
 {
 	struct timeval timeout = {0, 30000};
@@ -531,13 +455,6 @@ CASE(connect_again_after_failure, EVERY_BACKEND)
 	finish();
 }
 
-static void
-free_it(struct bufferevent *bev, const char *callback)
-{
-	(void)callback;
-	bufferevent_free(bev);
-}
-
 CASE(free_when_connected, EVERY_BACKEND)
 {
 	struct bufferevent *bev;
@@ -578,140 +495,6 @@ CASE(free_while_connecting, EVERY_BACKEND)
 	settle();
 	CHECK_EQUAL(happened, 0);
 	stop_listening();
-}
-
-/* --- By name. ------------------------------------------------------------------------------------- */
-
-static int
-port_of(const union any_address *address)
-{
-	return ntohs(address->in.sin_port);
-}
-
-CASE(by_name, EVERY_BACKEND)
-{
-	static const struct {
-		const char *name;
-		int listen, family;
-	} names[] = {{"127.0.0.1", AF_INET, AF_INET},  {"127.0.0.1", AF_INET, AF_UNSPEC}, {"::1", AF_INET6, AF_INET6},
-		     {"::1", AF_INET6, AF_UNSPEC}, {"localhost", AF_INET, AF_INET}};
-	size_t i;
-
-	make_base();
-	for (i = 0; i < sizeof names / sizeof names[0]; i++) {
-		union any_address address;
-		socklen_t length;
-		int listener = listen_on(names[i].listen, &address, &length);
-		struct bufferevent *bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
-
-		printf("%s\n", names[i].name);
-		happened = 0;
-		CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, names[i].family, names[i].name,
-								port_of(&address)), 0);
-		CHECK_EQUAL(happened, 0);
-		run_until(&happened, 1);
-		settle();
-		report_error(bev);
-		bufferevent_free(bev);
-		close(listener);
-	}
-	finish();
-}
-
-CASE(by_refusing_name, EVERY_BACKEND)
-{
-	union any_address address;
-	struct bufferevent *bev;
-
-	make_base();
-	refusing_address(AF_INET, &address);
-	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
-	bufferevent_enable(bev, EV_READ);
-	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, AF_INET, "127.0.0.1", port_of(&address)), 0);
-	run_until(&happened, 1);
-	settle();
-	CHECK_EQUAL(happened, 1);
-	report_error(bev);
-	bufferevent_free(bev);
-	finish();
-}
-
-CASE(refused_names, ONE_BACKEND)
-{
-	struct bufferevent *bev;
-
-	make_base();
-	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
-	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, AF_UNIX, "127.0.0.1", 80), -1);
-	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, AF_INET, "127.0.0.1", 0), -1);
-	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, AF_INET, "127.0.0.1", 65536), -1);
-	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, AF_INET, "127.0.0.1", -1), -1);
-	settle();
-	CHECK_EQUAL(happened, 0);
-	bufferevent_free(bev);
-	finish();
-}
-
-/* The event comes inside the call, unless callbacks are deferred. */
-CASE(unknown_names, ONE_BACKEND)
-{
-	static const struct {
-		const char *name;
-		int family;
-	} names[] = {{"::1", AF_INET}, {"127.0.0.1", AF_INET6}, {"1.2.3.4.5", AF_UNSPEC}, {"no such name", AF_UNSPEC}};
-	size_t i;
-	int deferred;
-
-	make_base();
-	for (deferred = 0; deferred < 2; deferred++)
-		for (i = 0; i < sizeof names / sizeof names[0]; i++) {
-			struct bufferevent *bev =
-				make_bufferevent(-1, deferred ? BEV_OPT_DEFER_CALLBACKS : 0, &client);
-
-			happened = 0;
-			printf("%s\n", names[i].name);
-			CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, names[i].family, names[i].name, 80), 0);
-			CHECK_EQUAL(happened, !deferred);
-			settle();
-			CHECK_EQUAL(happened, 1);
-			CHECK_EQUAL(client.last, BEV_EVENT_ERROR);
-			printf("%s, enabled %s\n", bufferevent_socket_get_dns_error(bev) ? "an error" : "none",
-			       enabled_names(bev));
-			bufferevent_free(bev);
-			settle();
-		}
-	finish();
-}
-
-CASE(free_for_an_unknown_name, ONE_BACKEND)
-{
-	struct bufferevent *bev;
-
-	make_base();
-	client.then = free_it;
-	bev = make_bufferevent(-1, 0, &client);
-	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, AF_INET, "::1", 80), 0);
-	CHECK_EQUAL(happened, 1);
-	finish();
-}
-
-/* A timeout of the connection, set before the name is known. */
-CASE(timeouts_by_name, ONE_BACKEND)
-{
-	struct timeval timeout = {0, 30000};
-	union any_address address;
-	socklen_t length;
-	struct bufferevent *bev;
-
-	make_base();
-	full_listener(&address, &length);
-	bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, &client);
-	bufferevent_set_timeouts(bev, &timeout, &timeout);
-	CHECK_EQUAL(bufferevent_socket_connect_hostname(bev, NULL, AF_INET, "127.0.0.1", port_of(&address)), 0);
-	run_until(&happened, 1);
-	CHECK_EQUAL(client.last, BEV_EVENT_TIMEOUT | BEV_EVENT_WRITING);
-	bufferevent_free(bev);
-	finish();
 }
 
 /* The priority that was set is kept, by connecting too. */

@@ -527,3 +527,12 @@ DIFFERENCE(events_freed_after_many_bases, ONE_BACKEND | OWN_LOCKS,
 		event_free(events[i]);
 	}
 }
+
+DIFFERENCE(null_event_is_harmless, ONE_BACKEND | OWN_DEBUG_MODE,
+	"event_free and event_del crash for NULL")
+{
+	CHECK_EQUAL(event_del(NULL), -1);
+	CHECK_EQUAL(event_del_block(NULL), -1);
+	CHECK_EQUAL(event_del_noblock(NULL), -1);
+	event_free(NULL);
+}

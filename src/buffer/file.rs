@@ -87,6 +87,26 @@ impl FileSegment {
         flags: c_uint,
     ) -> Result<NonNull<FileSegment>, Refused> {
         let length = length_of_range(descriptor, offset, length)?;
+        let segment = FileSegment::allocate(descriptor, offset, length, flags)?;
+        if flags & EVBUF_FS_DISABLE_SENDFILE != 0 {
+            // SAFETY: the segment is new, and nobody else has seen it.
+            unsafe {
+                if let Err(refused) = segment.as_ref().load() {
+                    segment.as_ref().lock.free(0);
+                    memory::free(segment.as_ptr().cast());
+                    return Err(refused);
+                }
+            }
+        }
+        Ok(segment)
+    }
+
+    fn allocate(
+        descriptor: c_int,
+        offset: usize,
+        length: usize,
+        flags: c_uint,
+    ) -> Result<NonNull<FileSegment>, OutOfMemory> {
         let lock = match flags & EVBUF_FS_DISABLE_LOCKING {
             0 => Lock::allocate(0)?,
             _ => Lock::NONE,
@@ -95,7 +115,7 @@ impl FileSegment {
         let Some(segment) = NonNull::new(block) else {
             // SAFETY: nobody else has seen the lock.
             unsafe { lock.free(0) };
-            return Err(OutOfMemory.into());
+            return Err(OutOfMemory);
         };
         // SAFETY: the block is fresh and large enough.
         unsafe {
@@ -116,13 +136,6 @@ impl FileSegment {
                 cleanup: Cell::new(None),
                 cleanup_argument: Cell::new(ptr::null_mut()),
             });
-            if flags & EVBUF_FS_DISABLE_SENDFILE != 0 {
-                if let Err(refused) = (*block).load() {
-                    lock.free(0);
-                    memory::free(block.cast());
-                    return Err(refused);
-                }
-            }
         }
         Ok(segment)
     }

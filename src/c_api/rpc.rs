@@ -86,25 +86,23 @@ pub unsafe extern "C-unwind" fn evrpc_register_generic(
     // SAFETY: the caller guarantees the name.
     let uri = unsafe { memory::strdup(name) };
     let rpc = memory::malloc(size_of::<Evrpc>()).cast::<Evrpc>();
-    // SAFETY: the blocks are new, and free what is not used; the caller guarantees the rest.
+    let mut result = -1;
+    // SAFETY: the blocks are new; the caller guarantees the rest.
     unsafe {
-        if uri.is_null() || rpc.is_null() {
-            memory::free(uri.cast());
-            memory::free(rpc.cast());
-            return -1;
+        if !uri.is_null() && !rpc.is_null() {
+            ptr::write_bytes(rpc, 0, 1);
+            (*rpc).uri = uri;
+            (*rpc).request_new = req_new;
+            (*rpc).request_new_arg = req_new_arg;
+            (*rpc).request_free = req_free;
+            (*rpc).request_unmarshal = req_unmarshal;
+            (*rpc).reply_new = rpl_new;
+            (*rpc).reply_new_arg = rpl_new_arg;
+            (*rpc).reply_free = rpl_free;
+            (*rpc).reply_complete = rpl_complete;
+            (*rpc).reply_marshal = rpl_marshal;
+            result = evrpc_register_rpc(base, rpc, callback, cbarg);
         }
-        ptr::write_bytes(rpc, 0, 1);
-        (*rpc).uri = uri;
-        (*rpc).request_new = req_new;
-        (*rpc).request_new_arg = req_new_arg;
-        (*rpc).request_free = req_free;
-        (*rpc).request_unmarshal = req_unmarshal;
-        (*rpc).reply_new = rpl_new;
-        (*rpc).reply_new_arg = rpl_new_arg;
-        (*rpc).reply_free = rpl_free;
-        (*rpc).reply_complete = rpl_complete;
-        (*rpc).reply_marshal = rpl_marshal;
-        let result = evrpc_register_rpc(base, rpc, callback, cbarg);
         if result == -1 {
             memory::free(uri.cast());
             memory::free(rpc.cast());

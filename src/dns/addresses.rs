@@ -55,6 +55,20 @@ impl Addresses {
     }
 }
 
+/// Sets the port of an address; returns the family of the address.
+fn set_port(address: &mut SocketAddress, port: u16) -> c_int {
+    match address {
+        SocketAddress::V4(v4) => {
+            v4.sin_port = port.to_be();
+            libc::AF_INET
+        }
+        SocketAddress::V6(v6) => {
+            v6.sin6_port = port.to_be();
+            libc::AF_INET6
+        }
+    }
+}
+
 /// The addresses that hosts files give to a name, if they know it.
 pub(super) fn find_in_hosts(
     base: BasePtr,
@@ -68,16 +82,7 @@ pub(super) fn find_in_hosts(
     let hosts = unsafe { &mut *base.hosts.get() }.get()?;
     hosts.find(name, |mut address| {
         known = true;
-        let family = match &mut address {
-            SocketAddress::V4(v4) => {
-                v4.sin_port = port.to_be();
-                libc::AF_INET
-            }
-            SocketAddress::V6(v6) => {
-                v6.sin6_port = port.to_be();
-                libc::AF_INET6
-            }
-        };
+        let family = set_port(&mut address, port);
         if [libc::AF_UNSPEC, family].contains(&hints.ai_family) {
             complete &= addresses.push(&address, hints);
         }

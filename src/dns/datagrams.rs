@@ -100,19 +100,7 @@ impl Inbox {
             iov_base: std::ptr::null_mut(),
             iov_len: LONGEST,
         }; MOST];
-        // SAFETY: zero bytes are a valid message.
-        let mut messages: [mmsghdr; MOST] = unsafe { std::mem::zeroed() };
-        for i in 0..most {
-            let head: &mut msghdr = &mut messages[i].msg_hdr;
-            // SAFETY: only addresses are taken.
-            unsafe {
-                parts[i].iov_base = (&raw mut (*room).bytes[i]).cast();
-                head.msg_name = (&raw mut (*room).sources[i].bytes).cast();
-            }
-            head.msg_namelen = size_of::<[u8; 128]>() as socklen_t;
-            head.msg_iov = &raw mut parts[i];
-            head.msg_iovlen = 1;
-        }
+        let mut messages = self.messages(&mut parts, most);
         // SAFETY: every message has room of the lengths that are given.
         let count = unsafe {
             system::recvmmsg(
@@ -133,6 +121,26 @@ impl Inbox {
         }
         self.count = count;
         Ok(count)
+    }
+
+    /// What the kernel is asked to fill: `most` messages, each with its part of the room.
+    #[inline(always)]
+    fn messages(&mut self, parts: &mut [iovec; MOST], most: usize) -> [mmsghdr; MOST] {
+        let room = self.room.as_mut_ptr();
+        // SAFETY: zero bytes are a valid message.
+        let mut messages: [mmsghdr; MOST] = unsafe { std::mem::zeroed() };
+        for i in 0..most {
+            let head: &mut msghdr = &mut messages[i].msg_hdr;
+            // SAFETY: only addresses are taken.
+            unsafe {
+                parts[i].iov_base = (&raw mut (*room).bytes[i]).cast();
+                head.msg_name = (&raw mut (*room).sources[i].bytes).cast();
+            }
+            head.msg_namelen = size_of::<[u8; 128]>() as socklen_t;
+            head.msg_iov = &raw mut parts[i];
+            head.msg_iovlen = 1;
+        }
+        messages
     }
 
     /// One of the datagrams that were received last.

@@ -143,10 +143,7 @@ unsafe fn begin(
     argument: *mut c_void,
 ) -> Start {
     if base.is_null() {
-        log::message(
-            Severity::Warning,
-            format_args!("Call to getaddrinfo_async with no evdns_base configured."),
-        );
+        log_missing_base();
         return Start::Now(libc::EAI_FAIL, ptr::null_mut());
     }
     // SAFETY: the caller guarantees strings and hints; zero bytes are hints that want nothing.
@@ -174,6 +171,13 @@ unsafe fn begin(
             None => Start::Now(libc::EAI_MEMORY, ptr::null_mut()),
         }
     }
+}
+
+fn log_missing_base() {
+    log::message(
+        Severity::Warning,
+        format_args!("Call to getaddrinfo_async with no evdns_base configured."),
+    );
 }
 
 fn create(

@@ -189,8 +189,21 @@ impl BasePtr {
                 );
             }
         })?;
+        let server = self
+            .allocate_server(address)
+            .map_err(|OutOfMemory| NotAdded::NoMemory)?;
+        server.prepare_timer(self);
+        if server.open(self, socket).is_err() {
+            server.destroy();
+            return Err(NotAdded::NotUsable);
+        }
+        self.insert_server(server);
+        Ok(())
+    }
+
+    fn allocate_server(self, address: SocketAddress) -> Result<ServerPtr, OutOfMemory> {
         let block = memory::malloc(size_of::<NameServer>());
-        let server = ServerPtr(NonNull::new(block.cast()).ok_or(NotAdded::NoMemory)?);
+        let server = ServerPtr(NonNull::new(block.cast()).ok_or(OutOfMemory)?);
         let number = self.numbers.replace(self.numbers.get().wrapping_add(1));
         // SAFETY: the block is new and large enough; zero bytes are valid events.
         unsafe {
@@ -212,13 +225,7 @@ impl BasePtr {
             });
             TailQueue::initialise(server.unsent.get());
         }
-        server.prepare_timer(self);
-        if server.open(self, socket).is_err() {
-            server.destroy();
-            return Err(NotAdded::NotUsable);
-        }
-        self.insert_server(server);
-        Ok(())
+        Ok(server)
     }
 
     /// Makes room for one more server, and no more: there are few.

@@ -84,7 +84,6 @@ impl BasePtr {
         let name = name.split(|&byte| byte == b':').next().unwrap_or(name);
         let options = &self.options;
         let wanted = |part: c_int| parts & part != 0;
-        let miscellaneous = wanted(part::MISCELLANEOUS);
         match name {
             b"ndots" => {
                 let ndots = integer(value)?;
@@ -92,34 +91,39 @@ impl BasePtr {
                     options.ndots.set(ndots);
                 }
             }
-            b"timeout" => set(&options.timeout, duration(value)?, miscellaneous),
-            b"getaddrinfo-allow-skew" => set(&options.skew, duration(value)?, miscellaneous),
-            b"initial-probe-timeout" => {
-                let pause = duration(value)?.min(LONGEST_PROBE_PAUSE);
-                set(&options.first_probe_pause, pause, miscellaneous);
-            }
-            b"max-timeouts" => {
-                let most = integer(value)?.clamp(1, 255);
-                set(&options.most_timeouts, most as u16, miscellaneous);
-            }
-            b"max-inflight" => {
-                let most = integer(value)?.clamp(1, 65000);
-                set(&options.most_in_flight, most as u16, miscellaneous);
-            }
-            b"attempts" => {
-                let attempts = integer(value)?.min(255);
-                set(&options.attempts, attempts, miscellaneous);
-            }
-            b"randomize-case" => {
-                let random = integer(value)? != 0;
-                set(&options.random_case, random, miscellaneous);
-            }
-            b"so-rcvbuf" => set(&options.receive_buffer, integer(value)?, miscellaneous),
-            b"so-sndbuf" => set(&options.send_buffer, integer(value)?, miscellaneous),
             b"bind-to" if wanted(part::NAME_SERVERS) => {
                 let address = socket_address::parse(value).ok_or(BadValue)?;
                 options.bind_to.set(Some(address));
             }
+            _ => options.set_miscellaneous(name, value, wanted(part::MISCELLANEOUS))?,
+        }
+        Ok(())
+    }
+}
+
+impl Options {
+    /// Sets one of the options that belong neither to the search list nor to the servers, if that
+    /// part is wanted. The value is checked in any case.
+    fn set_miscellaneous(&self, name: &[u8], value: &[u8], wanted: bool) -> Result<(), BadValue> {
+        match name {
+            b"timeout" => set(&self.timeout, duration(value)?, wanted),
+            b"getaddrinfo-allow-skew" => set(&self.skew, duration(value)?, wanted),
+            b"initial-probe-timeout" => {
+                let pause = duration(value)?.min(LONGEST_PROBE_PAUSE);
+                set(&self.first_probe_pause, pause, wanted);
+            }
+            b"max-timeouts" => {
+                let most = integer(value)?.clamp(1, 255);
+                set(&self.most_timeouts, most as u16, wanted);
+            }
+            b"max-inflight" => {
+                let most = integer(value)?.clamp(1, 65000);
+                set(&self.most_in_flight, most as u16, wanted);
+            }
+            b"attempts" => set(&self.attempts, integer(value)?.min(255), wanted),
+            b"randomize-case" => set(&self.random_case, integer(value)? != 0, wanted),
+            b"so-rcvbuf" => set(&self.receive_buffer, integer(value)?, wanted),
+            b"so-sndbuf" => set(&self.send_buffer, integer(value)?, wanted),
             _ => {}
         }
         Ok(())

@@ -113,6 +113,24 @@ pub unsafe fn create(
     if event_base.is_null() {
         return None;
     }
+    let port = allocate(socket, callback, argument)?;
+    // SAFETY: the event stays as long as the port, and the caller guarantees the loop's base.
+    unsafe {
+        let (event, argument) = (port.event.get(), port.0.as_ptr().cast());
+        assign::private(event, event_base, socket, kind::PERSIST, is_ready, argument);
+    }
+    if port.wait().is_err() {
+        port.free();
+        return None;
+    }
+    Some(port.0)
+}
+
+fn allocate(
+    socket: c_int,
+    callback: Option<DnsRequestFn>,
+    argument: *mut c_void,
+) -> Option<PortPtr> {
     let block = memory::malloc(size_of::<EvdnsServerPort>());
     let port = PortPtr(NonNull::new(block.cast())?);
     let Ok(lock) = Lock::allocate(RECURSIVE) else {
@@ -120,8 +138,7 @@ pub unsafe fn create(
         unsafe { memory::free(block) };
         return None;
     };
-    // SAFETY: the block is new and large enough; zero bytes are valid events. The events stay as
-    // long as the port, and the caller guarantees the loop's base.
+    // SAFETY: the block is new and large enough; zero bytes are a valid event.
     unsafe {
         port.0.write(EvdnsServerPort {
             lock,
@@ -136,14 +153,8 @@ pub unsafe fn create(
             unsent: UnsafeCell::new(std::mem::zeroed()),
         });
         TailQueue::initialise(port.unsent.get());
-        let (event, wanted) = (port.event.get(), kind::PERSIST);
-        assign::private(event, event_base, socket, wanted, is_ready, block);
-        if port.wait().is_err() {
-            port.free();
-            return None;
-        }
     }
-    Some(port.0)
+    Some(port)
 }
 
 /// The program closes a port: no question is read any more. Those that were read may still be

@@ -80,6 +80,11 @@ fn compatible(events: c_short) -> Result<(), Incompatible> {
     Err(Incompatible)
 }
 
+const NO_INTERVAL: libc::timeval = libc::timeval {
+    tv_sec: 0,
+    tv_usec: 0,
+};
+
 /// [`assign`] without checks.
 ///
 /// # Safety
@@ -111,10 +116,7 @@ unsafe fn fill(
     let closure = if events & kind::SIGNAL != 0 {
         Closure::EventSignal
     } else if events & kind::PERSIST != 0 {
-        event.set_interval(libc::timeval {
-            tv_sec: 0,
-            tv_usec: 0,
-        });
+        event.set_interval(NO_INTERVAL);
         Closure::EventPersist
     } else {
         Closure::Event

@@ -442,6 +442,26 @@ const NEVER_FOLDED: [&[u8]; 3] = [b"Content-Length", b"Transfer-Encoding", b"Hos
 /// What part of a folded value its room may be larger.
 const FOLDED_SPARE: usize = 8;
 
+/// The last header, whose value may have more than one line.
+///
+/// # Safety
+/// The list is live.
+unsafe fn foldable_header(list: *mut Evkeyvalq) -> Result<*mut Evkeyval, Fault> {
+    // SAFETY: the caller guarantees the list; its strings are terminated.
+    unsafe {
+        let last: *mut Evkeyval = Evkeyvalq::last(list);
+        if last.is_null() {
+            return Err(Fault::Corrupt);
+        }
+        let name = CStr::from_ptr((*last).key).to_bytes();
+        let refused = |never: &&[u8]| name.eq_ignore_ascii_case(never);
+        if NEVER_FOLDED.iter().any(refused) {
+            return Err(Fault::Corrupt);
+        }
+        Ok(last)
+    }
+}
+
 /// Appends a line to the value of the last header, behind a blank. The room of the value grows with
 /// it, so that all lines together cost time in proportion to their length.
 ///
@@ -455,17 +475,7 @@ unsafe fn unfold(
     // SAFETY: the caller guarantees the list; its strings are terminated blocks of `memory`, and
     // the room that is remembered is that of the last value.
     unsafe {
-        let last: *mut Evkeyval = Evkeyvalq::last(list);
-        if last.is_null() {
-            return Err(Fault::Corrupt);
-        }
-        let name = CStr::from_ptr((*last).key).to_bytes();
-        if NEVER_FOLDED
-            .iter()
-            .any(|never| name.eq_ignore_ascii_case(never))
-        {
-            return Err(Fault::Corrupt);
-        }
+        let last = foldable_header(list)?;
         let (length, mut room) = match *folded {
             Some(known) => known,
             None => {

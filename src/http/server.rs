@@ -236,15 +236,30 @@ impl ServerPtr {
         let pin = self.pin();
         self.freed.set(true);
         let freeing = Freeing(self);
-        // SAFETY: all that is in the lists is live and the server's own.
+        self.free_sockets();
+        self.free_connections();
+        self.free_hosts();
+        // SAFETY: the paths are the server's own, and nobody has a reference to them.
+        unsafe { (*self.paths.get()).clear() };
+        replace(&self.pattern, ptr::null_mut());
+        replace(&self.content_type, ptr::null_mut());
+        self.spares.leave(0);
+        freeing.finish();
+        drop(pin);
+    }
+
+    fn free_sockets(self) {
+        // SAFETY: what is in the list is live and the server's own.
         unsafe {
-            loop {
-                let socket = TailQueue::first(self.sockets.get());
-                if socket.is_null() {
-                    break;
-                }
-                self.remove_socket(socket);
+            while let Some(socket) = NonNull::new(TailQueue::first(self.sockets.get())) {
+                self.remove_socket(socket.as_ptr());
             }
+        }
+    }
+
+    fn free_connections(self) {
+        // SAFETY: what is in the list is live and the server's own.
+        unsafe {
             while let Some(connection) =
                 ConnectionPtr::new(TailQueue::first(self.connections.get()))
             {
@@ -255,24 +270,21 @@ impl ServerPtr {
                     connection.free();
                 }
             }
+        }
+    }
+
+    /// Frees the virtual hosts, and the other names of this one.
+    fn free_hosts(self) {
+        // SAFETY: what is in the lists is live and the server's own.
+        unsafe {
             while let Some(host) = ServerPtr::new(TailQueue::first(self.virtual_hosts.get())) {
                 TailQueue::remove(self.virtual_hosts.get(), host.as_ptr());
                 host.free();
             }
-            loop {
-                let alias = TailQueue::first(self.aliases.get());
-                if alias.is_null() {
-                    break;
-                }
-                self.drop_alias(alias);
+            while let Some(alias) = NonNull::new(TailQueue::first(self.aliases.get())) {
+                self.drop_alias(alias.as_ptr());
             }
-            (*self.paths.get()).clear();
         }
-        replace(&self.pattern, ptr::null_mut());
-        replace(&self.content_type, ptr::null_mut());
-        self.spares.leave(0);
-        freeing.finish();
-        drop(pin);
     }
 
     fn release_memory(self) {

@@ -505,11 +505,19 @@ mod tests {
         assert!(heap.nodes.capacity() <= 2 * SMALL);
     }
 
+    /// By deadline and order of insertion, which event it is.
+    type Model = BTreeMap<(i64, u32), usize>;
+
+    fn take_due(model: &mut Model, now: Microseconds) -> Model {
+        let later = model.split_off(&(now + 1, 0));
+        std::mem::replace(model, later)
+    }
+
     #[test]
     fn agrees_with_a_sorted_map_over_random_operations() {
         let events = events(300);
         let mut heap = Heap::new();
-        let mut model: BTreeMap<(i64, u32), usize> = BTreeMap::new();
+        let mut model = Model::new();
         let mut keys: Vec<Option<(i64, u32)>> = vec![None; events.len()];
         let mut random = 12345u64;
         for step in 1..20_000u32 {
@@ -545,8 +553,7 @@ mod tests {
             assert!(heap.first().map(|(deadline, _)| deadline) == first);
             if step % 50 == 0 {
                 let now = (random >> 10) as i64 % 50;
-                let later = model.split_off(&(now + 1, 0));
-                let due = std::mem::replace(&mut model, later);
+                let due = take_due(&mut model, now);
                 due.values().for_each(|which| keys[*which] = None);
                 let due = due.values().map(|which| events[*which]);
                 assert!(due.eq(pop_all_due(&mut heap, now)));
