@@ -536,7 +536,7 @@ append_in_cleanup(const void *data, size_t length, void *buffer)
 }
 
 DIFFERENCE(a_cleanup_changes_its_buffer, ONE_BACKEND,
-	"data that the cleanup function of referenced memory adds to its buffer is lost, or corrupts the buffer")
+	"data that the cleanup function of referenced memory adds to the buffer is lost, or corrupts it")
 {
 	struct evbuffer *buffer = new_buffer();
 	evbuffer_add_reference(buffer, "abc", 3, append_in_cleanup, buffer);

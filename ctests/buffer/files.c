@@ -373,7 +373,7 @@ DIFFERENCE(sending_a_file_respects_the_limit, ONE_BACKEND,
 }
 
 DIFFERENCE(sending_a_file_to_a_full_pipe_fails, ONE_BACKEND,
-	"sending a file to a full pipe returns 0, which means the end, instead of -1 with EAGAIN")
+	"sending a file to a full pipe returns 0, which means end of file, instead of -1 with EAGAIN")
 {
 	struct evbuffer *buffer = new_buffer();
 	static char fill[1 << 20];

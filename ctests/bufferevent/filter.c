@@ -582,7 +582,7 @@ DIFFERENCE(higher_mark_processes_input, ONE_BACKEND,
 }
 
 DIFFERENCE(input_before_the_filter, ONE_BACKEND,
-	"input that was there before the filter was made is not seen until more arrives")
+	"input that was there before the filter was made is not processed until more arrives")
 {
 	make_base();
 	make_connection(0, ends);

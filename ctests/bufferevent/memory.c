@@ -308,7 +308,7 @@ DIFFERENCE(reading_without_any_memory, ONE_BACKEND | OWN_DEBUG_MODE,
 
 /* What was accepted goes out, also when there is no memory for its timeout. */
 DIFFERENCE(writing_without_memory_for_the_timeout, ONE_BACKEND | OWN_DEBUG_MODE,
-	"when there is no memory for the write timeout, output is accepted and never sent")
+	"when there is no memory for the write timeout, output is accepted but never sent")
 {
 	enum { TIMERS = 200 };
 	struct timeval hour = {3600, 0};

@@ -319,7 +319,7 @@ DIFFERENCE(single_transfers_count_too, ONE_BACKEND,
 }
 
 DIFFERENCE(excess_does_not_grow, ONE_BACKEND,
-	"a rate limit that a program raised above its burst by hand grows without bound")
+	"a rate limit that a program raised above its burst grows without bound")
 {
 	struct timeval fast = {0, 20000};
 

@@ -242,7 +242,7 @@ answer_long_name(struct server *from, const struct query *query)
 	send_message(from, query, &message);
 }
 
-DIFFERENCE(long_host_names, ONE_BACKEND, "a host name of more than 63 characters makes the answer to a look-up of an address unreadable")
+DIFFERENCE(long_host_names, ONE_BACKEND, "a host name of more than 63 characters makes the answer to a reverse look-up unreadable")
 {
 	struct in_addr in = {htonl(INADDR_LOOPBACK)};
 

@@ -133,7 +133,7 @@ next_look_up(void)
 	started++;
 }
 
-DIFFERENCE(only_true_answers_or_errors, ONE_BACKEND | SLOW, "answers that others on the network forge are accepted")
+DIFFERENCE(only_true_answers_or_errors, ONE_BACKEND | SLOW, "forged answers from others on the network are accepted")
 {
 	long long deadline = milliseconds() + 60000;
 	int port = 0;

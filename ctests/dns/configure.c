@@ -91,7 +91,7 @@ CASE(servers, ONE_BACKEND)
 	end();
 }
 
-DIFFERENCE(servers_of_several_interfaces, ONE_BACKEND, "the same IPv6 address on two interfaces counts as one server")
+DIFFERENCE(servers_of_several_interfaces, ONE_BACKEND, "the same link-local address on two interfaces counts as one server")
 {
 	base = new_base();
 	dns = evdns_base_new(base, 0);

@@ -212,7 +212,7 @@ DIFFERENCE(unwilling_server_is_passed_over_at_once, ONE_BACKEND,
 }
 
 DIFFERENCE(silent_server_is_found_out, ONE_BACKEND,
-    "a server's timeouts are attributed to the next server, so that a dead one is asked again and again")
+    "a server's timeouts are blamed on the next server, so a dead one is asked again and again")
 {
 	two_servers(NULL, answer_address);
 	server.quiet = second.quiet = 1;

@@ -100,7 +100,7 @@ count_ports(struct server *from, const struct query *query)
 	answer_address(from, query);
 }
 
-DIFFERENCE(ports_change, ONE_BACKEND, "all queries to a server are sent from one port, which a forger has time to find out")
+DIFFERENCE(ports_change, ONE_BACKEND, "all queries to a server are sent from one port, so a forger has time to discover it")
 {
 	int descriptors;
 

@@ -297,7 +297,7 @@ spoil_and_free(void *block)
 	free(block);
 }
 
-DIFFERENCE(calls_in_any_order, ONE_BACKEND | SLOW, "calls in unusual orders, such as freeing a resolver while it probes a server, crash")
+DIFFERENCE(calls_in_any_order, ONE_BACKEND | SLOW, "calls in an unusual order, such as freeing a resolver while it probes a server, crash")
 {
 	event_set_mem_functions(malloc, realloc, spoil_and_free);
 	base = new_base();

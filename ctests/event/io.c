@@ -377,7 +377,7 @@ CASE(edge_triggered_with_a_timeout, EPOLL_ONLY)
 
 /* In debug mode the mix is refused. */
 DIFFERENCE(level_triggered_beside_edge_triggered, EPOLL_ONLY | OWN_DEBUG_MODE,
-	   "adding an edge-triggered event makes the others on the descriptor edge-triggered too")
+	   "adding an edge-triggered event makes all other events on the descriptor edge-triggered too")
 {
 	struct event_base *base = new_base();
 	struct event *level, *edge;

@@ -142,7 +142,7 @@ DIFFERENCE(names_that_are_not_found, ONE_BACKEND,
 }
 
 /* Not every descriptor can be listened on, which the system says where it can be waited for only with epoll. */
-DIFFERENCE(a_file_is_no_listener, ONE_BACKEND, "a server is said to listen on a file")
+DIFFERENCE(a_file_is_no_listener, ONE_BACKEND, "listening on a descriptor that is a file succeeds")
 {
 	int fd;
 
@@ -166,7 +166,7 @@ DIFFERENCE(a_file_is_no_listener, ONE_BACKEND, "a server is said to listen on a 
 
 /* A listener that a server cannot have for lack of memory stays its owner's. */
 DIFFERENCE(refused_listener_stays_its_owners, ALONE,
-	"a server is said to have a listener that could not be enabled for lack of memory, and nobody is ever accepted")
+	"for lack of memory a listener could not be enabled, but success is reported, and no connection is ever accepted")
 {
 	struct evhttp_bound_socket *bound = NULL;
 	struct evconnlistener *listener;
@@ -260,7 +260,7 @@ check_accepting(void)
 }
 
 DIFFERENCE(refused_connection_is_closed_once, ALONE,
-	"without memory for a connection its descriptor is closed twice, or never, and with it perhaps another file")
+	"without memory for a connection, its descriptor is closed twice, which may close another file, or never")
 {
 	allocator_install();
 	start_server();

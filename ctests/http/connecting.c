@@ -371,7 +371,7 @@ CASE(no_timeout_of_a_server, ONE_BACKEND)
 
 /* No address of that family belongs to the name: nobody was there to refuse a connection. */
 DIFFERENCE(an_old_error, ONE_BACKEND,
-	"an old ECONNREFUSED in errno makes a name that is not found a connection that was refused: the program is told of no error")
+	"with an old ECONNREFUSED in errno, a failed look-up counts as a refused connection, and no error is reported")
 {
 	start_peer();
 	connect_to(peer_port);

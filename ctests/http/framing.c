@@ -65,7 +65,7 @@ is_followed_by_next(const char *text)
 	return end && strncmp(end + 4, "HTTP/1.1 ", 9) == 0;
 }
 
-DIFFERENCE(codes_without_body, ONE_BACKEND, "a body given with a code that has none is sent, and taken as the beginning of the next reply")
+DIFFERENCE(codes_without_body, ONE_BACKEND, "a body given with a status that must not have one is sent, and read as the start of the next reply")
 {
 	static const int codes[] = {101, 102, 199, 204, 304};
 

@@ -355,7 +355,7 @@ CASE(local_port, ONE_BACKEND)
 }
 
 /* A request that cannot be made is gone, without a word, unless it is the program's. */
-DIFFERENCE(request_that_cannot_be_made, ALONE, "a request that cannot be made, for the local address is none of this machine's, is lost, or still points to the connection")
+DIFFERENCE(request_that_cannot_be_made, ALONE, "a request that cannot be made, because the local address is not one of this machine's, is lost, or still points to the connection")
 {
 	struct evhttp_request *req;
 

@@ -112,7 +112,7 @@ CASE(parsers, ONE_BACKEND)
 }
 
 DIFFERENCE(parsed_target_with_a_host, ONE_BACKEND,
-	"the first line of a request without a connection ends the process when its target has a scheme and a host")
+	"parsing the first line of a request without a connection ends the process when its target has a scheme and a host")
 {
 	CHECK_STRING(parsed(EVHTTP_REQUEST, "GET http://host/x HTTP/1.1\r\n\r\n", 30, 0),
 		"1: method 1 uri [http://host/x] parts 1, 1.1, code 0 [] headers 1: of 26, 0 left");

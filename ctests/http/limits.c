@@ -48,7 +48,7 @@ CASE(headers_to_the_byte, ONE_BACKEND)
 }
 
 DIFFERENCE(a_line_end_in_two_parts_does_not_count, ONE_BACKEND,
-	"a header of just the allowed size is refused when its line end comes in two parts")
+	"a header of exactly the allowed size is refused when its line end arrives in two parts")
 {
 	start_server();
 	evhttp_set_max_headers_size(http, 100);

@@ -111,7 +111,7 @@ with_a_high_mark(struct event_base *loop, void *arg)
 }
 
 DIFFERENCE(long_bodies_through_a_high_mark, ALONE,
-	   "a server does not read a body to its end that is longer than the high watermark of the connection's bufferevent")
+	   "a server does not read a whole body that is longer than the high watermark of the connection's bufferevent")
 {
 	allocator_install();
 	start_server();

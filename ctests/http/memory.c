@@ -157,7 +157,7 @@ begin_a_stream(struct evhttp_request *req, void *arg)
 }
 
 DIFFERENCE(while_a_reply_is_streamed, ALONE,
-	"what a client sends while a reply is being sent is read and kept without limit")
+	"what a client sends while its reply is being sent is buffered without limit")
 {
 	allocator_install();
 	start_server();
@@ -180,7 +180,7 @@ reply_with_much(struct evhttp_request *req, void *arg)
 
 /* The client sends on and reads nothing of its reply. */
 DIFFERENCE(while_a_reply_waits_for_its_client, ALONE,
-	"what a client sends while its reply waits to be read is read and kept without limit")
+	"what a client sends while it does not read its reply is buffered without limit")
 {
 	static char bytes[PIECE];
 	size_t total = 0;

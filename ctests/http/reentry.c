@@ -134,7 +134,7 @@ own_and_free(struct evhttp_request *req, void *arg)
 }
 
 DIFFERENCE(owned_when_its_connection_is_freed, ONE_BACKEND,
-	"a request that a server's program owns still points to its connection when that is freed")
+	"a request that the program of a server owns still points to its connection after that was freed")
 {
 	int fd;
 

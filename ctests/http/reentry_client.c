@@ -254,7 +254,7 @@ CASE(cancelled_at_a_piece, ONE_BACKEND)
 }
 
 DIFFERENCE(owned_and_cancelled_at_a_piece, ONE_BACKEND,
-	"a client continues with a request that its program owns and has cancelled at the last piece of the reply")
+	"a client continues with a request that the program owns and has cancelled in the callback of the last chunk")
 {
 	start_peer();
 	end_at_last_pieces(cancel_it, 1, 0);
@@ -262,7 +262,7 @@ DIFFERENCE(owned_and_cancelled_at_a_piece, ONE_BACKEND,
 }
 
 DIFFERENCE(cancelled_where_the_connection_frees_itself, ONE_BACKEND,
-	"a connection that is freed on completion is used after that when its last request is cancelled at a piece of the reply")
+	"a connection that is freed on completion is used after that when its last request is cancelled in a chunk callback")
 {
 	start_peer();
 	end_at_last_pieces(cancel_it, 0, 1);
@@ -271,7 +271,7 @@ DIFFERENCE(cancelled_where_the_connection_frees_itself, ONE_BACKEND,
 }
 
 DIFFERENCE(all_freed_at_a_piece, ONE_BACKEND,
-	"a client uses its request after the program has freed the connection, and then the request, at a piece of the reply")
+	"a client uses its request after the program has freed the connection, and then the request, in a chunk callback")
 {
 	start_peer();
 	end_at_last_pieces(free_both, 1, 0);

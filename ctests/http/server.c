@@ -75,7 +75,7 @@ CASE(virtual_hosts, ONE_BACKEND)
 	stop_server();
 }
 
-DIFFERENCE(star_at_the_end, ONE_BACKEND, "a virtual host whose pattern ends with a star gets no request")
+DIFFERENCE(star_at_the_end, ONE_BACKEND, "a virtual host whose pattern ends with a star gets no requests")
 {
 	start_server();
 	evhttp_set_gencb(http, say_name, "root");
@@ -203,7 +203,7 @@ CASE(expectations, ONE_BACKEND)
 }
 
 DIFFERENCE(expectation_beyond_the_limit, ONE_BACKEND,
-	   "with lingering close, a client that waits to be told to send a body that is too long is never answered")
+	   "with lingering close, a client that waits for a 100 reply before it sends a body that is too long is never answered")
 {
 	start_server();
 	evhttp_set_max_body_size(http, 4);

@@ -150,7 +150,7 @@ CASE(whose_they_are, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
 	CHECK_EQUAL(allocator.alive, 0);
 }
 
-DIFFERENCE(removed_from_another, ONE_BACKEND, "a virtual host is removed from a server that it is none of, and the lists of both are broken")
+DIFFERENCE(removed_from_another, ONE_BACKEND, "removing a virtual host from a server that does not have it corrupts the lists of both")
 {
 	struct evhttp *outer, *inner;
 

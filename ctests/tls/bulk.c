@@ -77,7 +77,7 @@ unmap(const void *data, size_t size, void *arg)
 }
 
 /* Pages of zeros, which take no memory as long as they are only read. */
-DIFFERENCE(piece_longer_than_an_int_counts, ONE_BACKEND, "a piece of output of 2 GiB or more ends a TLS connection with an error")
+DIFFERENCE(piece_longer_than_an_int_counts, ONE_BACKEND, "writing 2 GiB or more at once ends a TLS connection with an error")
 {
 	size_t size = (size_t)INT_MAX + 1;
 	void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

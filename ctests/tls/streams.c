@@ -130,7 +130,7 @@ no_more_than_a_record_beyond(void)
 }
 
 DIFFERENCE(input_that_stays_full, EVERY_BACKEND,
-	   "a TLS stream whose input stays at its high watermark keeps the loop busy, and never lets a pass end")
+	   "a TLS stream whose input stays at its high watermark keeps the loop busy, and a pass never ends")
 {
 	for_versions(no_more_than_a_record_beyond);
 }

@@ -362,7 +362,7 @@ DIFFERENCE(sockaddr_texts_are_strict, ONE_BACKEND,
 }
 
 DIFFERENCE(sockaddr_only_the_structure_is_written, ONE_BACKEND,
-	"evutil_parse_sockaddr_port overwrites all of the caller's buffer and not only the address")
+	"evutil_parse_sockaddr_port overwrites the caller's whole buffer, not only the address")
 {
 	char out[64];
 	int length = sizeof out;
