@@ -448,3 +448,48 @@ CASE(many_small_moves_make_few_chains, ONE_BACKEND)
 	evbuffer_free(from);
 	evbuffer_free(to);
 }
+
+/* A buffer made of pieces: what is moved into it one after the other is found in as many extents, also when each
+ * piece is small. (Very many of them share chains: buffer/trickle.c.) */
+static struct evbuffer *
+in_pieces(int count)
+{
+	struct evbuffer *buffer = new_buffer(), *piece = new_buffer();
+
+	for (int i = 0; i < count; i++) {
+		evbuffer_add_printf(piece, "This is piece %d\n", i);
+		if (i & 1)
+			CHECK(evbuffer_remove_buffer(piece, buffer, 100) > 0);
+		else
+			CHECK_EQUAL(evbuffer_add_buffer(buffer, piece), 0);
+		check_text(piece, "");
+	}
+	evbuffer_free(piece);
+	return buffer;
+}
+
+CASE(moved_pieces_are_peeked_at_one_by_one, ONE_BACKEND)
+{
+	enum { PIECES = 20 };
+	struct evbuffer_iovec vec[PIECES + 1];
+	struct evbuffer *buffer = in_pieces(PIECES);
+	struct evbuffer_ptr position;
+	char text[30];
+
+	CHECK_EQUAL(check_chains(buffer), PIECES);
+	CHECK_EQUAL(evbuffer_peek(buffer, -1, NULL, NULL, 0), PIECES);
+	CHECK_EQUAL(evbuffer_peek(buffer, -1, NULL, vec, PIECES + 1), PIECES);
+	for (int i = 0; i < PIECES; i++) {
+		CHECK_EQUAL(vec[i].iov_len, snprintf(text, sizeof text, "This is piece %d\n", i));
+		CHECK(!memcmp(vec[i].iov_base, text, vec[i].iov_len));
+	}
+	CHECK_EQUAL(evbuffer_peek(buffer, 40, NULL, vec, 1), 3);
+	CHECK_EQUAL(evbuffer_ptr_set(buffer, &position, 15, EVBUFFER_PTR_SET), 0);
+	CHECK_EQUAL(evbuffer_peek(buffer, 3, &position, vec, 2), 2);
+	CHECK_EQUAL(vec[0].iov_len, 1);
+	evbuffer_drain(buffer, 20);
+	CHECK_EQUAL(check_chains(buffer), PIECES - 1);
+	CHECK(evbuffer_pullup(buffer, 40) != NULL);
+	CHECK_EQUAL(evbuffer_peek(buffer, 40, NULL, NULL, 0), 1);
+	evbuffer_free(buffer);
+}

@@ -16,6 +16,9 @@ use crate::hooks::memory::OutOfMemory;
 use std::cell::Cell;
 use std::ptr::NonNull;
 
+/// So many small pieces that are moved to a buffer keep their chains.
+const MOST_PIECES: u8 = 24;
+
 /// The address of the place that points at a chain: `first` of a buffer or `next` of a chain.
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -447,15 +450,19 @@ impl Evbuffer {
     }
 
     /// [`Evbuffer::append_run`], except that a few bytes in a large chain are copied into the free
-    /// space after other data, so that many small moves do not result in many chains.
+    /// space after other data, so that many small moves do not result in many chains. The first
+    /// ones do: programs that move pieces into an empty buffer find them apart when they peek.
     #[inline]
     pub(super) fn append_moved(&self, run: Run) -> Detached {
-        match run.single() {
-            Some(chain) if self.length.get() > 0 && chain.is_wasteful() => {
-                self.append_copy(run, chain)
+        if self.length.get() == 0 {
+            self.pieces.set(0);
+        } else if let Some(chain) = run.single().filter(|chain| chain.is_wasteful()) {
+            if self.pieces.get() == MOST_PIECES {
+                return self.append_copy(run, chain);
             }
-            _ => self.append_run(run),
+            self.pieces.set(self.pieces.get() + 1);
         }
+        self.append_run(run)
     }
 
     #[inline(never)]

@@ -92,6 +92,8 @@ pub struct Evbuffer {
     expects_much: Cell<bool>,
     /// The object that the buffer is part of is notified of changes, after the callbacks.
     notifies_parent: Cell<bool>,
+    /// How many small pieces that were moved here have kept their chains since it was empty.
+    pieces: Cell<u8>,
     flags: Cell<u32>,
     /// The program's reference, one per guard, one while a deferred notification is queued.
     references: Cell<i32>,
@@ -137,6 +139,7 @@ impl Evbuffer {
                 back_frozen: Cell::new(false),
                 expects_much: Cell::new(false),
                 notifies_parent: Cell::new(false),
+                pieces: Cell::new(0),
                 flags: Cell::new(0),
                 references: Cell::new(1),
                 callbacks: UnsafeCell::new(CallbackList::EMPTY),
