@@ -1,4 +1,4 @@
-/* What every benchmark is written with.
+/* What every benchmark uses.
  *
  * A program is a set of benchmarks. `program --list` prints their names; `program NAME` runs that
  * one and prints nanoseconds per operation, or what else it measures. bench/run starts each
@@ -16,9 +16,9 @@ struct benchmark {
 	const char *name;
 	/* Does its operation `count` times. */
 	void (*work)(long count);
-	/* Comes once before, if there is one. */
+	/* Runs once before, if there is one. */
 	void (*prepare)(void);
-	/* Undoes the work, if there is one: comes after each run, outside of the time. */
+	/* Undoes the work, if there is one: runs after each run, untimed. */
 	void (*restore)(void);
 	/* The number of operations in a run, where the work fixes it. */
 	long count;
@@ -26,7 +26,7 @@ struct benchmark {
 	double (*measure)(void);
 };
 
-/* A function of its own, by whose name its instructions are counted. */
+/* A separate function, so that its instructions can be counted by its name. */
 __attribute__((noinline)) static void
 bench_work(void (*work)(long), long count)
 {
@@ -46,8 +46,8 @@ bench_nanoseconds(const struct benchmark *benchmark, long count)
 	return (double)(end.tv_sec - start.tv_sec) * 1e9 + (double)(end.tv_nsec - start.tv_nsec);
 }
 
-/* Runs ever more operations until they take 5 ms; the best of eight such runs is the one that was
- * disturbed least. */
+/* Runs more and more operations until they take 5 ms; the best of eight such runs is the least
+ * disturbed one. */
 static inline double
 bench_measure(const struct benchmark *benchmark)
 {

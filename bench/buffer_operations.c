@@ -44,7 +44,7 @@ add_4096_drain(long count)
 	}
 }
 
-/* The same 4096 bytes wander between two buffers. */
+/* The same 4096 bytes move back and forth between two buffers. */
 static void
 move_4096(long count)
 {
@@ -199,7 +199,7 @@ prepare_prefix(void)
 	fill_megabyte(pattern);
 }
 
-/* Every second byte begins a long part of the pattern. */
+/* A long prefix of the pattern begins at every second byte. */
 static void
 prepare_periodic(void)
 {

@@ -323,8 +323,8 @@ idle_heap(void)
 	return (double)(mallinfo2().uordblks - before) / OBJECTS;
 }
 
-/* When the heap gives memory back to the system, and takes it again, depends on what happens to be
- * at its end: it is told not to. */
+/* When the heap returns memory to the system depends on what happens to be at its end, so that is
+ * switched off. */
 static double
 new_and_free(void)
 {
@@ -357,7 +357,7 @@ static const struct benchmark benchmarks[] = {
 	{"new+free", .measure = new_and_free},
 };
 
-/* Also: "echo CONNECTIONS MESSAGES" and "stream BYTES", to be traced. */
+/* Also: "echo CONNECTIONS MESSAGES" and "stream BYTES", for tracing. */
 int
 main(int argc, char **argv)
 {

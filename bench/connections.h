@@ -41,7 +41,7 @@ make_connection(int ends[2])
 	close(listener);
 }
 
-/* The clients of an echo server, which use bare sockets and no library. */
+/* The clients of an echo server, on bare sockets without a library. */
 struct clients {
 	int fds[MOST_CLIENTS];
 	int count;
@@ -62,7 +62,7 @@ run_clients(const struct clients *clients)
 	}
 }
 
-/* Runs them in a process of their own. Each process keeps its ends alone. */
+/* Runs them in a separate process. Each process keeps only its own ends. */
 static inline pid_t
 start_clients(const struct clients *clients, const int *servers)
 {

@@ -38,7 +38,7 @@ look_up(void)
 	BENCH_CHECK(evdns_base_resolve_ipv4(dns, name, 0, on_result, NULL));
 }
 
-/* A resolver that asks `address`, whose socket has room for many answers. */
+/* A resolver that queries `address`; its socket has room for many answers. */
 static void
 make_resolver(const struct sockaddr_in *address)
 {
@@ -47,7 +47,7 @@ make_resolver(const struct sockaddr_in *address)
 	base = event_base_new();
 	dns = evdns_base_new(base, 0);
 	BENCH_CHECK(base && dns && evdns_base_set_option(dns, "max-inflight", "60000") == 0);
-	/* The next descriptor is the lowest one that is free. */
+	/* The next descriptor is the lowest free one. */
 	fd = dup(0);
 	close(fd);
 	BENCH_CHECK(evdns_base_nameserver_sockaddr_add(dns, (const struct sockaddr *)address, sizeof *address, 0) == 0);

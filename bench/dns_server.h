@@ -34,7 +34,7 @@ bound_socket(struct sockaddr_in *address)
 	*address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	BENCH_CHECK(fd >= 0 && bind(fd, (struct sockaddr *)address, length) == 0);
 	BENCH_CHECK(getsockname(fd, (struct sockaddr *)address, &length) == 0);
-	/* Without the right to do so, many questions at a time get lost. */
+	/* Without that privilege, queries get lost when there are many at a time. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
 	return fd;
 }
@@ -42,7 +42,7 @@ bound_socket(struct sockaddr_in *address)
 static struct mmsghdr messages[BATCH];
 static uint8_t packets[BATCH][SIZE];
 
-/* Room for so many datagrams and their sources. */
+/* Room for this many datagrams and their sources. */
 static void
 prepare(int count)
 {
@@ -63,7 +63,7 @@ receive(int fd, int flags)
 	return recvmmsg(fd, messages, BATCH, flags, NULL);
 }
 
-/* Makes a question that was received the answer to it, with one address. Returns its length. */
+/* Turns a received query into its answer, with one address. Returns the length. */
 static size_t
 make_answer(int i)
 {
@@ -107,7 +107,7 @@ client_of(const struct sockaddr_in *address)
 	return fd;
 }
 
-/* Keeps 64 questions under way. */
+/* Keeps 64 queries in flight. */
 static __attribute__((unused)) void
 ask_on_and_on(int fd)
 {
@@ -136,7 +136,7 @@ start_child(void (*body)(int), int fd)
 	return child;
 }
 
-/* Each program does so many look-ups, with so many under way, in its own way; the time of one. */
+/* Each program does this many look-ups, with that many in flight, in its own way; returns the time of one. */
 static double look_ups(long in_flight, long count);
 
 static double

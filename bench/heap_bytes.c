@@ -85,12 +85,12 @@ static double
 locked_base_bytes(void)
 {
 	BENCH_CHECK(evthread_use_pthreads() == 0);
-	/* The first base may make what belongs to the process. */
+	/* The first base may allocate things that belong to the process. */
 	event_base_free(event_base_new());
 	return base_bytes();
 }
 
-/* Bytes for each of `count` events that are added to a new base. */
+/* Bytes for each of `count` events added to a new base. */
 static double
 bytes_of_pending(int count, const int *fds, short what, const struct timeval *timeout)
 {

@@ -67,7 +67,7 @@ one_shot_added_again(long count)
 	event_base_dispatch(base);
 }
 
-/* What the program itself makes active, a hundred in a pass. */
+/* Events that the program activates itself, a hundred per pass. */
 static void
 event_active_100(long count)
 {
@@ -88,7 +88,7 @@ add_and_delete(long count)
 	}
 }
 
-/* What a program does to an event beside adding and deleting it. */
+/* What a program does with an event besides adding and deleting it. */
 static void
 new_and_free(long count)
 {
@@ -149,7 +149,7 @@ pass_on(evutil_socket_t fd, short what, void *next)
 	char byte;
 
 	(void)what;
-	/* A run before may have left it active. */
+	/* An earlier run may have left it active. */
 	if (read(fd, &byte, 1) != 1)
 		return;
 	if (--left > 0)
@@ -188,7 +188,7 @@ make_pipes(void)
 	connect_pipes(PIPES);
 }
 
-/* Of many pipes, a hundred that are far apart have a byte. */
+/* A hundred of many pipes, far apart, have a byte. */
 static void
 ring_of_pipes(long count)
 {
@@ -266,7 +266,7 @@ wake_up(long count)
 	}
 }
 
-/* What the locks of a program with threads cost. */
+/* What the locks of a threaded program cost. */
 static void
 use_locks(void)
 {

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* With entries that it does not need. */
+/* Including optional entries. */
 static struct thirty *
 full_message(void)
 {
@@ -130,7 +130,7 @@ processor_time(int who)
 
 enum { CALLS = 20000 };
 
-/* The time of the client and, as that of a child that has ended, of the server. */
+/* The time of the client, and of the server, which is a child that has ended. */
 static double
 calls(int who)
 {

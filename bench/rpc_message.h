@@ -10,7 +10,7 @@
 EVRPC_HEADER(Call, thirty, inside)
 EVRPC_GENERATE(Call, thirty, inside)
 
-/* What such a message needs: texts are as long as `text`. */
+/* What such a message needs; all strings are as long as `text`. */
 static struct thirty *
 new_message(const char *text)
 {

@@ -8,7 +8,7 @@ enum { MANY = 100000, FEW = 1000, CHANGES = 200000 };
 
 static struct event_base *base;
 static struct event *timers[MANY], *extra;
-/* The timers in an order that is none, so that none is where the one before was. */
+/* The timers in random order, so that none is next to the one before. */
 static struct event *shuffled[MANY];
 
 static void
@@ -21,7 +21,7 @@ count_expiry(evutil_socket_t fd, short what, void *arg)
 
 static long expired;
 
-/* Spread over an hour, in no order; far enough away never to come. */
+/* Spread over an hour, in random order, and far enough away never to expire. */
 static struct timeval
 delay(long i)
 {

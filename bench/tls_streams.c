@@ -77,7 +77,7 @@ serve_input(struct sessions *sessions)
 	return serve(sessions, swallow, NULL, NULL);
 }
 
-/* Has at most 256 kilobytes in the output. */
+/* Keeps at most 256 kilobytes in the output. */
 static void
 fill(struct bufferevent *bev, void *arg)
 {
@@ -202,7 +202,7 @@ count_echo(struct bufferevent *bev, void *arg)
 		event_base_loopexit(base, &(struct timeval){0, 100000});
 }
 
-/* The bytes of the library for connections on which a message has passed. */
+/* The library's bytes for connections that have carried a message. */
 static double
 idle_bytes(void)
 {
@@ -227,11 +227,11 @@ static const struct benchmark benchmarks[] = {
 	{"idle connection, bytes", .measure = idle_bytes},
 };
 
-/* `tls_streams echo CONNECTIONS MESSAGES` and `tls_streams stream BYTES` serve so much, to be traced. */
+/* `tls_streams echo CONNECTIONS MESSAGES` and `tls_streams stream BYTES` serve that much, for tracing. */
 int
 main(int argc, char **argv)
 {
-	/* What is freed is used again, as in programs that have more than this to do. */
+	/* Freed memory is reused, as in programs that do more than this. */
 	mallopt(M_TRIM_THRESHOLD, 1 << 25);
 	mallopt(M_MMAP_THRESHOLD, 1 << 25);
 	if (argc == 4) {

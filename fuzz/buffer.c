@@ -90,7 +90,7 @@ op_add_file(struct model *m, struct model *other)
 	m->shared = 1;
 }
 
-/* A part of the room that was reserved, or what was not reserved at all. */
+/* Part of the reserved space, or space that was not reserved. */
 static void
 op_odd_commit(struct model *m, struct model *other)
 {

@@ -124,7 +124,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!base)
 		begin();
 	if (data[0] & 1) {
-		/* A good question, and an odd program. */
+		/* A valid query, and an odd program. */
 		CHECK(send(client, good, sizeof good - 1, 0) > 0);
 		choices = data + 1;
 		choices_left = size - 1;

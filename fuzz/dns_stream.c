@@ -40,7 +40,7 @@ on_result(int result, char type, int count, int ttl, void *addresses, void *arg)
 		sum += ((uint8_t *)addresses)[i];
 }
 
-/* Both sockets get a port that is free for both. */
+/* Both sockets get the same port, which is free for both. */
 static int
 bind_both(struct sockaddr_in *address)
 {
@@ -79,7 +79,7 @@ begin(void)
 	CHECK_EQUAL(evdns_base_set_option(dns, "initial-probe-timeout", "1000"), 0);
 }
 
-/* Says of every question that came as a datagram that the answer is too long for one. */
+/* Answers every query that came as a datagram with the truncated bit set. */
 static void
 cut_datagrams(void)
 {
@@ -110,7 +110,7 @@ say(int fd, const uint8_t **data, size_t *size)
 	++*data, --*size;
 	count = count < *size ? count : *size;
 	if (which < LOOK_UPS && lengths[which]) {
-		/* Its true length, or that and so much that the next piece of input belongs to it. */
+		/* Its true length, or a larger one, so that the next piece of input belongs to it. */
 		size_t whole = lengths[which] + count + (control & 4 ? 9 : 0);
 
 		packet[0] = (uint8_t)(whole >> 8);
@@ -163,7 +163,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	CHECK(connections <= 2 * LOOK_UPS);
 	CHECK_EQUAL(told, LOOK_UPS);
-	/* The next input has a connection of its own. */
+	/* The next input gets its own connection. */
 	if (fd >= 0)
 		close(fd);
 	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0)

@@ -20,7 +20,7 @@ choose(void)
 	return *choices++;
 }
 
-/* The body of a request, which says how long it is. */
+/* The body of a request, which contains its own length. */
 static void
 put_body(struct evbuffer *body, unsigned length)
 {

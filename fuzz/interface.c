@@ -62,7 +62,7 @@ static struct slot {
 	/* What event_pending() tells. */
 	int waits, has_timer;
 	short active;
-	/* A persistent event begins anew with its last timeout, unless that was none. */
+	/* A persistent event restarts its last timeout, if it had one. */
 	int has_interval;
 	int runs; /* since that was told */
 } slots[EVENTS];
@@ -143,7 +143,7 @@ add_slot(struct slot *slot, int timeout)
 	slot->has_timer |= timeout != 0;
 	if (timeout)
 		slot->has_interval = timeout == 2 && slot->kind != ON_SIGNAL;
-	/* A timeout that was about to be told is put off, with whatever was to be told with it. */
+	/* A timeout that was about to be delivered is put off, with whatever was to be delivered with it. */
 	if (timeout && slot->active & EV_TIMEOUT)
 		slot->active = 0;
 }
@@ -209,7 +209,7 @@ run_slot(evutil_socket_t fd, short what, void *arg)
 	CHECK(slot->event);
 	CHECK_EQUAL(fd, event_get_fd(slot->event));
 	CHECK(event_base_get_running_event(base) == slot->event);
-	/* It is told what it waits for, or what it was activated with. */
+	/* It gets what it waits for, or what it was activated with. */
 	CHECK(what);
 	CHECK_EQUAL(what & ~EV_ET & ~(wanted(slot) | (slot->has_timer ? EV_TIMEOUT : 0) | slot->active), 0);
 	slot->active = 0;
@@ -261,7 +261,7 @@ run_once(evutil_socket_t fd, short what, void *arg)
 	once_ran++;
 }
 
-/* Makes what the kernel or the clock activates known to the model. */
+/* Tells the model what the kernel or the clock activates. */
 static void
 note_activated(void)
 {
@@ -631,7 +631,7 @@ ignore(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 }
 
-/* Both are due; the first one is told before the second. */
+/* Both are due; the first one runs before the second. */
 static void
 learn_what_is_watched(void)
 {
@@ -681,7 +681,7 @@ static void
 end(void)
 {
 	int i;
-	/* How many passes that takes is nobody's business. */
+	/* How many passes that takes does not matter. */
 	telling = 0;
 	for (i = 0; i < EVENTS; i++)
 		free_slot(&slots[i]);
@@ -752,7 +752,7 @@ main(int count, char **words)
 		fflush(stdout);
 		if (fork() == 0) {
 			alarm(20);
-			/* Every other one is for the model alone. */
+			/* Every other seed is checked against the model alone. */
 			telling = seed % 2;
 			LLVMFuzzerTestOneInput(bytes, LENGTH);
 			fflush(stdout);

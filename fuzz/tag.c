@@ -28,7 +28,7 @@ read_first_item(const uint8_t *bytes, size_t length)
 	}
 }
 
-/* Until nothing is left; a reader that takes nothing has the next byte in its way. */
+/* Until nothing is left; a reader that consumes nothing skips a byte. */
 static void
 read_all_items(const uint8_t *bytes, size_t length, size_t choices)
 {

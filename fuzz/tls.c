@@ -12,7 +12,7 @@ enum { MUCH = 50000 };
 static SSL *peer;
 static int outside;
 
-/* Moves what both ends have to say, until the peer has taken so many steps. */
+/* Moves data between both ends until the peer has taken this many steps. */
 static void
 converse(int steps)
 {
@@ -61,7 +61,7 @@ send_in_parts(const uint8_t *data, size_t size, size_t part)
 	}
 }
 
-/* Much passes both ways, so that the next records are read and sent several at a time. */
+/* A lot of data passes both ways, so that the next records are read and sent several at a time. */
 static void
 let_much_pass(void)
 {

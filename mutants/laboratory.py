@@ -283,7 +283,7 @@ class Laboratory:
             if numbers:
                 break
         if reach > 1:
-            # A constant is nowhere reached itself.
+            # A constant is never executed itself.
             numbers |= {number for number in self.current if folder_of(self.units[number]) in folders}
         plain = {(self.units[number].program, self.units[number].case) for number in numbers
                  if self.units[number].configuration == "epoll"}

@@ -17,8 +17,8 @@ stop(struct _Unwind_Context *frame, void *arg)
 	return _URC_END_OF_STACK;
 }
 
-/* A copy out of the program's sight: threads are ended with it, and it understands the one that is
- * linked into a program. */
+/* A private copy: threads are ended with it, and it works together with one that is linked into a
+ * program. */
 static void *
 load(void)
 {

@@ -97,7 +97,7 @@ class Definitions:
             raise line.mistake(f"missing struct: expected {OUTSIDE_FORM}")
 
     def refuse_equal_names(self):
-        """No two things of the generated code have the same name."""
+        """No two things in the generated code have the same name."""
         owners = {}
         for structure in self.structures:
             for line, owner, name in structure.names():
@@ -941,7 +941,7 @@ class Structure:
         cases = self.per_entry(lambda entry: "case TAG:\n" + (
             "" if entry.is_array else "\tif (msg->ENTRY_set)\n\t\treturn -1;\n"
         ) + '\tentry = "ENTRY";\n\tresult = STRUCT_ENTRY_unmarshal_(msg, evbuf, nesting);\n\tbreak;\n')
-        # What inner messages lack was seen when they were read.
+        # Inner messages were checked for completeness when they were read.
         required = self.per_entry(lambda entry: entry.complete_code()[0])
         return self.fill(ITEMS_BEGIN) + indent(cases, 2) + self.fill(ITEMS_END) + indent(required) + "\treturn 0;\n}\n"
 

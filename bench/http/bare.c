@@ -1,5 +1,5 @@
-/* A server with nothing but the system calls that any server makes: the cost of a request without a library. It
- * looks for the end of each head, and has a single reply. An upload is kept in memory. */
+/* A server that makes only the system calls that any server makes: the cost of a request without a library. It
+ * finds the end of each head, and has a single reply. An upload is kept in memory. */
 #include "load.h"
 
 #include <netinet/in.h>
@@ -11,7 +11,7 @@ enum { EVENTS = 32, PIECE = 1 << 18 };
 
 static char reply[300];
 
-/* The replies to what one read has brought, in one piece. */
+/* The replies to what one read returned, in one piece. */
 static void
 answer(int fd, const char *bytes, ssize_t length)
 {
@@ -29,8 +29,8 @@ answer(int fd, const char *bytes, ssize_t length)
 		close(fd);
 }
 
-/* Reads the rest of an upload, of which `kept` bytes came with the head: a request is not handled before it is
- * there whole. */
+/* Reads the rest of an upload, of which `kept` bytes came with the head: a request is handled only when it is
+ * complete. */
 static void
 take_upload(int fd, size_t length, size_t kept)
 {

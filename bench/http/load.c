@@ -108,7 +108,7 @@ connected(void)
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1, tries = 0;
 
-	/* Some servers say that they are ready a little before. */
+	/* Some servers report that they are ready a little too early. */
 	while (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
 		BENCH_CHECK(tries++ < 500);
 		usleep(10000);
@@ -129,8 +129,8 @@ send_all(int fd, const char *bytes, size_t length)
 	}
 }
 
-/* Acknowledges at once what comes: a server whose reply goes out in several pieces, or which has several
- * replies, would wait for that before it sends the next. */
+/* Acknowledges at once: a server whose reply goes out in several pieces, or which has several replies,
+ * would wait for that before it sends the next. */
 static ssize_t
 receive(int fd, char *bytes, size_t room)
 {
@@ -140,7 +140,7 @@ receive(int fd, char *bytes, size_t room)
 	return recv(fd, bytes, room, 0);
 }
 
-/* Reads replies until there were so many, and returns the last body. */
+/* Reads this many replies, and returns the last body. */
 static const char *
 receive_replies(int fd, int count)
 {
@@ -161,7 +161,7 @@ receive_replies(int fd, int count)
 			length = strcasestr(bytes, "\r\nContent-Length:");
 			BENCH_CHECK(length && length < end);
 			body = strtoul(length + 17, NULL, 10);
-			/* Of large replies the bytes are only counted. */
+			/* The bytes of large replies are only counted. */
 			while (used < head + body) {
 				size_t room = sizeof bytes - 1 - head;
 
@@ -186,7 +186,7 @@ receive_replies(int fd, int count)
 	return NULL;
 }
 
-/* Reads a reply of chunks. */
+/* Reads a chunked reply. */
 static void
 receive_chunks(int fd)
 {
@@ -233,7 +233,7 @@ close_connections(int count)
 		close(connections[i]);
 }
 
-/* CPU for each request, of `depth` at once on each of so many connections. */
+/* CPU for each request, with `depth` requests at once on each of this many connections. */
 static double
 keep_alive(int count, int depth, const char *request, long requests)
 {

@@ -1,5 +1,5 @@
-/* Load on HTTP servers, for comparison. load.c sends it; beside it each server has a file that defines
- * `server`, in the way its own documentation proposes. */
+/* Load on HTTP servers, for comparison. load.c sends it; each server has a file beside it that defines
+ * `server`, in the way that its documentation suggests. */
 #ifndef BENCH_HTTP_LOAD_H
 #define BENCH_HTTP_LOAD_H
 
@@ -20,20 +20,20 @@ enum {
 enum {
 	REFERENCE = 1, /* GET /reference: LARGE bytes of memory */
 	FILES = 2,     /* GET /file: LARGE bytes of a file */
-	UPLOADS = 4,   /* POST /upload: takes a body, replies as to /small */
-	CHUNKED = 8,   /* POST /chunked: takes a body of chunks, and replies with CHUNKS chunks */
+	UPLOADS = 4,   /* POST /upload: takes a body, replies like /small */
+	CHUNKED = 8,   /* POST /chunked: takes a chunked body, and replies with CHUNKS chunks */
 	HEAP = 16,     /* GET /heap: replies with the bytes of heap in use, as a number */
-	CLIENT = 32,   /* there is a client, too */
+	CLIENT = 32,   /* there is a client too */
 	MANY = 64      /* a thousand connections at a time */
 };
 
 struct server {
 	int abilities;
-	/* Runs in a process of its own and never returns. Listens on a port of the loopback and
-	 * tells it with ready(). */
+	/* Runs in a process of its own and never returns. Listens on a loopback port and reports
+	 * it with ready(). */
 	void (*serve)(void);
-	/* Runs in a process of its own: makes so many requests, with so many connections, of GET
-	 * /small. */
+	/* Runs in a process of its own: makes this many requests for GET /small, over that many
+	 * connections. */
 	void (*request)(int port, int connections, long requests);
 };
 

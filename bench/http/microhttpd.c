@@ -43,5 +43,5 @@ serve(void)
 		pause();
 }
 
-/* Of a thousand connections that are made at once it leaves some without a reply now and then. */
+/* Now and then it leaves some of a thousand connections, made at once, without a reply. */
 const struct server server = {REFERENCE | UPLOADS, serve, NULL};

@@ -35,7 +35,7 @@ look_up(void)
 	ares_gethostbyname(channel, name, AF_INET, on_result, NULL);
 }
 
-/* c-ares says for which sockets it waits. */
+/* c-ares reports which sockets it waits for. */
 static void
 watch(void *arg, ares_socket_t fd, int readable, int writable)
 {

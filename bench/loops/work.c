@@ -91,7 +91,7 @@ static struct timer timers[MANY];
 static double figure;
 static void (*phase)(void);
 
-/* From 100 seconds to an hour, in no order. */
+/* From 100 seconds to an hour, in random order. */
 static unsigned
 far_away(unsigned number)
 {
@@ -130,7 +130,7 @@ add_timers(void)
 		loop.start_timer(&timers[i], far_away(i));
 }
 
-/* To other times, so that half of them come earlier. */
+/* To other times; half of them are earlier. */
 static void
 change_timers(void)
 {
@@ -138,7 +138,7 @@ change_timers(void)
 		loop.start_timer(&timers[i], far_away(i + MANY));
 }
 
-/* As a server does with the timeout of a connection from which something came. */
+/* As a server does with the timeout of a connection that has sent something. */
 static void
 put_off_timers(void)
 {

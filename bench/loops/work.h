@@ -1,5 +1,5 @@
-/* The work that several event loops do for comparison. work.c says what it is; beside it each loop has
- * a file that defines `loop`, in the way its own documentation proposes. */
+/* The work that several event loops do for comparison. work.c says what it is; each loop has a file
+ * beside it that defines `loop`, in the way that its documentation suggests. */
 #ifndef BENCH_LOOPS_WORK_H
 #define BENCH_LOOPS_WORK_H
 
@@ -32,14 +32,14 @@ struct loop {
 	void (*run)(void);
 	void (*stop)(void);
 
-	/* NULL, all of them, where the loop has no timers. */
+	/* All NULL if the loop has no timers. */
 	void (*make_timer)(struct timer *);
 	/* Starts a timer or, if it runs, changes it. */
 	void (*start_timer)(struct timer *, unsigned milliseconds);
 	void (*stop_timer)(struct timer *);
 
-	/* Sends back what comes from a connection, with the buffers that the loop provides, and calls
-	 * connection_ended() at its end; NULL where it provides none. */
+	/* Echoes what a connection sends, with the buffers that the loop provides, and calls
+	 * connection_ended() at its end; NULL if it provides none. */
 	void (*echo_stream)(int fd);
 };
 

@@ -148,7 +148,7 @@ PATTERN(prepend_small_pieces, 3000)
 	evbuffer_free(buffer);
 }
 
-/* A head in front of data, which is taken before the next. */
+/* A header before data, which is consumed before the next. */
 PATTERN(prepend_and_take, 3000)
 {
 	struct evbuffer *buffer = evbuffer_new();
@@ -162,7 +162,7 @@ PATTERN(prepend_and_take, 3000)
 	evbuffer_free(buffer);
 }
 
-/* As a program reads by itself: a page is reserved, and a part of it comes. */
+/* As programs read themselves: a page is reserved, and part of it is filled. */
 PATTERN(reserve_a_page_and_commit_a_part, 2000)
 {
 	struct evbuffer *buffer = evbuffer_new();
@@ -179,7 +179,7 @@ PATTERN(reserve_a_page_and_commit_a_part, 2000)
 	evbuffer_free(buffer);
 }
 
-/* Small looks at what is there already. */
+/* Small reads of data that is there already. */
 PATTERN(pull_up_what_is_in_one_piece, 5000)
 {
 	struct evbuffer *buffer = evbuffer_new();

@@ -63,7 +63,7 @@ serve_until(struct site *site, long served)
 		REQUIRE(event_base_loop(site->base, EVLOOP_ONCE) >= 0);
 }
 
-/* Takes the reply, which may still be on its way out of the loop. */
+/* Takes the reply, which the loop may still have to write. */
 static void
 take_reply(struct site *site, int fd)
 {
@@ -213,7 +213,7 @@ PATTERN(http_upload_in_chunks, 300)
 
 static long chunks;
 
-/* One reply that is made of so many chunks, or headers. */
+/* One reply with this many chunks or headers. */
 static void
 reply_of_pieces(long pieces, void (*handler)(struct evhttp_request *, void *))
 {

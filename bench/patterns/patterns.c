@@ -79,7 +79,7 @@ pattern_load_is_over(void)
 
 /* --- Running. -------------------------------------------------------------------------------------- */
 
-/* A function of its own, by whose name its instructions are counted. */
+/* A separate function, so that its instructions can be counted by its name. */
 __attribute__((noinline)) static void
 pattern_work(const struct pattern *pattern, long count)
 {

@@ -1,4 +1,4 @@
-/* What every pattern of use is written with.
+/* What every pattern of use uses.
  *
  * A program is a set of patterns; `program --list` prints a line for each: name and number of
  * operations. `program NAME COUNT` does that many operations once, all inside pattern_work: the
@@ -35,7 +35,7 @@ struct pattern {
 
 void pattern_register(struct pattern *pattern);
 
-/* PATTERN(name, count) { ... }: does something `n` times; `count` is how often it is measured. */
+/* PATTERN(name, count) { ... }: does something `n` times; `count` is the number of measured operations. */
 #define PATTERN(id, count_)                                                                        \
 	static void id(long n);                                                                    \
 	static struct pattern id##_pattern = {#id, count_, id, NULL};                              \
@@ -96,7 +96,7 @@ put(int fd, const void *bytes, size_t count)
 	REQUIRE(write(fd, bytes, count) == (ssize_t)count);
 }
 
-/* Some bytes without a line end. */
+/* Bytes without a line end. */
 extern char pattern_bytes[65536];
 
 #endif

@@ -19,7 +19,7 @@ free_timers(struct event **events, long n)
 	free(events);
 }
 
-/* Far away, in no order. */
+/* Far in the future, in random order. */
 static struct timeval
 delay(long i)
 {

@@ -69,7 +69,7 @@ close_session(struct session *session)
 	bufferevent_free(session->server);
 }
 
-/* Runs the loop until so much has come, and takes it. */
+/* Runs the loop until this much has arrived, and takes it. */
 static void
 await(struct event_base *base, struct bufferevent *bev, size_t count)
 {

@@ -155,7 +155,7 @@ receiving_client(struct sessions *sessions)
 		BENCH_CHECK((got = SSL_read(sessions->ssls[0], data, sizeof data)) > 0);
 }
 
-/* Asks with a byte for many small writes. */
+/* Sends a byte that asks for many small writes. */
 static inline void
 asking_client(struct sessions *sessions)
 {

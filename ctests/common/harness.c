@@ -95,7 +95,7 @@ report_libraries(void)
 	unsetenv("CTESTS_LOADED");
 }
 
-/* What the configuration asks for and the case does not decide itself. */
+/* What the configuration asks for, unless the case decides it itself. */
 static void
 prepare(const struct test_case *test)
 {

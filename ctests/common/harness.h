@@ -1,4 +1,4 @@
-/* What every C test is written with.
+/* What every C test uses.
  *
  * A test program is a set of cases. `program --list` prints one line a case: name, kind, options,
  * reason. `program NAME` runs that case alone in this process: exit 0 when its checks hold, 1 when
@@ -54,7 +54,7 @@ void harness_register(struct test_case *test);
  * crash or run into the time limit): a difference that the reference passes too is an error. */
 #define DIFFERENCE(id, options, reason) HARNESS_CASE_(id, "difference", options, reason)
 
-/* Ends the case with a message when the condition does not hold. */
+/* Fails the case with a message if the condition does not hold. */
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \
 		if (!(condition))                                                                  \
@@ -77,7 +77,7 @@ void harness_skip(const char *reason) __attribute__((noreturn));
 /* Sends the library's messages to stdout as "[severity] text". */
 void log_to_stdout(void);
 
-/* Now in milliseconds on the monotonic clock, for bounds that hold on any machine. */
+/* The time in milliseconds on the monotonic clock, for bounds that hold on any machine. */
 long long milliseconds(void);
 
 #endif

@@ -58,7 +58,7 @@ is_open(int fd)
 	return fcntl(fd, F_GETFD) >= 0;
 }
 
-/* How many descriptors are open, of those that a test has. */
+/* How many descriptors of the test are open. */
 OBSERVE_ int
 open_descriptors(void)
 {
@@ -69,7 +69,7 @@ open_descriptors(void)
 	return count;
 }
 
-/* The callback of events that nothing is to be seen of. */
+/* The callback of events that should print nothing. */
 OBSERVE_ void
 ignore_event(evutil_socket_t fd, short what, void *arg)
 {
@@ -136,7 +136,7 @@ strip_message(const char *message, char *out, size_t size)
 	out[used] = 0;
 }
 
-/* Volatile, for messages can come from a signal handler. */
+/* Volatile, because messages can come from a signal handler. */
 static volatile int messages_logged __attribute__((unused));
 
 OBSERVE_ void

@@ -1,5 +1,5 @@
 // C++ programs: exceptions that leave the callbacks of bufferevents and listeners pass through the
-// loop; the object that threw, and the others, work on.
+// loop; the object whose callback threw, and all others, still work.
 extern "C" {
 #include "harness.h"
 }

@@ -1,5 +1,5 @@
 /* compile: -static-libgcc -static-libstdc++ */
-// A program that brings its C++ runtime along, as many that are not from a distribution do: the
+// A program that contains its C++ runtime, as many from outside the distribution do: the
 // unwinder is a part of the program then, out of the library's sight.
 extern "C" {
 #include "harness.h"

@@ -171,7 +171,7 @@ DIFFERENCE(running_without_a_current_base, ONE_BACKEND,
 	event_get_method();
 }
 
-/* What programs of that time did with the fields: attach to whatever base the event is on. */
+/* What programs of that time did with the fields: attach to the base of the event. */
 struct connection {
 	int fd;
 	struct event event;

@@ -308,7 +308,7 @@ CASE(sizes_of_buffers, ONE_BACKEND)
 	dns = evdns_base_new(base, 0);
 	set("so-rcvbuf", "10240");
 	set("so-sndbuf", "20480");
-	/* The next descriptor is the lowest one that is free. */
+	/* The next descriptor is the lowest free one. */
 	fd = dup(0);
 	close(fd);
 	CHECK_EQUAL(evdns_base_nameserver_ip_add(dns, "127.0.0.1"), 0);

@@ -316,7 +316,7 @@ DIFFERENCE(socket_that_fails, ONE_BACKEND, "a resolver whose socket fails makes 
 	event_set_log_callback(ignore_message);
 	start_server(&server, "server", answer_address);
 	dns = evdns_base_new(base, 0);
-	/* The next descriptor is the lowest one that is free. */
+	/* The next descriptor is the lowest free one. */
 	fd = dup(0);
 	close(fd);
 	CHECK_EQUAL(add_server(dns, &server), 0);

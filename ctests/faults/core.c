@@ -141,7 +141,7 @@ WITH(precisely, loop_precise, loop)
 WITH(by_poll, signals_by_poll, signals)
 WITH(by_select, wakeup_by_select, wakeup)
 
-/* The base is taken over as by a child after fork(). */
+/* The base is reinitialised as in a child after fork(). */
 SCENARIO(reinit)
 {
 	struct counts counts = {.wanted = 5};
@@ -171,7 +171,7 @@ SCENARIO(reinit)
 
 /* --- Random numbers -------------------------------------------------------------------------------- */
 
-/* Nobody is told that they fail, so that they must not. */
+/* They cannot report failure, so they must not fail. */
 SCENARIO(random_bytes)
 {
 	static const unsigned char nothing[32];
@@ -351,7 +351,7 @@ stream_file(void)
 	return fd;
 }
 
-/* Takes what has come through; 0 at the end. */
+/* Takes what has arrived; 0 at the end. */
 static void
 drain_end(int fd, size_t *arrived)
 {
@@ -364,7 +364,7 @@ drain_end(int fd, size_t *arrived)
 	}
 }
 
-/* Writes a buffer with a file in it to a socket by hand, until all is through or a write is refused. */
+/* Writes a buffer that contains a file to a socket, until all is written or a write fails. */
 static enum ending
 send_file(unsigned flags)
 {

@@ -74,10 +74,10 @@ look_up(struct event_base *base, struct evdns_base *resolver)
 		if (!evdns_base_resolve_ipv4(resolver, name, DNS_QUERY_NO_SEARCH, resolved, &lookups))
 			end_lookup(&lookups, 1);
 	}
-	/* What fails at once is told by the callback, before it returns. */
+	/* An immediate failure is reported to the callback before the call returns. */
 	evdns_getaddrinfo(resolver, "other.test", "80", &hints, found, &lookups);
 	if (run_until(base, &lookups.finished) != DONE) {
-		/* The loop failed: what waits is told of the end. */
+		/* The loop failed: pending requests are cancelled. */
 		faults_stop();
 		evdns_base_free(resolver, 0);
 		return REFUSED;
@@ -86,7 +86,7 @@ look_up(struct event_base *base, struct evdns_base *resolver)
 	return lookups.failed ? REFUSED : DONE;
 }
 
-/* Where this program lies. */
+/* The directory of this program. */
 static char directory[200];
 
 __attribute__((constructor)) static void
@@ -96,7 +96,7 @@ find_directory(void)
 		*strrchr(directory, '/') = 0;
 }
 
-/* The files of the system, made for the test. */
+/* The system's files, made for the test. */
 SCENARIO(dns_files)
 {
 	static const char settings[] = "nameserver 127.0.0.1\noptions attempts:1\n", names[] = "192.0.2.1 here.test\n";

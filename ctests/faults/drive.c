@@ -23,14 +23,15 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* A run that waits for nothing ends after so many; where every byte is a call, which takes a second of the
- * processor, one on a busy machine has far more. */
+/* A run that waits for nothing ends after this many heartbeats; where every byte is a call, which takes a
+ * second of CPU time, a busy machine allows far more. */
 enum { SECONDS = 40, SHORT_SECONDS = 900, MOST_CALLS = 60000, HEARTBEATS = 60, SLOW_HEARTBEATS = 2400 };
-/* Of calls that are made more often, so many to twice as many fail one by one in the long form. */
+/* If a call is made more often than this, between one and two times as many are made to fail one by one in
+ * the long form. */
 enum { MOST_PLACES = 40 };
 
 static struct scenario *scenarios;
-/* How long a run may take that does not end: longer when every byte is a call of its own. */
+/* How long a run may take: longer when every byte is a call of its own. */
 static int patience = HEARTBEATS;
 
 void
@@ -220,7 +221,7 @@ moves_bytes(enum fault_call call)
 	}
 }
 
-/* A system that only ever says "not now" is one in which nothing can be done or reported. */
+/* In a system that always says "not now", nothing can be done or reported. */
 static int
 makes_sense(enum fault_mode mode, unsigned number, int error)
 {
@@ -263,13 +264,13 @@ refuse(const long *numbers, int error)
 	HOLDS(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), "a sandbox");
 }
 
-/* The sandbox of the next runs, if any. */
+/* The sandbox of the following runs, if any. */
 static const long *refused_calls;
 static int refusal;
 
 /* --- Other systems ----------------------------------------------------------------------------------- */
 
-/* Each changes this process; why it cannot, or NULL. */
+/* Each changes this process; returns why it cannot, or NULL. */
 
 static const char *
 limit_descriptors(rlim_t count)
@@ -290,7 +291,7 @@ many_descriptors(void)
 	return limit_descriptors(20000);
 }
 
-/* All that come have numbers above 65,536. */
+/* All new descriptors have numbers above 65,536. */
 static const char *
 high_descriptors(void)
 {
@@ -359,7 +360,7 @@ time_ahead(void)
 static const struct {
 	const char *name;
 	const char *(*prepare)(void);
-	int timeouts; /* what has one may see it pass */
+	int timeouts; /* returned if the feature exists */
 	int is_slow;
 } systems[] = {{"64 descriptors", few_descriptors, 0, 0},
 	       {"20,000 descriptors", many_descriptors, 0, 0},
@@ -372,7 +373,7 @@ static const struct {
 	       {"an hour asleep", time_ahead, 1, 0}};
 enum { SYSTEMS = sizeof systems / sizeof *systems };
 
-/* That of the next runs, if any. */
+/* The one of the following runs, if any. */
 static const char *(*prepare)(void);
 
 enum { CANNOT_BE = 98 };
@@ -444,7 +445,7 @@ attempt(const struct scenario *scenario, const struct fault_plan *plan, int quie
 	waitpid(child, &result->status, 0);
 }
 
-/* What is wrong with an ended run; NULL when nothing is. */
+/* What is wrong with a finished run; NULL if nothing is. */
 static const char *
 wrong(const struct result *result)
 {
@@ -474,7 +475,7 @@ struct sums {
 	unsigned made[FAULT_CALL_COUNT][ERRORS + 1];
 };
 
-/* Of the plans, every so many are carried out here, from some one on. */
+/* This process carries out every PARTS-th plan, starting with number PART. */
 static unsigned next_plan, part, parts = 1;
 
 static void
@@ -528,12 +529,12 @@ plans_of_shortness(const struct scenario *scenario, enum fault_call call, int is
 		plan.number = few[i];
 		judge(scenario, &plan, sums);
 	}
-	/* Every length up to some, then such that are apart by ever more. */
+	/* Every length up to a limit, then lengths at growing distances. */
 	for (plan.number = 1; plan.number <= 16384 && is_long; plan.number += plan.number < 64 ? 1 : plan.number / 8)
 		judge(scenario, &plan, sums);
 }
 
-/* Prints how many faults were made of each error. */
+/* Prints how many faults of each error were injected. */
 static void
 tell_of_call(enum fault_call call, const struct sums *sums)
 {
@@ -574,7 +575,7 @@ run_dry(const struct scenario *scenario, struct result *dry)
 	return 0;
 }
 
-/* Some errors, and others for the next call and scenario. */
+/* A selection of errors, a different one for each call and scenario. */
 static int
 some_plans(const struct scenario *scenario)
 {

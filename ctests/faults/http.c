@@ -24,7 +24,7 @@ add_body(struct evbuffer *out, int stream)
 	}
 }
 
-/* Sends back what came, in two chunks for one of the paths. */
+/* Echoes the body, in two chunks for one of the paths. */
 static void
 serve(struct evhttp_request *request, void *arg)
 {

@@ -8,7 +8,7 @@
 
 enum { REQUESTS = 3, BODY = 5000 };
 
-/* The peer, and the pipe that it closes when it has done. */
+/* The peer, and the pipe that it closes when it is done. */
 struct peer {
 	pthread_t thread;
 	int socket, ended[2], port;
@@ -31,7 +31,7 @@ limit_waiting(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 }
 
-/* Reads a message with a body of BODY bytes; whether it is whole. */
+/* Reads a message with a body of BODY bytes; returns whether it is complete. */
 static int
 read_message(int fd, char *start, int room, int stream)
 {
@@ -137,7 +137,7 @@ SCENARIO(http_server)
 		begin(&peer, ask, base, &end);
 		if (end && run_until(base, &peer.finished) == DONE && peer.answered == REQUESTS)
 			ending = DONE;
-		/* Whatever the peer still waits for does not come any more. */
+		/* The peer gets nothing of what it still waits for. */
 		evhttp_free(http);
 		http = NULL;
 		finish(&peer, end);
@@ -230,7 +230,7 @@ SCENARIO(http_client)
 			ending = DONE;
 		evhttp_connection_free(questions.connection);
 	}
-	/* Nobody is accepted any more. */
+	/* No more connections are accepted. */
 	shutdown(peer.socket, SHUT_RDWR);
 	pthread_join(peer.thread, NULL);
 	close(peer.socket);

@@ -14,7 +14,7 @@ look(struct door *door)
 	door->finished = door->accepted == VISITORS || door->refused == MOST_REFUSALS;
 }
 
-/* A visitor has sent its number before. */
+/* A visitor has already sent its number. */
 static void
 visited(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length, void *arg)
 {

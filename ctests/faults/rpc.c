@@ -72,7 +72,7 @@ make_calls(struct event_base *base, int port)
 	struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 	struct evhttp_connection *connection = NULL;
 	enum ending ending = REFUSED;
-	/* The pool gives it its base. */
+	/* The pool gives it a base. */
 	if (bev)
 		connection = evhttp_connection_base_bufferevent_new(NULL, NULL, bev, "127.0.0.1", port);
 	if (bev && !connection)
@@ -87,7 +87,7 @@ make_calls(struct event_base *base, int port)
 	}
 	if (calls.pool)
 		evrpc_pool_free(calls.pool);
-	/* Of a call that did not end. */
+	/* For a call that did not end. */
 	if (calls.question) {
 		question_free(calls.question);
 		answer_free(calls.answer);

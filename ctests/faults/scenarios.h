@@ -23,7 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* How a run ends: all was done, an invariant did not hold, or an error was reported. */
+/* How a run ends: everything was done, an invariant was violated, or an error was reported. */
 enum ending { DONE = 0, BROKEN = 2, REFUSED = 3 };
 
 struct scenario {
@@ -43,7 +43,7 @@ void scenario_register(struct scenario *scenario);
 	}                                                                                          \
 	static enum ending id(void)
 
-/* Ends the run when what always holds does not. */
+/* Ends the run when an invariant is violated. */
 #define HOLDS(condition, text)                                                                     \
 	do {                                                                                       \
 		if (!(condition)) {                                                                \
@@ -60,7 +60,7 @@ struct base_options {
 };
 extern struct base_options base_options;
 
-/* A base as base_options say; NULL when the library says so. */
+/* A base as base_options says; NULL when the library fails. */
 struct event_base *new_base(int threads);
 
 /* Runs the loop until *finished, or the loop fails. A loop that neither finishes nor fails breaks
@@ -73,7 +73,7 @@ void finish_base(struct event_base *base);
 /* Byte number `at` of the stream `stream`, so that lost, repeated and moved bytes show. */
 unsigned char byte_of_stream(int stream, size_t at);
 
-/* What arrived in a buffer continues the stream; takes it out. */
+/* Checks that what arrived in a buffer continues the stream, and removes it. */
 void take_stream(struct evbuffer *input, int stream, size_t *arrived);
 
 #endif

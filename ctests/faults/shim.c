@@ -103,7 +103,7 @@ faults_made(void)
 	return made;
 }
 
-/* Counts a call; whether it has to fail, with errno set then. */
+/* Counts a call; returns whether it has to fail, and then sets errno. */
 static int
 has_to_fail(enum fault_call call, const void *caller)
 {
@@ -138,7 +138,7 @@ faults_set_clocks(unsigned from, long ahead, long set)
 	clock_set = set;
 }
 
-/* How far a clock is off. */
+/* How far a clock is shifted. */
 static long
 off(clockid_t clock)
 {
@@ -147,7 +147,7 @@ off(clockid_t clock)
 	return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE ? clock_set : clock_ahead;
 }
 
-/* The kernel takes no longer vector. */
+/* The longest vector that the kernel accepts. */
 enum { MOST_PIECES = 1024 };
 
 /* How many bytes a call that was asked for `size` may move. */
@@ -194,7 +194,7 @@ allowed_vector(enum fault_call call, const void *caller, const struct iovec *vec
 		return found;                                                                      \
 	}
 
-/* A call that only fails, with -1 or what it says instead. */
+/* A call that only fails, with -1 or another given result. */
 #define WRAP(type, name, parameters, arguments, failure)                                           \
 	RESOLVE(name)                                                                              \
 	type name parameters                                                                       \
@@ -204,7 +204,7 @@ allowed_vector(enum fault_call call, const void *caller, const struct iovec *vec
 		return REAL(name) arguments;                                                       \
 	}
 
-/* One that also moves bytes, the number of which the parameter `size` gives. */
+/* One that also moves bytes, whose number is the parameter `size`. */
 #define WRAP_BYTES(name, parameters, arguments)                                                    \
 	RESOLVE(name)                                                                              \
 	ssize_t name parameters                                                                    \
@@ -241,7 +241,7 @@ allowed_vector(enum fault_call call, const void *caller, const struct iovec *vec
 		give_back(constness, message, shorter);                                            \
 		return moved;                                                                      \
 	}
-/* What the kernel says of a received message. */
+/* The kernel's information about a received message. */
 #define give_back(constness, message, shorter) give_back_##constness(message, shorter)
 #define give_back_const(message, shorter) (void)(shorter)
 #define give_back_(message, shorter)                                                               \
@@ -351,7 +351,7 @@ time(time_t *place)
 	return now;
 }
 
-/* The names under which code made for large files calls the same. */
+/* The names that code compiled for large files uses. */
 void *
 mmap64(void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {

@@ -24,9 +24,9 @@ enum fault_call {
 
 enum fault_mode {
 	FAULT_NEVER, /* only count */
-	FAULT_ONCE,  /* the call number `number`, from 1 */
+	FAULT_ONCE,  /* call number `number`, counted from 1 */
 	FAULT_EVERY, /* every call whose number is a multiple of it */
-	FAULT_FROM,  /* that one and all later ones */
+	FAULT_FROM,  /* that call and all later ones */
 	FAULT_SHORT  /* reads and writes move at most `number` bytes */
 };
 
@@ -41,7 +41,7 @@ struct fault_plan {
 
 enum { FAULT_BUSY = 97 };
 
-/* The plan that is in force, and what has happened since it was set. */
+/* The current plan, and what has happened since it was set. */
 void faults_start(const struct fault_plan *plan);
 void faults_stop(void);
 unsigned faults_counted(enum fault_call call);

@@ -1,4 +1,4 @@
-/* Two bufferevents that send each other a stream, whatever they are made of. */
+/* Two bufferevents of any kind that send each other a stream. */
 #ifndef CTESTS_FAULTS_STREAMS_H
 #define CTESTS_FAULTS_STREAMS_H
 
@@ -20,16 +20,16 @@ struct streams {
 	int finished;
 };
 
-/* Whether the two are done: all has come, or one of them was told an error or the end. */
+/* Whether both are done: everything has arrived, or one of them got an error or the end. */
 void look_at_streams(struct streams *streams);
 
-/* Gives an end its callbacks and its first output; false when it could not be made or enabled. */
+/* Gives an end its callbacks and its first output; false if it could not be made or enabled. */
 int set_up_end(struct streams *streams, int number);
 
-/* Runs the loop until both streams have come, or an end has failed. */
+/* Runs the loop until both streams have arrived, or an end has failed. */
 enum ending run_streams(struct event_base *base, struct streams *streams);
 
-/* Frees both ends; of a filter that was not made, what it was to stand on. */
+/* Frees both ends; if a filter was not made, the bufferevent that was to be below it. */
 void free_streams(struct streams *streams);
 
 #endif

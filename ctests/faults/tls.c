@@ -7,7 +7,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
-/* Made before the system fails, so that only the connections suffer. */
+/* Made before the system fails, so that only the connections are affected. */
 static SSL_CTX *client_context, *server_context;
 
 __attribute__((constructor)) static void

@@ -1,8 +1,8 @@
-/* Floods a server and measures ordinary clients beside the flood; on bare sockets.
+/* Floods a server, and measures ordinary clients at the same time, on bare sockets.
  *
  *   flood KIND PORT FLOOD CONNECTIONS SECONDS LEAST PID
  *
- * It lasts so many seconds, and until so many things are done at least.
+ * It lasts at least this many seconds, and until at least this many things are done.
  *
  * Prints: requests of the ordinary clients, how many failed, their latencies at 50 and 99 percent in
  * microseconds, and what the flood did. */
@@ -80,7 +80,7 @@ take(struct client *client, char *bytes, int length)
 	return client->ssl ? SSL_read(client->ssl, bytes, length) : recv(client->fd, bytes, length, 0);
 }
 
-/* Reads until the answer is whole; whether it is the right one. */
+/* Reads until the answer is complete; returns whether it is right. */
 static int
 read_answer(struct client *client, const char *request, int length)
 {
@@ -97,7 +97,7 @@ read_answer(struct client *client, const char *request, int length)
 		if (is("dns")) {
 			if (have > 40 && !memcmp(bytes, request, 2))
 				return 1;
-			have = 0; /* a late answer to a question that was asked twice */
+			have = 0; /* a late answer to a query that was sent twice */
 			continue;
 		}
 		if (is("http")) {
@@ -113,7 +113,7 @@ read_answer(struct client *client, const char *request, int length)
 static int
 connect_client(struct client *client)
 {
-	/* Datagrams may be dropped, and are asked for again as a resolver does. */
+	/* Datagrams may be dropped: queries are repeated, as a resolver does. */
 	struct timeval limit = {is("dns") ? 1 : 20, 0};
 	client->fd = socket(AF_INET, is("dns") ? SOCK_DGRAM : SOCK_STREAM, 0);
 	setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
@@ -126,7 +126,7 @@ connect_client(struct client *client)
 	return SSL_connect(client->ssl) == 1;
 }
 
-/* Whether a request is answered rightly. */
+/* Whether a request gets the right answer. */
 static int
 transact(struct client *client, const char *request, int length)
 {
@@ -201,7 +201,7 @@ send_some(int fd, size_t count)
 		return;
 }
 
-/* Does to each connection what the flood is called; the number of things done. */
+/* Does to each connection what the flood's name says; returns the number of things done. */
 static long
 work(int *fds, int count, pid_t pid, long until, long least)
 {

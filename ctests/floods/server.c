@@ -31,7 +31,7 @@ static SSL_CTX *context;
 
 /* --- Memory, counted ---------------------------------------------------------------------------- */
 
-/* Each block of the library's has its size before it. */
+/* Each block of the library is preceded by its size. */
 struct block {
 	size_t size;
 	max_align_t data[];
@@ -110,8 +110,8 @@ count_event(const struct event_base *of, const struct event *event, void *count)
 	return 0;
 }
 
-/* A child takes the base over and finds all events in it. Its loop is not run: its connections are the
- * parent's. */
+/* A child reinitialises the base and finds all events in it. Its loop is not run: the connections belong
+ * to the parent. */
 static void
 fork_child(void)
 {
@@ -144,7 +144,7 @@ echo(struct bufferevent *bev, void *arg)
 	(void)arg;
 	note_request();
 	bufferevent_write_buffer(bev, bufferevent_get_input(bev));
-	/* A peer that does not read is not read from. */
+	/* A peer that does not read is not read from either. */
 	if (evbuffer_get_length(bufferevent_get_output(bev)) > 65536)
 		bufferevent_disable(bev, EV_READ);
 }
@@ -197,7 +197,7 @@ make_context(void)
 	X509_sign(certificate, key, EVP_sha256());
 	SSL_CTX_use_certificate(context, certificate);
 	SSL_CTX_use_PrivateKey(context, key);
-	/* Nothing of a connection stays when it is gone. */
+	/* Frees everything that belongs to a connection. */
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	X509_free(certificate);
 	EVP_PKEY_free(key);
@@ -293,7 +293,7 @@ ignore(evutil_socket_t number, short what, void *arg)
 	(void)arg;
 }
 
-/* Makes children that end at once, when the last ones have. */
+/* Makes children that exit at once, when the last ones have exited. */
 static void
 make_children(evutil_socket_t number, short what, void *arg)
 {

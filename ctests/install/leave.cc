@@ -1,4 +1,4 @@
-// Leaving a callback: by an exception, which the caller of the loop catches, and by the end of the
+// Leaving a callback: by an exception that the caller of the loop catches, and by the end of the
 // thread. The base works on afterwards.
 #include <event2/event.h>
 #include <cstdio>

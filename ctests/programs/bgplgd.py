@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock bgplgd answers a web server's FastCGI requests with what the control program of bgpd says."""
+"""A stock bgplgd answers a web server's FastCGI requests with the output of bgpd's control program."""
 import contextlib
 import os
 import pathlib
@@ -36,7 +36,7 @@ class Request:
 
     def __init__(self, name, path, query=""):
         self.socket = socket.socket(socket.AF_UNIX)
-        # Few may wait to be accepted: others wait for that.
+        # Its listen queue is short: further clients wait.
         self.socket.connect(name)
         self.socket.settimeout(20)
         values = parameters(REQUEST_METHOD="GET", PATH_INFO=path, QUERY_STRING=query, SERVER_PROTOCOL="HTTP/1.1", SCRIPT_NAME="/lg")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock bitlbee is one of 60 IRC users' way to a Jabber server, on which a friend talks back."""
+"""A stock bitlbee connects 60 IRC users to a Jabber server, where a friend answers each of them."""
 import contextlib
 import pathlib
 import random
@@ -21,7 +21,7 @@ FRIEND = "friend@localhost"
 
 
 def answers(stanza):
-    """What a Jabber server with one user and one friend of that says to a piece of XML."""
+    """What a Jabber server that has one user, with one friend, answers to a piece of XML."""
     kind = re.match(r"<([\w:]+)", stanza)[1]
     number = re.search(r"""\bid=['"]([^'"]*)""", stanza)
     result = "<iq type='result' id='%s' to='me@localhost/x'>" % (number[1] if number else "")
@@ -60,7 +60,7 @@ def serve(client):
 
 @contextlib.contextmanager
 def jabber_server():
-    """Its address; bitlbee goes to few ports only, and to all addresses."""
+    """Its address: bitlbee connects to certain ports only, but to any address."""
     address = "127." + ".".join(str(random.randrange(2, 250)) for _ in range(3))
     with socket.create_server((address, 5222)) as listener:
         def accept():

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock coturn relays for its own clients: over UDP, TCP, TLS and DTLS, and for many at a time."""
+"""A stock coturn relays for its own clients over UDP, TCP, TLS and DTLS, for many at a time."""
 import concurrent.futures
 import contextlib
 import pathlib
@@ -24,7 +24,7 @@ def relay(port, *options):
 
 
 def check_relay(report, title, least, said):
-    """Of its own client's messages over TLS coturn loses a third, on any libevent."""
+    """coturn loses a third of its own client's messages over TLS, on any libevent."""
     sent = sum(map(int, re.findall(r"tot_send_msgs=(\d+)", said)[-1:]))
     passed = sum(map(int, re.findall(r"tot_recv_msgs=(\d+)", said)[-1:]))
     report.check(title, sent and passed >= least * sent, f"{passed} of {sent} messages came through")
@@ -41,7 +41,7 @@ def drive(swap, report, surroundings):
         server.wait_for_port(secure)
         relays = [("UDP", 1, plain, []), ("TCP", 1, plain, ["-t"]), ("TLS", 0.3, secure, ["-t", "-S"]), ("DTLS", 1, secure, ["-S"]),
                   ("TLS, many", 0.3, secure, ["-t", "-S", "-m", "10", "-l", "1000"])]
-        # At a time, for most of theirs passes in waiting.
+        # At the same time, because they mostly wait.
         with concurrent.futures.ThreadPoolExecutor(len(relays)) as pool:
             for (title, least, _, _), said in zip(relays, pool.map(lambda one: relay(one[2], *one[3]), relays)):
                 check_relay(report, title, least, said)

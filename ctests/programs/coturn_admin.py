@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The administration of a stock coturn: pages over https, a login, keep-alive, many at a time."""
+"""The web administration of a stock coturn: HTTPS pages, a login, keep-alive, many clients at a time."""
 import glob
 import http.client
 import os
@@ -22,7 +22,7 @@ def prepare(folder):
         with stock.Program(["turnadmin", "-b", f"{folder}/db", *arguments], cwd=folder) as admin:
             if admin.wait() != 0:
                 raise stock.Broken(admin.output())
-            # It can be told nothing about where it writes its log.
+            # The place of its log cannot be configured.
             for log in glob.glob(f"/*/*/turn_{admin.process.pid}_*.log") + glob.glob(f"/*/turn_{admin.process.pid}_*.log"):
                 os.unlink(log)
 

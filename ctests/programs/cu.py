@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock cu (opencu) passes bytes between a terminal and a line, both of them pseudo-terminals, through two bufferevents."""
+"""A stock cu (opencu) passes bytes between a terminal and a line, both pseudo-terminals, through two bufferevents."""
 import contextlib
 import os
 import pty

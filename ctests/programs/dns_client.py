@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A resolver made with the library asks unbound, nsd and dnsmasq: 5,000 names at once, aliases, absence, TCP, IPv6, an outage."""
+"""A resolver made with the library queries unbound, nsd and dnsmasq: 5,000 names at once, aliases, TCP, an outage."""
 import contextlib
 import os
 import pathlib
@@ -101,7 +101,7 @@ def start_dnsmasq(folder, port):
 SERVERS = {"nsd": start_nsd, "unbound": start_unbound, "dnsmasq": start_dnsmasq}
 
 
-# What an alias stands for in the first place; unbound's own data know no chains.
+# The first target of an alias; unbound's local data does not follow chains.
 FIRST_STEP = {"nsd": "middle.test", "dnsmasq": "real.test"}
 
 
@@ -125,7 +125,7 @@ def check_server(report, name, client, swap, servers):
         questions |= {"a alias.test": "10.9.9.9", "info alias.test": f"{FIRST_STEP[name]} 10.9.9.9 fd00::99"}
     for server in servers:
         said = dict(zip(questions, ask(client, swap, [server], questions)))
-        # Letters of names have a random case in questions, which answers may refer to.
+        # Queries have names in random letter case, which answers may point to.
         wrong = {question: answer for question, answer in said.items() if answer.lower() != questions[question]}
         report.check(name, not wrong, f"{len(questions)} questions over {'IPv6' if '[' in server else 'IPv4'}"
                                       + (f": wrong are {wrong}" if wrong else ""))
@@ -155,7 +155,7 @@ def check_outage(report, client, swap, folder, port):
             time.sleep(0.7)
             for process in processes:
                 os.kill(process, signal.SIGCONT)
-            # What was asked meanwhile is asked again.
+            # What was asked in the meantime is asked again.
             said, _ = program.process.communicate("a real.test\n", timeout=60)
         said = said.splitlines()
         right = sum(answer == address(number) for number, answer in enumerate(said[:100]))

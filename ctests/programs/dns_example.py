@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The example program of the distribution's libevent-dev, as resolver in all its modes and as server."""
+"""The example program dns-example of the distribution's libevent-dev, as a resolver in all its modes and as a server."""
 import os
 import pathlib
 import subprocess
@@ -8,7 +8,7 @@ import tempfile
 import stock
 
 SOURCE = pathlib.Path("/usr/share/doc/libevent-dev/examples/dns-example.c")
-# Its server takes a port that is its own in a network of its own.
+# In a network of its own, its server can take any port.
 SERVER_PORT = 10053
 
 
@@ -42,7 +42,7 @@ def check_client(report, example, swap, folder):
                 (["-s", place, "-g", "alias.test"], ["    alias.test ==> host.test", "[0] alias.test: 10.0.0.1", "[1] alias.test: 10.0.0.2",
                                                      "[2] alias.test: fd00::1"])):
             status, said, _ = ask(example, swap, *arguments)
-            # Letters of names in answers have the case of the question, which is random.
+            # Names in answers have the letter case of the query, which is random.
             lower = sorted(line if "No answer" in line else line.lower() for line in said)
             report.check("client", status == 0 and lower == sorted(wanted), f"{' '.join(arguments)}: {', '.join(said)}")
         status, _, errors = ask(example, swap, "-v", "-s", place, "host.test")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock dnsproxy hands the questions of its network to one name server and other questions to another one."""
+"""A stock dnsproxy forwards queries from its own network to one name server, and all others to another."""
 import pathlib
 import socket
 import struct
@@ -33,12 +33,12 @@ def question(number, name, recursive):
 
 
 def ask(port, recursive):
-    """The addresses that come for all names, all asked before the first answer is looked at."""
+    """The addresses of all names; all are asked before the first answer is read."""
     found = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(20)
         client.connect(("127.0.0.1", port))
-        # As many at once as their answers find room.
+        # As many at once as have room for their answers.
         for first in range(0, NAMES, 50):
             for number in range(first, first + 50):
                 client.send(question(number, f"name{number}.test", recursive))
@@ -49,7 +49,7 @@ def ask(port, recursive):
 
 
 def answers(port):
-    """Whether somebody serves there."""
+    """Whether a server answers there."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(0.2)
         client.connect(("127.0.0.1", port))
@@ -61,7 +61,7 @@ def answers(port):
 
 
 def counts(said):
-    """How many questions it says that it has handed to each server."""
+    """How many queries it says it has forwarded to each server."""
     rows = [line.split() for line in said.splitlines()]
     numbers = [row for name, row in zip(rows, rows[1:]) if name and name[0] == "ActiveQr"]
     return (int(numbers[-1][1]), int(numbers[-1][2])) if numbers else (0, 0)
@@ -89,6 +89,6 @@ def drive(swap, report):
             proxy.check_stop(report, expected=1)
 
 
-# It sends from a port that is always the same.
+# It always sends from the same port.
 stock.in_network_of_its_own("dnsproxy")
 stock.main(drive, "dnsproxy", "dnsmasq")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A server by stock libevhtp echoes and streams to curl, over HTTP and HTTPS, with and without threads."""
+"""A server made with stock libevhtp echoes and streams to curl, over HTTP and HTTPS, with and without threads."""
 import concurrent.futures
 import contextlib
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock fstrm_capture writes what several senders stream to it into files, without losing or mixing frames."""
+"""A stock fstrm_capture writes the streams of several senders to files, without losing or mixing frames."""
 import contextlib
 import pathlib
 import random
@@ -25,7 +25,7 @@ def control(kind, fields=b""):
 
 
 def contents(sender):
-    """What one sender sends; it says whose it is."""
+    """What one sender sends, with its name in it."""
     lengths = random.Random(sender)
     return [b"%d %d " % (sender, number) + b"." * lengths.randrange(400) for number in range(FRAMES)]
 
@@ -52,7 +52,7 @@ def read_frames(file):
 
 
 def send_all(folder, socket):
-    """Starts a sender for each file at the same time; returns how many have been told that all was taken."""
+    """Starts a sender for each file at the same time; returns how many had everything acknowledged."""
     with contextlib.ExitStack() as stack:
         senders = [stack.enter_context(stock.Program(["fstrm_replay", "-t", KIND, "-r", folder / f"{sender}", "-u", socket]))
                    for sender in range(SENDERS)]

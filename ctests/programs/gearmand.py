@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock gearmand with four threads hands jobs of several clients to several workers."""
+"""A stock gearmand with four threads distributes the jobs of several clients among several workers."""
 import contextlib
 import json
 import subprocess

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock groonga-suggest-httpd learns and completes over HTTP, in several threads on one listening socket."""
+"""A stock groonga-suggest-httpd learns and suggests words over HTTP, in several threads on one listening socket."""
 import concurrent.futures
 import http.client
 import json
@@ -29,7 +29,7 @@ def completion(prefix, **more):
 
 
 def teach(port):
-    """Each user types a word, letter by letter. How often that was answered as it should be."""
+    """Each user types a word, letter by letter. Returns how often the answer was right."""
     right = 0
     for user in range(USERS):
         for step, prefix in enumerate([*PREFIXES, "engine"]):
@@ -49,7 +49,7 @@ def drive_learning(swap, report, folder, commands):
     """With the learner behind it: what was taught is proposed."""
     port, receive, send = (stock.free_port() for _ in range(3))
     learner = [commands[0], "-s", f"tcp://127.0.0.1:{receive}", "-r", f"tcp://127.0.0.1:{send}", f"{folder}/db"]
-    # Of more threads each tells the learner a part of what a user types, in no order.
+    # With more threads, each tells the learner a part of what a user types, in no order.
     httpd = [commands[1], "-p", str(port), "-t", "1", "-s", f"tcp://127.0.0.1:{send}",
              "-r", f"tcp://127.0.0.1:{receive}", "-l", f"{folder}/logs-{swap}", f"{folder}/db"]
     with stock.Server(learner, swap) as behind, stock.Server(httpd, swap) as server:
@@ -57,7 +57,7 @@ def drive_learning(swap, report, folder, commands):
         print(f"groonga-suggest-httpd with its learner, our library {server.swap}")
         server.check_mapping(report)
         behind.check_mapping(report)
-        # What is said before the two have found each other is lost.
+        # What is sent before the two have found each other is lost.
         time.sleep(1)
         before = score(completed(port, "en"))
         right = teach(port)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Servers made with evhttp answer curl, wrk, ab and Python: uploads, pieces, keep-alive, load."""
+"""Servers made with evhttp answer curl, wrk, ab and Python: uploads, chunks, keep-alive, load."""
 import http.client
 import pathlib
 import re
@@ -15,7 +15,7 @@ LARGE = 8 << 20
 
 
 def large():
-    """What the server's file has."""
+    """The contents of the server's file."""
     numbers = (n * 2654435761 & 0xffffffff for n in range(LARGE // 4))
     return b"".join(number.to_bytes(4, "little") for number in numbers)
 
@@ -25,7 +25,7 @@ def curl(*arguments):
 
 
 def check_curl(report, url, folder, content):
-    """What curl sends comes back, however it sends it."""
+    """Whatever way curl sends data, it comes back."""
     file = pathlib.Path(folder, "upload")
     file.write_bytes(content)
     back = pathlib.Path(folder, "back")
@@ -122,7 +122,7 @@ def check_load(report, url):
 
 
 def check_leavers(report, port):
-    """Clients that go away in the middle do no harm."""
+    """Clients that disconnect in the middle do no harm."""
     for request in (b"GET /lar", b"GET /large HTTP/1.1\r\n\r\n", b"GET /pieces HTTP/1.1\r\n\r\n", b"GET /late HTTP/1.1\r\n\r\n",
                     b"POST /echo HTTP/1.1\r\nContent-Length: 100\r\n\r\nabc") * 20:
         with socket.create_connection(("127.0.0.1", port)) as connection:

@@ -1,4 +1,4 @@
-/* A server for http_clients.py: what it does is said by the path. */
+/* A server for http_clients.py; the path says what it does. */
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
@@ -17,7 +17,7 @@ enum { LARGE = 8 << 20, PIECES = 200 };
 
 static struct event_base *base;
 
-/* What came in goes back, with its method. */
+/* Sends back what came in, with its method. */
 static void
 echo(struct evhttp_request *req, void *arg)
 {
@@ -45,7 +45,7 @@ small(struct evhttp_request *req, void *arg)
 	evbuffer_free(body);
 }
 
-/* Eight megabytes, of a file. */
+/* Eight megabytes from a file. */
 static void
 large(struct evhttp_request *req, void *arg)
 {
@@ -56,7 +56,7 @@ large(struct evhttp_request *req, void *arg)
 	evbuffer_free(body);
 }
 
-/* Pieces, each when the one before has gone. */
+/* Chunks, each sent after the one before was written. */
 struct stream {
 	struct evhttp_request *req;
 	int sent;
@@ -90,7 +90,7 @@ pieces(struct evhttp_request *req, void *arg)
 	next_piece(NULL, stream);
 }
 
-/* The reply comes later. */
+/* A reply that comes later. */
 static void
 reply_now(evutil_socket_t fd, short what, void *req)
 {
@@ -136,7 +136,7 @@ stop(evutil_socket_t fd, short what, void *arg)
 	event_base_loopbreak(base);
 }
 
-/* The arguments: a port, the path of a socket of the local kind. */
+/* The arguments: a port, and the path of a UNIX socket. */
 int
 main(int argc, char **argv)
 {

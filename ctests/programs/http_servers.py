@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A client made with evhttp asks nginx and Python's server: keep-alive, pieces, gzip, early ends, a tunnel."""
+"""A client made with evhttp uses nginx and Python's server: keep-alive, chunks, gzip, early closes, a tunnel."""
 import collections
 import contextlib
 import gzip
@@ -32,7 +32,7 @@ class Client:
         self.program = [stock.PROJECT / "with-libevent-rs", "--quiet", *stock.SWAPS[swap][0], program]
 
     def outcomes(self, port, path, *headers, connections=1, requests=1, upload=0, out="-"):
-        """How often there was each line that the client writes."""
+        """How often the client wrote each line."""
         said = stock.run([*self.program, str(port), str(connections), str(requests), str(upload), str(out), path,
                           *headers], 60)
         return dict(collections.Counter(said.splitlines()))
@@ -71,7 +71,7 @@ def nginx(folder):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Replies in the ways that Python's server has."""
+    """Replies in the forms that Python's server has."""
 
     def log_message(self, *_):
         pass
@@ -104,7 +104,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_CONNECT(self):
-        """A tunnel to where the client wants."""
+        """A tunnel to wherever the client asks for."""
         name, _, port = self.path.partition(":")
         with socket.create_connection((name, int(port))) as far:
             self.send_response(200)

@@ -9,7 +9,7 @@ import stock
 
 EXAMPLES = pathlib.Path("/usr/share/doc/libevent-dev/examples")
 SOURCES = [EXAMPLES / name for name in ("https-client.c", "hostcheck.c", "openssl_hostname_validation.c")]
-# Of the headers of these, which are not installed, what they use.
+# What these use of headers that are not installed.
 HEADERS = {
     "openssl_hostname_validation.h": """#include <openssl/x509.h>
 typedef enum { MatchFound, MatchNotFound, NoSANPresent, MalformedCertificate, Error } HostnameValidationResult;
@@ -49,7 +49,7 @@ location /length {{ return 200 "$content_length\\n"; }} }} }}
 
 
 def fetch(swap, program, *arguments):
-    """Status and output of the client."""
+    """Exit status and output of the client."""
     with stock.Server([program, *arguments], swap) as client:
         return client.wait(), client.output()
 

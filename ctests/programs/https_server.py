@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An HTTPS server by evhttp answers curl, openssl, gnutls, socat, nginx and plain text that comes to its port."""
+"""An HTTPS server made with evhttp answers curl, openssl, gnutls, socat, nginx, and plain text sent to its port."""
 import concurrent.futures
 import contextlib
 import os

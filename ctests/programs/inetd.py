@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock inetd (of OpenBSD) serves by itself and starts programs, for many at once, and others after SIGHUP."""
+"""A stock inetd (OpenBSD's) runs built-in services and programs for many clients at once, and rereads its list on SIGHUP."""
 import contextlib
 import os
 import pathlib
@@ -29,7 +29,7 @@ SETTINGS = """
 """
 # It writes its number to a file of a fixed name.
 PRIVATE = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh"]
-# Answers one datagram at its standard input, and ends: until then inetd must leave the others alone.
+# Answers one datagram on its standard input, and ends; until then inetd must not touch the others.
 ANSWER = """#!%s -S
 import socket
 with socket.socket(fileno=0) as waiting:
@@ -39,7 +39,7 @@ with socket.socket(fileno=0) as waiting:
 
 
 def exchange(where, data):
-    """What comes back for the data until the other side has ended."""
+    """What comes back for the data until the other side closes."""
     with socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET) as client:
         client.settimeout(20)
         client.connect(where)
@@ -62,7 +62,7 @@ def check_internal(report, address):
 
 
 def check_many(report, address, port):
-    """All are connected before the first one says something."""
+    """All are connected before the first one sends anything."""
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(socket.create_connection((address, port), 20)) for _ in range(CONNECTIONS)]
         for number, client in enumerate(clients):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock kamailio asks a JSON-RPC server, which its module looks up with the library, and connects again when it is gone."""
+"""A stock kamailio calls a JSON-RPC server, whose name its module looks up, and reconnects when the server restarts."""
 import contextlib
 import json
 import pathlib
@@ -33,7 +33,7 @@ def accept(listener):
 
 
 def read_request(connection):
-    """A request, which stands in a net string."""
+    """A request, which is framed as a netstring."""
     received = b""
     while b":" not in received or len(received) < int(received.split(b":")[0]) + received.index(b":") + 2:
         more = connection.recv(1000)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The distribution's example le-proxy is a TLS client of openssl, gnutls, socat and nginx: echo, much data, ends."""
+"""The distribution's example le-proxy as a TLS client of openssl, gnutls, socat and nginx: echo, bulk data, closing."""
 import contextlib
 import hashlib
 import os
@@ -11,7 +11,7 @@ import threading
 import stock
 
 EXAMPLES = pathlib.Path("/usr/share/doc/libevent-dev/examples")
-# How le-proxy reaches the TLS server: a filter on a socket, or a socket of TLS's own.
+# How le-proxy reaches the TLS server: through a filter on a socket, or a TLS socket.
 MODES = {"filter": ["-s"], "socket": ["-s", "-W"]}
 
 
@@ -29,7 +29,7 @@ def around():
 
 
 def echo_servers(certificate):
-    """TLS servers that say what they hear, by name: the command for a port."""
+    """TLS echo servers by name: the command for a port."""
     key, cert, both = map(str, certificate)
     return {
         "gnutls-serv": lambda port: ["gnutls-serv", "--echo", "--port", str(port), "--x509keyfile", key, "--x509certfile", cert],
@@ -60,7 +60,7 @@ def check_echo(swap, report, program, certificate):
                 server.wait_for_port(far)
                 with stock.Server([program, *options, f"127.0.0.1:{near}", f"127.0.0.1:{far}"], swap) as proxy:
                     proxy.wait_for_port(near)
-                    # gnutls-serv echoes up to an end of line at a time; socat stands still when its pipe is full.
+                    # gnutls-serv echoes line by line; socat stalls when its pipe is full.
                     sizes = [1, 1000] if name == "gnutls-serv" else [1, 5000, 60_000]
                     if name == "gnutls-serv":
                         right = []
@@ -78,7 +78,7 @@ def check_echo(swap, report, program, certificate):
 
 
 def check_reversed(swap, report, program, certificate):
-    """openssl s_server says each line backwards."""
+    """openssl s_server sends each line back reversed."""
     key, cert, _ = map(str, certificate)
     for version in "-tls1_2", "-tls1_3":
         for mode, options in MODES.items():

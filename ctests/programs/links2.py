@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock links2 fetches a page, through a redirection and in slow pieces, and shows it as text."""
+"""A stock links2 fetches a page, after a redirect and in slow pieces, and shows it as text."""
 import contextlib
 import http.server
 import tempfile
@@ -11,7 +11,7 @@ PARAGRAPHS = 200
 
 
 class Pages(http.server.BaseHTTPRequestHandler):
-    """/old leads to /page, which comes in pieces; half of it waits until the driver has looked at links2."""
+    """/old redirects to /page, which comes in pieces; half of it waits until the driver has looked at links2."""
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
@@ -39,7 +39,7 @@ class Pages(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def pages():
-    """A web server; gives it."""
+    """A web server, yielded while it runs."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock litecoind, alone in a network of its own, answers questions over HTTP from several threads."""
+"""A stock litecoind, alone in its network, answers RPC calls over HTTP from several threads."""
 import base64
 import concurrent.futures
 import http.client
@@ -13,7 +13,7 @@ QUESTIONS, CLIENTS = 400, 8
 
 
 class Node:
-    """What a client asks of litecoind, over connections that stay."""
+    """What a client asks litecoind over persistent connections."""
 
     def __init__(self, port):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
@@ -30,7 +30,7 @@ class Node:
 
 
 def check_load(report, port, genesis):
-    """Each client asks on one connection; litecoind refuses no question that waits in its queue of 16."""
+    """Each client uses one connection; litecoind refuses nothing that fits its queue of 16."""
     def asked(_):
         node = Node(port)
         return sum(node.ask("getblockhash", 0) == genesis for _ in range(QUESTIONS // CLIENTS))

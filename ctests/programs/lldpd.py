@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two stock lldpd find each other over a virtual cable in a network namespace, and tell lldpcli about it."""
+"""Two stock lldpd discover each other over a virtual cable in a network namespace, and report it to lldpcli."""
 import contextlib
 import json
 import os
@@ -54,8 +54,8 @@ class Daemon:
         self.server.__exit__()
 
     def check_stop(self, report):
-        """A clean end: the daemon has told its neighbor and taken its socket away. Its monitoring process says 1
-        in place of 0 now and then, whatever library it runs on: 4 times in 157 runs with the distribution's."""
+        """A clean end: the daemon has notified its neighbor and removed its socket. Its monitoring process
+        sometimes exits with 1 instead of 0, on any library: 4 times in 157 runs with the distribution's."""
         status = self.server.stop()
         gone = not os.path.exists(self.socket)
         report.check("exit", status in (0, 1) and gone, f"SIGTERM ended it with status {status}, socket taken away: {gone}")
@@ -64,7 +64,7 @@ class Daemon:
         return stock.run([*self.before, "lldpcli", "-u", self.socket, "-f", "json0", *words])
 
     def neighbors(self):
-        """Descriptions of those who were heard of."""
+        """Descriptions of the neighbors that were discovered."""
         found = json.loads(self.command("show", "neighbors"))["lldp"][0].get("interface", [])
         return [chassis["descr"][0]["value"] for interface in found for chassis in interface["chassis"]]
 

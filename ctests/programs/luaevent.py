@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Lua scripts use the library through stock Lua bindings: descriptors, buffers, timers and signals."""
+"""Lua scripts use the library through the stock Lua bindings: descriptors, buffers, timers and signals."""
 import contextlib
 import signal
 import socket

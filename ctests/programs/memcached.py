@@ -65,7 +65,7 @@ def drive(swap, report):
         print(f"memcached {figures['version']} with {figures['threads']} threads, our library {server.swap}")
         server.check_mapping(report)
 
-        # Every share of the keys is fetched over another connection than it was stored over.
+        # Each share of the keys is fetched over a different connection from the one that stored it.
         shares = [range(first, KEYS, CONNECTIONS) for first in range(CONNECTIONS)]
         started = time.monotonic()
         stored = sum(map(store, connections, shares))

@@ -55,7 +55,7 @@ class Client:
 
 
 def load(clients, seconds):
-    """Keeps all clients busy for so long; each finishes its last batch."""
+    """Keeps all clients busy for that long; each finishes its last batch."""
     waiting = selectors.DefaultSelector()
     for client in clients:
         waiting.register(client.socket, client.interest(), client)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock memcaslap of two threads sets and gets by many connections, and finds what it has set."""
+"""A stock memcaslap with two threads sets and gets over many connections, and finds what it has set."""
 import os
 import re
 

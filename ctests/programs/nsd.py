@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two stock nsd: the first one's zone gets to the second by itself, anew when it has changed, and both answer dig."""
+"""Two stock nsd: the zone of the first is transferred to the second, again after each change, and both answer dig."""
 import os
 import pathlib
 import signal
@@ -40,14 +40,14 @@ def settings(folder, name, port, *transfer):
 
 
 def write_zone(folder, serial):
-    """The addresses tell what serial they are of."""
+    """The addresses say which serial they belong to."""
     lines = [f"$TTL 60\n@ SOA ns.test. me.test. {serial} 60 60 600 60\n@ NS ns\nns A 127.0.0.1"]
     lines += [f"name{number} A 10.{serial}.{number // 100}.{number % 100}" for number in range(NAMES)]
     lines += ["long TXT " + " ".join(f'"{str(number) * 50}"' for number in range(10))]
     zone = pathlib.Path(folder, "first.zone")
     written = zone.with_suffix(".new")
     written.write_text("\n".join(lines) + "\n")
-    # Its time says whether it has changed, to the second.
+    # Its modification time, in seconds, says whether it has changed.
     os.utime(written, (serial, serial))
     written.rename(zone)
 
@@ -57,7 +57,7 @@ def dig(port, *words):
 
 
 def has_serial(port, serial):
-    """It may not answer yet."""
+    """It may not be ready yet."""
     asked = subprocess.run(["dig", "@127.0.0.1", "-p", str(port), "test.", "SOA", "+short", "+tries=1", "+time=1"],
                            stdout=subprocess.PIPE, text=True)
     return f" {serial} 60 60" in asked.stdout

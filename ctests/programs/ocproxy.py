@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock ocproxy carries TCP connections, made to it on loopback, as packets to a network of its own."""
+"""A stock ocproxy carries TCP connections made to its loopback ports as packets into a network of its own."""
 import os
 import random
 import signal

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The stock Open MPI starts a job of two processes that add and exchange numbers; launcher and job use libevent."""
+"""Stock Open MPI runs a job of two processes that add and exchange numbers; both launcher and job use libevent."""
 import json
 import os
 import sys

@@ -65,7 +65,7 @@ def psql(port, database, statement):
 
 
 def check_results(report, port):
-    """Small answers, large ones and errors come through as they should."""
+    """Small and large answers, and errors, come through correctly."""
     total = psql(port, "pooled", "select sum(n) from generate_series(1, 1000) n").strip()
     rows = psql(port, "pooled", f"copy (select n, repeat(md5(n::text), 3) from generate_series(1, {ROWS}) n) to stdout")
     wanted = "".join(f"{n}\t{hashlib.md5(str(n).encode()).hexdigest() * 3}\n" for n in range(1, ROWS + 1))
@@ -88,7 +88,7 @@ def check_pool(report, port):
 
 
 def check_cancel(report, port):
-    """An interrupted psql asks for its query to be cancelled, over another connection."""
+    """An interrupted psql cancels its query over another connection."""
     with stock.Program(["psql", *connection(port), "-c", "select pg_sleep(60)", "pooled"]) as client:
         stock.wait_until(lambda: "pg_sleep" in psql(port, "pooled", "select query from pg_stat_activity where "
                                                     "state = 'active' and pid <> pg_backend_pid()"), "running query")

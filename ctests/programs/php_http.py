@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The HTTP client of a stock PHP fetches many pages at once in an event loop, and one that comes too late."""
+"""The HTTP client of a stock PHP fetches many pages at once in an event loop, and gives up on one that comes too late."""
 import contextlib
 import http.server
 import pathlib

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock poolcounterd lets few of its many clients work at the same thing, and the others wait, give up or get the work of one."""
+"""A stock poolcounterd lets few of many clients do the same work at once; the others wait, give up or share a result."""
 import contextlib
 import random
 import socket
@@ -11,7 +11,7 @@ CLIENTS = 100
 
 
 class Client(stock.Line):
-    """It is not on the address of the others."""
+    """Its address differs from that of the others."""
 
     def __init__(self, address):
         self.socket = socket.create_connection((address, PORT), 20)
@@ -32,7 +32,7 @@ def statistics(client):
 
 
 def check_crowd(report, clients):
-    """One works at a time; whoever it is lets the next one in."""
+    """One works at a time, and then lets the next one in."""
     for client in clients:
         client.ask(f"ACQ4ME crowd 1 {CLIENTS + 1} 60")
     answers = []
@@ -43,7 +43,7 @@ def check_crowd(report, clients):
 
 
 def check_shared(report, clients):
-    """Those who want the result get it as soon as one has it."""
+    """Clients that want the result get it as soon as one has it."""
     first, *others = clients
     begun = first.ask("ACQ4ANY page 1 1000 60").said()
     for client in others:
@@ -56,7 +56,7 @@ def check_shared(report, clients):
 
 
 def check_refusals(report, clients):
-    """Too many, too long, wrong."""
+    """Too many clients, too long a wait, bad requests."""
     first, second, third, fourth, *_ = clients
     first.ask("ACQ4ME busy 1 2 60").said()
     second.ask("ACQ4ME busy 1 2 60")
@@ -64,7 +64,7 @@ def check_refusals(report, clients):
     answers = [third.ask("ACQ4ME busy 1 2 60").said(), fourth.ask("ACQ4ME busy 1 3 1").said(),
                third.ask("RELEASE").said(), third.ask("NONSENSE").said()]
     report.check("refusals", answers == ["QUEUE_FULL", "TIMEOUT", "NOT_LOCKED", "ERROR BAD_COMMAND"], ", ".join(answers))
-    # Who goes away, works no more.
+    # A client that disconnects has stopped working.
     first.close()
     said = second.said()
     report.check("gone", said == "LOCKED", f"the next one when one has gone: {said}")

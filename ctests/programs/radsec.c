@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <sys/time.h>
 
-/* They rely on what stands before them. */
+/* They rely on the headers before them. */
 #include <radsec/radsec.h>
 #include <radsec/request.h>
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A client by stock libradsec asks a RADIUS server over UDP, TCP and TLS, and meets loss, a wrong secret and nobody."""
+"""A client made with stock libradsec asks a RADIUS server over UDP, TCP and TLS, also with lost packets or a wrong secret."""
 import contextlib
 import hashlib
 import hmac
@@ -30,7 +30,7 @@ def attribute(request, wanted):
 
 
 def answer(request, secret):
-    """Who is called alice may enter."""
+    """A user called alice may enter."""
     code = ACCEPT if attribute(request, 1) == b"alice" else REJECT
     message = b"\x50\x12" + bytes(16)
     head = bytes([code, request[1]]) + (20 + len(message)).to_bytes(2, "big")
@@ -39,7 +39,7 @@ def answer(request, secret):
 
 
 class RadiusServer:
-    """Answers over datagrams, streams and TLS, each on a port of its own."""
+    """Answers over UDP, TCP and TLS, each on a port of its own."""
 
     def __init__(self, key, cert):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -57,7 +57,7 @@ class RadiusServer:
         seen = set()
         while True:
             request, peer = self.datagrams.recvfrom(4096)
-            # The first of somebody who is called so gets lost.
+            # The first packet for a user of this name gets lost.
             if attribute(request, 1) == b"lost" and request[4:20] not in seen:
                 seen.add(request[4:20])
                 self.dropped += 1
@@ -76,7 +76,7 @@ class RadiusServer:
             input = connection.makefile("rb")
             while head := input.read(4):
                 request = head + input.read(int.from_bytes(head[2:], "big") - 4)
-                # The secret of RADIUS over TLS is well known.
+                # The shared secret of RADIUS over TLS is fixed by the standard.
                 connection.sendall(answer(request, b"secret"))
 
 
@@ -122,7 +122,7 @@ def drive(swap, report, surroundings):
         def ask(user, name):
             client.process.stdin.write(f"{user} {name}\n")
             client.process.stdin.flush()
-            # The library has something to say in between.
+            # The library logs messages in between.
             said = next(line for line in client.process.stdout if line.startswith(f"{user} {name} "))
             return said.split()[2:]
 

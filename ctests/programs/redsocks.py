@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock redsocks passes connections on to SOCKS and HTTP proxies, with content both ways and half-closed ends."""
+"""A stock redsocks forwards connections to SOCKS and HTTP proxies, with data both ways and half-closed connections."""
 import contextlib
 import hashlib
 import pathlib
@@ -49,7 +49,7 @@ def socks5(stream, write):
 
 
 def http_connect(stream, write):
-    """Wants a password, as proxies do."""
+    """Asks for a password, as proxies do."""
     asked, allowed = line(stream), False
     while header := line(stream):
         allowed = allowed or header == b"Proxy-Authorization: Basic dXNlcjpzZWNyZXQ="
@@ -62,7 +62,7 @@ def http_connect(stream, write):
 
 
 class Proxy(socketserver.StreamRequestHandler):
-    """A proxy that is also the destination: after the handshake it echoes, then says what it has seen."""
+    """A proxy that is also the destination: after the handshake it echoes, then reports what it has seen."""
 
     def handle(self):
         port = self.server.handshake(self.rfile, self.wfile.write)
@@ -97,7 +97,7 @@ def proxies():
 
 
 class Client(threading.Thread):
-    """Sends content, ends its half of the connection, and compares what comes back."""
+    """Sends data, shuts down its side of the connection, and compares what comes back."""
 
     def __init__(self, port, number):
         super().__init__(daemon=True)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock remctl-shell runs commands and passes on their output, errors, input and status."""
+"""A stock remctl-shell runs commands and passes on their input, output, errors and exit status."""
 import concurrent.futures
 import os
 import pathlib

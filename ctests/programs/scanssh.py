@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock scanssh finds out what serves in a virtual network."""
+"""A stock scanssh scans a virtual network for SSH servers."""
 import contextlib
 import os
 import subprocess
@@ -9,7 +9,7 @@ import stock
 
 HOSTS = 12
 
-# One end of a cable, with all hosts: each sends a greeting at port 22 and refuses everything else.
+# One end of a cable, with all hosts: each sends a greeting on port 22 and refuses everything else.
 SERVERS = r"""
 import os, socketserver, subprocess, time
 print("new network", flush=True)
@@ -63,7 +63,7 @@ def drive(swap, report, before):
         refusals = {f"{address}:80 <refused>" for address in addresses}
         report.check("scan", found >= greetings | refusals,
                      f"{len(found & greetings)} greetings and {len(found & refusals)} refusals of {HOSTS} hosts")
-        # That is how it ends when all went well, with every libevent.
+        # This is its normal end, with any libevent.
         report.check("exit", status == 1, f"status {status} when all was scanned")
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock sslsplit stands between curl and nginx, with certificates of its own: a server and a client of TLS in one."""
+"""A stock sslsplit intercepts TLS between curl and nginx, with certificates of its own: TLS server and client in one."""
 import concurrent.futures
 import contextlib
 import os

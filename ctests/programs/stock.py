@@ -29,19 +29,19 @@ import time
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 LIBRARIES = PROJECT / "build" / "lib"
-# How ours get into a program: option of with-libevent-rs, and how a report calls it.
+# How our libraries get into a program: the option of with-libevent-rs, and its name in reports.
 SWAPS = {"path": ([], "through LD_LIBRARY_PATH"), "preload": (["--preload"], "through LD_PRELOAD")}
 # Servers that refuse to run as root do so as this user.
 UNPRIVILEGED = "nobody"
 # The distribution keeps some programs outside the path of a user.
 os.environ["PATH"] = ":".join([os.environ["PATH"], "/usr/sbin", "/sbin", *glob.glob("/usr/lib/postgresql/*/bin")])
-# What would lead clients elsewhere.
+# Variables that would send clients elsewhere.
 for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith(("PG", "TMUX"))]:
     del os.environ[name]
 
 
 class Broken(Exception):
-    """The program did something that makes going on pointless."""
+    """The program did something after which it is pointless to continue."""
 
 
 def skip(reason):
@@ -52,7 +52,7 @@ def skip(reason):
 
 
 def in_network_of_its_own(program):
-    """Begins the driver again where nobody else has a port or an address, for a program that does not let us choose."""
+    """Restarts the driver in a network namespace of its own, for a program whose ports or addresses are fixed."""
     if "OWN_NETWORK" not in os.environ:
         command = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
         if os.geteuid() != 0 or subprocess.run([*command, "true"], stderr=subprocess.DEVNULL).returncode:
@@ -141,7 +141,7 @@ def mapped(process_id):
 
 
 def check_mapping(report, process_id):
-    """The process has our library and no other libevent."""
+    """Whether the process has our library and no other libevent."""
     files = mapped(process_id)
     foreign = [str(file) for file in files if file.parent != LIBRARIES]
     ours = [file.name for file in files if file.parent == LIBRARIES]
@@ -207,7 +207,7 @@ class Program:
         self.wait_for(accepts, f"listening on port {port}")
 
     def wait_for_socket(self, path):
-        """The name is there before anybody listens."""
+        """The name exists before anybody listens."""
         def accepts():
             with socket.socket(socket.AF_UNIX) as probe:
                 return probe.connect_ex(str(path)) == 0
@@ -217,7 +217,7 @@ class Program:
         self.wait_for(lambda: text in self.output(), f'message "{text}"')
 
     def wait(self, seconds=20):
-        """The status when the program has ended, negative for a signal, None when it does not end."""
+        """The exit status, negative for a signal, or None if the program does not end."""
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -233,7 +233,7 @@ class Server(Program):
     """A program on our library. All its symbols are bound at once, so that a missing one shows."""
 
     def __init__(self, command, swap, before=(), **options):
-        """`before` is a command that runs another one, to stand before all else."""
+        """`before` is a command that runs another one; it goes before everything else."""
         how, self.swap = SWAPS[swap]
         options["env"] = {**os.environ, **options.get("env", {}), "LD_BIND_NOW": "1"}
         super().__init__([*before, PROJECT / "with-libevent-rs", "--quiet", *how, *command], **options)
@@ -270,7 +270,7 @@ def name_server(*options):
 
 
 class Line:
-    """A connection on which both sides talk in lines and known numbers of bytes."""
+    """A connection on which both sides exchange lines and known numbers of bytes."""
 
     def __init__(self, port, seconds=20):
         self.socket = socket.create_connection(("127.0.0.1", port), seconds)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock tcpbench sends as fast as it can to another one for a second: by several connections, and by datagrams."""
+"""A stock tcpbench sends to another as fast as it can for a second, over several connections and as datagrams."""
 import pathlib
 
 import stock
@@ -18,12 +18,12 @@ def streams(said):
 
 
 def fastest(said):
-    """Packets in a second."""
+    """Packets per second."""
     return max((int(row[-1]) for row in figures(said) if "PPS:" in row), default=0)
 
 
 def takes_datagrams(port):
-    """Whether somebody has bound a socket for them to the port."""
+    """Whether a UDP socket is bound to the port."""
     lines = pathlib.Path("/proc/net/udp").read_text().splitlines()
     return any(line.split()[1].endswith(f":{port:04X}") for line in lines[1:])
 

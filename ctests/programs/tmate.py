@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock tmate looks its server up: in the hosts file, and with a name server that the resolver finds in resolv.conf."""
+"""A stock tmate resolves its server's name, from the hosts file and through a name server in resolv.conf."""
 import contextlib
 import pathlib
 import socket
@@ -10,7 +10,7 @@ import stock
 
 @contextlib.contextmanager
 def tmate(swap, before, host, port):
-    """tmate with a server of this name."""
+    """Runs tmate with a server of this name."""
     with tempfile.TemporaryDirectory() as home:
         config = pathlib.Path(home, "config")
         config.write_text(f"set -g tmate-server-host {host}\nset -g tmate-server-port {port}\n")

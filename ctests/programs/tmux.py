@@ -88,7 +88,7 @@ def check_panes(report, session):
 
 
 def check_output(report, session):
-    """Much output of a program is in the history, without a gap."""
+    """Long output of a program is in the history, without a gap."""
     session.command("clear-history", "-t", "work:0.0")
     session.type("work:0.0", f"clear; seq 1 {LINES}; echo all-$((1 + 1))")
     session.wait_for_text("work:0.0", "all-2")
@@ -98,7 +98,7 @@ def check_output(report, session):
 
 
 def check_buffer(report, session, folder):
-    """A text goes to the server and comes back, piece by piece through the connection of a client."""
+    """A text goes to the server and comes back, in pieces, over the connection of a client."""
     text = "".join(f"line {number} of a text\n" for number in range(20_000))
     source, saved = pathlib.Path(folder, "text"), pathlib.Path(folder, "saved")
     source.write_text(text)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Five stock tors are a network of their own, with an authority: downloads and uploads through three of them."""
+"""Five stock tors form a network of their own, with an authority: downloads and uploads through three of them."""
 import concurrent.futures
 import contextlib
 import hashlib
@@ -41,7 +41,7 @@ CONTENT = random.Random(1).randbytes(2_000_000)
 
 
 class Website(http.server.BaseHTTPRequestHandler):
-    """Gives the content, and says of what it is given what its hash is."""
+    """Serves the content, and answers uploads with their hash."""
     protocol_version = "HTTP/1.1"
 
     def reply(self, body):

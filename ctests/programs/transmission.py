@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock transmission-daemon seeds a torrent to another one, in a network of their own, with a tracker."""
+"""A stock transmission-daemon seeds a torrent to another, in a network of their own with a tracker."""
 import contextlib
 import json
 import os
@@ -17,7 +17,7 @@ NETWORK = """
 ip link set lo up && ip addr add 10.9.0.1/24 dev lo && ip addr add 10.9.0.2/24 dev lo && echo ready
 exec cat
 """
-# Tells everybody who asks where both peers are.
+# Tells everybody who asks the addresses of both peers.
 TRACKER = """
 import http.server, socket, struct
 class Tracker(http.server.BaseHTTPRequestHandler):
@@ -68,7 +68,7 @@ class Daemon:
                               stdout=subprocess.PIPE, text=True).stdout
 
     def says(self, text, *words):
-        """For those who wait: whether an answer has the text. Asking takes the daemon's time too."""
+        """For waiting: whether an answer has the text. Asking takes the daemon's time too."""
         stock.time.sleep(0.1)
         return text in self.remote(*words)
 
@@ -78,7 +78,7 @@ class Daemon:
 
 
 def check_requests(report, daemon):
-    """A password and a token are asked for; then answers come in pieces and packed."""
+    """A password and a token are required; then answers come chunked and compressed."""
     codes = [daemon.curl("-o", "/dev/null", "-w", "%{http_code}", *options)
              for options in ([], ["-u", "user:wrong"], ["-u", "user:secret"])]
     token = next(line for line in daemon.curl("-u", "user:secret", "-D", "-", "-o", "/dev/null").splitlines()

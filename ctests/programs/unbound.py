@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock unbound answers dig over UDP and TCP, with names of its own and with names that it gets from another one."""
+"""A stock unbound answers dig over UDP and TCP, from its own data and from another unbound."""
 import os
 import pathlib
 import tempfile

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock ustreamer, without a camera, serves its picture: snapshots, streams to many, a local socket, a password."""
+"""A stock ustreamer without a camera serves its picture: snapshots, many streams, a UNIX socket, a password."""
 import http.client
 import json
 import pathlib

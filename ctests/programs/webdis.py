@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stock webdis serves redis over HTTP: keep-alive, pipelines, uploads, a subscription, many clients."""
+"""A stock webdis serves redis over HTTP: keep-alive, pipelining, uploads, a subscription, many clients."""
 import contextlib
 import json
 import pathlib
@@ -84,7 +84,7 @@ def check_clients(report, port):
 
 
 def check_subscription(report, port):
-    """What is published arrives in pieces of an answer that does not end."""
+    """What is published arrives as chunks of an answer that does not end."""
     subscriber, publisher = stock.Line(port), stock.Line(port)
     subscriber.send(request("SUBSCRIBE/news"))
     while b"subscribe" not in subscriber.line():

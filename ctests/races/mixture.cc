@@ -57,7 +57,7 @@ struct Lock {
 };
 
 std::mutex order_mutex;
-std::map<const Lock *, std::set<const Lock *>> taken_before; /* of a lock: those that were held when it was taken */
+std::map<const Lock *, std::set<const Lock *>> taken_before; /* for each lock: those held when it was taken */
 std::atomic<long> locks, orders;
 thread_local std::vector<const Lock *> held;
 
@@ -207,7 +207,7 @@ struct Thrown {};
 
 thread_local bool runs_the_loop;
 
-/* Called in callbacks: in those of the loop the exception passes through the library. */
+/* Called in callbacks: in those that the loop runs, the exception passes through the library. */
 void
 perhaps_throw()
 {
@@ -353,7 +353,7 @@ struct Worker {
 		static const timeval at_once = {0, 0};
 		int fds[2], further = options();
 		unsigned kind = pick(6);
-		/* What was freed is closed by the loop, which has to keep up. */
+		/* The loop closes what was freed, and has to keep up. */
 		if (made - noticed > 50) {
 			usleep(1000);
 			return;
@@ -460,7 +460,7 @@ struct Worker {
 		case 0:
 			if (look_ups - looked_up < 20) {
 				look_ups++;
-				/* The callback has run when there is no request. */
+				/* If no request was returned, the callback has run. */
 				evdns_base_resolve_ipv4(resolver, "name.test", DNS_QUERY_NO_SEARCH, resolved, nullptr);
 			}
 			break;
@@ -645,7 +645,7 @@ main(int count, char **words)
 	limits = ev_token_bucket_cfg_new(1000000, 2000000, 1000000, 2000000, &second);
 	group = bufferevent_rate_limit_group_new(base, limits);
 	run_for(atoi(words[1]), atoi(words[2]));
-	/* A thread that was cancelled may have been in a callback that was to begin one. */
+	/* A cancelled thread may have been in a callback that was to start one. */
 	must(cancels || looked_up == look_ups, "look-ups have no end");
 	must(cancels || answered == asked, "requests have no end");
 	if (connection)

@@ -1,6 +1,6 @@
 /* Everything at once, at random, round after round: connections that come and go, timers, signals,
- * finalizers, activations, threads that interfere. After each round all memory and all descriptors
- * are back. SOAK_SECONDS says for how long; two seconds if it is not set. */
+ * finalizers, activations, threads that interfere. After each round all memory and all descriptors have been
+ * released. SOAK_SECONDS says for how long; two seconds if it is not set. */
 #include "allocator.h"
 
 #include <event2/thread.h>

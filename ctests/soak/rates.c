@@ -11,7 +11,7 @@
 
 enum { TICK = 2000 /* microseconds */, RATE = 100, BURST = 1000000000, MEMBERS = 3 };
 
-/* The clock of a base may be that much behind. */
+/* The clock of a base may lag this much. */
 static const long long INACCURACY = 10000;
 
 static struct ev_token_bucket_cfg *cfg;
@@ -90,8 +90,8 @@ every_millisecond(event_callback_fn callback)
 	return timer;
 }
 
-/* Runs the loop, always late or not, for the time and then until little is left, and closes the
- * account. */
+/* Runs the loop, always late or not, for the given time and then until little is left, and
+ * balances the account. */
 static void
 run_account(struct account account, int late)
 {
@@ -110,7 +110,7 @@ run_account(struct account account, int late)
 		/* Timers that are due have run when the limit is looked at. */
 		before = microseconds();
 		event_base_loop(base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
-		/* A limit begins with one tick's worth. */
+		/* A limit starts with one tick's worth. */
 		granted = account.left() + account.passed() - RATE;
 		check_granted(granted, before, microseconds());
 		run_for(20);
@@ -129,7 +129,7 @@ static struct bufferevent *limited;
 static struct bufferevent_rate_limit_group *group;
 static unsigned state = 1;
 
-/* All there is, or that and a bit more. */
+/* Everything there is, or a bit more. */
 static ev_ssize_t
 some_of(ev_ssize_t limit)
 {
@@ -257,7 +257,7 @@ count_read(struct bufferevent *bev, void *arg)
 	evbuffer_drain(input, evbuffer_get_length(input));
 }
 
-/* For those whose bytes are counted where they come from. */
+/* For those whose bytes are counted at their source. */
 static void
 drop_read(struct bufferevent *bev, void *arg)
 {

@@ -1,5 +1,5 @@
-/* What a loop does again and again, for counting its system calls: `scenarios NAME ROUNDS`. The part
- * that counts stands between two calls of getppid. */
+/* What a loop does again and again, for counting its system calls: `scenarios NAME ROUNDS`. The counted
+ * part is between two calls of getppid. */
 #define _GNU_SOURCE
 #include <assert.h>
 #include <event2/buffer.h>
@@ -237,7 +237,7 @@ hung_up_after_timeout(void)
 	wait_for_a_timer();
 }
 
-/* Turns in which nothing happens. */
+/* Passes in which nothing happens. */
 static void
 idle_turns(void)
 {
@@ -346,7 +346,7 @@ activated(void)
 	mark();
 }
 
-/* Interest that comes and goes before the kernel is asked: with a list of changes it never hears. */
+/* Interest that comes and goes between two waits: with a list of changes, the kernel never learns of it. */
 static void
 changes_that_cancel_out(void)
 {
@@ -464,7 +464,7 @@ bufferevent_echo(void)
 	mark();
 }
 
-/* A request that is there as soon as its connection, and ends it. */
+/* A request that arrives together with its connection, and ends it. */
 static void
 leave_loop(struct evhttp_connection *connection, void *arg)
 {
