@@ -274,7 +274,7 @@ bench-loops: $(LOOPS)
 bench-http: $(HTTP_SERVERS)
 	bench/run --one-processor --rounds 5 $(patsubst %,--against %,$(filter-out %/evhttp,$^)) $(BUILD)/bench/http/evhttp
 PATTERNS := $(filter-out $(if $(TLS),,%/tls.c),$(wildcard bench/patterns/*.c))
-$(BUILD)/bench/patterns: $(PATTERNS) bench/patterns/patterns.h bench/rpc_message.h $(BUILD)/bench/rpc.gen.c
+$(BUILD)/bench/patterns: $(PATTERNS) bench/patterns/patterns.h bench/counted_heap.h bench/rpc_message.h $(BUILD)/bench/rpc.gen.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -Wall -Wextra -I$(@D) $(PATTERNS) -o $@ $(if $(TLS),-levent_openssl -lssl -lcrypto) -levent -levent_pthreads -lpthread
 bench-patterns: $(BUILD)/bench/patterns

@@ -2,12 +2,12 @@
  * plain sockets in another process; bytes of heap per look-up under way; and CPU time per answer of a
  * server made with the library. */
 #define _GNU_SOURCE
+#include "counted_heap.h"
 #include "dns_server.h"
 
 #include <event2/dns.h>
 #include <event2/dns_struct.h>
 #include <event2/event.h>
-#include <stddef.h>
 
 static struct event_base *base;
 static struct evdns_base *dns;
@@ -76,50 +76,6 @@ look_ups(long in_flight, long count)
 
 /* --- Heap ------------------------------------------------------------------------------------------ */
 
-static size_t in_use;
-
-union header {
-	size_t size;
-	max_align_t alignment;
-};
-
-/* What glibc takes from the heap for a block. */
-static size_t
-taken(size_t size)
-{
-	return size + 8 <= 32 ? 32 : (size + 8 + 15) / 16 * 16;
-}
-
-static void *
-counting_realloc(void *block, size_t size)
-{
-	union header *old = block ? (union header *)block - 1 : NULL;
-	size_t before = old ? taken(old->size) : 0;
-	union header *new = realloc(old, sizeof *new + size);
-
-	if (!new)
-		return NULL;
-	new->size = size;
-	in_use += taken(size) - before;
-	return new + 1;
-}
-
-static void *
-counting_malloc(size_t size)
-{
-	return counting_realloc(NULL, size);
-}
-
-static void
-counting_free(void *block)
-{
-	union header *header = block ? (union header *)block - 1 : NULL;
-
-	if (header)
-		in_use -= taken(header->size);
-	free(header);
-}
-
 static double
 heap_in_flight(void)
 {
@@ -130,11 +86,11 @@ heap_in_flight(void)
 	bound_socket(&address);
 	event_set_mem_functions(counting_malloc, counting_realloc, counting_free);
 	make_resolver(&address);
-	before = in_use;
+	before = heap_in_use;
 	wanted = count;
 	while (started < count)
 		look_up();
-	return (double)(in_use - before) / (double)count;
+	return (double)(heap_in_use - before) / (double)count;
 }
 
 /* --- The server ------------------------------------------------------------------------------------ */

@@ -3,11 +3,11 @@
  * programs embed it. Also, the resident memory of a process with a base. */
 #define _GNU_SOURCE
 #include "bench.h"
+#include "counted_heap.h"
 
 #include <event2/event.h>
 #include <event2/thread.h>
 #include <signal.h>
-#include <stddef.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -15,52 +15,6 @@
 enum { MANY = 100000, FEW = 1000 };
 
 static struct event *events[MANY];
-
-/* --- A block knows its size, so that what is in use can be counted. --------------------------------- */
-
-union header {
-	size_t size;
-	max_align_t alignment;
-};
-
-static size_t in_use;
-
-/* What glibc takes from the heap for a block. */
-static size_t
-taken(size_t size)
-{
-	return size + 8 <= 32 ? 32 : (size + 8 + 15) / 16 * 16;
-}
-
-static void *
-counting_realloc(void *block, size_t size)
-{
-	union header *old = block ? (union header *)block - 1 : NULL;
-	size_t before = old ? taken(old->size) : 0;
-	union header *new = realloc(old, sizeof *new + size);
-
-	if (!new)
-		return NULL;
-	new->size = size;
-	in_use += taken(size) - before;
-	return new + 1;
-}
-
-static void *
-counting_malloc(size_t size)
-{
-	return counting_realloc(NULL, size);
-}
-
-static void
-counting_free(void *block)
-{
-	union header *header = block ? (union header *)block - 1 : NULL;
-
-	if (header)
-		in_use -= taken(header->size);
-	free(header);
-}
 
 /* --- What is measured. ----------------------------------------------------------------------------- */
 
@@ -75,10 +29,10 @@ nothing(evutil_socket_t fd, short what, void *arg)
 static double
 base_bytes(void)
 {
-	size_t before = in_use;
+	size_t before = heap_in_use;
 
 	BENCH_CHECK(event_base_new());
-	return (double)(in_use - before);
+	return (double)(heap_in_use - before);
 }
 
 static double
@@ -99,10 +53,10 @@ bytes_of_pending(int count, const int *fds, short what, const struct timeval *ti
 
 	for (int i = 0; i < count; i++)
 		events[i] = event_new(base, fds ? fds[i] : -1, what, nothing, NULL);
-	before = in_use;
+	before = heap_in_use;
 	for (int i = 0; i < count; i++)
 		BENCH_CHECK(event_add(events[i], timeout) == 0);
-	return (double)(in_use - before) / count;
+	return (double)(heap_in_use - before) / count;
 }
 
 static const struct timeval hour = {3600, 0};

@@ -1,7 +1,7 @@
 /* The program around the patterns: lists them, runs one, counts memory. */
+#include "../counted_heap.h"
 #include "patterns.h"
 
-#include <stddef.h>
 #include <sys/resource.h>
 
 char pattern_bytes[65536];
@@ -17,51 +17,8 @@ pattern_register(struct pattern *pattern)
 	*place = pattern;
 }
 
-/* --- A block knows its size, so that what is held can be counted. ---------------------------------- */
-
-union header {
-	size_t size;
-	max_align_t alignment;
-};
-
-static long held, most, left;
-
-/* What glibc takes from the heap for a block. */
-static long
-taken(size_t size)
-{
-	return size + 8 <= 32 ? 32 : (long)((size + 8 + 15) / 16 * 16);
-}
-
-static void *
-counting_realloc(void *block, size_t size)
-{
-	union header *old = block ? (union header *)block - 1 : NULL;
-	long before = old ? taken(old->size) : 0;
-	union header *new = realloc(old, sizeof *new + size);
-
-	REQUIRE(new);
-	new->size = size;
-	held += taken(size) - before;
-	most = held > most ? held : most;
-	return new + 1;
-}
-
-static void *
-counting_malloc(size_t size)
-{
-	return counting_realloc(NULL, size);
-}
-
-static void
-counting_free(void *block)
-{
-	union header *header = block ? (union header *)block - 1 : NULL;
-
-	if (header)
-		held -= taken(header->size);
-	free(header);
-}
+/* Bytes in use when the load was over. */
+static size_t left;
 
 static void (*free_memory)(void *memory) = free;
 
@@ -74,7 +31,7 @@ pattern_free(void *memory)
 void
 pattern_load_is_over(void)
 {
-	left = held;
+	left = heap_in_use;
 }
 
 /* --- Running. -------------------------------------------------------------------------------------- */
@@ -117,6 +74,6 @@ main(int argc, char **argv)
 			pattern_work(pattern, argc > 2 ? atol(argv[2]) : pattern->count);
 	}
 	if (argc > 3)
-		printf("%ld %ld\n", most, left);
+		printf("%zu %zu\n", heap_peak, left);
 	return 0;
 }
