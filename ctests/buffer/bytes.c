@@ -369,7 +369,7 @@ CASE(lengths_that_cannot_be, ONE_BACKEND)
 	evbuffer_free(buffer);
 }
 
-CASE(references_are_let_go_once, ONE_BACKEND)
+CASE(references_are_released_once, ONE_BACKEND)
 {
 	static const char data[] = "referenced";
 	struct cleanup_count count = {0, NULL, 0};

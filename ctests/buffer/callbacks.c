@@ -28,7 +28,7 @@ watched(const char *name)
 	return buffer;
 }
 
-CASE(every_change_is_told, ONE_BACKEND)
+CASE(every_change_is_reported, ONE_BACKEND)
 {
 	struct evbuffer *a = watched("a"), *b = watched("b");
 	struct evbuffer_iovec vec[2];
@@ -249,7 +249,7 @@ run_deferred(struct evbuffer *buffer, struct event_base *base)
 	print_text("after the loop", buffer);
 }
 
-CASE(deferred_callbacks_are_told_at_once, ONE_BACKEND)
+CASE(deferred_callbacks_get_all_changes_at_once, ONE_BACKEND)
 {
 	struct event_base *base = event_base_new();
 	struct evbuffer *buffer = watched("older");

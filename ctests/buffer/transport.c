@@ -228,7 +228,7 @@ CASE(parts_of_reserved_room, ONE_BACKEND)
 	evbuffer_free(buffer);
 }
 
-CASE(reserving_behind_data_that_cannot_be_written, ONE_BACKEND)
+CASE(reserving_after_data_that_cannot_be_written, ONE_BACKEND)
 {
 	for (int pieces = 1; pieces < 3; pieces++) {
 		struct evbuffer *buffer = new_buffer();

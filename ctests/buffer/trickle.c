@@ -214,7 +214,7 @@ print_change(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void 
 	printf("%s: %zu +%zu -%zu\n", (const char *)name, info->orig_size, info->n_added, info->n_deleted);
 }
 
-CASE(moves_into_room_are_told, ONE_BACKEND)
+CASE(moves_into_room_are_reported, ONE_BACKEND)
 {
 	struct evbuffer *source = evbuffer_new();
 	char text[20] = "";

@@ -71,7 +71,7 @@ DIFFERENCE(buffers_freed_before, ALONE, "event_base_free loses buffers that were
 	end();
 }
 
-DIFFERENCE(buffers_freed_behind, ALONE, "evbuffer_free loses a buffer whose base was freed while its deferred callbacks waited")
+DIFFERENCE(buffers_freed_after_their_base, ALONE, "evbuffer_free loses a buffer whose base was freed while its deferred callbacks waited")
 {
 	struct evbuffer *buffer;
 
@@ -95,7 +95,7 @@ DIFFERENCE(bufferevents_freed_before, ALONE,
 	end();
 }
 
-DIFFERENCE(bufferevents_freed_behind, ALONE, "bufferevent_free uses the base even if that was freed before")
+DIFFERENCE(bufferevents_freed_after_their_base, ALONE, "bufferevent_free uses the base even if that was freed before")
 {
 	struct bufferevent *pair[2], *filter;
 
@@ -108,7 +108,7 @@ DIFFERENCE(bufferevents_freed_behind, ALONE, "bufferevent_free uses the base eve
 	end();
 }
 
-DIFFERENCE(sockets_freed_behind, ALONE, "bufferevent_free uses the base even if that was freed before")
+DIFFERENCE(sockets_freed_after_their_base, ALONE, "bufferevent_free uses the base even if that was freed before")
 {
 	struct bufferevent *bev;
 	int ends[2];

@@ -600,7 +600,7 @@ DIFFERENCE(input_before_the_filter, ONE_BACKEND,
 	end();
 }
 
-CASE(reading_begins_the_read_timeout_anew, ONE_BACKEND)
+CASE(reading_restarts_the_read_timeout, ONE_BACKEND)
 {
 	struct timeval hour = {3600, 0}, deadline;
 

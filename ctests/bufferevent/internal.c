@@ -38,7 +38,7 @@ pass_on(struct evbuffer *from, struct evbuffer *to, ev_ssize_t limit, enum buffe
 	return evbuffer_add_buffer(to, from) == 0 ? BEV_OK : BEV_ERROR;
 }
 
-CASE(the_kinds_are_told_by_their_tables, ONE_BACKEND)
+CASE(kinds_are_identified_by_their_tables, ONE_BACKEND)
 {
 	struct bufferevent *pair[2], *filter;
 	begin(0);
@@ -218,7 +218,7 @@ CASE(the_options_of_construction, ONE_BACKEND | OWN_LOCKS)
 }
 
 /* Suspending. */
-CASE(a_direction_rests_while_there_is_a_reason, EVERY_BACKEND)
+CASE(a_direction_is_suspended_while_there_is_a_reason, EVERY_BACKEND)
 {
 	begin(0);
 	bufferevent_enable(bev, EV_READ);
@@ -238,7 +238,7 @@ CASE(a_direction_rests_while_there_is_a_reason, EVERY_BACKEND)
 	end();
 }
 
-CASE(writing_rests_while_there_is_a_reason, EVERY_BACKEND)
+CASE(writing_is_suspended_while_there_is_a_reason, EVERY_BACKEND)
 {
 	char data[10];
 	begin(0);
@@ -450,7 +450,7 @@ is_before_the_security_update(void)
 	return dlsym(RTLD_DEFAULT, "evhttp_new") && !dlsym(RTLD_DEFAULT, "evhttp_str_is_chunked_");
 }
 
-CASE(addresses_of_every_length_that_there_is, ONE_BACKEND)
+CASE(addresses_of_every_length, ONE_BACKEND)
 {
 	union any_address address = {.un = {.sun_family = AF_UNIX, .sun_path = "/a/long/path/to/a/socket/of/the/program"}};
 	char too_long[sizeof(struct sockaddr_storage) + 1] = {0};
@@ -478,7 +478,7 @@ count_change(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void 
 	changes++;
 }
 
-CASE(a_buffer_that_will_tell_of_a_change_keeps_its_parent, EVERY_BACKEND)
+CASE(a_buffer_with_a_queued_notification_keeps_its_parent, EVERY_BACKEND)
 {
 	struct evbuffer *buffer = evbuffer_new();
 	struct private_part *part;

@@ -168,7 +168,7 @@ CASE(functions_that_it_lacks, EVERY_BACKEND)
 	finish();
 }
 
-CASE(it_rests_and_goes_on, EVERY_BACKEND)
+CASE(it_pauses_and_continues, EVERY_BACKEND)
 {
 	make(&kind, 0);
 	CHECK_EQUAL(bufferevent_enable(bev, EV_READ), 0);

@@ -145,7 +145,7 @@ drain_after_some_calls(struct bufferevent *self, const char *callback)
 }
 
 /* The callback comes again, without new data, as long as the input is full and something drains. */
-CASE(full_input_is_told_again, ONE_BACKEND)
+CASE(full_input_is_reported_again, ONE_BACKEND)
 {
 	side.drain = 3;
 	begin(EV_READ);
@@ -188,7 +188,7 @@ CASE(disabled_while_full, ONE_BACKEND)
 }
 
 /* The end of the connection is seen only when reading goes on. */
-CASE(eof_behind_a_full_input, EVERY_BACKEND)
+CASE(eof_after_a_full_input, EVERY_BACKEND)
 {
 	begin(EV_READ);
 	bufferevent_setwatermark(bev, EV_READ, 0, 10);

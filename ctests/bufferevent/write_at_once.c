@@ -127,7 +127,7 @@ count_byte(evutil_socket_t fd, short what, void *count)
 }
 
 /* Nor does it go on, because of that, after what is behind the write in the queue. */
-CASE(reader_behind_a_refused_write_ends_the_pass, EVERY_BACKEND)
+CASE(reader_after_a_refused_write_ends_the_pass, EVERY_BACKEND)
 {
 	struct timeval late = {1, 500000};
 	int timers = 0, bytes = 0, pipes[2];

@@ -227,7 +227,7 @@ DIFFERENCE(exception_from_each_kind_of_event_with_locks, EVERY_BACKEND, defect)
 }
 
 // The events queued behind one that throws are not lost.
-DIFFERENCE(events_behind_the_exception_run_in_the_next_loop, EVERY_BACKEND, defect)
+DIFFERENCE(events_queued_after_the_exception_run_in_the_next_loop, EVERY_BACKEND, defect)
 {
 	Base base = make_base();
 	std::vector<std::unique_ptr<Watcher>> watchers;

@@ -90,7 +90,7 @@ start_ten(void)
 	}
 }
 
-CASE(freed_and_told, ONE_BACKEND)
+CASE(freed_and_notified, ONE_BACKEND)
 {
 	begin(NULL);
 	set("max-inflight", "4");
@@ -222,7 +222,7 @@ CASE(late_answers_are_ignored, ONE_BACKEND)
 }
 
 /* With results queued nobody is left to tell them, nor to free them. */
-CASE(loop_freed_before_they_are_told, ONE_BACKEND)
+CASE(loop_freed_before_they_are_reported, ONE_BACKEND)
 {
 	static struct evdns_request *volatile lost[3];
 

@@ -170,7 +170,7 @@ CASE(cancelled, ONE_BACKEND)
 }
 
 /* One look-up each: the reference tells several of the end in the order of their random numbers. */
-CASE(freed_and_told_with_a_family_answered, ONE_BACKEND)
+CASE(freed_and_notified_with_a_family_answered, ONE_BACKEND)
 {
 	begin(answer_some);
 	delay_kind = TYPE_AAAA;
@@ -182,7 +182,7 @@ CASE(freed_and_told_with_a_family_answered, ONE_BACKEND)
 	end();
 }
 
-CASE(freed_and_told_unanswered, ONE_BACKEND)
+CASE(freed_and_notified_unanswered, ONE_BACKEND)
 {
 	begin(NULL);
 	start("none.test", "80", PF_UNSPEC, SOCK_STREAM, 0);

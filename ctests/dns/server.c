@@ -573,7 +573,7 @@ ask_pointing_to(uint8_t place)
 	free(message);
 }
 
-DIFFERENCE(names_that_stand_behind_their_pointer, ONE_BACKEND, "a question whose name is a pointer to what follows it is passed to the program")
+DIFFERENCE(names_that_follow_their_pointer, ONE_BACKEND, "a question whose name is a pointer to what follows it is passed to the program")
 {
 	begin_port(respond);
 	for (uint8_t place = 12; place < 30; place++)

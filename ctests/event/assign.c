@@ -220,7 +220,7 @@ CASE(pending_by_state_and_mask, EVERY_BACKEND)
 	event_base_free(base);
 }
 
-CASE(pending_tells_the_deadline, EVERY_BACKEND)
+CASE(pending_returns_the_deadline, EVERY_BACKEND)
 {
 	struct event_base *base = new_base();
 	struct timeval now, tv = {-7, -7};

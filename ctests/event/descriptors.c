@@ -370,7 +370,7 @@ count_call(evutil_socket_t fd, short what, void *calls)
 	++*(int *)calls;
 }
 
-DIFFERENCE(a_closed_file_is_not_taken_for_the_next, EPOLL_ONLY,
+DIFFERENCE(a_closed_file_is_not_mistaken_for_the_next, EPOLL_ONLY,
 	"a file that was closed before its event was deleted, and is open elsewhere, is reported "
 	"to the events of the next file with that number")
 {

@@ -97,7 +97,7 @@ queue_the_others(struct event_callback *entry, void *name)
 	CHECK_EQUAL(HELD(base, event_callback_activate_nolock_(base, &entries[2])), 1);
 }
 
-CASE(later_is_behind_what_is_active, EVERY_BACKEND)
+CASE(later_comes_after_what_is_active, EVERY_BACKEND)
 {
 	begin();
 	event_deferred_cb_init_(&entries[0], 1, queue_the_others, names[0]);

@@ -119,7 +119,7 @@ CASE(connections_kept_and_ended, ONE_BACKEND)
 	stop_peer();
 }
 
-DIFFERENCE(queue_goes_on_after_a_reply_until_close, ONE_BACKEND,
+DIFFERENCE(queue_continues_after_a_reply_until_close, ONE_BACKEND,
 	   "a request queued after one whose reply ends with the connection is sent over the dead connection")
 {
 	int fd;

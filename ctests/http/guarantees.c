@@ -68,7 +68,7 @@ CASE(held_longer_than_the_timeout, ONE_BACKEND)
 }
 
 /* The end of a kept connection behind a reply is no bad request. */
-CASE(ends_behind_a_reply, ONE_BACKEND)
+CASE(ends_after_a_reply, ONE_BACKEND)
 {
 	static const char *const requests[] = {"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"};
 	size_t length;

@@ -177,7 +177,7 @@ CASE(posts_on_one_connection, ONE_BACKEND)
 }
 
 /* A server's page for what it does not have ends the connection; the client makes another one. */
-CASE(goes_on_behind_an_error_page, ONE_BACKEND)
+CASE(continues_after_an_error_page, ONE_BACKEND)
 {
 	start_both();
 	evhttp_set_gencb(http, NULL, NULL);

@@ -324,7 +324,7 @@ free_request(void)
 	evhttp_request_free(kept);
 }
 
-CASE(replies_to_nobody, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
+CASE(replies_after_the_client_left, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
 {
 	static void (*const ends[])(void) = {end_whole, end_with_error, end_stream, free_request};
 

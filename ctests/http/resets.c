@@ -557,7 +557,7 @@ CASE(in_an_upload, ALONE)
 }
 
 /* The head has been written, the body waits to be wanted. */
-CASE(while_a_client_waits_to_be_told_to_go_on, ALONE)
+CASE(while_a_client_waits_for_100_continue, ALONE)
 {
 	struct evhttp_request *req;
 	int fd;

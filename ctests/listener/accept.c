@@ -409,7 +409,7 @@ CASE(callback_for_a_disabled_listener, ONE_BACKEND)
 	event_base_free(base);
 }
 
-DIFFERENCE(callback_taken_away, EVERY_BACKEND,
+DIFFERENCE(callback_removed, EVERY_BACKEND,
 	"a connection that arrives while the callback is NULL is closed")
 {
 	struct evconnlistener *listener;

@@ -406,7 +406,7 @@ ignore_signal(int number)
 	(void)number;
 }
 
-CASE(interrupted_waits_go_on, EVERY_BACKEND)
+CASE(interrupted_waits_continue, EVERY_BACKEND)
 {
 	struct sigaction action = {.sa_handler = ignore_signal};
 	struct event_base *base = new_base();

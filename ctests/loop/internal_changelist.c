@@ -104,7 +104,7 @@ CASE(a_new_list_is_empty, ONE_BACKEND)
 	CHECK_EQUAL(list.changes_size, 0);
 }
 
-CASE(changes_are_told_before_the_wait, ONE_BACKEND)
+CASE(changes_are_applied_before_the_wait, ONE_BACKEND)
 {
 	struct event_changelist *list = begin();
 	print_watched("added");
@@ -114,7 +114,7 @@ CASE(changes_are_told_before_the_wait, ONE_BACKEND)
 	end();
 }
 
-CASE(forgotten_changes_are_never_told, ONE_BACKEND)
+CASE(forgotten_changes_are_never_applied, ONE_BACKEND)
 {
 	struct event_changelist *list = begin();
 	HOLDING(base, event_changelist_remove_all_(list, base));

@@ -113,7 +113,7 @@ CASE(the_backend_has_a_place_for_each_descriptor, EVERY_BACKEND)
 }
 
 /* Descriptors. */
-CASE(adding_tells_whether_the_backend_changed, EVERY_BACKEND)
+CASE(adding_returns_whether_the_backend_changed, EVERY_BACKEND)
 {
 	struct event *first, *second;
 	begin();
@@ -368,7 +368,7 @@ CASE(all_are_deleted_but_timers, EVERY_BACKEND)
 	free_all(&events);
 }
 
-CASE(the_backend_is_told_again, EVERY_BACKEND)
+CASE(the_backend_is_updated_again, EVERY_BACKEND)
 {
 	struct fixture events = one_of_each();
 	CHECK_EQUAL(poll_once(base), 0);

@@ -59,7 +59,7 @@ add_two(evutil_socket_t fd, short what, void *arg)
 	usleep(20000);
 }
 
-CASE(a_pass_behind_a_less_urgent_one_is_whole, EVERY_BACKEND)
+CASE(a_pass_after_a_less_urgent_one_is_complete, EVERY_BACKEND)
 {
 	struct event_base *base = base_with_priorities(2);
 	struct event *late = event_new(base, -1, 0, add_two, NULL);

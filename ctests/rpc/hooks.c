@@ -83,7 +83,7 @@ CASE(hooks_that_end_calls, ONE_BACKEND)
 }
 
 /* The first that does not continue is the last that runs. */
-CASE(hooks_behind_one_that_ends_the_call, ONE_BACKEND)
+CASE(hooks_after_one_that_ends_the_call, ONE_BACKEND)
 {
 	struct one_hook second = {"server in, second", EVRPC_CONTINUE, 0, NULL, NULL};
 
@@ -206,7 +206,7 @@ CASE(pauses_on_the_current_base, ONE_BACKEND)
 }
 
 /* Other calls use the connection while one waits to go out. */
-CASE(others_go_on_while_one_is_paused, ONE_BACKEND)
+CASE(others_continue_while_one_is_paused, ONE_BACKEND)
 {
 	struct one_call *first = new_call("first");
 	void *handle;

@@ -21,7 +21,7 @@ check_same_bytes(struct evbuffer *a, struct evbuffer *b)
 	CHECK(!memcmp(first, second, length));
 }
 
-CASE(entries_stand_in_the_order_of_their_definition, ONE_BACKEND)
+CASE(entries_are_in_the_order_of_their_definition, ONE_BACKEND)
 {
 	struct everything *msg = new_everything();
 	struct evbuffer *buffer = evbuffer_new(), *expected = everything_by_hand();
@@ -143,7 +143,7 @@ CASE(mandatory_entries_without_a_value, ONE_BACKEND)
 	everything_free(msg);
 }
 
-CASE(what_is_missing_is_missed, ONE_BACKEND)
+CASE(missing_entries_are_noticed, ONE_BACKEND)
 {
 	for (int i = 0; i < 8; i++) {
 		struct everything *msg = new_everything();

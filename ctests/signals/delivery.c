@@ -164,7 +164,7 @@ print_fd(evutil_socket_t fd, short what, void *name)
 	printf("%s: %s\n", (const char *)name, flag_names(what));
 }
 
-CASE(signals_run_behind_descriptors_and_timers, EVERY_BACKEND)
+CASE(signals_run_after_descriptors_and_timers, EVERY_BACKEND)
 {
 	struct timeval now = {0, 0};
 	struct event *signal_event, *timer, *reader, *manual;

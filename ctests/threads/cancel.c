@@ -279,7 +279,7 @@ DIFFERENCE(buffers_are_whole_after_a_cancelled_call, ONE_BACKEND,
 	event_base_free(base);
 }
 
-DIFFERENCE(what_a_cancelled_thread_used_goes_on, EVERY_BACKEND,
+DIFFERENCE(what_a_cancelled_thread_used_still_works, EVERY_BACKEND,
 	"Locks that a thread holds in system calls stay taken when it is cancelled, and so does a running loop.")
 {
 	char text[20];

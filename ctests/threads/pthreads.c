@@ -267,7 +267,7 @@ use_plain_lock(void *lock)
 	CHECK_EQUAL(take(lock), 0);
 }
 
-CASE(a_lock_goes_on_in_a_forked_child, ONE_BACKEND | OWN_LOCKS)
+CASE(a_lock_works_in_a_forked_child, ONE_BACKEND | OWN_LOCKS)
 {
 	void *lock;
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
@@ -302,7 +302,7 @@ use_wanted_lock(void *lock)
 }
 
 /* The threads that wait for the lock do not exist in the child, which must not hand it to them. */
-CASE(a_lock_that_others_wait_for_goes_on_in_a_forked_child, ONE_BACKEND | OWN_LOCKS)
+CASE(a_lock_with_waiters_works_in_a_forked_child, ONE_BACKEND | OWN_LOCKS)
 {
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
 	for (int round = 0; round < 10; round++) {
@@ -331,7 +331,7 @@ use_recursive_lock(void *lock)
 	CHECK_EQUAL(elsewhere(lock), 0);
 }
 
-DIFFERENCE(a_recursive_lock_goes_on_in_a_forked_child, ONE_BACKEND | OWN_LOCKS,
+DIFFERENCE(a_recursive_lock_works_in_a_forked_child, ONE_BACKEND | OWN_LOCKS,
     "a child that was forked while a lock was held hangs when it takes the lock again")
 {
 	void *lock;

@@ -68,7 +68,7 @@ take_and_end(evutil_socket_t fd, short what, void *arg)
 	event_base_loopexit(arg, NULL);
 }
 
-CASE(the_set_is_not_made_anew_for_them, EPOLL_ONLY | OWN_LOCKS)
+CASE(the_set_is_not_rebuilt_for_them, EPOLL_ONLY | OWN_LOCKS)
 {
 	static const struct evthread_lock_callbacks locks = {
 		EVTHREAD_LOCK_API_VERSION, EVTHREAD_LOCKTYPE_RECURSIVE, make_lock, free_lock, take_lock, give_lock};

@@ -58,7 +58,7 @@ close_notify_behind_data(void)
 	}
 }
 
-CASE(session_ends_behind_data, EVERY_BACKEND)
+CASE(session_ends_after_data, EVERY_BACKEND)
 {
 	for_versions(close_notify_behind_data);
 }
@@ -184,7 +184,7 @@ transport_ends_behind_data(void)
 	}
 }
 
-CASE(transport_ends_behind_what_was_sent, EVERY_BACKEND)
+CASE(transport_ends_after_what_was_sent, EVERY_BACKEND)
 {
 	for_versions(transport_ends_behind_data);
 }
@@ -205,7 +205,7 @@ pair_ends_behind_data(void)
 	free_ends();
 }
 
-CASE(pair_below_ends_behind_what_was_sent, EVERY_BACKEND)
+CASE(pair_below_ends_after_what_was_sent, EVERY_BACKEND)
 {
 	for_versions(pair_ends_behind_data);
 }

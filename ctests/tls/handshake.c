@@ -228,7 +228,7 @@ with_session_name(void)
 	resume_session();
 }
 
-CASE(session_is_taken_up_again, EVERY_BACKEND)
+CASE(session_is_resumed, EVERY_BACKEND)
 {
 	for_versions(with_session_name);
 }

@@ -26,7 +26,7 @@ DIFFERENCE(limit_in_the_middle_of_a_record, ONE_BACKEND,
 
 /* An end is told once, also when a limit has stopped the direction meanwhile and lets it go on; nor does
  * it begin anew when the program enables the other one. */
-DIFFERENCE(end_is_not_told_again_after_a_limit, ONE_BACKEND,
+DIFFERENCE(end_is_not_reported_again_after_a_limit, ONE_BACKEND,
 	   "a TLS bufferevent that has failed reports that again when its rate limit lets it continue")
 {
 	struct timeval tick = {0, 5000};
@@ -88,7 +88,7 @@ CASE(full_input_during_the_handshake, EVERY_BACKEND)
 }
 
 /* What was counted on one connection is not taken for that of another. */
-DIFFERENCE(another_connection_counts_anew, EVERY_BACKEND,
+DIFFERENCE(counting_restarts_with_another_connection, EVERY_BACKEND,
 	   "a TLS bufferevent exceeds its rate limit by far after another descriptor was set")
 {
 	struct timeval tick = {10, 0};

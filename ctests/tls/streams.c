@@ -478,7 +478,7 @@ nothing_below(void)
 	}
 }
 
-CASE(nothing_is_read_below_a_filter_that_rests, ONE_BACKEND)
+CASE(nothing_is_read_below_a_suspended_filter, ONE_BACKEND)
 {
 	for_versions(nothing_below);
 }
@@ -507,7 +507,7 @@ smaller_writes(void)
 	}
 }
 
-CASE(smaller_writes_behind_an_unfinished_one, ONE_BACKEND)
+CASE(smaller_writes_after_an_unfinished_one, ONE_BACKEND)
 {
 	for_versions(smaller_writes);
 }

@@ -398,7 +398,7 @@ CASE(connecting_to_an_unknown_name, EVERY_BACKEND)
 }
 
 /* Nothing is wrong with a session that there never was: no direction, no error of OpenSSL, and no proper end either. */
-DIFFERENCE(connecting_to_nobody, EVERY_BACKEND,
+DIFFERENCE(connecting_where_nobody_listens, EVERY_BACKEND,
 	   "a refused connection for TLS is reported as an error while reading")
 {
 	union any_address address;
