@@ -1,4 +1,4 @@
-/* What callbacks are told, in which order, and what they may do; deferred callbacks. */
+/* What callbacks receive, in which order, and what they may do; deferred callbacks. */
 #include "tools.h"
 
 #include <event2/buffer_compat.h>
@@ -420,7 +420,7 @@ CASE(locking_needs_threads, ONE_BACKEND | OWN_LOCKS)
 	evbuffer_free(buffer);
 }
 
-/* Whatever was freed is somebody else's memory now. */
+/* Freed memory belongs to somebody else now. */
 static void
 overwrite_freed_memory(void)
 {
@@ -455,8 +455,8 @@ DIFFERENCE(a_callback_removes_the_next, ONE_BACKEND,
 	evbuffer_free(buffer);
 }
 
-/* The change that a callback makes is told in a round inside the round; there a callback goes that
- * the outer round has yet to call. */
+/* A callback's own change is reported in a nested round, in which a callback is removed that the
+ * outer round has yet to call. */
 static void
 add_within(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *name)
 {

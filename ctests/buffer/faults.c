@@ -38,7 +38,7 @@ file_of(size_t size)
 	return fd;
 }
 
-/* An operation; `others` bytes of what it adds come from `added`. Whether it did it all. */
+/* An operation; `others` bytes of what it adds come from `added`. Returns whether it was complete. */
 struct operation {
 	const char *name;
 	int (*run)(struct evbuffer *buffer, struct evbuffer *other);
@@ -157,7 +157,7 @@ add_file(struct evbuffer *b, struct evbuffer *o)
 	int fd = file_of(4000), result = evbuffer_add_file(b, fd, 0, 4000);
 	(void)o;
 	if (result)
-		close(fd); /* it may be ours still */
+		close(fd); /* it may still be ours */
 	return !result;
 }
 static int

@@ -227,7 +227,7 @@ CASE(sharing_into_a_buffer_with_free_chains_only, ONE_BACKEND)
 	}
 }
 
-/* What each function answers for a buffer that is frozen at one end. */
+/* What each function returns for a buffer that is frozen at one end. */
 static void
 try_all(struct evbuffer *buffer, struct evbuffer *other)
 {
@@ -396,7 +396,7 @@ DIFFERENCE(lengths_do_not_wrap, ONE_BACKEND,
 	CHECK_EQUAL(count.calls, 1);
 	CHECK_EQUAL(evbuffer_add_iovec(buffer, vec, 2), 0);
 	CHECK_EQUAL(evbuffer_get_length(buffer), 0);
-	/* More than an int can tell. */
+	/* More than an int can hold. */
 	CHECK_EQUAL(evbuffer_remove_buffer(other, buffer, (size_t)-1), INT_MAX);
 	CHECK_EQUAL(evbuffer_get_length(buffer), SSIZE_MAX / 2);
 	evbuffer_free(buffer);

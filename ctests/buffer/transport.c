@@ -188,7 +188,7 @@ CASE(parts_of_reserved_room, ONE_BACKEND)
 	evbuffer_add(buffer, "start", 5);
 	count = evbuffer_reserve_space(buffer, 5000, vec, 2);
 	CHECK_EQUAL(count, 2);
-	/* What does not describe the room. */
+	/* Vectors that do not describe the reserved space. */
 	memcpy(wrong, vec, sizeof vec);
 	wrong[0].iov_base = (char *)wrong[0].iov_base + 1;
 	wrong[0].iov_len = 1;
@@ -314,7 +314,7 @@ DIFFERENCE(a_short_read_keeps_little_memory, ONE_BACKEND,
 	CHECK_EQUAL(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
 	for (int i = 0; i < 20; i++) {
 		CHECK_EQUAL(write(ends[1], "hello", 5), 5);
-		CHECK_EQUAL(write(ends[1], data, 4000), 4000); /* what is queued is no measure */
+		CHECK_EQUAL(write(ends[1], data, 4000), 4000); /* what is queued does not count */
 		CHECK_EQUAL(evbuffer_read(buffer, ends[0], -1), 5);
 		CHECK_EQUAL(recv(ends[0], data, sizeof data, 0), 4000);
 	}

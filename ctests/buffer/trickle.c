@@ -206,7 +206,7 @@ DIFFERENCE(moved_in_pieces, ONE_BACKEND,
 	}
 }
 
-/* What a move copies is told and counted as what it links; a reference is never copied. */
+/* Bytes that a move copies are reported and counted like those it links; a reference is never copied. */
 static void
 print_change(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *name)
 {
@@ -233,7 +233,7 @@ CASE(moves_into_room_are_reported, ONE_BACKEND)
 	evbuffer_free(target);
 }
 
-/* Each in front of the one before, so that the list leads downwards in memory. */
+/* Each before the previous one, so that the list leads downwards in memory. */
 CASE(cleanups_of_prepended_references_in_their_order, ONE_BACKEND)
 {
 	static char names[3][8] = {"first", "second", "third"};

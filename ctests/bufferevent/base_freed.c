@@ -1,4 +1,4 @@
-/* The base goes while callbacks of buffers and bufferevents wait in it, and before they do. */
+/* The base is freed while callbacks of buffers and bufferevents wait in it, and before. */
 #include "allocator.h"
 
 #include <event2/buffer.h>

@@ -1,5 +1,5 @@
-/* A bufferevent that goes over to another base takes everything along: its rate limit's timer, the
- * callbacks that wait for the loop, and its place among the priorities. */
+/* A bufferevent that is moved to another base takes everything along: the timer of its rate limit,
+ * its queued callbacks, and its priority. */
 #include "one.h"
 
 static struct traced side = {.name = "side", .drain = -1};
@@ -124,7 +124,7 @@ DIFFERENCE(more_priorities, ONE_BACKEND | OWN_LOCKS,
 	end();
 }
 
-/* What is moved while nothing waits works on as before. */
+/* What is moved while nothing is queued works as before. */
 CASE(idle, ONE_BACKEND | OWN_LOCKS)
 {
 	begin(BEV_OPT_DEFER_CALLBACKS, 1, 3);

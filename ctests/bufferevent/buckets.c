@@ -1,5 +1,5 @@
 /* Functions that libevent exports without declaring them in a public header: the buckets of rate
- * limits, and what kinds of bufferevents in other libraries ask and tell them. */
+ * limits, and what kinds of bufferevents in other libraries use of them. */
 #include "internal.h"
 
 /* Exported functions' own types. */

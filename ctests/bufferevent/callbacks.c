@@ -400,7 +400,7 @@ CASE(deferred_without_end, ONE_BACKEND)
 	end();
 }
 
-/* Deferred callbacks merge: what came meanwhile is told once. */
+/* Deferred callbacks merge: what came in the meantime is reported once. */
 CASE(deferred_reads_merge, ONE_BACKEND)
 {
 	begin(BEV_OPT_DEFER_CALLBACKS);

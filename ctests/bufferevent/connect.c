@@ -52,7 +52,7 @@ CASE(connects, EVERY_BACKEND)
 	finish();
 }
 
-/* Data that was queued before leaves with the connection. */
+/* Data that was queued before is sent once the connection is made. */
 CASE(queued_data, EVERY_BACKEND)
 {
 	union any_address address;
@@ -100,7 +100,7 @@ CASE(queued_data_and_a_greeting, EVERY_BACKEND)
 		bev = make_bufferevent(-1, BEV_OPT_CLOSE_ON_FREE, NULL);
 		bufferevent_write(bev, "early", 5);
 		CHECK_EQUAL(bufferevent_socket_connect(bev, &address.any, length), 0);
-		/* Later than writing, so that it is told first. */
+		/* Enabled after writing, so that it is reported first. */
 		bufferevent_enable(bev, EV_READ);
 		server = wait_for_connection(listener);
 		send_all(server, "greeting", 8);
@@ -118,7 +118,7 @@ CASE(queued_data_and_a_greeting, EVERY_BACKEND)
 	finish();
 }
 
-/* With reading enabled as well the read side may see the failure first; it is told once. */
+/* With reading enabled too, the read side may see the failure first; it is reported once. */
 static void
 refused(int family, short enabled)
 {
@@ -259,7 +259,7 @@ CASE(writing_disabled, EVERY_BACKEND)
 	stop_listening();
 }
 
-/* A unix socket connects at once: it is told once, from the loop, before anything else. */
+/* A UNIX socket connects at once: that is reported once, from the loop, before anything else. */
 static void
 connect_unix(short enabled, const char *data)
 {
@@ -419,7 +419,7 @@ enable_again(struct bufferevent *bev, const char *callback)
 		bufferevent_enable(bev, EV_READ);
 }
 
-/* What becomes of a connection is told once; the descriptor is then at its end. */
+/* The outcome of a connection is reported once; the descriptor is then at end of file. */
 CASE(reading_enabled_again_after_a_refusal, EVERY_BACKEND)
 {
 	union any_address address;

@@ -1,4 +1,4 @@
-/* Objects that were made without naming a base end with the base of event_init(). */
+/* Objects that were made without naming a base are freed with the base of event_init(). */
 #include "observe.h"
 
 #include <event2/buffer.h>

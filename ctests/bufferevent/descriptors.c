@@ -1,4 +1,4 @@
-/* What a socket bufferevent may have as its descriptor: none, one after the other, no socket. */
+/* The descriptors of a socket bufferevent: none, one after the other, or one that is not a socket. */
 #include "tools.h"
 
 static struct traced left = {.name = "left", .drain = -1}, right = {.name = "right", .drain = -1};
@@ -187,7 +187,7 @@ DIFFERENCE(priority_survives_setfd, ONE_BACKEND, "bufferevent_setfd resets the p
 	finish();
 }
 
-/* An error of a datagram socket that was connected to nobody. */
+/* An error of a datagram socket that was connected to a port where nobody listens. */
 DIFFERENCE(refused_datagrams, ONE_BACKEND,
 	"a connection refused error on a connected descriptor (UDP) is not reported")
 {

@@ -55,7 +55,7 @@ new_stream(int fd)
 	return bev;
 }
 
-/* Takes all that comes until there was so much. */
+/* Reads until this much has arrived. */
 static void
 receive(size_t wanted)
 {
@@ -81,7 +81,7 @@ sends_full_segments_only(int fd)
 	return on;
 }
 
-/* A head, a part of a file without its first bytes, and what stands behind it. */
+/* A header, part of a file without its first bytes, and what follows it. */
 static void
 send_part(struct bufferevent *bev)
 {
@@ -112,7 +112,7 @@ CASE(over_tcp, 0)
 	bev = new_stream(fds[0]);
 	send_part(bev);
 	CHECK_EQUAL(sends_full_segments_only(fds[0]), 0);
-	/* What the program has asked for stays. */
+	/* What the program has set stays set. */
 	CHECK(setsockopt(fds[0], IPPROTO_TCP, TCP_CORK, &on, sizeof on) == 0);
 	send_part(bev);
 	CHECK_EQUAL(sends_full_segments_only(fds[0]), 1);

@@ -300,7 +300,7 @@ CASE(low_marks, ONE_BACKEND)
 	settle();
 	send_all(ends[1], "5", 1);
 	settle();
-	/* The mark of the underlying one counts first. */
+	/* The mark of the underlying bufferevent applies first. */
 	bufferevent_setwatermark(bottom, EV_READ, 3, 0);
 	bufferevent_setwatermark(filter, EV_READ, 0, 0);
 	send_all(ends[1], "ab", 2);
@@ -437,7 +437,7 @@ free_above(short enabled)
 	CHECK(!is_open(ends[0]));
 }
 
-/* It reads on, also below a filter that did not. */
+/* It keeps reading, also below a filter that did not. */
 CASE(underlying_survives, ONE_BACKEND)
 {
 	free_above(EV_READ);
@@ -619,7 +619,7 @@ CASE(reading_restarts_the_read_timeout, ONE_BACKEND)
 	end();
 }
 
-/* What waits below comes with the room for it, not only when the loop runs. */
+/* What waits below is moved as soon as there is room for it, not only when the loop runs. */
 CASE(room_in_a_full_input_is_used_at_once, ONE_BACKEND)
 {
 	struct evbuffer *input;

@@ -95,8 +95,8 @@ end(void)
 	close(ends[1]);
 }
 
-/* Left out: a full input that nobody drains is told for ever, and see room_made_by_the_read_callback
- * below. */
+/* Left out: a full input that nobody drains is reported for ever, and see
+ * room_made_by_the_read_callback below. */
 static int
 is_comparable(int options, int high)
 {
@@ -398,7 +398,7 @@ DIFFERENCE(input_that_came_while_reading_was_off, EVERY_BACKEND,
 	send_all(ends[1], "4", 1);
 	settle();
 	CHECK_EQUAL(evbuffer_get_length(input), 5);
-	/* Bytes that are below already when reading goes off. */
+	/* Bytes that are already below when reading is disabled. */
 	evbuffer_drain(input, 5);
 	bufferevent_disable(filter, EV_READ);
 	bufferevent_enable(bottom, EV_READ);

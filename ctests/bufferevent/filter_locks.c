@@ -1,4 +1,4 @@
-/* Filters and what is below them have one lock. */
+/* Filters share a lock with the bufferevent below. */
 #include "tools.h"
 
 #include <event2/thread.h>

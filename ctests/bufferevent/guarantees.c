@@ -1,4 +1,4 @@
-/* What programs may rely on, with however few system calls it is done. */
+/* What programs may rely on, however few system calls are made. */
 #include "allocator.h"
 #include "one.h"
 
@@ -139,7 +139,7 @@ CASE(idle_connections_wake_nobody, EVERY_BACKEND)
 	end_of_used_connection();
 }
 
-/* Other events of the same descriptor are told what they wait for, whatever the bufferevent does. */
+/* Other events on the same descriptor get what they wait for, whatever the bufferevent does. */
 static void
 share_descriptor(short trigger)
 {
@@ -184,7 +184,7 @@ CASE(shares_its_descriptor_with_edge_triggered_events, EPOLL_ONLY)
 	share_descriptor(EV_ET);
 }
 
-/* A duplicate that stays open does not keep what the bufferevent waited for. */
+/* A duplicate that stays open does not keep the bufferevent's registration. */
 CASE(nothing_stays_of_a_closed_descriptor, EVERY_BACKEND)
 {
 	struct timeval soon = {0, 30000};
@@ -207,7 +207,7 @@ CASE(nothing_stays_of_a_closed_descriptor, EVERY_BACKEND)
 	finish();
 }
 
-/* The read timeout begins again with every read; programs can look at it. */
+/* The read timeout restarts with every read; programs can see that. */
 CASE(deadline_after_a_read, EVERY_BACKEND)
 {
 	struct timeval timeout = {100, 0}, due, before, after;
@@ -267,7 +267,7 @@ DIFFERENCE(late_writes_are_no_timeouts, EVERY_BACKEND,
 	end_of_used_connection();
 }
 
-/* Also when it is set, changed or taken back after the write. */
+/* Also when it is set, changed or removed after the write. */
 CASE(write_timeout_changed_after_the_write, EVERY_BACKEND)
 {
 	struct timeval timeout = {0, 50000}, longer = {50, 0};

@@ -1,5 +1,5 @@
-/* Functions that libevent exports without declaring them in a public header: what a kind of bufferevent
- * in another library stands on. Here they are used on the kinds that there are. */
+/* Functions that libevent exports without declaring them in a public header: what kinds of bufferevents in
+ * other libraries are built on. Here they are used on the existing kinds. */
 #include "internal.h"
 #include "one.h"
 

@@ -77,7 +77,7 @@ void evbuffer_set_parent_(struct evbuffer *, struct bufferevent *parent);
 		bufferevent_unlock(bev);                                                           \
 	} while (0)
 
-/* The reasons why a direction rests, as a kind sees them. */
+/* The reasons why a direction is suspended, as a kind sees them. */
 OBSERVE_ void
 print_suspended(const char *label, struct bufferevent *bev)
 {

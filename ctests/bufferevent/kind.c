@@ -6,7 +6,7 @@
 
 static struct traced side = {.name = "side", .drain = -1};
 
-/* One of the new kind stands behind something else in its memory. */
+/* One of the new kind lies after something else in its memory. */
 struct own {
 	char before[64];
 	struct private_part part;

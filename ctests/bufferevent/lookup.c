@@ -1,5 +1,4 @@
-/* Connecting by a name that is looked up meanwhile. The resolver is a stand-in that answers when
- * the test says so. */
+/* Connecting by name. The resolver is a stand-in that answers when the test says so. */
 #include "tools.h"
 
 #include <event2/dns.h>
@@ -195,7 +194,7 @@ CASE(answered_as_cancelled, ONE_BACKEND)
 	CHECK_EQUAL(happened, 0);
 }
 
-/* A look-up that nobody cancelled is answered as cancelled, after one that was. */
+/* A look-up that was not cancelled is answered as cancelled, after one that was. */
 CASE(two_answered_as_cancelled, ONE_BACKEND)
 {
 	int ends[2];

@@ -156,7 +156,7 @@ CASE(connecting_by_name, ONE_BACKEND | OWN_DEBUG_MODE)
 	with_each_failure(connect_by_name);
 }
 
-/* A connection that could not be begun leaves no descriptor behind. */
+/* A connection that could not be started leaves no descriptor behind. */
 static int
 connect_socket(void)
 {
@@ -240,7 +240,7 @@ note_error(struct bufferevent *bev, short what, void *arg)
 	bufferevent_enable(bev, EV_READ);
 }
 
-/* A read that finds no memory is an error, or works without; what has come is not lost. */
+/* A read without memory fails or works without it; what has arrived is not lost. */
 CASE(reading, ONE_BACKEND | OWN_DEBUG_MODE)
 {
 	struct bufferevent *bev;
@@ -269,7 +269,7 @@ CASE(reading, ONE_BACKEND | OWN_DEBUG_MODE)
 	CHECK_EQUAL(allocator.alive, 0);
 }
 
-/* An allocator need not say why it fails, and what errno was before is no reason. */
+/* An allocator need not set errno when it fails; the old value of errno is not the reason. */
 static void *
 refuse_silently(size_t size)
 {
@@ -306,7 +306,7 @@ DIFFERENCE(reading_without_any_memory, ONE_BACKEND | OWN_DEBUG_MODE,
 	finish();
 }
 
-/* What was accepted goes out, also when there is no memory for its timeout. */
+/* What was accepted is sent, also when there is no memory for its timeout. */
 DIFFERENCE(writing_without_memory_for_the_timeout, ONE_BACKEND | OWN_DEBUG_MODE,
 	"when there is no memory for the write timeout, output is accepted but never sent")
 {

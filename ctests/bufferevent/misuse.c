@@ -137,7 +137,7 @@ DIFFERENCE(full_input_that_nobody_takes, ONE_BACKEND,
 	send_all(ends[1], "0123456789abcdef", 16);
 	settle();
 	CHECK(side.reads >= 1);
-	/* It goes on when some is taken. */
+	/* It continues when some of it is taken. */
 	side.drain = -1;
 	evbuffer_drain(bufferevent_get_input(bev), 10);
 	settle();

@@ -44,7 +44,7 @@ on_read(struct bufferevent *bev, void *arg)
 {
 	struct evbuffer *input = bufferevent_get_input(bev);
 
-	/* Always something: a full input that stays full is told for ever. */
+	/* Always take something: an input that stays full is reported for ever. */
 	evbuffer_drain(input, evbuffer_get_length(input) / 2 + 1 + below(5000));
 	act_in_callback(arg);
 }

@@ -104,7 +104,7 @@ CASE(reading_stops, EVERY_BACKEND)
 	CHECK_EQUAL(in(), 1000);
 	CHECK_EQUAL(bufferevent_get_read_limit(bev), 0);
 	CHECK_EQUAL(bufferevent_get_max_to_read(bev), 0);
-	/* Without the limit it goes on. */
+	/* Without the limit it continues. */
 	bufferevent_set_rate_limit(bev, NULL);
 	settle();
 	CHECK_EQUAL(in(), 3000);
@@ -287,7 +287,7 @@ CASE(the_first_tick_of_a_group_is_a_whole_one, ONE_BACKEND | OWN_LOCKS)
 	finish();
 }
 
-/* What passes in so many ticks is no more than so many times what one brings. */
+/* What passes in this many ticks is no more than that many times what one brings. */
 CASE(bytes_of_twenty_ticks, ONE_BACKEND)
 {
 	struct timeval twenty = {0, 395000}, fast = {0, 20000};
@@ -349,7 +349,7 @@ DIFFERENCE(other_tick_length, ONE_BACKEND,
 	end();
 }
 
-/* The clock of the wall as this program and the library see it. */
+/* The wall clock as this program and the library see it. */
 static long clock_shift;
 
 int
@@ -387,7 +387,7 @@ DIFFERENCE(clock_set_back, ONE_BACKEND,
 	end();
 }
 
-/* A clock that is set forward fills nothing. */
+/* Setting the clock forward fills nothing. */
 DIFFERENCE(clock_set_forward, ONE_BACKEND, "setting the clock forward fills rate limits")
 {
 	begin(EV_READ);

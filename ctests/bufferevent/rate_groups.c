@@ -87,7 +87,7 @@ CASE(group_shares, ONE_BACKEND)
 	bufferevent_rate_limit_group_get_totals(group, &read_total, NULL);
 	CHECK_EQUAL(read_total, 0);
 	bufferevent_rate_limit_group_get_totals(group, NULL, NULL);
-	/* Whoever leaves the group reads on. */
+	/* Whoever leaves the group continues reading. */
 	CHECK_EQUAL(bufferevent_remove_from_rate_limit_group(members[0]), 0);
 	settle();
 	CHECK_EQUAL(read_by(0), 3000);
@@ -187,7 +187,7 @@ CASE(group_keeps_the_loop, ONE_BACKEND)
 	finish();
 }
 
-/* Whoever joins a group whose bucket is used up rests at once, and so do its timeouts. */
+/* Whoever joins a group whose bucket is empty is suspended at once, and so are its timeouts. */
 CASE(no_timeout_in_a_group_that_is_used_up, ONE_BACKEND)
 {
 	struct timeval soon = {0, 20000};
@@ -343,8 +343,8 @@ processor_seconds(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* Runs for a while, most of which must be spent asleep. What the processor seems to do in it may be more on a
- * machine that is busy with something else, but not each time. */
+/* Runs for a while, most of which must be spent asleep. On a busy machine more processor time may be measured,
+ * but not each time. */
 static void
 rest_for_a_while(void)
 {

@@ -1,4 +1,4 @@
-/* Socket bufferevents: what they are when new, reading, writing, ends of connections. */
+/* Socket bufferevents: their initial state, reading, writing, ends of connections. */
 #include "tools.h"
 
 #include <event2/bufferevent_struct.h>
@@ -257,7 +257,7 @@ CASE(data_then_eof, EVERY_BACKEND)
 		happened = 0;
 		run_until(&happened, 2);
 		settle();
-		/* Enabled again it is told again. */
+		/* When it is enabled again, that is reported again. */
 		bufferevent_enable(bev, EV_READ);
 		run_until(&happened, 3);
 		settle();
@@ -302,7 +302,7 @@ CASE(half_close, EVERY_BACKEND)
 		happened = 0;
 		run_until(&happened, 1);
 		settle();
-		/* The other direction works on. */
+		/* The other direction still works. */
 		bufferevent_write(bev, "answer", 6);
 		happened = 0;
 		run_until(&happened, 1);
@@ -315,7 +315,7 @@ CASE(half_close, EVERY_BACKEND)
 	finish();
 }
 
-/* Our own side shuts down for writing: reading works on, writing is an error. */
+/* Our own side shuts down writing: reading still works, writing is an error. */
 CASE(own_half_close, EVERY_BACKEND)
 {
 	struct bufferevent *bev;
@@ -389,7 +389,7 @@ CASE(reset, EVERY_BACKEND)
 	finish();
 }
 
-/* A reset is not seen while reading is disabled, and told by the first direction that is used. */
+/* A reset is not seen while reading is disabled, and is reported by the first direction that is used. */
 CASE(reset_unseen, EVERY_BACKEND)
 {
 	struct bufferevent *bev;

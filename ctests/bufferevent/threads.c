@@ -124,7 +124,7 @@ tell_event(struct bufferevent *self, short what, void *arg)
 	sem_post(&told);
 }
 
-/* Each call from outside reaches a loop that waits. */
+/* Each call from another thread reaches a loop that waits. */
 CASE(calls_reach_a_waiting_loop, EVERY_BACKEND)
 {
 	struct timeval time = {0, 20000};
@@ -492,7 +492,7 @@ show_locks(int options)
 	close(listener);
 }
 
-/* What is connected, written, read and ended is told with the lock or without, as the options say. */
+/* Callbacks for connecting, writing, reading and the end run with or without the lock, as the options say. */
 CASE(locks_of_each_callback, ONE_BACKEND | OWN_LOCKS)
 {
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
@@ -565,7 +565,7 @@ DIFFERENCE(moved_while_another_thread_is_on_its_way, ONE_BACKEND,
 	CHECK_EQUAL(bufferevent_base_set(other, bev), -1);
 	CHECK(bufferevent_get_base(bev) == base);
 	bufferevent_unlock(bev);
-	/* In the end it is on its way no more. */
+	/* In the end it is no longer queued. */
 	bufferevent_set_rate_limit(bev, NULL);
 	while (bufferevent_base_set(other, bev) == -1)
 		usleep(1000);
@@ -586,7 +586,7 @@ static atomic_int holding_ends;
 static void *
 hold_a_member(void *arg)
 {
-	/* The moment is long enough for the loop to be given the processor in it. */
+	/* Long enough for the loop to run in the meantime. */
 	struct timespec two_ticks = {0, 50000000}, moment = {0, 10000000};
 
 	(void)arg;

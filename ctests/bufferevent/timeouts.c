@@ -6,7 +6,7 @@
 
 static struct traced side = {.name = "side", .drain = -1}, other = {.name = "other", .drain = -1};
 static const struct timeval short_time = {0, 30000}, long_time = {100, 0};
-/* The loop's clock moves in steps: of so many milliseconds, and more where it is late with one. */
+/* The loop's clock moves in steps of this many milliseconds, or more if it is late. */
 enum { step = 10 };
 
 static void
@@ -17,7 +17,7 @@ begin(short enabled)
 	bufferevent_enable(bev, enabled);
 }
 
-/* Deadlines are told in the time of day, which two clocks yield. */
+/* Deadlines are reported as wall-clock time, which is computed from two clocks. */
 static long long
 microseconds_between(const struct timeval *from, const struct timeval *to)
 {
@@ -47,7 +47,7 @@ CASE(read_timeout, EVERY_BACKEND)
 	/* Once. */
 	run_for(100);
 	CHECK_EQUAL(happened, 1);
-	/* Enabled again it runs again. */
+	/* When it is enabled again, it runs again. */
 	bufferevent_enable(bev, EV_READ);
 	run_until(&happened, 2);
 	end();

@@ -1,5 +1,5 @@
-/* What the tests of bufferevents share: callbacks that print what they are told, connected ends,
- * and running the loop until nothing happens any more. */
+/* What the tests of bufferevents share: callbacks that print their arguments, connected ends, and
+ * running the loop until nothing happens any more. */
 #ifndef CTESTS_BUFFEREVENT_TOOLS_H
 #define CTESTS_BUFFEREVENT_TOOLS_H
 
@@ -145,7 +145,7 @@ run_for(int duration)
 		CHECK(event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK) >= 0);
 }
 
-/* Ends without callbacks, and the finalizers with them. */
+/* Ends without callbacks, and runs the finalizers. */
 OBSERVE_ void
 finish(void)
 {
@@ -153,7 +153,7 @@ finish(void)
 	event_base_free(base);
 }
 
-/* What the raw end of a connection has got, without waiting. */
+/* What the raw end of a connection has received, without waiting. */
 OBSERVE_ int
 received(int fd, char *data, int size)
 {

@@ -1,11 +1,11 @@
-/* Much traffic over many connections, readers that are slow, and what is not kept back. */
+/* Heavy traffic over many connections, slow readers, and data that must not be delayed. */
 #include "tools.h"
 
 #include <event2/listener.h>
 
 enum { CONNECTIONS = 200 };
 
-/* One end of a connection: what it sends and gets is hashed. */
+/* One end of a connection: what it sends and receives is hashed. */
 struct end {
 	struct bufferevent *bev;
 	unsigned random;
@@ -265,7 +265,7 @@ CASE(reader_that_stops, EVERY_BACKEND)
 	settle();
 	left = evbuffer_get_length(bufferevent_get_output(writer));
 	CHECK(left > 0);
-	/* It may seem to be more on a busy machine, but not each time. */
+	/* It may be more on a busy machine, but not each time. */
 	do {
 		used = clock();
 		run_for(200);

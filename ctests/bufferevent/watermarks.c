@@ -63,14 +63,14 @@ CASE(low_read, EVERY_BACKEND)
 	send_all(ends[1], data, 1);
 	settle();
 	CHECK_EQUAL(side.reads, 2);
-	/* Setting it calls nobody. */
+	/* Setting it calls no callback. */
 	bufferevent_setwatermark(bev, EV_READ, 5, 0);
 	settle();
 	CHECK_EQUAL(side.reads, 2);
 	end();
 }
 
-/* Reading stops exactly at the mark and goes on when there is room. */
+/* Reading stops exactly at the mark and continues when there is room. */
 CASE(high_read, EVERY_BACKEND)
 {
 	begin(EV_READ);
@@ -92,7 +92,7 @@ CASE(high_read, EVERY_BACKEND)
 	evbuffer_drain(bufferevent_get_input(bev), 10);
 	settle();
 	CHECK_EQUAL(in(), 10);
-	/* Another mark counts at once. */
+	/* A new mark applies at once. */
 	bufferevent_setwatermark(bev, EV_READ, 0, 15);
 	CHECK(reading());
 	settle();
@@ -187,7 +187,7 @@ CASE(disabled_while_full, ONE_BACKEND)
 	end();
 }
 
-/* The end of the connection is seen only when reading goes on. */
+/* The end of the connection is seen only when reading continues. */
 CASE(eof_after_a_full_input, EVERY_BACKEND)
 {
 	begin(EV_READ);

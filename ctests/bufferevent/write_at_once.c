@@ -1,4 +1,4 @@
-/* Output leaves in the pass after the one that wrote it, whether or not the kernel was asked first:
+/* Output is sent in the pass after the one that wrote it, whether or not the kernel was asked first:
  * what programs see of that. */
 #include "one.h"
 
@@ -78,7 +78,7 @@ CASE(disabled_before_the_pass, EVERY_BACKEND)
 	end_of_used_connection();
 }
 
-/* What is taken back leaves its place in the queue to the next one. */
+/* A cancelled one leaves its place in the queue to the next. */
 CASE(another_writes_after_one_was_disabled, EVERY_BACKEND)
 {
 	struct traced traced = {.name = "another", .drain = -1};
@@ -147,7 +147,7 @@ CASE(reader_after_a_refused_write_ends_the_pass, EVERY_BACKEND)
 	end();
 }
 
-/* Output that cannot leave keeps the loop running, and its timeout runs. */
+/* Output that cannot be sent keeps the loop running, and its timeout runs. */
 CASE(refused_write_times_out, EVERY_BACKEND)
 {
 	struct timeval soon = {0, 30000};

@@ -1,5 +1,5 @@
-/* What becomes of streams of bytes that a server, or a client, gets: one line for each. The streams come on the
- * standard input, each behind a line with its length and its division. */
+/* What a server, or a client, makes of streams of bytes: one line for each. The streams come on standard input,
+ * each after a line with its length and its division. */
 #include "http/client_tools.h"
 
 #include <sys/queue.h>

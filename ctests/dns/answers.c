@@ -1,4 +1,4 @@
-/* What answers mean: addresses, names, their absence, errors, and what no answer is. */
+/* What answers mean: addresses, names, their absence, errors; and messages that are not answers. */
 #include "tools.h"
 
 /* What the server answers, chosen by the first label of the name. */
@@ -179,7 +179,7 @@ CASE(names_of_addresses, ONE_BACKEND)
 	end();
 }
 
-/* Names that are asked as they are, and those that cannot be asked. */
+/* Names that are queried as they are, and those that cannot be queried. */
 CASE(names, ONE_BACKEND)
 {
 	char label[70], name[400];
@@ -290,7 +290,7 @@ CASE(texts_of_errors, ONE_BACKEND)
 	printf("%s\n", evdns_err_to_string(1000));
 }
 
-/* What cannot be the answer changes nothing; bits that do not matter neither. */
+/* Messages that cannot be the answer change nothing, and neither do bits that do not matter. */
 static void
 answer_after_others(struct server *from, const struct query *query)
 {
@@ -323,7 +323,7 @@ CASE(what_is_no_answer, ONE_BACKEND)
 	end();
 }
 
-/* Letters have a random case in every question. */
+/* Every query has letters in random case. */
 static int upper, lower;
 
 static void

@@ -1,5 +1,5 @@
-/* Servers behind a bad network: packets are lost, come twice, late and in another order, are cut and
- * changed, and others send forged ones. Each look-up ends once, with the true answer or an error. */
+/* Servers behind a bad network: packets are lost, doubled, delayed, reordered, cut and changed, and
+ * others send forged ones. Each look-up ends once, with the true answer or an error. */
 #include "tools.h"
 
 enum { LOOK_UPS = 2000, AT_A_TIME = 50 };
@@ -157,7 +157,7 @@ DIFFERENCE(only_true_answers_or_errors, ONE_BACKEND | SLOW, "forged answers from
 	for (int i = 0; i < LOOK_UPS; i++)
 		CHECK_EQUAL(calls_of[i], 1);
 	CHECK_EQUAL(wrong, 0);
-	/* Attempts are many enough that almost every name is found. */
+	/* There are enough attempts to find almost every name. */
 	CHECK(right > LOOK_UPS * 8 / 10);
 	end();
 	close(forger);

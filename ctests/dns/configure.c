@@ -256,7 +256,7 @@ CASE(bound_address, ONE_BACKEND)
 	base = new_base();
 	dns = evdns_base_new(base, 0);
 	set("bind-to", "127.0.0.1");
-	/* Servers in this machine are reached from anywhere. */
+	/* Servers on this machine are reached from any source address. */
 	printf("%d\n", evdns_base_nameserver_ip_add(dns, "::1"));
 	printf("%d\n", evdns_base_nameserver_ip_add(dns, "192.0.2.1"));
 	printf("%d\n", evdns_base_nameserver_ip_add(dns, "2001:db8::1"));
@@ -288,7 +288,7 @@ CASE(socket_addresses, ONE_BACKEND)
 	print_servers();
 	odd.ss_family = 200;
 	printf("%d\n", evdns_base_nameserver_sockaddr_add(dns, (struct sockaddr *)&odd, sizeof odd, 0));
-	/* Three servers: the new ones come behind the one whose turn it is. */
+	/* Three servers: new ones are inserted after the one whose turn it is. */
 	evdns_base_clear_nameservers_and_suspend(dns);
 	for (int i = 1; i < 5; i++) {
 		address.sin_port = htons((uint16_t)(1000 + i));
@@ -298,7 +298,7 @@ CASE(socket_addresses, ONE_BACKEND)
 	end();
 }
 
-/* Sockets that are made later have buffers of the size that was asked for. */
+/* Sockets made later have buffers of the requested size. */
 CASE(sizes_of_buffers, ONE_BACKEND)
 {
 	int sizes[2] = {0}, fd;

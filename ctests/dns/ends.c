@@ -1,4 +1,4 @@
-/* How look-ups end that get no answer: cancelled, shut down, forgotten; and those that wait. */
+/* How look-ups without an answer end: cancelled, shut down, abandoned; and those that wait. */
 #include "tools.h"
 
 static struct evdns_request *request, *other;
@@ -178,7 +178,7 @@ CASE(without_servers_it_waits, ONE_BACKEND)
 	end();
 }
 
-/* What was under way waits, and is asked anew of the servers that come. */
+/* Queries in flight wait, and are sent again to the servers that are added. */
 CASE(suspended_and_resumed, ONE_BACKEND)
 {
 	begin(NULL);
@@ -201,7 +201,7 @@ CASE(most_in_flight, ONE_BACKEND)
 	start_ten();
 	run_for(base, 20);
 	CHECK_EQUAL(server.queries, 4);
-	/* Those that wait are asked when one ends, or when told so. */
+	/* Waiting queries are sent when another ends, or on request. */
 	set("max-inflight", "6");
 	run_for(base, 20);
 	CHECK_EQUAL(server.queries, 4);
@@ -221,7 +221,7 @@ CASE(late_answers_are_ignored, ONE_BACKEND)
 	end();
 }
 
-/* With results queued nobody is left to tell them, nor to free them. */
+/* With results queued: they are neither delivered nor leaked. */
 CASE(loop_freed_before_they_are_reported, ONE_BACKEND)
 {
 	static struct evdns_request *volatile lost[3];
@@ -238,7 +238,7 @@ CASE(loop_freed_before_they_are_reported, ONE_BACKEND)
 	CHECK_EQUAL(told, 0);
 }
 
-/* Found already, though not told yet. */
+/* Already found, but not delivered yet. */
 CASE(cancelled_with_its_result_queued, ONE_BACKEND)
 {
 	long long deadline = milliseconds() + 10000;
@@ -255,7 +255,7 @@ CASE(cancelled_with_its_result_queued, ONE_BACKEND)
 	end();
 }
 
-/* A new one does not wait behind those that waited before there was a server. */
+/* A new one does not wait for those that waited before there was a server. */
 CASE(new_ones_take_a_free_slot, ONE_BACKEND)
 {
 	begin(answer_address);
@@ -267,7 +267,7 @@ CASE(new_ones_take_a_free_slot, ONE_BACKEND)
 	end();
 }
 
-/* The question is on its way when the call returns. Addresses and names of this machine are names as any. */
+/* The query has been sent when the call returns. Addresses and this machine's names are treated like any name. */
 CASE(sent_in_the_call, ONE_BACKEND)
 {
 	uint8_t bytes[600];
@@ -288,7 +288,7 @@ CASE(options_changed_meanwhile, ONE_BACKEND)
 	set("timeout", "30");
 	request = evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test");
 	set("timeout", "0.02");
-	/* What runs already runs on. */
+	/* What is running already is not affected. */
 	run_for(base, 150);
 	CHECK_EQUAL(server.queries, 1);
 	evdns_cancel_request(dns, request);
@@ -301,7 +301,7 @@ CASE(options_changed_meanwhile, ONE_BACKEND)
 	end();
 }
 
-/* So many results are told in one pass, the rest in the next ones. */
+/* This many results are delivered in one pass, the rest in the next ones. */
 CASE(a_hundred_results, ONE_BACKEND)
 {
 	struct evdns_request *all[100];

@@ -169,7 +169,7 @@ CASE(cancelled, ONE_BACKEND)
 	end();
 }
 
-/* One look-up each: the reference tells several of the end in the order of their random numbers. */
+/* One look-up each: the reference ends several in the order of their random ids. */
 CASE(freed_and_notified_with_a_family_answered, ONE_BACKEND)
 {
 	begin(answer_some);
@@ -353,7 +353,7 @@ CASE(names_that_look_like_addresses, ONE_BACKEND)
 	end();
 }
 
-/* This machine's name is a name as any. */
+/* This machine's name is treated like any other. */
 CASE(localhost_without_hosts, ONE_BACKEND)
 {
 	begin(NULL);
@@ -431,7 +431,7 @@ start_all(void)
 	inside = 0;
 }
 
-/* Many at a time that are cancelled at any moment, or shut down: each is told once, and never in a call. */
+/* Many at a time that are cancelled at any moment, or shut down: each is reported once, and never inside a call. */
 CASE(many_given_up, ONE_BACKEND)
 {
 	struct timeval soon = {0, 1000}, later = {0, 3000};

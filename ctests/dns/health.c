@@ -1,4 +1,4 @@
-/* Servers that do not answer, or do not want to: asking again, elsewhere, and whether they are back. */
+/* Servers that do not answer, or refuse: retrying, asking others, and probing whether they are back. */
 #include "tools.h"
 
 static int dropped; /* how many questions are not answered yet */
@@ -116,7 +116,7 @@ count_result(int result, char type, int count, int ttl, void *addresses, void *w
 	told++;
 }
 
-/* What a program might do that is told of a look-up or of a failure. */
+/* What a program might do when a look-up ends or a failure is reported. */
 static void
 use_the_resolver(int warning, const char *message)
 {
@@ -334,7 +334,7 @@ DIFFERENCE(socket_that_fails, ONE_BACKEND, "a resolver whose socket fails makes 
 	end();
 }
 
-/* One that nobody wants to answer is asked at one server more, and then told. */
+/* A query that is refused is sent to one more server, and then reported. */
 CASE(two_unwilling_servers, ONE_BACKEND)
 {
 	begin(refuse);
@@ -346,7 +346,7 @@ CASE(two_unwilling_servers, ONE_BACKEND)
 	end();
 }
 
-/* A question that only looks whether a server is back is of no use to another one. */
+/* A probe of one server must not be sent to another. */
 CASE(servers_cleared_during_a_probe, ONE_BACKEND)
 {
 	long long deadline = milliseconds() + 10000;
@@ -374,7 +374,7 @@ CASE(servers_cleared_during_a_probe, ONE_BACKEND)
 	end();
 }
 
-/* A closed port is as good as silence: what the network says of it does not end a look-up. */
+/* A closed port counts as silence: an ICMP error does not end a look-up. */
 CASE(closed_port, ONE_BACKEND)
 {
 	long long began;

@@ -1,5 +1,5 @@
-/* Packets that are no answers: forged, repeated, cut, looping. None ends a look-up that a true answer
- * can still end, and none hangs it. */
+/* Packets that are not answers: forged, repeated, truncated, looping. None ends a look-up that a true
+ * answer can still end, and none hangs it. */
 #include "tools.h"
 
 #include <sys/syscall.h>
@@ -129,7 +129,7 @@ wrong_class(struct server *from, const struct query *query)
 
 static int without_getrandom;
 
-/* The library's way to random numbers, rather than libc's. */
+/* Replaces libc's function, so that the test decides the library's random numbers. */
 ssize_t
 getrandom(void *bytes, size_t size, unsigned flags)
 {

@@ -1,4 +1,4 @@
-/* Memory: what is refused is told and leaves nothing half done, and all of it comes back. */
+/* Memory: a refused allocation is reported and leaves nothing half done, and everything is freed. */
 #include "tools.h"
 #include "allocator.h"
 
@@ -224,7 +224,7 @@ ignore_request(struct evdns_server_request *request, void *arg)
 	evdns_server_request_drop(request);
 }
 
-/* What is there without any look-up. The loop's tables of descriptors grow, too. */
+/* What exists without any look-up. The loop's tables of descriptors grow, too. */
 CASE(sizes, OWN)
 {
 	struct evdns_server_port *port;

@@ -1,12 +1,12 @@
 /* Random calls in random orders, also from callbacks, with servers that answer well, badly, late or not
- * at all: every look-up is told once, and nothing else happens. */
+ * at all: every look-up is reported once, and nothing else happens. */
 #include "tools.h"
 
 #include <malloc.h>
 
 enum { SLOTS = 100, KEPT = 8, STEPS = 10000, SERVERS = 3 };
 
-/* A look-up that was not told yet. */
+/* A look-up that was not reported yet. */
 struct slot {
 	int used;
 	struct evdns_request *request;
@@ -198,7 +198,7 @@ look_up(struct slot *slot)
 	default:
 		started++;
 		list = evdns_getaddrinfo(dns, name, "80", &hints, take_list, slot);
-		/* It may have been told already, and others have begun in the same slot. */
+		/* It may have been reported already, and another may have started in the same slot. */
 		if (list)
 			slot->list = list;
 		return;
@@ -289,7 +289,7 @@ call_something(void)
 		free_resolver();
 }
 
-/* Whoever looks at freed memory finds nothing there that makes sense. */
+/* Freed memory is overwritten, so that using it fails. */
 static void
 spoil_and_free(void *block)
 {

@@ -6,7 +6,7 @@
 
 static int refusals; /* so many calls more are refused, with this error */
 static int refusal;
-static int sent;     /* how many were not */
+static int sent;     /* the number that were not */
 
 ssize_t
 sendto(int fd, const void *bytes, size_t length, int flags, const struct sockaddr *address, socklen_t address_length)
@@ -25,8 +25,8 @@ sendto(int fd, const void *bytes, size_t length, int flags, const struct sockadd
 	return real(fd, bytes, length, flags, address, address_length);
 }
 
-/* Questions wait until there is room, and are all asked then, by the reference in any order. Nothing of
- * the waiting is left. */
+/* Queries wait until there is room, and then all are sent, by the reference in any order. No trace of the
+ * waiting is left. */
 CASE(questions_wait_for_room, ONE_BACKEND)
 {
 	begin(answer_address);
@@ -37,7 +37,7 @@ CASE(questions_wait_for_room, ONE_BACKEND)
 		CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test"));
 	wait_for(&told, 5);
 	CHECK_EQUAL(server.queries, 5);
-	/* The socket goes on having room, and nobody waits for that any more. */
+	/* The socket still has room, and nothing waits for that any more. */
 	sent = 0;
 	CHECK_EQUAL(poll_once(base), 0);
 	CHECK_EQUAL(sent, 0);
@@ -100,7 +100,7 @@ print_failure(int warning, const char *message)
 		printf("[%d] %s\n", warning, failed);
 }
 
-/* A question that the system refuses to send counts as sent, and is sent again when its time is over. */
+/* A query that the system refuses to send counts as sent, and is sent again after its timeout. */
 CASE(refused_by_the_system, ONE_BACKEND)
 {
 	begin(answer_address);

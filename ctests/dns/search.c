@@ -146,7 +146,7 @@ refuse_but_last(struct server *from, const struct query *query)
 		answer_empty(from, query, from->queries == 1 ? 5 : 1);
 }
 
-/* Every other answer that is none leads on; a dot at the end of a domain does not matter. */
+/* Every other negative answer moves on to the next domain; a trailing dot of a domain does not matter. */
 CASE(refusals_lead_on, ONE_BACKEND)
 {
 	begin(refuse_but_last);

@@ -225,7 +225,7 @@ CASE(dropped, ONE_BACKEND)
 	ask_for("a.test", TYPE_A, 0x0100);
 	printf("drop: %d\n", evdns_server_request_drop(kept[0]));
 	print_answer();
-	/* Nothing keeps the loop running after this. */
+	/* After this, nothing keeps the loop running. */
 	evdns_close_server_port(port);
 	port = NULL;
 	printf("%d\n", event_base_dispatch(base));
@@ -466,7 +466,7 @@ DIFFERENCE(blocking_socket, ONE_BACKEND, "with a blocking socket the loop hangs 
 	end_port();
 }
 
-/* A socket that always has something to tell, and never a question: unconnected, of TCP. */
+/* A socket that is always ready and never has a query: an unconnected TCP socket. */
 DIFFERENCE(socket_that_fails, ONE_BACKEND, "a server whose socket fails makes the loop spin")
 {
 	struct timeval pause = {0, 200000};

@@ -1,4 +1,4 @@
-/* Answers that have no room in a datagram: asked for again over TCP. */
+/* Answers that do not fit into a datagram: fetched again over TCP. */
 #include "tools.h"
 
 static int addresses; /* how many the answer over TCP has */
@@ -110,7 +110,7 @@ take_code(int result, char type, int count, int ttl, void *data, void *arg)
 	told++;
 }
 
-/* Where TCP is of no use the program is told what happened. */
+/* If TCP fails, the program gets the reason. */
 CASE(truncated_where_there_is_no_tcp, ONE_BACKEND)
 {
 	begin(cut_datagrams);
@@ -153,7 +153,7 @@ DIFFERENCE(silence_over_tcp, ONE_BACKEND, "an answer that does not fit into a da
 	wait_for(&told, 2);
 	CHECK_EQUAL(result_seen, DNS_ERR_TRUNCATED);
 	CHECK_EQUAL(server.streamed, 2);
-	/* Such a connection does not stand in the way of others. */
+	/* Such a connection does not block others. */
 	server.answer = answer_address;
 	resolve_ipv4("c.test", 0);
 	end();

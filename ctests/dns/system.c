@@ -1,4 +1,4 @@
-/* What the system configures: /etc/resolv.conf and /etc/hosts, in a folder that this process alone sees. */
+/* The system's configuration: /etc/resolv.conf and /etc/hosts, in a directory that only this process sees. */
 #define _GNU_SOURCE
 #include "tools.h"
 
@@ -23,7 +23,7 @@ write_file(const char *path, const char *format, ...)
 	CHECK_EQUAL(fclose(file), 0);
 }
 
-/* Writes a file of the kernel's; whether it took it. */
+/* Writes to a file of the kernel; returns whether it was accepted. */
 static int
 put_text(const char *path, const char *text)
 {
@@ -34,7 +34,7 @@ put_text(const char *path, const char *text)
 	return written;
 }
 
-/* A user who may not mount may do so where he is alone; whether that can be had. */
+/* A user who may not mount may do so in a namespace of his own; returns whether that is possible. */
 static int
 be_alone(void)
 {
@@ -85,7 +85,7 @@ on_list(int result, struct evutil_addrinfo *list, void *name)
 
 static struct evutil_addrinfo stream = {.ai_family = PF_UNSPEC, .ai_socktype = SOCK_STREAM};
 
-/* A name that is known without asking. */
+/* A name that is known without a query. */
 static void
 look_up_at_once(const char *name)
 {
@@ -127,7 +127,7 @@ CASE(files_of_the_system, ONE_BACKEND)
 	/* The look-up that waits reads the same names, by way of libc. */
 	printf("%d\n", evutil_getaddrinfo("alias", "80", &stream, &list));
 	on_list(0, list, "alias, waiting");
-	/* Read once: what changes later is not seen. */
+	/* Read once: later changes are not seen. */
 	write_file("/etc/hosts", "192.0.2.8 here.test\n");
 	look_up_at_once("here.test");
 	CHECK_EQUAL(evdns_base_resolv_conf_parse(dns, DNS_OPTION_HOSTSFILE, "/etc/resolv.conf"), 0);

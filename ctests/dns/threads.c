@@ -208,8 +208,8 @@ ignore_list(int result, struct evutil_addrinfo *list, void *arg)
 		evutil_freeaddrinfo(list);
 }
 
-/* Resolvers are made, used and freed while the loop runs in another thread. So often that the reference
- * hangs or crashes in every run: of 300 it survives one time in sixteen. */
+/* Resolvers are made, used and freed while the loop runs in another thread, so often that the reference
+ * hangs or crashes in every run: it survives 300 rounds one time in sixteen. */
 DIFFERENCE(freed_in_another_thread, ONE_BACKEND | OWN_LOCKS | SLOW,
     "a resolver that another thread frees while the loop runs leaves look-ups behind that use it")
 {
@@ -241,14 +241,14 @@ DIFFERENCE(freed_in_another_thread, ONE_BACKEND | OWN_LOCKS | SLOW,
 	}
 	event_base_loopbreak(served);
 	pthread_join(server_thread, NULL);
-	/* Results that were on their way; each pass tells some. */
+	/* Results that were queued; each pass delivers some. */
 	for (int i = 0; i < 100; i++)
 		event_base_loop(served, EVLOOP_NONBLOCK);
 	evdns_close_server_port(port);
 	event_base_free(served);
 }
 
-/* A thread that is cancelled in the call: what it does is done, and others go on. */
+/* A thread that is cancelled in the call: the call is completed, and other threads continue. */
 static void *
 cancelled_in_a_call(void *arg)
 {
@@ -298,7 +298,7 @@ DIFFERENCE(cancelled_while_sending, ONE_BACKEND | OWN_LOCKS, "a thread that is c
 	shared = evdns_base_new(base, 0);
 	CHECK_EQUAL(add_server(shared, &fake), 0);
 	call_cancelled(NULL);
-	/* Its own look-up is told as any other. */
+	/* Its own look-up is reported like any other. */
 	CHECK(evdns_base_resolve_ipv4(shared, "b.test", 0, ignore_result, NULL));
 	while (ended < 1 || !kept) {
 		CHECK(milliseconds() < deadline);

@@ -1,5 +1,5 @@
 /* What the tests of dns share: a name server of plain sockets in the same loop, whose answers each
- * case makes itself, and callbacks that print what they are told. */
+ * case makes itself, and callbacks that print what they receive. */
 #ifndef CTESTS_DNS_TOOLS_H
 #define CTESTS_DNS_TOOLS_H
 
@@ -33,7 +33,7 @@ struct query {
 	int stream; /* the connection, or -1 */
 };
 
-/* A message in the making. */
+/* A message that is being built. */
 struct message {
 	uint8_t bytes[70000];
 	size_t length;
@@ -437,7 +437,7 @@ end(void)
 	event_base_free(base);
 }
 
-/* How many results were told. */
+/* How many results were reported. */
 static int told __attribute__((unused));
 
 DNS_ void
@@ -463,7 +463,7 @@ on_result(int result, char type, int count, int ttl, void *addresses, void *name
 	print_result(name, result, type, count, ttl, addresses);
 }
 
-/* Runs the loop until so many more results were told. */
+/* Runs the loop until this many more results were reported. */
 DNS_ void
 wait_for(int *counter, int more)
 {

@@ -348,7 +348,7 @@ DIFFERENCE(closed_before_deleting_but_duplicated, EPOLL_ONLY | SLOW,
 	ev = added_event(base, 100, EV_READ | EV_PERSIST, "reader");
 	close(100);
 	CHECK_EQUAL(event_del(ev), 0);
-	/* It may seem to be more on a busy machine, but not each time. */
+	/* It may be more on a busy machine, but not each time. */
 	do {
 		event_base_loopexit(base, &while_);
 		spent = clock();
