@@ -553,7 +553,7 @@ tell_of_all(const struct scenario *scenario, const struct sums *sums)
 	return sums->findings != 0;
 }
 
-/* A run without faults. On a busy machine a timeout of a scenario may pass: what was refused is tried again. */
+/* A run without faults. On a busy machine a timeout of the scenario may expire: then it is tried again. */
 static void
 attempt_all(const struct scenario *scenario, struct result *result)
 {
@@ -564,7 +564,7 @@ attempt_all(const struct scenario *scenario, struct result *result)
 	} while (--tries > 0 && WIFEXITED(result->status) && WEXITSTATUS(result->status) == REFUSED);
 }
 
-/* Counts the calls of a run without faults; whether that did all. */
+/* Counts the calls of a run without faults; returns whether it completed. */
 static int
 run_dry(const struct scenario *scenario, struct result *dry)
 {
