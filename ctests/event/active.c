@@ -150,7 +150,7 @@ DIFFERENCE(adding_an_active_one_shot_event, EVERY_BACKEND,
 	event_base_free(base);
 }
 
-/* A script of what each callback does. */
+/* What each callback does. */
 struct actor {
 	const char *name;
 	struct event *ev;
@@ -407,7 +407,7 @@ CASE(a_callback_acts_on_an_idle_event, EVERY_BACKEND)
 	play_on_idle(0, time_other);
 }
 
-/* The same pass, or the next one? */
+/* In the same pass, or the next one? */
 static struct event *probed;
 
 static void
@@ -472,7 +472,7 @@ CASE(activating_by_descriptor, EVERY_BACKEND)
 	events[2] = named_event(base, ends[0], EV_READ | EV_PERSIST, "reader with a timeout");
 	events[3] = named_event(base, ends[0], EV_PERSIST, "timer with a descriptor");
 	events[4] = named_event(base, -1, EV_PERSIST, "timer");
-	/* The order among timers is not said, so each event has a priority of its own. */
+	/* The order among timers is not specified, so each event has its own priority. */
 	for (i = 0; i < 5; i++) {
 		CHECK_EQUAL(event_priority_set(events[i], 4 - i), 0);
 		CHECK_EQUAL(i < 2 ? event_add(events[i], NULL) : add_timed(events[i], 3600000), 0);

@@ -182,7 +182,7 @@ CASE(setting_the_priority, EVERY_BACKEND)
 	event_base_free(base);
 }
 
-/* Asking. */
+/* Getters. */
 static void
 print_pending(struct event *ev, const char *label)
 {
@@ -253,7 +253,7 @@ CASE(a_failed_add_changes_nothing, EPOLL_ONLY)
 	event_base_free(base);
 }
 
-/* What was in the memory before does not matter. */
+/* The previous content of the memory does not matter. */
 CASE(memory_with_any_content, EVERY_BACKEND | OWN_DEBUG_MODE)
 {
 	struct event_base *base = new_base();
@@ -278,7 +278,7 @@ CASE(memory_with_any_content, EVERY_BACKEND | OWN_DEBUG_MODE)
 			CHECK_EQUAL(event_base_loop(base, EVLOOP_ONCE), 0);
 			CHECK_EQUAL(event_del(&ev), 0);
 			CHECK_EQUAL(event_base_dispatch(base), 1);
-			/* No timeout was asked for: none comes of the memory when it runs. */
+			/* No timeout was requested, and none results from the old content of the memory when it runs. */
 			memset(&ev, fill == 0 ? 0x0f : fill == 1 ? 0x5a : 0x01, sizeof ev);
 			CHECK_EQUAL(event_assign(&ev, base, -1, interests[kinds], print_call, "without a timeout"), 0);
 			event_active(&ev, EV_READ, 1);

@@ -1,4 +1,4 @@
-/* Debug mode: every misuse that it reports, with the message and the way the process ends. */
+/* Debug mode: every misuse that it reports, with the message and how the process ends. */
 #include "observe.h"
 
 #include <event2/event_compat.h>

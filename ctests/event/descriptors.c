@@ -88,7 +88,7 @@ CASE(closed_then_one_of_two_deleted, EVERY_BACKEND)
 	event_base_free(base);
 }
 
-/* A number that was closed and opened while its event stayed: adding another kind repairs it. */
+/* A descriptor that was closed and reopened while its event stayed: adding another kind repairs it. */
 CASE(reopened_under_an_event_that_stayed, EPOLL_ONLY)
 {
 	struct event_base *base = new_base();
@@ -127,7 +127,7 @@ CASE(reopened_then_deleted_and_added, EVERY_BACKEND)
 	event_base_free(base);
 }
 
-/* Replacing what is behind a number with dup3. */
+/* Replacing the file of a descriptor with dup3. */
 CASE(replaced_between_deleting_and_adding, EVERY_BACKEND)
 {
 	struct event_base *base = new_base();
@@ -139,7 +139,7 @@ CASE(replaced_between_deleting_and_adding, EVERY_BACKEND)
 	put_byte(second[1]);
 	ev = added_event(base, 100, EV_READ | EV_PERSIST, "reader");
 	poll_once(base);
-	/* The changelist tells the kernel of the deletion when the first file is gone from the number. */
+	/* The changelist passes the deletion to the kernel when the first file no longer has the number. */
 	for (round = 0; round < (uses_changelist(base) ? 1 : 2); round++) {
 		CHECK_EQUAL(event_del(ev), 0);
 		CHECK(dup3(round ? first[0] : second[0], 100, O_CLOEXEC) == 100);
@@ -214,7 +214,7 @@ CASE(one_shot_closed_but_duplicated, EVERY_BACKEND)
 	event_base_free(base);
 }
 
-/* The batch of one kernel wait was collected for the old file behind a number. */
+/* The batch of one wait was collected for the old file of a number. */
 static int stale_socket[2];
 static struct event *stale_reader, *fresh_reader;
 static struct event_base *stale_base;
@@ -312,7 +312,7 @@ CASE(read_and_write_on_duplicates, EVERY_BACKEND)
 	event_base_free(base);
 }
 
-/* The kernel knows the number with this file already, from before it was closed. */
+/* The kernel still knows the number with this file, from before it was closed. */
 CASE(a_duplicate_gets_the_number_back, EVERY_BACKEND)
 {
 	struct event_base *base = new_base();
@@ -332,7 +332,7 @@ CASE(a_duplicate_gets_the_number_back, EVERY_BACKEND)
 	event_base_free(base);
 }
 
-/* The number is closed first, the event deleted then; the file stays open elsewhere. */
+/* The descriptor is closed first, then the event is deleted; the file stays open elsewhere. */
 DIFFERENCE(closed_before_deleting_but_duplicated, EPOLL_ONLY | SLOW,
 	"closing a descriptor before its event is deleted, while a duplicate is open, makes "
 	"the loop spin")
@@ -411,7 +411,7 @@ highest_descriptor(void)
 	return (int)limit.rlim_cur - 1;
 }
 
-/* What a base takes for the events on so many descriptors, the highest first. */
+/* The memory of a base for events on this many descriptors, the highest first. */
 static size_t
 memory_for(int highest, int count)
 {
@@ -480,7 +480,7 @@ CASE(no_memory_for_a_descriptor, EVERY_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
 	CHECK_EQUAL(allocator.alive, 0);
 }
 
-/* --- What is told on balance, in the mode that collects changes --- */
+/* --- What the kernel is told on balance, in changelist mode --- */
 
 CASE(a_direction_that_comes_and_goes_between_waits, EVERY_BACKEND)
 {

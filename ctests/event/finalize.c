@@ -251,7 +251,7 @@ CASE(base_free_runs_finalizers_that_finalizers_queue, EVERY_BACKEND)
 	event_base_free(base);
 }
 
-/* Each adds an event of its own with which the next finalizers still find the base. */
+/* Each adds an event, through which the next finalizers still find the base. */
 static struct event added_late[3];
 
 static void
@@ -432,7 +432,7 @@ static void
 name_it_in_its_finalizer(struct event *finalized, void *arg)
 {
 	(void)arg;
-	/* From here on it is memory of the program's. */
+	/* From here on the memory belongs to the program. */
 	CHECK_EQUAL(event_assign(finalized, base, -1, 0, print_event, (void *)"assigned again"), 0);
 	puts("finalizer");
 }

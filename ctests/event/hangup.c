@@ -1,4 +1,4 @@
-/* What events see when the other end goes away, and on descriptors that cannot be waited for. */
+/* What events see when the peer closes, and on descriptors that cannot be waited for. */
 #define _GNU_SOURCE
 #include "trace.h"
 
@@ -283,8 +283,8 @@ wait_for_bad_descriptor(int fd)
 	event_base_free(base);
 }
 
-/* select() looks no further than the kernel's table of descriptors reaches, and leaves the rest of
- * its sets as they were. Having had the descriptor open makes the table reach it. */
+/* select() looks no further than the kernel's table of descriptors, and leaves the rest of its sets
+ * unchanged. Opening the descriptor once extends the table. */
 CASE(closed_descriptor, EVERY_BACKEND | OWN_DEBUG_MODE)
 {
 	CHECK(dup2(STDOUT_FILENO, 100) == 100);
@@ -310,7 +310,7 @@ CASE(dev_null, EVERY_BACKEND)
 	wait_for_bad_descriptor(renumber(open("/dev/null", O_RDWR | O_NONBLOCK | O_CLOEXEC), 100));
 }
 
-/* What epoll refuses it is asked about at once, although changes wait for the next pass otherwise. */
+/* A descriptor that epoll might refuse is registered at once, although other changes wait for the next pass. */
 DIFFERENCE(files_with_a_changelist, ONE_BACKEND,
 	"With a changelist, events on regular files are accepted, and the loop then waits forever.")
 {
@@ -335,7 +335,7 @@ DIFFERENCE(files_with_a_changelist, ONE_BACKEND,
 		close(fds[i]);
 	}
 	CHECK_EQUAL(event_base_dispatch(base), 1);
-	/* The number is a pipe's now, which is watched as usual. */
+	/* The number now belongs to a pipe, which is watched as usual. */
 	make_pipe(ends);
 	CHECK_EQUAL(event_base_once(base, ends[0], EV_READ, ignore_event, NULL, NULL), 0);
 	put_byte(ends[1]);

@@ -16,7 +16,7 @@ extern int event_debug_mode_on_;
 
 static struct event_debug_map map, empty;
 
-/* Clearing is what makes it empty, too. */
+/* Clearing also initialises it. */
 static void
 begin(void)
 {

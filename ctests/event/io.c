@@ -65,7 +65,7 @@ CASE(level_triggered, EVERY_BACKEND)
 	event_base_free(base);
 }
 
-/* A socket whose send buffer is filled or not, with or without something to read. */
+/* A socket with a full or empty send buffer, with or without something to read. */
 CASE(flags_are_limited_to_the_interest, EVERY_BACKEND)
 {
 	static const short interests[] = {EV_READ, EV_WRITE, EV_READ | EV_WRITE};
@@ -233,7 +233,7 @@ CASE(timeout_of_a_persistent_reader, EVERY_BACKEND)
 	event_base_free(base);
 }
 
-/* No interval means no repetition, and the descriptor is not watched any more either. */
+/* No interval means no repetition, and the descriptor is no longer watched either. */
 CASE(a_persistent_reader_with_no_time, EVERY_BACKEND)
 {
 	struct event_base *base = new_base();

@@ -273,7 +273,7 @@ CASE(descriptor_numbers_beyond_any_table, EPOLL_ONLY)
 	event_base_free(base);
 }
 
-/* A kind that is never reported, as no descriptor stands behind it, still counts and can be triggered. */
+/* A kind that is never reported, because there is no descriptor, still counts and can be activated. */
 CASE(negative_descriptor, EVERY_BACKEND)
 {
 	struct event *ev;
@@ -332,7 +332,7 @@ CASE(base_freed_with_events_in_every_state, EVERY_BACKEND)
 	close(ends[1]);
 }
 
-/* Programs do this; lock debugging would look into the freed lock. */
+/* Programs do this; lock debugging would read the freed lock. */
 CASE(event_freed_after_its_base, EVERY_BACKEND | OWN_LOCKS)
 {
 	struct event *io, *timer, *idle;
@@ -446,7 +446,7 @@ DIFFERENCE(no_running_event_outside_callbacks, ONE_BACKEND,
 	event_base_free(base);
 }
 
-/* With room for 0, 1, 2... descriptors: refused until there is enough, and nothing stays open. */
+/* With room for 0, 1, 2... descriptors: refused until there are enough, and nothing stays open. */
 DIFFERENCE(base_creation_without_descriptors, ONE_BACKEND,
 	"event_base_new ends the process when the signal pipe cannot be made")
 {
@@ -518,7 +518,7 @@ DIFFERENCE(events_freed_after_many_bases, ONE_BACKEND | OWN_LOCKS,
 		event_base_free(bases[i]);
 	for (i = 1; i < MANY; i += 2)
 		event_free(events[i]);
-	/* Those that are left are known still. */
+	/* The remaining ones are still known. */
 	for (i = 0; i < MANY; i += 2) {
 		CHECK(event_pending(events[i], EV_TIMEOUT, NULL));
 		CHECK_EQUAL(event_del(events[i]), 0);

@@ -1,5 +1,5 @@
-/* One-shot events on descriptors: what the kernel still watches after one has run, was cancelled or
- * expired must not show. */
+/* One-shot events on descriptors: what the kernel still watches after one has run, was deleted or
+ * expired must not matter. */
 #define _GNU_SOURCE
 #include "trace.h"
 
@@ -157,7 +157,7 @@ CASE(left_active_by_a_break, EVERY_BACKEND)
 	cancel_with(break_the_loop, EV_READ | EV_WRITE);
 }
 
-/* Ended by something else than readiness, so that the kernel did not report it. */
+/* Ended by something other than readiness, so that the kernel did not report it. */
 enum ending { BY_TIMEOUT, BY_ACTIVATION, BY_DELETION };
 
 static void
@@ -212,8 +212,8 @@ close_and_keep(evutil_socket_t fd, short what, void *name)
 	close(fd);
 }
 
-/* The callback closes the descriptor, of which a duplicate stays open and becomes ready; the number
- * goes to another file, which is not. */
+/* The callback closes the descriptor; a duplicate stays open and becomes ready, and the number is
+ * reused for a file that is not ready. */
 static void
 number_reused_after_it_ended(enum ending how)
 {
@@ -255,7 +255,7 @@ CASE(number_reused_after_ending_otherwise, EVERY_BACKEND)
 	number_reused_after_it_ended(BY_DELETION);
 }
 
-/* The number comes back to the file that it was on first. */
+/* The number belongs to the first file again. */
 CASE(number_given_back, EVERY_BACKEND)
 {
 	struct event_base *base = new_base();

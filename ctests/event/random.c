@@ -34,7 +34,7 @@ flags_of(int which)
 }
 
 /* Gives the number of a descriptor to a new socket. The old one stays open and ready under another
- * number, whose events nobody asked for. */
+ * number that nobody watches. */
 static void
 reopen(int descriptor)
 {
@@ -69,7 +69,7 @@ assign_random(int which)
 	int descriptor = which / PER_DESCRIPTOR;
 	CHECK_EQUAL(event_assign(&events[which], base, ends[descriptor][0], random_interest(), run_random,
 				 &events[which]), 0);
-	/* One priority for each descriptor: the order among descriptors is the kernel's affair. */
+	/* One priority for each descriptor: the order among descriptors is up to the kernel. */
 	CHECK_EQUAL(event_priority_set(&events[which], descriptor), 0);
 }
 
@@ -183,7 +183,7 @@ CASE(with_closed, NOT_SELECT)
 	play_seeds(201, 220);
 }
 
-/* With the changelist the kernel would learn of a deletion after the number changed hands. */
+/* With the changelist the kernel would learn of a deletion after the number was reused. */
 CASE(reopening_descriptors, EVERY_BACKEND)
 {
 	if (getenv("EVENT_EPOLL_USE_CHANGELIST"))

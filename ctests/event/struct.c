@@ -1,5 +1,5 @@
-/* struct event as programs see it and touch it: the state bits, the fields, and what an idle event
- * may have done to it. */
+/* struct event as programs see and change it: the state bits, the fields, and what may be done to an
+ * idle event. */
 #define _GNU_SOURCE
 #include "trace.h"
 

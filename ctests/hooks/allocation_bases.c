@@ -37,7 +37,7 @@ no_base(void)
 	return result;
 }
 
-/* Memory ends at each allocation; and each one alone fails. */
+/* All allocations from one on fail; then each one alone fails. */
 static void
 try_bases(void)
 {
@@ -154,7 +154,7 @@ make_base_and_event(void)
 	event_base_free(base);
 }
 
-/* Debug mode cannot do without its notes: the process ends. */
+/* Debug mode cannot do without its records: the process ends. */
 CASE(creation_in_debug_mode, EVERY_BACKEND | OWN)
 {
 	begin();
@@ -276,7 +276,7 @@ count_events(const struct event_base *of, const struct event *each, void *count)
 	return 0;
 }
 
-/* Looking at what there is, changing and removing it needs no memory. */
+/* Inspecting, changing and removing what exists needs no memory. */
 CASE(nothing_left_for_what_needs_no_memory, EVERY_BACKEND | OWN)
 {
 	int count = 0;

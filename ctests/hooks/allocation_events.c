@@ -300,7 +300,7 @@ CASE(add_with_a_common_timeout, ONE_BACKEND | OWN)
 	run_scenario(base_with_a_timer_and_a_common_timeout, add_event, common_timeout_still_works, done);
 }
 
-/* A short memory makes the loop slower at most. */
+/* Lack of memory at most makes the loop slower. */
 enum { READERS = 60 };
 
 static struct event readers[READERS];

@@ -270,7 +270,7 @@ CASE(fatal_error_of_event_init, ONE_BACKEND)
 	in_child(fatal_callback_removed_body);
 }
 
-/* How a broken assertion is worded is each library's own affair. */
+/* The wording of a failed assertion may differ. */
 static void
 print_severity(int severity, const char *message)
 {

@@ -58,7 +58,7 @@ use_all(void)
 	CHECK(event_mm_calloc_(5, 0) == NULL);
 	CHECK_EQUAL(errno, 7);
 	CHECK(event_mm_calloc_(SIZE_MAX, 2) == NULL);
-	if (!under_valgrind()) /* whose allocator leaves errno alone */
+	if (!under_valgrind()) /* an allocator that does not set errno */
 		CHECK_EQUAL(errno, ENOMEM);
 	CHECK(event_mm_calloc_(SIZE_MAX / 2 + 1, 2) == NULL);
 	errno = 7;

@@ -1,5 +1,5 @@
-/* What a server accepts, where the system gives it something unusual: peers that have no name, sockets that cannot be
- * listened on, and no memory. Whose the descriptors are. */
+/* What a server accepts in unusual situations: peers without a name, sockets that cannot be listened on, lack of memory;
+ * and who owns the descriptors. */
 #include "client_tools.h"
 
 #include <dlfcn.h>
@@ -7,7 +7,7 @@
 #include <netdb.h>
 #include <sys/syscall.h>
 
-/* What the system says of the next peer, in place of where it is. */
+/* What the system returns as the address of the next peer. */
 static struct sockaddr_storage strange;
 static socklen_t strange_length;
 
@@ -43,7 +43,7 @@ getnameinfo(const struct sockaddr *address, socklen_t length, char *host, sockle
 	return real(address, length, host, host_size, service, service_size, flags);
 }
 
-/* How often something was closed that was not open. */
+/* How often a descriptor was closed that was not open. */
 static int closed_in_vain;
 
 int
@@ -115,7 +115,7 @@ CASE(names_of_peers, ONE_BACKEND)
 	stop_server();
 }
 
-/* Of a family that nobody knows how to write. */
+/* Of a family that has no text form. */
 DIFFERENCE(peers_of_another_family, ONE_BACKEND, "a peer whose address has no name as text ends the process of a server")
 {
 	start_naming_server();
@@ -164,7 +164,7 @@ DIFFERENCE(a_file_is_no_listener, ONE_BACKEND, "listening on a descriptor that i
 
 #define ALONE ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS
 
-/* A listener that a server cannot have for lack of memory stays its owner's. */
+/* A listener that a server cannot take for lack of memory stays its owner's. */
 DIFFERENCE(refused_listener_stays_its_owners, ALONE,
 	"for lack of memory a listener could not be enabled, but success is reported, and no connection is ever accepted")
 {

@@ -1,4 +1,4 @@
-/* Clients that connect by names: what the resolver is asked, how long it may take, and giving up meanwhile. */
+/* Clients that connect by name: what the resolver is asked, how long it may take, and cancelling in the meantime. */
 #include "dns/tools.h"
 
 #include <event2/buffer.h>
@@ -145,8 +145,8 @@ CASE(names_of_ipv4, ONE_BACKEND)
 	find_one_family(AF_INET, "127.0.0.1", "four.test");
 }
 
-/* Given up while the name is looked up: told at once, and the answer that comes later is no event. The connection
- * is good for the next request. */
+/* Cancelled during the look-up: that is reported at once, and the answer that comes later is ignored. The connection
+ * can be used for the next request. */
 static int silent;
 
 static void
@@ -179,7 +179,7 @@ CASE(cancelled_while_it_is_looked_up, ONE_BACKEND)
 	ask("/");
 	wait_for(&done, 1);
 	CHECK_STRING(seen, "error 4; 200; ");
-	/* One behind another that is given up. */
+	/* One queued after another that is cancelled. */
 	evhttp_connection_free(client);
 	connect_by("name.test");
 	evhttp_connection_set_family(client, AF_INET);
@@ -260,7 +260,7 @@ CASE(closed_port, ONE_BACKEND)
 	look_up_at_a_closed_port("localhost");
 }
 
-/* The address that was found the last time is used again, and nobody is asked. */
+/* The address that was found the last time is used again, without a query. */
 static void
 find_again(int listens)
 {
@@ -341,7 +341,7 @@ DIFFERENCE(address_used_for_later_attempts, ONE_BACKEND | OWN_DEBUG_MODE | OWN_L
 	end();
 }
 
-/* A name that does not exist was not refused, whatever errno says of something else. */
+/* A name that does not exist is not a refused connection, whatever an old errno says. */
 static void
 answer_that_there_is_none(struct server *from, const struct query *query)
 {

@@ -1,4 +1,4 @@
-/* What a client does with its requests and connections. The servers are ours to play, or evhttp. */
+/* What a client does with its requests and connections. The servers are played by the test, or by evhttp. */
 #include "one_client.h"
 
 
@@ -76,7 +76,7 @@ DIFFERENCE(length_of_any_body, ONE_BACKEND, "the body of a DELETE or PATCH reque
 	stop_peer();
 }
 
-/* Which connections are used again, and in what order the program is told. */
+/* Which connections are reused, and in what order callbacks run. */
 CASE(connections_kept_and_ended, ONE_BACKEND)
 {
 	static const char *const replies[] = {
@@ -110,7 +110,7 @@ CASE(connections_kept_and_ended, ONE_BACKEND)
 	fd = accept_client();
 	answer_with(fd, ok);
 	TURN_UNTIL(requests_done == 6);
-	/* Or says something that nobody asked for. */
+	/* Or sends something that was not asked for. */
 	answer_with(fd, ok);
 	TURN_UNTIL(closes == 3);
 	printf("%s\n", seen);
@@ -148,7 +148,7 @@ DIFFERENCE(queue_continues_after_a_reply_until_close, ONE_BACKEND,
 	stop_peer();
 }
 
-/* Failures of the request whose turn it is; the others go on. */
+/* The current request fails; the others continue. */
 CASE(failures, ONE_BACKEND)
 {
 	static const char *const replies[] = {"", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "rubbish\r\n\r\n",
@@ -196,7 +196,7 @@ CASE(timeouts, ONE_BACKEND)
 	stop_peer();
 }
 
-/* A refused connection: every request is told, from the loop, and has no reply but lists of headers. */
+/* A refused connection: every request's callback runs, from the loop, without a reply but with header lists. */
 static void
 not_connected(struct evhttp_request *req, void *arg)
 {
@@ -266,7 +266,7 @@ CASE(retries, ONE_BACKEND)
 	stop_peer();
 }
 
-/* The pauses go on to double until a connection is made. */
+/* The pauses keep doubling until a connection is made. */
 DIFFERENCE(requests_after_retries, ONE_BACKEND, "after its attempts to connect have failed, a connection never tries again")
 {
 	struct timeval pause = {0, 50000};
@@ -341,7 +341,7 @@ CASE(cancelled, ONE_BACKEND)
 	first = request(EVHTTP_REQ_GET, "/1");
 	evhttp_cancel_request(first);
 	CHECK_STRING(seen, "cancelled; ");
-	/* While it waits for its reply; the next one goes on. One that waits for its turn goes silently. */
+	/* While it waits for its reply; the next one continues. One that waits for its turn is cancelled silently. */
 	first = request(EVHTTP_REQ_GET, "/2");
 	request(EVHTTP_REQ_GET, "/3");
 	second = request(EVHTTP_REQ_GET, "/4");
@@ -365,7 +365,7 @@ CASE(cancelled, ONE_BACKEND)
 	stop_peer();
 }
 
-/* The limit counts for each reply, also where the same request is made again. */
+/* The limit applies to each reply, also if the same request is made again. */
 DIFFERENCE(one_request_made_again, ONE_BACKEND, "making a request again that the program owns ends the process")
 {
 	struct evhttp_request *req;
@@ -393,7 +393,7 @@ DIFFERENCE(one_request_made_again, ONE_BACKEND, "making a request again that the
 	stop_peer();
 }
 
-/* Freed when it is of no use any more. */
+/* Freed when it is of no more use. */
 CASE(freed_on_completion, ONE_BACKEND)
 {
 	int fd;
@@ -505,7 +505,7 @@ CASE(one_request_after_the_other, ONE_BACKEND)
 	event_base_free(base);
 }
 
-/* A queue is made in one go, without the stack growing with it. */
+/* A queue is processed in one go, without the stack growing with it. */
 CASE(long_queue, ONE_BACKEND)
 {
 	int i;

@@ -160,7 +160,7 @@ new_request(void)
 	return req;
 }
 
-/* Sends a client these bytes, divided like that, and the end of the connection. */
+/* Sends these bytes to a client, divided as given, and closes the connection. */
 ALLOCATOR_ void
 answer_divided(int fd, const char *bytes, size_t length, int cut)
 {
@@ -179,7 +179,7 @@ answer_divided(int fd, const char *bytes, size_t length, int cut)
 	close(fd);
 }
 
-/* Makes one request, answers it with these bytes and the end of the connection, and says what came of it. */
+/* Makes one request, answers it with these bytes, closes the connection, and returns the outcome. */
 ALLOCATOR_ const char *
 reply_outcome(enum evhttp_cmd_type method, const char *bytes, size_t length, int cut)
 {

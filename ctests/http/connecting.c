@@ -1,5 +1,5 @@
-/* How a client's connection is made: its address before that, pauses between attempts, timeouts set meanwhile, what is
- * taken for the reason of a failure, and requests that are given up. */
+/* How a client's connection is made: its address before that, pauses between attempts, timeouts set in the meantime, the
+ * reported reason of a failure, and requests that are cancelled. */
 #include "client_tools.h"
 
 #include <event2/bufferevent_struct.h>
@@ -135,7 +135,7 @@ check_pause(long long wanted, long long began)
 	long long until;
 	int waits;
 
-	/* Where nothing goes on any more there will be none. */
+	/* If nothing is scheduled, there will be none. */
 	TURN_UNTIL((waits = is_waiting()) || !event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED | EVENT_BASE_COUNT_ACTIVE));
 	CHECK(waits);
 	CHECK(event_pending(timer, EV_TIMEOUT, &due));
@@ -211,8 +211,8 @@ ask_and_check_pause(const char *target, int wanted)
 	check_pause(wanted, began);
 }
 
-/* A request after the attempts for another one were in vain has all of its attempts. The pauses go on to double until
- * a connection is made. */
+/* A request after the attempts for another one were in vain has all of its attempts. The pauses keep doubling until a
+ * connection is made. */
 static void
 check_requests_after_attempts(int flags)
 {
@@ -413,7 +413,7 @@ CASE(another_error, ONE_BACKEND)
 	stop_peer();
 }
 
-/* What a bufferevent tells that is neither an end, nor an error, nor a timeout. */
+/* An event of a bufferevent that is neither end of file, nor an error, nor a timeout. */
 static void
 trigger(short what)
 {
@@ -469,7 +469,7 @@ stop_deaf_peer(void)
 	stop_peer();
 }
 
-/* One is given up while it connects, and another one made, which times out: it is told so as a request. */
+/* One is cancelled while it connects, and another one is made, which times out: that is reported as its error. */
 CASE(given_up_while_nobody_answers, ONE_BACKEND)
 {
 	struct timeval timeout = {0, 100000};
@@ -487,7 +487,7 @@ CASE(given_up_while_nobody_answers, ONE_BACKEND)
 	ask("/2");
 	TURN_UNTIL(requests_done == 1);
 	CHECK_STRING(seen, "cancelled; not connected; ");
-	/* With another one behind it, which goes on. */
+	/* With another one queued after it, which continues. */
 	seen[0] = 0;
 	evhttp_connection_set_timeout_tv(client, NULL);
 	req = ask("/3");
@@ -540,7 +540,7 @@ CASE(no_timeout_while_it_connects, ONE_BACKEND)
 	print_connect_timeout("0 seconds");
 	evhttp_connection_set_timeout_tv(client, &little);
 	TURN_UNTIL(requests_done == 1);
-	/* None means the usual one for the next attempt. */
+	/* None means the default for the next attempt. */
 	evhttp_connection_set_timeout(client, 0);
 	ask("/");
 	turn();

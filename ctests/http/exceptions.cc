@@ -1,5 +1,5 @@
-/* Callbacks of servers and clients that are left by an exception, or with their thread: what goes on
- * then as if they had returned, and that nothing is lost or kept. */
+/* Callbacks of servers and clients that are left by an exception, or whose thread is cancelled: what
+ * continues as if they had returned, and that nothing is lost or leaked. */
 extern "C" {
 #include "harness.h"
 }
@@ -44,7 +44,7 @@ static int open_descriptors()
 
 /* --- Leaving callbacks --- */
 
-/* The way out, the callback that takes it, and whether it has. */
+/* The way out, the callback that takes it, and whether it was taken. */
 static enum { THROWN, ENDED_THREAD, CANCELLED_THREAD } way;
 static std::string leaver;
 static int left;
@@ -336,7 +336,7 @@ static void leave_a_socket()
 	end_server();
 }
 
-/* Freed again, the server loses what it has left. */
+/* Freeing the server again frees what was left. */
 CASE(close_while_the_server_is_freed, ONE_BACKEND)
 {
 	start_server();

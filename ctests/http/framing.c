@@ -1,4 +1,4 @@
-/* What is sent: whether there is a body, and how its end is told. */
+/* What is sent: whether there is a body, and how its end is marked. */
 #include "client_tools.h"
 
 static int code;
@@ -133,7 +133,7 @@ DIFFERENCE(error_page_of_connect, ONE_BACKEND, "the error page for a CONNECT req
 	stop_server();
 }
 
-/* The program has told the framing itself. */
+/* The program has set the framing headers itself. */
 CASE(framing_of_the_program, ONE_BACKEND)
 {
 	start_server();

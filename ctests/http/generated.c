@@ -1,5 +1,5 @@
-/* Generated streams of requests, divided at random, of which the reference and ours make the same. What they differ
- * in is in server_input.c, row by row; none of that is generated here. */
+/* Generated streams of requests, divided at random, that the reference and ours treat alike. Where they differ is in
+ * server_input.c, row by row; none of that is generated here. */
 #include "tools.h"
 #include "texts.h"
 
@@ -110,7 +110,7 @@ run_generated(int streams, unsigned how_bad)
 	for (int i = 0; i < streams; i++) {
 		unsigned requests;
 
-		/* What comes of one stream does not change the next. */
+		/* The outcome of one stream does not affect the next. */
 		random_state = 0x9e3779b97f4a7c15u * (uint64_t)(i + 1);
 		requests = 1 + random_below(4);
 		stream[0] = 0;

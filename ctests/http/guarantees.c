@@ -1,5 +1,5 @@
 /* What programs rely on although it is easily overlooked: requests that are held for long, the fields of requests,
- * whose things are when something fails. */
+ * and ownership when something fails. */
 #include "client_tools.h"
 
 #define ALONE ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS
@@ -36,7 +36,7 @@ hold(struct evhttp_request *req, void *arg)
 
 /* --- Servers --- */
 
-/* While a program has the request no time runs; that of the next request begins with the reply. */
+/* No timeout runs while the program has the request; that of the next request starts with the reply. */
 CASE(held_longer_than_the_timeout, ONE_BACKEND)
 {
 	struct timeval timeout = {0, 50000}, pause = {0, 150000};
@@ -67,7 +67,7 @@ CASE(held_longer_than_the_timeout, ONE_BACKEND)
 	stop_server();
 }
 
-/* The end of a kept connection behind a reply is no bad request. */
+/* The end of a kept connection after a reply is not a bad request. */
 CASE(ends_after_a_reply, ONE_BACKEND)
 {
 	static const char *const requests[] = {"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"};
@@ -329,7 +329,7 @@ CASE(fields_of_a_clients_requests, ONE_BACKEND)
 	print_fields(EVHTTP_REQ_HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
 }
 
-/* Another address and port of this machine to come from. */
+/* Another local address and port of this machine. */
 CASE(local_port, ONE_BACKEND)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002)};
@@ -354,7 +354,7 @@ CASE(local_port, ONE_BACKEND)
 	stop_peer();
 }
 
-/* A request that cannot be made is gone, without a word, unless it is the program's. */
+/* A request that cannot be made is freed silently, unless the program owns it. */
 DIFFERENCE(request_that_cannot_be_made, ALONE, "a request that cannot be made, because the local address is not one of this machine's, is lost, or still points to the connection")
 {
 	struct evhttp_request *req;
@@ -415,7 +415,7 @@ DIFFERENCE(bufferevent_stays_the_programs, ALONE,
 	CHECK_EQUAL(allocator.alive, 0);
 }
 
-/* Nobody tells the client to go on with the body. */
+/* The server never sends a 100 reply. */
 CASE(timeout_before_the_body, ONE_BACKEND)
 {
 	struct timeval timeout = {0, 50000};

@@ -1,4 +1,4 @@
-/* Lists of headers: found, added, removed, and what may not be in them. */
+/* Lists of headers: finding, adding, removing, and what they must not contain. */
 #include "allocator.h"
 
 #include <event2/http.h>

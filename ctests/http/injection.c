@@ -5,7 +5,7 @@
 
 #define EVIL "\r\nX-Evil: 1"
 
-/* No line of the reply begins with what was to be smuggled in. */
+/* No line of the reply begins with the injected header. */
 static void
 check_no_evil_line(const char *text)
 {
@@ -108,7 +108,7 @@ CASE(line_ends_in_headers, ONE_BACKEND)
 	stop_server();
 }
 
-/* Programs that change the list themselves do without the checks of evhttp_add_header(). */
+/* Programs that change the list themselves bypass the checks of evhttp_add_header(). */
 static void
 reply_with_changed_headers(struct evhttp_request *req, void *value)
 {

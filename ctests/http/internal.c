@@ -26,7 +26,7 @@ see_text(const char *text)
 	see("]");
 }
 
-/* Calls a parser whenever another byte is there, or at once. */
+/* Calls a parser after each byte, or once. */
 static int
 parse(int (*parser)(struct evhttp_request *, struct evbuffer *), const char **bytes, size_t *length, int trickles)
 {
@@ -208,7 +208,7 @@ ask_and_answer(int fd)
 	if (fd < 0)
 		fd = accept_client();
 	read_until(fd, "\r\n\r\n");
-	/* It goes on with what it does. */
+	/* It continues with what it does. */
 	evhttp_start_write_(client);
 	turn();
 	evhttp_start_read_(client);

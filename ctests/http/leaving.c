@@ -1,5 +1,5 @@
-/* Callbacks of servers and clients that leave the loop, or end the process: nothing more is called then, and the loop
- * goes on later where it was left. */
+/* Callbacks of servers and clients that break the loop, or end the process: nothing more is called then, and the loop
+ * continues later where it stopped. */
 #include "client_tools.h"
 
 enum way { NO_WAY, BY_EXIT, BY_BREAK, ENDS_PROCESS };

@@ -1,4 +1,4 @@
-/* Limits of headers and bodies, to the byte; and what a peer can make the library hold and do. */
+/* Limits of headers and bodies, to the byte; and how much memory and work a peer can cause. */
 #include "client_tools.h"
 
 #include <time.h>
@@ -236,8 +236,8 @@ cost_of_dripping(const char *start, const char *piece, size_t total)
 	return before;
 }
 
-/* A body of known length is counted and not looked at: whatever else drips costs not much more. On a busy machine
- * it may seem to, but not each time. */
+/* A body of known length is only counted: anything else that drips must not cost much more. On a busy machine it may
+ * appear to, but not each time. */
 static void
 check_linear(const char *start, const char *piece)
 {

@@ -132,7 +132,7 @@ CASE(long_bodies_without_large_blocks, ALONE)
 	upload_all();
 }
 
-/* In the middle of a long body the client goes away. */
+/* The client disconnects in the middle of a long body. */
 CASE(long_bodies_that_end_early, ALONE)
 {
 	static const char head[] = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n";

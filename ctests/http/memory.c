@@ -1,4 +1,4 @@
-/* What a peer can make the library hold: not more than the limits allow, and 64 KiB. */
+/* How much memory a peer can make the library hold: no more than the limits allow, and 64 KiB. */
 #include "client_tools.h"
 
 enum { SLACK = 64 << 10, PIECE = 1 << 14, FLOOD = 8 << 20 };
@@ -12,8 +12,8 @@ look(void)
 		held_most = allocator.held;
 }
 
-/* Sends a start and then a piece again and again, for as long as the server takes it; the most that the
- * library held meanwhile, beyond what it held after the start. */
+/* Sends a start and then a piece again and again, for as long as the server takes it; returns the most
+ * that the library held, beyond what it held after the start. */
 static size_t
 held_in_a_flood(const char *start, const char *piece, size_t length)
 {
@@ -178,7 +178,7 @@ reply_with_much(struct evhttp_request *req, void *arg)
 	evbuffer_free(body);
 }
 
-/* The client sends on and reads nothing of its reply. */
+/* The client keeps sending and reads nothing of its reply. */
 DIFFERENCE(while_a_reply_waits_for_its_client, ALONE,
 	"what a client sends while it does not read its reply is buffered without limit")
 {
@@ -282,7 +282,7 @@ reply_at_length(struct evhttp_request *req, void *arg)
 	replies++;
 }
 
-/* A peer that takes nothing asks again and again: replies stand in line when the server goes. */
+/* A peer that reads nothing sends request after request: replies are queued when the server is freed. */
 CASE(freed_with_replies_in_line, ALONE)
 {
 	static const char one[] = "GET / HTTP/1.1\r\n\r\n";
@@ -319,7 +319,7 @@ print_piece(struct evhttp_request *req, void *arg)
 	replies++;
 }
 
-/* What is done to read a large body fast ends with it. */
+/* What is done to read a large body fast is undone after it. */
 CASE(reads_after_a_large_body, ONE_BACKEND)
 {
 	static char body[300000];

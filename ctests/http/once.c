@@ -1,4 +1,4 @@
-/* A loop that is to run only once ends also when what it did was to serve a request. */
+/* A loop that is to run only once also ends when all it did was serve a request. */
 #define _GNU_SOURCE
 #include "tools.h"
 

@@ -122,7 +122,7 @@ upload(size_t length, const char *expectation)
 	return req;
 }
 
-/* In the middle of an upload the server closes without reading on: what it said before is lost, unless the
+/* In the middle of an upload the server closes without reading on: its earlier reply is lost, unless the
  * client asks for it. */
 CASE(uploads_that_are_refused, ONE_BACKEND)
 {
@@ -196,7 +196,7 @@ reply_with_length(struct evhttp_request *req, void *length)
 	evhttp_send_reply(req, 200, "Fine", NULL);
 }
 
-/* Lengths are the program's, also where they make no sense. */
+/* Lengths set by the program are sent, even if they make no sense. */
 CASE(negative_length_of_the_program, ONE_BACKEND)
 {
 	static const char get[] = "GET / HTTP/1.1\r\n\r\n";
@@ -215,7 +215,7 @@ CASE(negative_length_of_the_program, ONE_BACKEND)
 	stop_both();
 }
 
-/* Both sides time out while nothing is asked; the next request makes a connection without a word. */
+/* Both sides time out while idle; the next request silently makes a new connection. */
 CASE(idle_connections_end, ONE_BACKEND)
 {
 	struct timeval timeout = {0, 100000}, pause = {0, 300000};

@@ -1,4 +1,4 @@
-/* Which connections are kept, and which end, on either side. */
+/* Which connections are kept, and which are closed, on either side. */
 #include "client_tools.h"
 
 /* The header that the program adds to its reply. */
@@ -239,7 +239,7 @@ CASE(one_request_after_the_other, ONE_BACKEND)
 	stop_server();
 }
 
-/* A tunnel through a proxy: whatever the headers say, the connection stays, and what follows goes through it. */
+/* A tunnel through a proxy: whatever the headers say, the connection stays open, and what follows goes through it. */
 static void
 ask_tunnel(struct evhttp_connection *client, enum evhttp_cmd_type method, const char *target)
 {

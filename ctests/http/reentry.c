@@ -157,7 +157,7 @@ own_and_reply(struct evhttp_request *req, void *arg)
 	evhttp_send_reply(req, 200, NULL, NULL);
 }
 
-/* When it has been replied to, it goes all the same. */
+/* Once it has been replied to, it is freed all the same. */
 CASE(owned_and_replied_to, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS)
 {
 	int fd;
@@ -293,7 +293,7 @@ CASE(callbacks_of_pieces, ONE_BACKEND)
 	stop_server();
 }
 
-/* A reply to whom has left: nothing is sent, pieces stay the program's, and the request goes with the end. */
+/* A reply after the client has left: nothing is sent, chunks stay the program's, and the request is freed at the end. */
 static void
 end_whole(void)
 {

@@ -406,7 +406,7 @@ DIFFERENCE(reason_with_line_end, ONE_BACKEND, "a reason with a line end can add 
 	stop_server();
 }
 
-/* A peer that ends its side while a complete reply goes out gets all of it, and what else it asked for. */
+/* A peer that shuts down its side while a complete reply is sent gets all of it, and the replies to its other requests. */
 static void
 large(struct evhttp_request *req, void *arg)
 {
@@ -436,7 +436,7 @@ DIFFERENCE(half_closed_peer_gets_all, ONE_BACKEND, "a reply is truncated when th
 	stop_server();
 }
 
-/* What is sent while a reply is held back is not taken in without end. */
+/* What is sent while a reply is held back is not buffered without limit. */
 static struct evhttp_request *held;
 
 static void
@@ -571,8 +571,8 @@ CASE(freed_in_a_handler, ONE_BACKEND)
 	event_base_free(base);
 }
 
-/* A client that takes a long reply slowly, and has nothing to say meanwhile: how much it gets. `stalled` when the
- * test itself had no processor for as long as it takes to time out. */
+/* A client that reads a long reply slowly, and sends nothing in the meantime: how much it gets. `stalled` if the
+ * test itself got no processor for the length of the timeout. */
 static size_t
 take_slowly(int *stalled)
 {

@@ -1,5 +1,5 @@
-/* Peers that reset their connection, in every state of it: what the program is told, in which order, and that
- * nothing is left behind. */
+/* Peers that reset their connection, in every state of it: which callbacks run, in which order, and that nothing
+ * is leaked. */
 #include "client_tools.h"
 
 #include <poll.h>
@@ -141,7 +141,7 @@ join(void)
 	return fd;
 }
 
-/* What the program is told from here until the server has given the connection up. */
+/* The callbacks that run from here until the server has freed the connection. */
 static const char *
 told_of_reset(int fd)
 {
@@ -184,7 +184,7 @@ CASE(in_a_request, ALONE)
 	stop();
 }
 
-/* Nothing is noticed while the program holds the request; its reply goes nowhere, and ends the connection. */
+/* Nothing is noticed while the program holds the request; its reply is lost, and ends the connection. */
 CASE(while_a_request_is_held, ALONE)
 {
 	int fd;
@@ -316,7 +316,7 @@ CASE(in_a_stream, ALONE)
 	stop();
 }
 
-/* The program writes on before it has noticed. */
+/* The program continues to write before it has noticed. */
 CASE(unnoticed_in_a_stream, ALONE)
 {
 	int fd;
@@ -375,7 +375,7 @@ stop_client(void)
 	CHECK_EQUAL(open_descriptors(), descriptors);
 }
 
-/* The system's reason is there to be asked for. */
+/* The system's errno is available. */
 static void
 note_reset(enum evhttp_request_error error, void *arg)
 {
@@ -496,7 +496,7 @@ CASE(unnoticed_by_an_idle_client, ALONE)
 	stop_client();
 }
 
-/* Kept, but freed when it is of no use any more. */
+/* Kept, but freed when it is of no more use. */
 CASE(of_a_client_that_frees_itself, ALONE)
 {
 	int fd;
@@ -556,7 +556,7 @@ CASE(in_an_upload, ALONE)
 	stop_client();
 }
 
-/* The head has been written, the body waits to be wanted. */
+/* The head has been written; the body waits for a 100 reply. */
 CASE(while_a_client_waits_for_100_continue, ALONE)
 {
 	struct evhttp_request *req;

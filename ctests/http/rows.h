@@ -1,4 +1,4 @@
-/* Tables of byte streams, each with what is to become of it. Each stream is also sent in two parts, for every
+/* Tables of byte streams, each with its expected outcome. Each stream is also sent in two parts, for every
  * place of the cut, and byte by byte: what happens may not depend on how it is divided.
  *
  * Whoever includes this defines OUTCOME(row, cut), START() and STOP(). */

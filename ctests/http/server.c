@@ -1,4 +1,4 @@
-/* Servers: where they listen, whom they answer how, when connections end. */
+/* Servers: where they listen, how they answer, when connections end. */
 #include "client_tools.h"
 
 #include <arpa/inet.h>

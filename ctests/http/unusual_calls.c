@@ -1,4 +1,4 @@
-/* Calls of a program at moments that are not usual, and what a request says of itself then. */
+/* Calls at unusual moments, and what a request reports then. */
 #include "tools.h"
 
 static struct evhttp_request *kept;
@@ -133,7 +133,7 @@ CASE(replies_where_writing_was_stopped, ONE_BACKEND)
 	stop_server();
 }
 
-/* The public fields of requests, of servers and of nobody. */
+/* The public fields of requests, of servers and without a connection. */
 CASE(what_requests_say, ONE_BACKEND)
 {
 	struct evhttp_request *req = evhttp_request_new(NULL, NULL);

@@ -1,4 +1,4 @@
-/* URIs: taken apart, changed, put together. */
+/* URIs: parsed, changed, joined. */
 #include "texts.h"
 
 static void

@@ -1,4 +1,4 @@
-/* Virtual hosts: which patterns match, what of them counts, and whose they are. */
+/* Virtual hosts: which patterns match, which settings apply, and who owns them. */
 #include "tools.h"
 
 #include <sys/resource.h>
@@ -69,7 +69,7 @@ CASE(patterns, ONE_BACKEND)
 	stop_server();
 }
 
-/* The first one that matches is gone into, and then the first one in it, and so on. Aliases come before patterns. */
+/* The first one that matches is entered, then the first match in it, and so on. Aliases come before patterns. */
 CASE(hosts_in_hosts, ONE_BACKEND)
 {
 	static const char *const hosts[] = {"x.org", "y.org", "x.y.org", "x.y.z.org", "none", "alias", "ALIAS:80", "deep", NULL};

@@ -243,7 +243,7 @@ CASE(programs_that_pause_themselves, EVERY_BACKEND)
 	connect_waiting();
 	use_up_descriptors(1);
 	run_base_until(base, &accepted, 4);
-	/* Where nothing waits any more, an attempt to accept would fail as well, if there is one. */
+	/* If no connection waits any more, an attempt to accept would fail as well. */
 	CHECK(errors == 3 || errors == 4);
 	event_free(enable_again);
 	evconnlistener_free(listener);

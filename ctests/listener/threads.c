@@ -1,4 +1,4 @@
-/* Listeners that several threads use: what waits for what, and what ends when. */
+/* Listeners that several threads use: what waits for what, and when things end. */
 #include "tools.h"
 
 #include <event2/thread.h>

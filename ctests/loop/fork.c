@@ -231,7 +231,7 @@ loop_without_reinit_in_child(void)
 	return 0;
 }
 
-/* What tells of a signal is taken out by a child. */
+/* A child reads the byte that announces a signal. */
 DIFFERENCE(child_that_loops_without_reinit, EVERY_BACKEND,
 	"A forked child that runs the loop of its parent takes signals from it.")
 {
@@ -370,7 +370,7 @@ break_from_a_thread(void *arg)
 	return NULL;
 }
 
-/* Loops until a thread breaks the loop: needs a wake-up, or the alarm ends the process. */
+/* Loops until a thread breaks the loop: this needs a wake-up, or the alarm ends the process. */
 static int
 woken_by_a_thread(void)
 {
@@ -450,7 +450,7 @@ DIFFERENCE(outstanding_wakeup_does_not_survive_reinit, EVERY_BACKEND,
 	end();
 }
 
-/* What was delivered to the parent before the fork is not told in the child. */
+/* Signals delivered to the parent before the fork are not reported in the child. */
 static int
 look_for_signals_in_child(void)
 {
@@ -598,7 +598,7 @@ reinit_once(evutil_socket_t fd, short what, void *arg)
 	reinitialised++;
 }
 
-/* The descriptor of exact timers is made anew with the rest, although it was armed before. */
+/* The timer descriptor is recreated with the rest, although it was armed before. */
 CASE(reinit_after_an_exact_wait, EVERY_BACKEND)
 {
 	struct event_config *config = event_config_new();
@@ -622,7 +622,7 @@ CASE(reinit_after_an_exact_wait, EVERY_BACKEND)
 	event_base_free(base);
 }
 
-/* Something else than the timer ended the wait: its deadline is the same after the fork. */
+/* Something other than the timer ended the wait: its deadline is the same after the fork. */
 CASE(reinit_during_an_exact_wait, EVERY_BACKEND)
 {
 	struct timeval time = {0, 100000};

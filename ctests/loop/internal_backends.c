@@ -89,8 +89,8 @@ CASE(waiting_makes_events_active, EVERY_BACKEND)
 	event_base_free(base);
 }
 
-/* Ours has the backend learn from the events on a descriptor what to watch it for, not from what the
- * function is told, so that only what is registered can be registered here. */
+/* Our backends take the interest in a descriptor from its events, not from the function's arguments, so
+ * only what is in the table can be registered here. */
 CASE(what_is_registered_can_be_added_again, EVERY_BACKEND)
 {
 	struct event_base *base = base_with_a_reader();

@@ -1,5 +1,5 @@
 /* Functions that libevent exports without declaring them in a public header: the list of changes
- * that epoll is told of before it waits. What the kernel knows is seen in /proc. */
+ * that are passed to epoll before it waits. What the kernel knows is read from /proc. */
 #include "tables.h"
 #include "internal.h"
 

@@ -1,4 +1,4 @@
-/* How much of what is put off runs in one pass of the loop. */
+/* How much deferred work runs in one pass of the loop. */
 #include "observe.h"
 
 #include <event2/buffer.h>
@@ -105,7 +105,7 @@ CASE(two_events_that_put_each_other_off, EVERY_BACKEND)
 	event_base_free(base);
 }
 
-/* Bufferevents write before the loop waits; what their callbacks put off runs once a pass still. */
+/* Bufferevents write before the loop waits; what their callbacks defer still runs once a pass. */
 static void
 write_again(struct bufferevent *bev, void *arg)
 {

@@ -196,7 +196,7 @@ CASE(epoll_create1_is_refused, EVERY_BACKEND)
 	use();
 }
 
-/* Other reasons for the same error are not taken for a refusal. */
+/* Other reasons for the same error do not count as a refusal. */
 CASE(what_is_no_refusal, ONE_BACKEND)
 {
 	struct evbuffer *buffer = evbuffer_new();

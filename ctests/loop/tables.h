@@ -71,7 +71,7 @@ table_of_descriptors(struct event_base *base, struct event *ev)
 	free(earlier);
 	event_free(low);
 	event_free(high);
-	/* What was noted about the two is told the kernel. */
+	/* The recorded changes of the two are passed to the kernel. */
 	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY);
 	close(40);
 	close(100);

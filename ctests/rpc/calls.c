@@ -1,4 +1,4 @@
-/* Remote calls that go well, and what becomes of those that do not. */
+/* Remote calls that succeed, and the outcome of those that fail. */
 #include "tools.h"
 
 #include <event2/bufferevent_struct.h>
@@ -206,7 +206,7 @@ CASE(a_server_that_takes_too_long, ONE_BACKEND)
 static void
 close_connection(EVRPC_STRUCT(Ask) *rpc)
 {
-	/* The connection goes, and the call stays the handler's. */
+	/* The connection is freed, and the call stays the handler's. */
 	struct bufferevent *bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(rpc->http_req));
 
 	keep(rpc);

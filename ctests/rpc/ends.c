@@ -1,4 +1,4 @@
-/* What the program may free where, and calls that end in unusual ways. */
+/* What the program may free in which callback, and calls that end in unusual ways. */
 #include "tools.h"
 
 static void
@@ -342,7 +342,7 @@ DIFFERENCE(the_http_server_is_freed_first, COUNTS_MEMORY, "freeing the HTTP serv
 	check_memory();
 }
 
-/* The handler ends what it stands on. */
+/* The handler frees the objects that it depends on. */
 static void
 unregister_in_handler(EVRPC_STRUCT(Ask) *rpc)
 {
@@ -479,7 +479,7 @@ DIFFERENCE(a_hook_removes_itself, COUNTS_MEMORY, "a hook that removes itself mak
 	check_memory();
 }
 
-/* Calls that wait behind others are not hurt when one takes too long. */
+/* Queued calls are not affected when one takes too long. */
 DIFFERENCE(only_the_slow_call_times_out, ONE_BACKEND | SLOW,
     "the timeout of a call that waits on a busy connection ends the call before it")
 {
@@ -594,7 +594,7 @@ resume_another(void *ctx, struct evhttp_request *request, struct evbuffer *buffe
 	return EVRPC_CONTINUE;
 }
 
-/* A hook of one call goes on with another. */
+/* A hook of one call resumes another. */
 CASE(a_hook_resumes_another_call, ONE_BACKEND)
 {
 	struct one_call *calls[2];

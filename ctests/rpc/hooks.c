@@ -186,7 +186,7 @@ CASE(four_pauses_of_one_call, ONE_BACKEND)
 	end_both();
 }
 
-/* Nothing was told which loop to run on. */
+/* No base was given. */
 CASE(pauses_on_the_current_base, ONE_BACKEND)
 {
 	side.base = event_init();
@@ -256,7 +256,7 @@ unused_port(int fd)
 	return ntohs(address.sin_port);
 }
 
-/* Where the connection leads nowhere, and leaves the pool, another one takes the call. */
+/* If the connection cannot be made, and is removed from the pool, another one takes the call. */
 DIFFERENCE(the_connection_of_a_paused_call_leaves, ONE_BACKEND,
 	"a call that a hook has paused is sent on its connection although that has left the pool")
 {

@@ -81,7 +81,7 @@ CASE(ten_thousand_calls_with_delays, ONE_BACKEND | SLOW)
 	end_both();
 }
 
-/* Peers that send a part of a call and leave, in every place, do not disturb the others. */
+/* Peers that send part of a call and disconnect, at every place, do not disturb the others. */
 CASE(peers_that_vanish, ONE_BACKEND | SLOW)
 {
 	static const char request[] = "POST /.rpc.Ask HTTP/1.1\r\nContent-Length: 4\r\n\r\n\x01\x02hi";
@@ -98,7 +98,7 @@ CASE(peers_that_vanish, ONE_BACKEND | SLOW)
 	end_both();
 }
 
-/* Servers that answer a part and leave. */
+/* Servers that send part of an answer and disconnect. */
 static struct evconnlistener *cutting;
 static size_t cut_at;
 

@@ -211,7 +211,7 @@ CASE(assigning_replaces, ONE_BACKEND)
 	everything_free(msg);
 }
 
-/* What is assigned may be what is there already. */
+/* An entry may be assigned its own value. */
 CASE(assigning_a_value_to_itself, ONE_BACKEND)
 {
 	struct everything *msg = new_everything();
@@ -252,7 +252,7 @@ CASE(an_incomplete_structure_is_not_assigned, ONE_BACKEND)
 	strict_free(msg);
 }
 
-/* Looking at a structure that is not there makes it. */
+/* Getting a missing structure creates it. */
 CASE(getting_a_structure_makes_it, ONE_BACKEND)
 {
 	struct everything *msg = everything_new();
@@ -310,7 +310,7 @@ CASE(messages_as_items, ONE_BACKEND)
 	CHECK_EQUAL(other->y_data, 4);
 	CHECK_EQUAL(evbuffer_get_length(buffer), 6);
 
-	/* An item of another tag, or with what is no message, is taken out too. */
+	/* An item with another tag, or with an invalid message, is consumed too. */
 	evbuffer_drain(buffer, 6);
 	evtag_marshal_point(buffer, 1, point);
 	evtag_marshal_string(buffer, 2, "no message at all");

@@ -1,4 +1,4 @@
-/* One process, several bases with signal events: who receives. */
+/* One process, several bases with signal events: which of them are notified. */
 #include "observe.h"
 
 #include <event2/event_struct.h>
@@ -101,7 +101,7 @@ DIFFERENCE(bases_share_a_signal, EVERY_BACKEND, ONE_RECEIVES)
 		count_in(round & 1 ? first : second, round);
 		count_in(round & 1 ? second : first, round);
 	}
-	/* What comes while it does not watch is not told it later. */
+	/* Signals that arrive while it does not watch are not reported later. */
 	event_free(b);
 	raise(SIGUSR1);
 	b = watch(second, SIGUSR1, "second");
@@ -121,8 +121,8 @@ delete_and_print(evutil_socket_t sig, short what, void *event)
 	print_signal(sig, what, event_get_base(event) == first ? "first" : "second");
 }
 
-/* Of bases whose loops have not run, the one that was the last to watch a signal is told of it alone. So there is
- * something left to watch the next one, which would end the process otherwise. */
+/* Of bases whose loops have not run, the one that was the last to watch a signal is told of it alone. So somebody
+ * still watches the next signal, which would otherwise end the process. */
 CASE(before_they_have_run, EVERY_BACKEND)
 {
 	struct event a, b;
@@ -184,7 +184,7 @@ DIFFERENCE(a_base_that_never_runs, EVERY_BACKEND, ONE_RECEIVES)
 	CHECK_EQUAL(open_descriptors(), descriptors);
 }
 
-/* Whoever the program puts there while a base watches is there again after the last base. */
+/* A handler that the program installs while a base watches is restored after the last base. */
 DIFFERENCE(a_handler_of_the_program_between_two_bases, ONE_BACKEND,
 	"restoring the signal handler for the first of two bases takes the signal away from the second")
 {

@@ -1,4 +1,4 @@
-/* Items from a peer that means harm, and an allocator that refuses. */
+/* Items from a malicious peer, and an allocator that refuses. */
 #include "allocator.h"
 #include "tools.h"
 
@@ -137,7 +137,7 @@ CASE(random_bytes_by_every_reader, ONE_BACKEND)
 	CHECK(accepted > 500);
 }
 
-/* Reading on after every failure comes to an end. */
+/* Reading on after every failure terminates. */
 CASE(random_bytes_to_the_end, ONE_BACKEND)
 {
 	unsigned char bytes[300];

@@ -1,7 +1,7 @@
 /* Items go through a buffer and come back; what is not there yet, or broken, is refused. */
 #include "tools.h"
 
-/* Appends one item of every kind, in front of a byte that belongs to nobody. Item i has tag i + 1. */
+/* Appends one item of every kind, before a byte that belongs to no item. Item i has tag i + 1. */
 static void
 add_item(struct evbuffer *buffer, int kind)
 {

@@ -1,5 +1,5 @@
-/* pthread_cancel of a thread that is somewhere in the library: it ends, and others go on with what
- * it used. */
+/* pthread_cancel of a thread that is somewhere in the library: it ends, and others can use what it
+ * used. */
 #include "loop.h"
 
 #include <event2/buffer.h>
@@ -189,7 +189,7 @@ DIFFERENCE(a_thread_is_cancelled_between_bufferevents, EVERY_BACKEND,
 		CHECK(pthread_create(&thread, NULL, run_without_end, base) == 0);
 		wait_until_seen(100);
 		cancel_and_join(thread);
-		/* Nobody holds their locks: they go on, with all the bytes there are or a part. */
+		/* Nobody holds their locks: they continue, with all the bytes or a part. */
 		seen = 0;
 		bufferevent_write(bev[0], "more", 4);
 		bufferevent_write(bev[1], "more", 4);

@@ -1,4 +1,4 @@
-/* Lock debugging: what the wrappers ask of the program's callbacks, and which errors they catch. */
+/* Lock debugging: how the wrappers use the program's callbacks, and which errors they catch. */
 #include "allocator.h"
 #include "locks.h"
 

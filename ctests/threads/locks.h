@@ -1,4 +1,4 @@
-/* Lock callbacks that tell what is asked of them, for programs of one thread. */
+/* Lock callbacks that report how they are called, for programs with one thread. */
 #ifndef CTESTS_THREADS_LOCKS_H
 #define CTESTS_THREADS_LOCKS_H
 

@@ -5,7 +5,7 @@
 #include <event2/thread.h>
 #include <pthread.h>
 
-/* How often the base's lock is still to be met by somebody who deletes and adds the event. */
+/* How often the event is still to be deleted and added when the base takes its lock. */
 static int meetings;
 static struct event *met;
 

@@ -179,7 +179,7 @@ CASE(add_of_an_earlier_timer_is_noticed, EVERY_BACKEND)
 	done();
 }
 
-/* The thread that ran the loop before is another one now. */
+/* A different thread runs the loop now. */
 CASE(a_loop_that_moved_to_another_thread_is_woken, EVERY_BACKEND)
 {
 	struct timeval hour = {3600, 0}, soon = {0, 5000};

@@ -26,7 +26,7 @@ CASE(by_deadline, EVERY_BACKEND)
 	event_base_free(base);
 }
 
-/* A repeating timer that comes late is due again as if it had come in time. */
+/* A repeating timer that runs late is due again as if it had run on time. */
 static struct timeval kept[4];
 
 static void

@@ -1,5 +1,5 @@
 /* compile: -Wl,--no-as-needed -levent_openssl -lssl -lcrypto */
-/* What is below TLS: a bufferevent that has another life before and beside it, and the BIO between them. */
+/* What is below TLS: a bufferevent that is also used before and beside it, and the BIO between them. */
 #include "common/allocator.h"
 #include "tls/tools.h"
 
@@ -40,7 +40,7 @@ CASE(input_is_there_already, EVERY_BACKEND)
 	for_versions(begin_late);
 }
 
-/* A handshake that the program has begun, over something else, is forgotten, and so is what it went over. */
+/* A handshake that the program has begun over another transport is discarded together with that. */
 static void
 begin_again_with(struct end *end, const char *name, int fd, int filter, enum bufferevent_ssl_state state)
 {
@@ -179,7 +179,7 @@ CASE(connection_below_is_refused, EVERY_BACKEND)
 
 /* --- Beside TLS ---------------------------------------------------------------------------------------- */
 
-/* The timeouts of the one below are told through the filter. */
+/* The timeouts of the one below are reported through the filter. */
 static void
 timeout_below(void)
 {
@@ -346,7 +346,7 @@ CASE(what_the_bio_can, ONE_BACKEND)
 
 /* --- The end of the base ------------------------------------------------------------------------------- */
 
-/* What waits in a base that is freed lets go of what it holds. */
+/* Deferred callbacks in a base that is freed release what they hold. */
 DIFFERENCE(base_is_freed_first, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS,
 	   "a TLS filter that waits to be freed when its base is freed is never freed")
 {

@@ -1,5 +1,5 @@
 /* compile: -Wl,--no-as-needed -levent_openssl -lssl -lcrypto */
-/* More than a record at a time: system calls, memory, and what becomes of bytes that are half way. */
+/* More than a record at a time: system calls, memory, and what becomes of bytes in transit. */
 #define _GNU_SOURCE
 #include "common/allocator.h"
 #include "tls/tools.h"

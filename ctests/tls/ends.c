@@ -1,5 +1,5 @@
 /* compile: -Wl,--no-as-needed -levent_openssl -lssl -lcrypto */
-/* How the end of a connection is told: by the peer, by the transport, by an error, in the handshake and behind it. */
+/* How the end of a connection is reported: by the peer, by the transport, by an error, during and after the handshake. */
 #include "tls/tools.h"
 
 #include <event2/bufferevent_struct.h>
@@ -27,7 +27,7 @@ close_notify(void)
 		CHECK_EQUAL(SSL_shutdown(client.ssl), 0);
 		run_until(&server.ended, 1);
 		CHECK_EQUAL(server.last, BEV_EVENT_READING | BEV_EVENT_EOF);
-		/* The other half goes on. */
+		/* The other direction continues. */
 		client.wanted = 5;
 		CHECK_EQUAL(bufferevent_write(server.bev, "hello", 5), 0);
 		run_until(&client.finished, 1);
@@ -350,7 +350,7 @@ CASE(errors_are_taken_out, EVERY_BACKEND)
 	for (i = 0; i < 4; i++)
 		printf("%lx\n", bufferevent_get_openssl_error(server.bev));
 	printf("enabled %s\n", enabled_names(server.bev));
-	/* It tries again when it is told to. */
+	/* It tries again when it is enabled. */
 	server.trace = 1;
 	CHECK_EQUAL(bufferevent_enable(server.bev, EV_READ), 0);
 	run_until(&server.ended, 2);
@@ -368,7 +368,7 @@ look_at_events(struct end *end, const char *callback)
 	}
 }
 
-/* The end of a session is told once, whatever the program does with reading afterwards. */
+/* The end of a session is reported once, whatever the program does with reading afterwards. */
 static void
 read_on_after_the_end(void)
 {

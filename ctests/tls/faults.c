@@ -1,5 +1,5 @@
 /* compile: -Wl,--no-as-needed -levent_openssl -lssl -lcrypto */
-/* Memory that is refused, to libevent and to OpenSSL: the program is told, nothing is lost unsaid, nothing leaks. */
+/* Memory that is refused to libevent and to OpenSSL: the program gets an error, nothing is lost silently, nothing leaks. */
 #include "common/allocator.h"
 #include "tls/tools.h"
 
@@ -65,7 +65,7 @@ try_end(struct end *end, const char *name, struct bufferevent *below, int fd, en
 	return bufferevent_enable(end->bev, EV_READ | EV_WRITE) == 0;
 }
 
-/* What was read is the front of what was written, and all of it unless somebody was told. */
+/* What was read is a prefix of what was written, and all of it unless an error was reported. */
 static void
 session(enum transport transport)
 {

@@ -1,5 +1,5 @@
 /* compile: -Wl,--no-as-needed -levent_openssl -lssl -lcrypto */
-/* The handshake: versions and keys, what it says and when, what holds it up, and how it fails. */
+/* The handshake: versions and keys, what is sent and when, what delays it, and how it fails. */
 #include "tls/tools.h"
 
 /* --- It succeeds ----------------------------------------------------------------------------------- */
@@ -191,7 +191,7 @@ CASE(order_with_deferred_callbacks, EVERY_BACKEND)
 	for_versions(order_of_first_data);
 }
 
-/* A session of before is taken up again. */
+/* An earlier session is resumed. */
 static void
 resume_session(void)
 {
@@ -333,7 +333,7 @@ session_for_early_data(void)
 	run_until(&client.finished, 1);
 	session = SSL_get1_session(client.ssl);
 	CHECK(session && SSL_SESSION_get_max_early_data(session) > 0);
-	/* Sessions that did not end well are not taken up again. */
+	/* Sessions that did not end properly are not resumed. */
 	SSL_shutdown(client.ssl);
 	SSL_shutdown(server.ssl);
 	free_ends();
@@ -631,7 +631,7 @@ CASE(renegotiation_while_writing, EVERY_BACKEND)
 	end_all();
 }
 
-/* Where TLS 1.3 has no such thing, it is over at once, and nobody else finds an error. */
+/* TLS 1.3 has no such thing: it fails at once, and leaves no error for others. */
 CASE(renegotiation_leaves_no_error, ONE_BACKEND)
 {
 	make_context(TLS1_3_VERSION);
@@ -658,7 +658,7 @@ CASE(renegotiation_of_others, ONE_BACKEND)
 	finish();
 }
 
-/* New keys in a session of TLS 1.3 are nothing that anybody notices. */
+/* New keys in a TLS 1.3 session go unnoticed. */
 CASE(key_update, EVERY_BACKEND)
 {
 	int i, transport;

@@ -145,7 +145,7 @@ CASE(cut_at_every_byte, ONE_BACKEND | SLOW)
 	for_versions(cut_anywhere);
 }
 
-/* A byte that was changed is noticed, or does not matter; it never passes as data. */
+/* A changed byte is noticed, or does not matter; it never passes as data. */
 static void
 change_anywhere(void)
 {

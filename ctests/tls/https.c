@@ -232,7 +232,7 @@ DIFFERENCE(replies_in_pieces, ONE_BACKEND, "with OpenSSL 3, the end of a reply o
 	SSL_CTX_free(context);
 }
 
-/* --- A server that is not there, and comes --- */
+/* --- A server that is down, and comes up --- */
 
 static struct evhttp *
 serve_at(int port)
@@ -308,7 +308,7 @@ DIFFERENCE(server_that_comes_up, ONE_BACKEND,
 	SSL_CTX_free(context);
 }
 
-/* --- A client that never says all that it should --- */
+/* --- A client that never sends its complete request --- */
 
 static int events_of_client, said;
 static size_t came;
@@ -333,7 +333,7 @@ say_half(struct bufferevent *bev, short what, void *arg)
 	said = 1;
 }
 
-/* The server closes without a word: when the client ends its side, or has been silent for a second. */
+/* The server closes silently: when the client shuts down its side, or has been silent for a second. */
 static void
 half_a_request(int client_ends)
 {

@@ -24,8 +24,8 @@ DIFFERENCE(limit_in_the_middle_of_a_record, ONE_BACKEND,
 	end_all();
 }
 
-/* An end is told once, also when a limit has stopped the direction meanwhile and lets it go on; nor does
- * it begin anew when the program enables the other one. */
+/* An end is reported once, even if a limit stopped the direction in the meantime and releases it; nor is it
+ * reported again when the program enables the other direction. */
 DIFFERENCE(end_is_not_reported_again_after_a_limit, ONE_BACKEND,
 	   "a TLS bufferevent that has failed reports that again when its rate limit lets it continue")
 {
@@ -87,7 +87,7 @@ CASE(full_input_during_the_handshake, EVERY_BACKEND)
 	end_all();
 }
 
-/* What was counted on one connection is not taken for that of another. */
+/* What was counted on one connection is not charged to another. */
 DIFFERENCE(counting_restarts_with_another_connection, EVERY_BACKEND,
 	   "a TLS bufferevent exceeds its rate limit by far after another descriptor was set")
 {

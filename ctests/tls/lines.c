@@ -27,7 +27,7 @@ say(struct bufferevent *bev, int line)
 	CHECK_EQUAL(bufferevent_enable(bev, EV_READ), 0);
 }
 
-/* Each line is answered with the next number; whoever gets the last one goes. */
+/* Each line is answered with the next number; whoever gets the last one closes. */
 static void
 hear(struct bufferevent *bev, void *arg)
 {
@@ -54,7 +54,7 @@ written(struct bufferevent *bev, void *arg)
 	CHECK_EQUAL(evbuffer_get_length(bufferevent_get_output(bev)), 0);
 }
 
-/* Nothing of the one that has ended is waited for, and the descriptor can be taken away. */
+/* Nothing waits for the one that has ended, and its descriptor can be taken away. */
 static void
 end_with(struct end *end)
 {
@@ -101,7 +101,7 @@ listen_to(struct end *end)
 	bufferevent_setcb(end->bev, hear, written, heard_of, end);
 }
 
-/* Goes on with what the first bufferevents have left, at once. */
+/* Continues with what the first bufferevents have left, at once. */
 static void
 take_over(struct end *end)
 {
@@ -154,7 +154,7 @@ converse(void)
 		run_until(&client.connected, 1);
 		run_until(&server.connected, 1);
 		CHECK_EQUAL(bufferevent_disable(server.bev, EV_READ | EV_WRITE), 0);
-		/* What it may hear of the client's end is another matter. */
+		/* What it learns of the client's end may differ. */
 		bufferevent_setcb(server.bev, NULL, NULL, NULL, NULL);
 		bufferevent_set_timeouts(client.bev, &wait, NULL);
 	}

@@ -1,5 +1,5 @@
 /* compile: -Wl,--no-as-needed -levent_openssl -lssl -lcrypto */
-/* Reading and writing: what makes a callback, watermarks, records. */
+/* Reading and writing: what causes a callback, watermarks, records. */
 #include "tls/tools.h"
 
 
@@ -26,7 +26,7 @@ CASE(a_record_is_a_callback, EVERY_BACKEND)
 	for_versions(whole_records);
 }
 
-/* Short records are messages: they have a callback each, also when they have come together. */
+/* Short records are messages: each has its own callback, also when they arrive together. */
 static void
 messages_together(void)
 {
@@ -72,7 +72,7 @@ CASE(low_watermark_of_input, EVERY_BACKEND)
 	for_versions(low_watermark);
 }
 
-/* Each callback takes a little: the rest of a record wakes nobody in the kernel. */
+/* Each callback takes a little: the kernel reports nothing for the rest of a record. */
 static void
 take_a_little(struct end *end, const char *callback)
 {
@@ -135,7 +135,7 @@ DIFFERENCE(input_that_stays_full, EVERY_BACKEND,
 	for_versions(no_more_than_a_record_beyond);
 }
 
-/* What came while reading was disabled waits, wherever it is. */
+/* What arrives while reading is disabled waits, wherever it is. */
 static void
 reading_switched(void)
 {
@@ -380,7 +380,7 @@ CASE(write_callback, EVERY_BACKEND)
 	for_versions(write_callbacks);
 }
 
-/* The program keeps the front of the output to itself: what was sent could not be taken out. */
+/* The program has frozen the front of the output: what was sent could not be removed. */
 DIFFERENCE(frozen_output, EVERY_BACKEND, "a TLS bufferevent sends the data of an output whose front is frozen again and again")
 {
 	int transport;

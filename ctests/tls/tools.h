@@ -69,7 +69,7 @@ make_context(int version)
 
 /* --- Both ends of a connection ------------------------------------------------------------------- */
 
-/* What TLS goes over. */
+/* The transports. */
 enum transport { PAIR_OF_SOCKETS, TCP, FILTER_ON_SOCKET, FILTER_ON_TCP, FILTER_ON_PAIR, TRANSPORTS };
 static const char *const transports[] __attribute__((unused)) = {
 	"socketpair", "TCP", "filter on a socketpair", "filter on TCP", "filter on a pair"};
@@ -245,7 +245,7 @@ print_end(const struct end *end)
 	       end->got, end->sum, end->ended, event_names(end->last));
 }
 
-/* Writes so many bytes that the seed decides. */
+/* Writes this many bytes, which depend on the seed. */
 OBSERVE_ void
 write_pattern(struct end *end, size_t size, int seed)
 {
@@ -296,7 +296,7 @@ free_ends(void)
 	settle();
 }
 
-/* Each end sends so many bytes to the other one, and says what came. */
+/* Each end sends this many bytes to the other, and prints what arrived. */
 OBSERVE_ void
 exchange_and_free(size_t bytes)
 {

@@ -1,5 +1,5 @@
 /* compile: -Wl,--no-as-needed -levent_openssl -lssl -lcrypto */
-/* TLS over everything that it can go over: bytes, limits, ends. */
+/* TLS over every transport: bytes, limits, ends. */
 #include "tls/tools.h"
 
 #include <event2/listener.h>
@@ -383,7 +383,7 @@ CASE(connecting, EVERY_BACKEND)
 	end_all();
 }
 
-/* A name that nobody has. */
+/* A name that does not exist. */
 CASE(connecting_to_an_unknown_name, EVERY_BACKEND)
 {
 	begin();
@@ -397,7 +397,7 @@ CASE(connecting_to_an_unknown_name, EVERY_BACKEND)
 	end_all();
 }
 
-/* Nothing is wrong with a session that there never was: no direction, no error of OpenSSL, and no proper end either. */
+/* A session that never existed has no direction, no OpenSSL error, and no proper end either. */
 DIFFERENCE(connecting_where_nobody_listens, EVERY_BACKEND,
 	   "a refused connection for TLS is reported as an error while reading")
 {
