@@ -1,8 +1,8 @@
 //! epoll: the kernel keeps the registrations, and a wait returns only what is ready.
 //!
 //! A descriptor whose events all end with their callback is registered for one report
-//! (EPOLLONESHOT). The report silences it, so that deleting the events costs nothing and adding
-//! them again one call: a change of the silent entry, which fails for a new file of that number.
+//! (EPOLLONESHOT). The report disarms it, so that deleting the events costs nothing and adding
+//! them again one call: a change of the disarmed entry, which fails for a new file of that number.
 
 use super::changelist::{self, Changelist};
 use super::{Options, Report, Timeout, wait_result};
@@ -34,9 +34,9 @@ const STALE_WAITS: u32 = 16;
 struct Registered(u8);
 
 impl Registered {
-    /// Reported once, then silent until armed again.
+    /// Reported once, then disarmed until armed again.
     const ONCE: Registered = Registered(0x01);
-    /// The kernel has an entry for the descriptor, watched or silent.
+    /// The kernel has an entry for the descriptor, armed or not.
     const PRESENT: Registered = Registered(0x40);
     /// The last event went and another came since the kernel was told: it may be another file.
     const RENEWED: Registered = Registered(0x10);
@@ -74,7 +74,7 @@ impl Registered {
         Registered(self.0 & !manner.0)
     }
 
-    /// No kinds: the entry is silent.
+    /// No kinds: the entry is disarmed.
     #[inline]
     fn disarmed(self) -> Registered {
         Registered(self.0 & !Self::KINDS)
@@ -115,7 +115,7 @@ trait EpollSlot {
     fn set_registered(&mut self, registered: Registered);
     fn generation(&self) -> u32;
     fn renew(&mut self);
-    /// The kernel has no entry for the descriptor, not even a silent one, and is not about to get
+    /// The kernel has no entry for the descriptor, not even a disarmed one, and is not about to get
     /// one.
     fn is_unregistered(&self) -> bool;
 }
@@ -161,7 +161,7 @@ pub struct Epoll {
     // Room for the results of a wait; the first `ready` are those of the last one.
     results: Array<epoll_event>,
     ready: usize,
-    // The last results silenced a descriptor.
+    // The last results disarmed a descriptor.
     disarmed: bool,
     // There is something to do before the next wait: see `do_pending_work`.
     has_pending_work: bool,
@@ -474,7 +474,7 @@ impl Epoll {
         }
     }
 
-    /// Descriptors that the last results silenced, and whose events still wait for readiness.
+    /// Rearms descriptors that the last results disarmed and whose events still wait.
     fn rearm(&mut self, interest: &mut Interest) {
         self.disarmed = false;
         for index in 0..self.ready {
@@ -583,7 +583,7 @@ impl Epoll {
         })
     }
 
-    /// A result concerned nobody.
+    /// A result was for a descriptor that nobody watches any more.
     pub fn note_stale(&mut self, found: Found) {
         // The timer has done all it is for: the wait is over.
         if found.data != TIMER {
@@ -592,7 +592,7 @@ impl Epoll {
         }
     }
 
-    /// A result silenced a descriptor.
+    /// A result disarmed a descriptor.
     #[inline]
     pub fn note_disarmed(&mut self) {
         self.disarmed = true;

@@ -122,7 +122,7 @@ impl Select {
             .sum())
     }
 
-    /// What a wait comes to that found a descriptor closed. Another thread may have withdrawn it
+    /// The outcome of a wait that found a descriptor closed. Another thread may have withdrawn it
     /// since the wait was prepared, as it should before it closes it.
     #[cold]
     fn bad_descriptor(&self) -> Result<usize, SystemError> {

@@ -141,7 +141,7 @@ impl BuffereventPtr {
         }
     }
 
-    /// What was put off, in fixed order. What has no callback at the moment stays pending.
+    /// Runs the pending callbacks in a fixed order. Those without a function stay pending.
     fn run_pending(self) {
         let during = if self.options() & UNLOCK_CALLBACKS != 0 {
             During::Unlocked

@@ -20,7 +20,7 @@ use std::ptr::{self, addr_of_mut};
 /// The address of a peer, of any family.
 pub type PeerAddress = sockaddr_storage;
 
-/// What only those have that know their peer: a block of its own.
+/// What only bufferevents with a known peer have, in a separate block.
 pub struct Peer {
     address: UnsafeCell<PeerAddress>,
     /// The look-up under way, or null.

@@ -238,7 +238,7 @@ impl FilterPtr {
         }
     }
 
-    /// Whether something is there but that of which the function wants more.
+    /// Whether there is anything besides the bytes of which the function wants more.
     fn has_news(self, direction: Direction) -> bool {
         self.pending(direction) > self.get().seen[direction as usize].get()
     }

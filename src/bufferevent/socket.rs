@@ -173,7 +173,7 @@ impl BuffereventPtr {
         self.set_flags(flag::READ_AT_ONCE);
     }
 
-    /// One read that nobody said would bring something. The caller has a guard.
+    /// One read without knowing whether there is something. The caller has a guard.
     #[inline(never)]
     fn read_at_once(self, what: c_short) {
         if self.has(flag::ESTABLISHED) {
@@ -326,7 +326,7 @@ impl BuffereventPtr {
         Some(count)
     }
 
-    /// A write came to nothing: it would have blocked, or the direction was disabled, and perhaps
+    /// A write moved nothing: it would have blocked, or the direction was disabled, and perhaps
     /// enabled again by the program.
     fn await_writability(self, what: c_short) {
         let event = self.event(Direction::Write);
@@ -384,7 +384,7 @@ impl BuffereventPtr {
         }
     }
 
-    /// What a read or write came to: a number of bytes, nothing yet, or the end of the direction,
+    /// Handles the result of a read or write: bytes, nothing yet, or the end of the direction,
     /// which is reported to the program.
     #[inline]
     fn accept_result(
@@ -406,7 +406,7 @@ impl BuffereventPtr {
         }
     }
 
-    /// What was appended to the output is to be written.
+    /// Writes what was appended to the output.
     pub(super) fn write_what_was_added(self) {
         if self.is_running(Direction::Write) && !self.is_write_armed() {
             self.arm_write_somehow();

@@ -133,7 +133,7 @@ impl ConnectionPtr {
         Ok(())
     }
 
-    /// Frees the connection if it is to be when it is of no use any more.
+    /// Frees the connection if that was asked for on completion, and it is complete.
     pub(super) fn free_if_complete(self) {
         let idle = !self.is_freed() && !self.is_connected() && self.current().is_none();
         let waits = self.state.get() == State::Connecting;
@@ -261,7 +261,7 @@ fn expect_reply(connection: ConnectionPtr) {
     }
 }
 
-/// Does what was put off to the loop.
+/// Does the work that was deferred to the loop.
 pub(super) fn run_deferred(connection: ConnectionPtr) {
     if connection.has(bit::ENDING) {
         return end_unfinished(connection);
@@ -367,7 +367,7 @@ fn discard_output(connection: ConnectionPtr) {
     }
 }
 
-/// Reads on with the reply.
+/// Continues reading the reply.
 fn read_reply(connection: ConnectionPtr) {
     let Some(request) = connection.current() else {
         return;
@@ -393,7 +393,7 @@ fn peer_ended(connection: ConnectionPtr) {
     }
 }
 
-/// The head of a reply is there: what about its body?
+/// The head of a reply is complete: what follows it?
 #[inline(never)]
 pub(super) fn handle_head(connection: ConnectionPtr, request: RequestPtr) -> Result<After, Fault> {
     if let Some(callback) = request.header_cb.get() {
@@ -457,7 +457,7 @@ enum Ending {
     Closed,
 }
 
-/// Whether there is nothing to come on the connection after a reply.
+/// Whether nothing more can come on the connection after a reply.
 fn closes(connection: ConnectionPtr, request: RequestPtr, ending: Ending) -> bool {
     if ending == Ending::Closed
         || connection.has(bit::PEER_ENDED | bit::WRITING_FAILED)
@@ -475,7 +475,7 @@ fn closes(connection: ConnectionPtr, request: RequestPtr, ending: Ending) -> boo
         || !request.is_version_1_1() && !request.input_has_word(b"Connection", b"keep-alive")
 }
 
-/// A reply is there as a whole.
+/// A reply is complete.
 fn complete(connection: ConnectionPtr, request: RequestPtr, ending: Ending) {
     let closes = closes(connection, request, ending);
     connection.detach(request);
@@ -500,7 +500,7 @@ fn complete(connection: ConnectionPtr, request: RequestPtr, ending: Ending) {
     connection.free_if_complete();
 }
 
-/// Goes on with the next request, if there is one.
+/// Starts the next request, if there is one.
 pub(super) fn start_next(connection: ConnectionPtr) {
     if connection.is_freed() {
         return;
@@ -540,7 +540,7 @@ pub(super) fn fail(connection: ConnectionPtr, error: RequestError) {
     callbacks.notify(error);
 }
 
-/// Gives a request up.
+/// Cancels a request.
 pub fn cancel(request: RequestPtr) {
     let Some(connection) = request.connection() else {
         return request.free_unless_owned();

@@ -24,7 +24,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::ops::Deref;
 use std::ptr::{self, NonNull, addr_of_mut};
 
-/// How far a connection is with what it does at the moment.
+/// What a connection is doing at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// There is none.
@@ -475,8 +475,8 @@ impl ConnectionPtr {
         }
     }
 
-    /// [`ConnectionPtr::start_reading`] where it is likely that it does: only a timeout begins
-    /// anew.
+    /// [`ConnectionPtr::start_reading`] for one that probably reads already: only the timeout
+    /// restarts.
     pub(super) fn keep_reading(self) {
         let runs = self.held_bufferevent().is_none_or(|bufferevent| {
             let timed = bufferevent.timeout(Direction::Read).is_some();
@@ -487,7 +487,7 @@ impl ConnectionPtr {
         }
     }
 
-    /// Writes on, also where the program has stopped that.
+    /// Continues writing, even if the program has disabled it.
     pub(super) fn keep_writing(self) {
         let runs = self
             .held_bufferevent()

@@ -59,7 +59,7 @@ pub(super) fn written(connection: ConnectionPtr) {
     }
 }
 
-/// Does what was put off to the loop.
+/// Does the work that was deferred to the loop.
 pub(super) fn run_deferred(connection: ConnectionPtr) {
     if connection.has(bit::ENDING) {
         connection.free();
@@ -233,7 +233,7 @@ fn send_refusal(connection: ConnectionPtr, request: RequestPtr, code: c_int) {
     reply::send_error_page(request, code, None, ErrorPage::Plain);
 }
 
-/// The head of a request is there: what about its body?
+/// The head of a request is complete: what follows it?
 pub(super) fn handle_head(connection: ConnectionPtr, request: RequestPtr) -> Result<After, Fault> {
     if !dispatch::is_allowed(connection, request) {
         send_refusal(connection, request, 501);
