@@ -100,7 +100,9 @@ impl Inbox {
             iov_base: std::ptr::null_mut(),
             iov_len: LONGEST,
         }; MOST];
-        let mut messages = self.messages(&mut parts, most);
+        // SAFETY: zero bytes are a valid message.
+        let mut messages: [mmsghdr; MOST] = unsafe { std::mem::zeroed() };
+        self.offer_room(&mut messages[..most], &mut parts);
         // SAFETY: every message has room of the lengths that are given.
         let count = unsafe {
             system::recvmmsg(
@@ -123,14 +125,12 @@ impl Inbox {
         Ok(count)
     }
 
-    /// What the kernel is asked to fill: `most` messages, each with its part of the room.
+    /// Points messages, and the part of each, at the room that the kernel is to fill.
     #[inline(always)]
-    fn messages(&mut self, parts: &mut [iovec; MOST], most: usize) -> [mmsghdr; MOST] {
+    fn offer_room(&mut self, messages: &mut [mmsghdr], parts: &mut [iovec; MOST]) {
         let room = self.room.as_mut_ptr();
-        // SAFETY: zero bytes are a valid message.
-        let mut messages: [mmsghdr; MOST] = unsafe { std::mem::zeroed() };
-        for i in 0..most {
-            let head: &mut msghdr = &mut messages[i].msg_hdr;
+        for (i, message) in messages.iter_mut().enumerate() {
+            let head: &mut msghdr = &mut message.msg_hdr;
             // SAFETY: only addresses are taken.
             unsafe {
                 parts[i].iov_base = (&raw mut (*room).bytes[i]).cast();
@@ -140,7 +140,6 @@ impl Inbox {
             head.msg_iov = &raw mut parts[i];
             head.msg_iovlen = 1;
         }
-        messages
     }
 
     /// One of the datagrams that were received last.
