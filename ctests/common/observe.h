@@ -211,11 +211,11 @@ epoll_descriptor(void)
 	return found;
 }
 
-/* Runs the loop until *count is at least wanted, at most 10 seconds, or longer under valgrind. */
+/* Runs the loop until *count is at least wanted, at most 30 seconds, or longer under valgrind. */
 OBSERVE_ void
 run_base_until(struct event_base *base, const int *count, int wanted)
 {
-	long long end = milliseconds() + (under_valgrind() ? 100000 : 10000);
+	long long end = milliseconds() + (under_valgrind() ? 100000 : 30000);
 	struct timeval step = {0, 20000};
 
 	while (*count < wanted && milliseconds() < end) {

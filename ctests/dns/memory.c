@@ -66,7 +66,7 @@ static void
 use_everything(void)
 {
 	int started = 0, expected_lists = 0, answered = 0, number = 0;
-	long long deadline = milliseconds() + 5000;
+	long long deadline = milliseconds() + 30000;
 	struct evutil_addrinfo hints = {.ai_family = PF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_CANONNAME};
 	struct evdns_server_port *port;
 	int fd;

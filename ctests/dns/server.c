@@ -457,7 +457,7 @@ DIFFERENCE(blocking_socket, ONE_BACKEND, "with a blocking socket the loop hangs 
 	fd = bound_socket(SOCK_DGRAM, &number);
 	place = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)number)};
 	CHECK_EQUAL(fcntl(fd, F_SETFL, 0), 0);
-	alarm(5);
+	alarm(30);
 	port = evdns_add_server_port_with_base(base, fd, 0, on_request, "data");
 	client = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 	CHECK_EQUAL(connect(client, (struct sockaddr *)&place, sizeof place), 0);

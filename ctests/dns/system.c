@@ -192,7 +192,7 @@ DIFFERENCE(servers_of_the_file_do_not_keep_the_loop_running, ONE_BACKEND,
 	write_file("/etc/resolv.conf", "nameserver 127.0.0.1\n");
 	dns = evdns_base_new(base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
 	CHECK(dns);
-	alarm(5);
+	alarm(30);
 	CHECK_EQUAL(event_base_dispatch(base), 1);
 	evdns_base_free(dns, 0);
 	event_base_free(base);

@@ -287,11 +287,11 @@ DIFFERENCE(cancelled_while_sending, ONE_BACKEND | OWN_LOCKS, "a thread that is c
 {
 	struct evdns_server_port *port;
 	struct server fake = {0};
-	long long deadline = milliseconds() + 10000;
+	long long deadline = milliseconds() + 30000;
 	int fd;
 
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
-	alarm(10);
+	alarm(30);
 	base = new_base();
 	fd = bound_socket(SOCK_DGRAM, &fake.port);
 	port = evdns_add_server_port_with_base(base, fd, 0, keep_first, NULL);

@@ -468,7 +468,7 @@ DNS_ void
 wait_for(int *counter, int more)
 {
 	int wanted = *counter + more;
-	long long deadline = milliseconds() + 10000;
+	long long deadline = milliseconds() + 30000;
 
 	while (*counter < wanted) {
 		CHECK(milliseconds() < deadline);

@@ -264,7 +264,7 @@ interest_works(void)
 DIFFERENCE(reinit_with_short_memory, EVERY_BACKEND | OWN,
 	"event_reinit ends the process when memory is short")
 {
-	alarm(5);
+	alarm(30);
 	run_scenario(base_with_interest, reinit, interest_works, done);
 }
 

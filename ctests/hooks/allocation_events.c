@@ -200,7 +200,7 @@ CASE(event_base_once_as_timer, ONE_BACKEND | OWN)
 DIFFERENCE(event_base_once_unlocks_when_it_fails, ONE_BACKEND | OWN,
 	"event_base_once that fails for lack of memory leaves the base locked: every other thread hangs")
 {
-	alarm(3);
+	alarm(30);
 	allocator_install();
 	CHECK(evthread_use_pthreads() == 0);
 	run_scenario(fresh_base, once_reader, once_is_called, done);

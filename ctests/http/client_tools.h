@@ -33,10 +33,10 @@ stop_peer(void)
 	event_base_free(base);
 }
 
-/* Lets the loop turn until the condition holds, for at most ten seconds. */
+/* Lets the loop turn until the condition holds, for at most half a minute. */
 #define TURN_UNTIL(condition)                                                          \
 	do {                                                                           \
-		long long end_ = milliseconds() + 10000;                               \
+		long long end_ = milliseconds() + 30000;                               \
 		while (!(condition)) {                                                 \
 			CHECK(milliseconds() < end_);                                  \
 			event_base_loop(base, EVLOOP_NONBLOCK);                        \

@@ -89,7 +89,7 @@ static void turn()
 
 template <typename Condition> static void turn_until(Condition condition)
 {
-	long long end = milliseconds() + 10000;
+	long long end = milliseconds() + 30000;
 
 	while (!condition()) {
 		CHECK(milliseconds() < end);

@@ -43,7 +43,7 @@ pass(void)
 
 #define PASS_UNTIL(condition)                           \
 	do {                                            \
-		long long end_ = milliseconds() + 10000; \
+		long long end_ = milliseconds() + 30000; \
 		while (!(condition)) {                  \
 			CHECK(milliseconds() < end_);   \
 			pass();                         \

@@ -13,7 +13,7 @@ CASE(a_loop_that_runs_once_serves_requests, EVERY_BACKEND)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char reply[1000];
 
-	alarm(10);
+	alarm(30);
 	start_server();
 	CHECK(connect(fd, (struct sockaddr *)&server_address, server_address_length) == 0);
 	for (int i = 1; i <= REQUESTS; i++) {

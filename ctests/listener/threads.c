@@ -151,7 +151,7 @@ wait_long(sem_t *semaphore)
 	struct timespec end;
 
 	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += 10;
+	end.tv_sec += 30;
 	return sem_timedwait(semaphore, &end);
 }
 

@@ -378,7 +378,7 @@ woken_by_a_thread(void)
 	struct event *keep_alive = evtimer_new(base, print_event, NULL);
 	pthread_t thread;
 
-	alarm(3);
+	alarm(30);
 	sem_init(&entered, 0, 0);
 	event_add(keep_alive, &hour);
 	event_base_once(base, -1, EV_TIMEOUT, post_entered, NULL, NULL);
@@ -573,7 +573,7 @@ DIFFERENCE(free_in_a_child_without_reinit_spares_the_wakeup, EPOLL_ONLY,
 
 	CHECK(evthread_use_pthreads() == 0);
 	begin();
-	alarm(3);
+	alarm(30);
 	sem_init(&entered, 0, 0);
 	ev = evtimer_new(base, print_event, NULL);
 	event_add(ev, &hour);

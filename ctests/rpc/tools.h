@@ -173,7 +173,7 @@ print_ended(const char *label, struct one_call *call)
 RPC_ void
 run_until(int *counter, int count)
 {
-	long long end = milliseconds() + (under_valgrind() ? 100000 : 10000);
+	long long end = milliseconds() + (under_valgrind() ? 100000 : 30000);
 
 	while (*counter < count) {
 		CHECK(milliseconds() < end);

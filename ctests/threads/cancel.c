@@ -28,7 +28,7 @@ cancel_and_join(pthread_t thread)
 static void
 wait_until_seen(int count)
 {
-	long long end = milliseconds() + 10000;
+	long long end = milliseconds() + 30000;
 
 	while (seen < count && milliseconds() < end)
 		usleep(1000);

@@ -57,7 +57,7 @@ wait_for(sem_t *semaphore, const char *what)
 	struct timespec end;
 
 	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += 5;
+	end.tv_sec += 30;
 	if (sem_timedwait(semaphore, &end) != 0) {
 		printf("waited in vain: %s\n", what);
 		_exit(1);
@@ -71,7 +71,7 @@ wait_until_asleep(void)
 	static const long waits[] = {SYS_epoll_wait, SYS_epoll_pwait, SYS_poll, SYS_ppoll, SYS_select, SYS_pselect6};
 	struct timespec moment = {0, 2000000};
 	char name[60], line[40];
-	long long end = milliseconds() + 5000;
+	long long end = milliseconds() + 30000;
 
 	snprintf(name, sizeof name, "/proc/self/task/%d/syscall", loop_task);
 	while (milliseconds() < end) {
@@ -447,7 +447,7 @@ CASE(many_wakeups_in_a_row, EVERY_BACKEND)
 CASE(base_without_lock_is_not_woken, EVERY_BACKEND | RACES)
 {
 	struct event_config *config;
-	struct timeval soon = {1, 0};
+	struct timeval soon = {2, 0};
 	struct event *timer;
 
 	CHECK(evthread_use_pthreads() == 0);

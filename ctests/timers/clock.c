@@ -219,7 +219,7 @@ DIFFERENCE(refused_timer_does_not_make_the_wait_endless, EPOLL_ONLY,
 	put_byte(ends[1]);
 	reader = added_event(base, ends[0], EV_READ, "reader");
 	CHECK_EQUAL(add_timed(ev, 30), 0);
-	alarm(3);
+	alarm(30);
 	timers_refused = 1;
 	CHECK_EQUAL(event_base_dispatch(base), 1);
 	event_free(reader);

@@ -65,7 +65,7 @@ ask(struct evhttp_connection *evcon, int close_after)
 {
 	struct evhttp_request *req = evhttp_request_new(answered, NULL);
 	int done = requests_done;
-	long long end = milliseconds() + 10000;
+	long long end = milliseconds() + 30000;
 
 	if (close_after)
 		evhttp_add_header(evhttp_request_get_output_headers(req), "Connection", "close");
@@ -196,7 +196,7 @@ streamed(int filter_of_client, int filter_of_server)
 	struct bufferevent *bev = make_tls(filter_of_client, BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
 	struct sockaddr_in address;
 	socklen_t length = sizeof address;
-	long long end = milliseconds() + 10000;
+	long long end = milliseconds() + 30000;
 	int number;
 	char *text;
 
@@ -342,7 +342,7 @@ half_a_request(int client_ends)
 	struct bufferevent *bev;
 	struct sockaddr_in address;
 	socklen_t length = sizeof address;
-	long long end = milliseconds() + 10000;
+	long long end = milliseconds() + 30000;
 
 	signal(SIGPIPE, SIG_IGN);
 	events_of_client = said = 0;
