@@ -9,15 +9,16 @@ use crate::util::SystemError;
 use crate::warning;
 use std::ffi::{c_int, c_short};
 use std::mem::size_of;
-use std::ptr::{self, addr_of_mut};
+use std::ptr::{self, NonNull, addr_of_mut};
 
 /// One descriptor.
 ///
-/// Invariants: the counts say how many of `events` want each kind, and the list is newest first.
-/// All-zero bytes are a descriptor without events.
+/// Invariants: the counts are those of `events`, and the list is newest first. All-zero bytes are a
+/// descriptor without events.
 #[repr(C)]
 pub struct Slot {
     events: List<SourceLinks>,
+    counts: Counts,
     /// A number and bits that belong to the mechanism, which alone knows what they mean; zeros
     /// until it changes them.
     pub backend_number: u32,
@@ -25,14 +26,76 @@ pub struct Slot {
     pub backend_bits: u8,
     // The descriptor has had events.
     used: bool,
-    readers: u16,
-    writers: u16,
-    closers: u16,
     level_triggered: Tally,
-    persistent: Tally,
 }
 
 const _: () = assert!(size_of::<Slot>() == 24);
+
+/// How many events want each kind, and how many are persistent, in 16 bits each: an event is counted
+/// with one addition.
+#[derive(Clone, Copy, Default)]
+struct Counts(u64);
+
+impl Counts {
+    const READERS: u32 = 0;
+    const WRITERS: u32 = 16;
+    const CLOSERS: u32 = 32;
+    /// The highest bits, which count like a [`Tally`].
+    const PERSISTENT: u32 = 48;
+    const ENDLESS: u64 = (u16::MAX as u64) << Self::PERSISTENT;
+
+    /// One event, for each combination of bits of a registration.
+    const ONE: [u64; Registration::KINDS] = {
+        let mut table = [0; Registration::KINDS];
+        let mut index = 0;
+        while index < table.len() {
+            let events = Registration::of_index(index).events();
+            table[index] = ((events & kind::READ != 0) as u64) << Self::READERS
+                | ((events & kind::WRITE != 0) as u64) << Self::WRITERS
+                | ((events & kind::CLOSED != 0) as u64) << Self::CLOSERS
+                | ((events & kind::PERSIST != 0) as u64) << Self::PERSISTENT;
+            index += 1;
+        }
+        table
+    };
+
+    #[inline]
+    fn at(self, place: u32) -> u16 {
+        (self.0 >> place) as u16
+    }
+
+    #[inline]
+    fn increment(&mut self, registration: Registration) {
+        let one = Self::ONE[registration.index()];
+        let sum = self.0.checked_add(one);
+        self.0 = sum.unwrap_or_else(|| self.0 + (one & !Self::ENDLESS));
+    }
+
+    #[inline]
+    fn decrement(&mut self, registration: Registration) {
+        let one = Self::ONE[registration.index()];
+        self.0 -= if self.0 >= Self::ENDLESS {
+            one & !Self::ENDLESS
+        } else {
+            one
+        };
+    }
+
+    /// Whether one more event can be counted.
+    #[inline]
+    fn have_room_for(self, registration: Registration) -> bool {
+        const HALF_FULL: u64 = 0x8000_8000_8000;
+        self.0 & HALF_FULL == 0 || self.are_below_limit(registration)
+    }
+
+    #[cold]
+    fn are_below_limit(self, registration: Registration) -> bool {
+        let one = Counts(Self::ONE[registration.index()]);
+        [Self::READERS, Self::WRITERS, Self::CLOSERS]
+            .iter()
+            .all(|place| one.at(*place) == 0 || self.at(*place) < u16::MAX)
+    }
+}
 
 /// Counts to a limit that only a misuse reaches. There it stays until the descriptor has no events
 /// left: what is counted is taken to exist.
@@ -67,10 +130,10 @@ impl Slot {
     /// The kinds that events want.
     #[inline]
     pub fn kinds(&self) -> c_short {
-        let bit = |count: u16, kind: c_short| if count > 0 { kind } else { 0 };
-        bit(self.readers, kind::READ)
-            | bit(self.writers, kind::WRITE)
-            | bit(self.closers, kind::CLOSED)
+        let bit = |place, kind: c_short| if self.counts.at(place) > 0 { kind } else { 0 };
+        bit(Counts::READERS, kind::READ)
+            | bit(Counts::WRITERS, kind::WRITE)
+            | bit(Counts::CLOSERS, kind::CLOSED)
     }
 
     /// Whether every event is edge-triggered.
@@ -82,7 +145,7 @@ impl Slot {
     /// Whether no event outlives its callback.
     #[inline]
     pub fn none_persistent(&self) -> bool {
-        self.persistent.0 == 0
+        self.counts.at(Counts::PERSISTENT) == 0
     }
 
     /// Whether readiness is still news to some event: its callback is not about to run, or does not
@@ -101,10 +164,11 @@ impl Slot {
                 .count()
         };
         let edge = count(kind::EDGE_TRIGGERED);
-        count(kind::READ) == usize::from(self.readers)
-            && count(kind::WRITE) == usize::from(self.writers)
-            && count(kind::CLOSED) == usize::from(self.closers)
-            && self.persistent.agrees(count(kind::PERSIST))
+        let counted = |place| usize::from(self.counts.at(place));
+        count(kind::READ) == counted(Counts::READERS)
+            && count(kind::WRITE) == counted(Counts::WRITERS)
+            && count(kind::CLOSED) == counted(Counts::CLOSERS)
+            && Tally(self.counts.at(Counts::PERSISTENT)).agrees(count(kind::PERSIST))
             && self.level_triggered.agrees(self.iter().count() - edge)
     }
 
@@ -130,53 +194,46 @@ impl Slot {
     fn begin(&mut self) {
         self.used = true;
         self.level_triggered = Tally::default();
-        self.persistent = Tally::default();
-    }
-
-    fn counts(&mut self) -> [(&mut u16, c_short); 3] {
-        [
-            (&mut self.readers, kind::READ),
-            (&mut self.writers, kind::WRITE),
-            (&mut self.closers, kind::CLOSED),
-        ]
+        self.counts = Counts::default();
     }
 
     #[inline]
-    fn count_in(&mut self, events: c_short) {
-        for (count, kind) in self.counts() {
-            *count += u16::from(events & kind != 0);
-        }
-        self.level_triggered
-            .increment(events & kind::EDGE_TRIGGERED == 0);
-        self.persistent.increment(events & kind::PERSIST != 0);
+    fn count_in(&mut self, registration: Registration) {
+        self.counts.increment(registration);
+        let level = registration.events() & kind::EDGE_TRIGGERED == 0;
+        self.level_triggered.increment(level);
     }
 
     #[inline]
-    fn count_out(&mut self, events: c_short) {
-        for (count, kind) in self.counts() {
-            *count -= u16::from(events & kind != 0);
-        }
-        self.level_triggered
-            .decrement(events & kind::EDGE_TRIGGERED == 0);
-        self.persistent.decrement(events & kind::PERSIST != 0);
+    fn count_out(&mut self, registration: Registration) {
+        self.counts.decrement(registration);
+        let level = registration.events() & kind::EDGE_TRIGGERED == 0;
+        self.level_triggered.decrement(level);
     }
 
-    /// Whether an event with these bits can be counted too and may join the newest one, `other`.
-    fn accept(&mut self, fd: c_int, other: EventPtr, events: c_short) -> Result<(), SystemError> {
-        if self
-            .counts()
-            .iter()
-            .any(|(count, kind)| events & kind != 0 && **count == u16::MAX)
-        {
+    /// Whether an event can be counted too and may join the newest one, `other`.
+    #[inline]
+    fn accept(&self, registration: Registration, other: EventPtr) -> Result<(), SystemError> {
+        if !self.counts.have_room_for(registration) {
+            let fd = registration.fd();
             warning!("Too many events reading or writing on fd {fd}");
             return Err(SystemError);
         }
-        if debug::enabled() && (other.events() ^ events) & kind::EDGE_TRIGGERED != 0 {
-            warning!("Tried to mix edge-triggered and non-edge-triggered events on fd {fd}");
-            return Err(SystemError);
+        if debug::enabled() {
+            return accept_mixture(registration, other);
         }
         Ok(())
     }
+}
+
+#[cold]
+fn accept_mixture(registration: Registration, other: EventPtr) -> Result<(), SystemError> {
+    if (other.events() ^ registration.events()) & kind::EDGE_TRIGGERED == 0 {
+        return Ok(());
+    }
+    let fd = registration.fd();
+    warning!("Tried to mix edge-triggered and non-edge-triggered events on fd {fd}");
+    Err(SystemError)
 }
 
 /// The event after an inserted one on the same descriptor or signal.
@@ -249,23 +306,39 @@ impl Interest {
     /// The slot of a descriptor that has had events.
     #[inline]
     pub fn slot(&mut self, fd: c_int) -> &mut Slot {
-        match self.get(fd) {
-            Some(slot) => slot,
-            None => panic!("no slot for descriptor {fd}"),
-        }
+        // SAFETY: the slot is this table's, which stays borrowed.
+        unsafe { self.known_place(fd).as_mut() }
     }
 
     /// The slot of any number.
     #[inline(always)]
     pub fn get(&mut self, fd: c_int) -> Option<&mut Slot> {
+        // SAFETY: the slot is this table's, which stays borrowed.
+        self.place(fd).map(|mut place| unsafe { place.as_mut() })
+    }
+
+    /// Where the slot of any number is, and stays.
+    #[inline(always)]
+    fn place(&self, fd: c_int) -> Option<NonNull<Slot>> {
         // A negative number is larger than every count.
         if fd as u32 >= self.count as u32 {
             return None;
         }
         let number = fd as u32 as usize;
         // SAFETY: the number is below `count`, so there is a pointer for its page, null or valid.
-        let page = unsafe { (*self.pages.add(number / PAGE)).as_mut() }?;
-        Some(&mut page[number % PAGE])
+        unsafe {
+            let page = NonNull::new(*self.pages.add(number / PAGE))?;
+            Some(page.cast::<Slot>().add(number % PAGE))
+        }
+    }
+
+    /// The same for one that has had events.
+    #[inline]
+    fn known_place(&self, fd: c_int) -> NonNull<Slot> {
+        match self.place(fd) {
+            Some(place) => place,
+            None => panic!("no slot for descriptor {fd}"),
+        }
     }
 
     /// The slot of a number that has had events.
@@ -275,11 +348,12 @@ impl Interest {
 
     /// The slot of a descriptor, made if it is missing; on an error nothing has changed.
     #[inline]
-    fn reach(&mut self, fd: c_int) -> Result<&mut Slot, SystemError> {
-        if self.get(fd).is_none() {
-            self.add_page(fd)?;
+    fn reach(&mut self, fd: c_int) -> Result<NonNull<Slot>, SystemError> {
+        if let Some(place) = self.place(fd) {
+            return Ok(place);
         }
-        Ok(self.slot(fd))
+        self.add_page(fd)?;
+        Ok(self.known_place(fd))
     }
 
     #[cold]
@@ -328,23 +402,27 @@ impl Interest {
         if fd >= Registration::FD_LIMIT {
             return Err(SystemError);
         }
-        let slot = self.reach(fd)?;
+        let registration = Registration::new(fd, events);
+        let place = self.reach(fd)?;
+        // SAFETY: a slot of this table; the reference ends before the next is made.
+        let slot = unsafe { &mut *place.as_ptr() };
         match slot.first() {
             None => slot.begin(),
-            Some(other) => slot.accept(fd, other, events)?,
+            Some(other) => slot.accept(registration, other)?,
         }
-        slot.count_in(events);
-        match backend.update(fd, self) {
+        slot.count_in(registration);
+        // SAFETY: the slot is there, and its reference was used for the last time.
+        match unsafe { backend.update_at(place, fd, self) } {
             Ok(changed) => {
-                event.set_registration(Registration::new(fd, events));
+                event.set_registration(registration);
                 // SAFETY: the slot is live; the event is in no list, because it is not inserted.
                 unsafe {
-                    List::push_front(addr_of_mut!(self.slot(fd).events), event.as_ptr());
+                    List::push_front(addr_of_mut!((*place.as_ptr()).events), event.as_ptr());
                 }
                 Ok(changed)
             }
             Err(refused) => {
-                self.slot(fd).count_out(events);
+                self.slot(fd).count_out(registration);
                 Err(refused)
             }
         }
@@ -357,11 +435,14 @@ impl Interest {
         if registration == Registration::NOTHING {
             return Ok(false);
         }
-        let slot = self.slot(registration.fd());
-        // SAFETY: an inserted event with a registration is in the list of that slot.
-        unsafe { List::remove(addr_of_mut!(slot.events), event.as_ptr()) };
-        slot.count_out(registration.events());
-        backend.update(registration.fd(), self)
+        let place = self.known_place(registration.fd());
+        // SAFETY: a slot of this table, to which no reference is alive; an inserted event with a
+        // registration is in its list.
+        unsafe {
+            List::remove(addr_of_mut!((*place.as_ptr()).events), event.as_ptr());
+            (*place.as_ptr()).count_out(registration);
+            backend.update_at(place, registration.fd(), self)
+        }
     }
 
     /// Forgets what a mechanism kept that is gone.
@@ -394,5 +475,29 @@ impl Interest {
 impl Default for Interest {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_persistent_events_are_taken_to_exist() {
+        let reader = Registration::new(5, kind::READ | kind::PERSIST);
+        let writer = Registration::new(5, kind::WRITE | kind::PERSIST);
+        let mut counts = Counts::default();
+        for _ in 0..u16::MAX {
+            assert!(counts.have_room_for(reader));
+            counts.increment(reader);
+        }
+        assert!(!counts.have_room_for(reader) && counts.have_room_for(writer));
+        counts.increment(writer);
+        assert_eq!(counts.at(Counts::WRITERS), 1);
+        for _ in 0..u16::MAX {
+            counts.decrement(reader);
+        }
+        counts.decrement(writer);
+        assert_eq!(counts.0, Counts::ENDLESS);
     }
 }

@@ -12,11 +12,12 @@ pub mod poll;
 pub mod select;
 
 use crate::event::{EventPtr, kind};
-use crate::interest::Interest;
+use crate::interest::{Interest, Slot};
 use crate::system::errno;
 use crate::timers::Microseconds;
 use crate::util::SystemError;
 use std::ffi::{c_int, c_short};
+use std::ptr::NonNull;
 
 /// The mechanisms by name, in the order in which a base tries them.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -202,10 +203,26 @@ impl Backend {
 
     /// Brings the registration of `fd` with the kernel in line with what its events want. Returns
     /// whether anything had to change; on an error the previous registration remains.
-    #[inline(always)]
     pub fn update(&mut self, fd: c_int, interest: &mut Interest) -> Result<bool, SystemError> {
+        let place = NonNull::from(interest.slot(fd));
+        // SAFETY: that is where the slot is.
+        unsafe { self.update_at(place, fd, interest) }
+    }
+
+    /// The same for who knows where in the table the slot is.
+    ///
+    /// # Safety
+    /// The slot of the descriptor is there, and no reference to it is alive.
+    #[inline(always)]
+    pub unsafe fn update_at(
+        &mut self,
+        mut place: NonNull<Slot>,
+        fd: c_int,
+        interest: &mut Interest,
+    ) -> Result<bool, SystemError> {
         if let Backend::Epoll(epoll) = self {
-            epoll.update(fd, interest.slot(fd))
+            // SAFETY: the caller guarantees the place; the table is borrowed exclusively.
+            epoll.update(fd, unsafe { place.as_mut() })
         } else {
             self.update_portably(fd, interest)
         }

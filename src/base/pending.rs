@@ -140,6 +140,7 @@ impl EventBase {
 
     /// Withdraws interest; whether a waiting loop must be woken for that. In any case the
     /// event is removed.
+    #[inline(always)]
     pub(crate) fn withdraw(&mut self, event: EventPtr) -> Result<bool, SystemError> {
         self.uncount_state(event, state::INSERTED);
         if event.wants(kind::SIGNAL) {

@@ -231,7 +231,37 @@ impl Evbuffer {
         start: Option<&Position>,
         vectors: &mut [libc::iovec],
     ) -> Result<usize, Refused> {
-        let (first, mut offset, before) = match start {
+        // First without anything that could call the system.
+        let in_memory = |chain: ChainPtr| match chain.is(flag::SENDFILE) {
+            true => Err(Refused::Unsuitable),
+            false => Ok(()),
+        };
+        match self.describe(count, start, vectors, in_memory) {
+            Err(_) => self.load_and_describe(count, start, vectors),
+            described => described,
+        }
+    }
+
+    #[cold]
+    fn load_and_describe(
+        &self,
+        count: Option<usize>,
+        start: Option<&Position>,
+        vectors: &mut [libc::iovec],
+    ) -> Result<usize, Refused> {
+        self.describe(count, start, vectors, file::load)
+    }
+
+    /// [`Evbuffer::peek`] with what makes sure that the data of a chain is in memory.
+    #[inline(always)]
+    fn describe(
+        &self,
+        count: Option<usize>,
+        start: Option<&Position>,
+        vectors: &mut [libc::iovec],
+        load: impl Fn(ChainPtr) -> Result<(), Refused>,
+    ) -> Result<usize, Refused> {
+        let (mut ahead, mut offset, before) = match start {
             None => (self.first.get(), 0, 0),
             Some(start) => (
                 start.chain(),
@@ -239,28 +269,42 @@ impl Evbuffer {
                 start.offset().unwrap_or(0),
             ),
         };
-        let (wanted, most) = match count {
-            Some(count) => (count, usize::MAX),
-            None if vectors.is_empty() => (self.length.get() - before, usize::MAX),
-            None => (usize::MAX, vectors.len()),
+        let as_many_as_fit = count.is_none() && !vectors.is_empty();
+        let mut left = match count {
+            Some(count) => count,
+            None if as_many_as_fit => usize::MAX,
+            None => self.length.get() - before,
         };
-        // The chain that a position is in is described always.
-        let wanted = wanted.max(usize::from(start.is_some()));
+        if left == 0 && start.is_none() {
+            return Ok(0);
+        }
         let mut needed = 0;
-        let mut seen = 0;
-        for chain in Chains::from(first) {
-            if seen >= wanted || needed == most {
+        // The chain that a position is in is described always.
+        for vector in vectors {
+            let Some(chain) = ahead else {
+                return Ok(needed);
+            };
+            load(chain)?;
+            vector.iov_base = chain.start().wrapping_add(offset).cast();
+            vector.iov_len = chain.length.get() - offset;
+            needed += 1;
+            if left <= vector.iov_len {
+                return Ok(needed);
+            }
+            left -= vector.iov_len;
+            offset = 0;
+            ahead = chain.next.get();
+        }
+        while let Some(chain) = ahead.filter(|_| !as_many_as_fit) {
+            load(chain)?;
+            let length = chain.length.get() - offset;
+            needed += 1;
+            if left <= length {
                 break;
             }
-            file::load(chain)?;
-            let length = chain.length.get() - offset;
-            if let Some(vector) = vectors.get_mut(needed) {
-                vector.iov_base = chain.start().wrapping_add(offset).cast();
-                vector.iov_len = length;
-            }
-            needed += 1;
-            seen += length;
+            left -= length;
             offset = 0;
+            ahead = chain.next.get();
         }
         Ok(needed)
     }

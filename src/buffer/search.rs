@@ -53,6 +53,15 @@ impl Cursor {
         self.enter_chain_with_data()
     }
 
+    /// The cursor that many bytes further in the same chain.
+    #[inline]
+    fn within(mut self, count: usize) -> Cursor {
+        self.left -= count;
+        self.offset += count;
+        self.offset_in_chain += count;
+        self
+    }
+
     /// The cursor that many bytes further.
     #[inline]
     fn moved(mut self, count: usize) -> Option<Cursor> {
@@ -144,8 +153,24 @@ impl Scratch {
     }
 }
 
-/// The first occurrence of the string at or after the cursor.
+/// The first occurrence of the string at or after the cursor. Often it is where its first byte first
+/// is; then there is nothing to prepare.
+#[inline]
 fn find(what: &[u8], mut cursor: Cursor) -> Option<Cursor> {
+    if cursor.left < what.len() {
+        return None;
+    }
+    let bytes = cursor.bytes()?;
+    match find_byte(what[0], bytes) {
+        Some(begin) if bytes[begin..].starts_with(what) => return Some(cursor.within(begin)),
+        Some(begin) => cursor = cursor.within(begin),
+        None => cursor.pass(bytes.len())?,
+    }
+    find_further(what, cursor)
+}
+
+#[inline(never)]
+fn find_further(what: &[u8], mut cursor: Cursor) -> Option<Cursor> {
     let length = what.len();
     let mut substring = Substring::new(what);
     let mut scratch = None;
@@ -158,7 +183,7 @@ fn find(what: &[u8], mut cursor: Cursor) -> Option<Cursor> {
         };
         if bytes.len() - begin >= length {
             if let Some(index) = substring.find_in(&bytes[begin..]) {
-                return cursor.moved(begin + index);
+                return Some(cursor.within(begin + index));
             }
             // The last bytes may begin an occurrence that ends further on. Mostly they do not.
             begin = bytes.len() - (length - 1);
@@ -225,7 +250,7 @@ impl Evbuffer {
     pub(super) fn cursor(&self, start: Option<&Position>, limit: usize) -> Option<Cursor> {
         match start {
             Some(start) => Cursor::new(start, limit),
-            None => Cursor::new(&self.position_at(0)?, limit),
+            None => Cursor::new(&Position::new(0, self.first.get()?, 0), limit),
         }
     }
 }

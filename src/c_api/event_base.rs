@@ -564,13 +564,16 @@ pub unsafe extern "C-unwind" fn event_base_gettimeofday_cached(
     base: *mut EventBase,
     now: *mut timeval,
 ) -> c_int {
-    // SAFETY: the caller guarantees the base.
-    let guard = unsafe { lock(base::or_current(base)) };
-    let cached = guard.and_then(|mut guard| guard.time.cached_wall_clock());
-    store_time(
-        now,
-        cached.map_or_else(clock::time_of_day, time::to_timeval),
-    )
+    // SAFETY: the caller guarantees the base, and the place unless it is null.
+    let (guard, now) = unsafe { (lock(base::or_current(base)), now.as_mut()) };
+    let Some(now) = now else {
+        return -1;
+    };
+    match guard {
+        Some(mut guard) => guard.time.wall_clock(now),
+        None => *now = clock::time_of_day(),
+    }
+    0
 }
 
 fn store_time(place: *mut timeval, value: timeval) -> c_int {

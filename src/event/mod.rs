@@ -103,9 +103,23 @@ impl Registration {
         (self.0 & ((1 << Self::FD_BITS) - 1)) as c_int
     }
 
+    /// How many combinations of the bits there are.
+    pub const KINDS: usize = 1 << (u32::BITS - Self::FD_BITS);
+
+    /// A number below [`Registration::KINDS`] for the bits.
+    #[inline]
+    pub const fn index(self) -> usize {
+        (self.0 >> Self::FD_BITS) as usize
+    }
+
+    /// One with the bits of that number.
+    pub const fn of_index(index: usize) -> Registration {
+        Registration((index as u32) << Self::FD_BITS)
+    }
+
     /// The kinds of readiness, whether edge-triggered, whether persistent.
-    pub fn events(self) -> c_short {
-        let packed = (self.0 >> Self::FD_BITS) as c_short;
+    pub const fn events(self) -> c_short {
+        let packed = self.index() as c_short;
         ((packed << 1) & (kind::READ | kind::WRITE))
             | ((packed << 2) & (kind::PERSIST | kind::EDGE_TRIGGERED))
             | ((packed << 3) & kind::CLOSED)

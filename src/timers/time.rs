@@ -46,13 +46,34 @@ pub fn to_timeval(time: Microseconds) -> timeval {
     }
 }
 
+/// Readings of the clock are normalised and start near zero.
+#[inline]
+fn of_clock(reading: timeval) -> Microseconds {
+    reading.tv_sec * SECOND + reading.tv_usec
+}
+
+/// The sum of two normalised times, neither of which is huge.
+#[inline]
+fn sum(a: timeval, b: timeval) -> timeval {
+    let (tv_sec, tv_usec) = (a.tv_sec + b.tv_sec, a.tv_usec + b.tv_usec);
+    if tv_usec < SECOND {
+        return timeval { tv_sec, tv_usec };
+    }
+    timeval {
+        tv_sec: tv_sec + 1,
+        tv_usec: tv_usec - SECOND,
+    }
+}
+
 /// Clock and cached times of a base.
 pub struct BaseTime {
     clock: MonotonicClock,
     /// Whether a reading is kept for a pass.
     caching: bool,
-    /// The reading that counts as now until the pass ends.
-    cached: Option<Microseconds>,
+    /// Whether `cached` counts as now until the pass ends.
+    is_cached: bool,
+    /// A reading of the clock, in the parts in which programs are told what it is.
+    cached: timeval,
     /// Whether `to_wall` is known: it is found when first asked for after the cache was filled; or,
     /// while nothing is cached, known for a second.
     compares: bool,
@@ -68,7 +89,8 @@ impl BaseTime {
         BaseTime {
             clock: MonotonicClock::new(clock_flags),
             caching,
-            cached: None,
+            is_cached: false,
+            cached: to_timeval(0),
             compares: false,
             to_wall: to_timeval(0),
             compared: 0,
@@ -78,26 +100,20 @@ impl BaseTime {
     /// A fresh reading of the clock.
     #[inline]
     pub fn read(&mut self) -> Microseconds {
-        let now = self.reading();
-        if self.compares && self.cached.is_none() && now - self.compared >= SECOND {
+        let now = of_clock(self.clock.now());
+        if self.compares && !self.is_cached && now - self.compared >= SECOND {
             self.compares = false;
         }
         now
     }
 
-    #[inline]
-    fn reading(&mut self) -> Microseconds {
-        // Clocks are normalised and start near zero.
-        let now = self.clock.now();
-        now.tv_sec * SECOND + now.tv_usec
-    }
-
     /// The cached time, else a fresh reading.
     #[inline]
     pub fn now(&mut self) -> Microseconds {
-        match self.cached {
-            Some(now) => now,
-            None => self.read(),
+        if self.is_cached {
+            of_clock(self.cached)
+        } else {
+            self.read()
         }
     }
 
@@ -107,23 +123,30 @@ impl BaseTime {
         if !self.caching {
             return self.read();
         }
-        let now = self.reading();
-        self.cached = Some(now);
+        self.cached = self.clock.now();
+        self.is_cached = true;
         self.compares = false;
-        now
+        of_clock(self.cached)
     }
 
     /// Ends the validity of the cached time.
     #[inline]
     pub fn clear_cache(&mut self) {
-        self.cached = None;
+        self.is_cached = false;
         self.compares = false;
     }
 
-    /// The cached time as wall-clock time: the same value until the cache changes.
-    pub fn cached_wall_clock(&mut self) -> Option<Microseconds> {
-        let cached = self.cached?;
-        Some(self.wall_clock_of(cached))
+    /// Stores the wall-clock time; while a time is cached, that one.
+    #[inline]
+    pub fn wall_clock(&mut self, place: &mut timeval) {
+        if !self.is_cached {
+            *place = clock::time_of_day();
+            return;
+        }
+        if !self.compares {
+            self.compare_clocks();
+        }
+        *place = sum(self.cached, self.to_wall);
     }
 
     /// Wall-clock time of a point on the base's clock. Clocks are only asked when it is not known how
@@ -143,15 +166,7 @@ impl BaseTime {
         if !self.compares || parts.0 >= 1 << 40 || parts.1 >= SECOND as u64 {
             return None;
         }
-        let mut sum = timeval {
-            tv_sec: time.tv_sec + self.to_wall.tv_sec,
-            tv_usec: time.tv_usec + self.to_wall.tv_usec,
-        };
-        if sum.tv_usec >= SECOND {
-            sum.tv_usec -= SECOND;
-            sum.tv_sec += 1;
-        }
-        Some(sum)
+        Some(sum(time, self.to_wall))
     }
 
     #[cold]
