@@ -256,21 +256,21 @@ impl Guard {
             return self.notify_later(&info);
         }
         self.forget_changes();
-        self.deliver(&info, Audience::All);
+        self.deliver(&info, Audience::ALL);
     }
 
     /// Queues the deferred callbacks in the loop, and runs the others.
     #[inline(never)]
     fn notify_later(&self, info: &EvbufferCallbackInfo) {
         self.schedule_callbacks();
-        self.run_callbacks(info, Audience::AtOnce);
+        self.run_callbacks(info, Audience::AT_ONCE);
     }
 
     /// Runs the callbacks that were deferred, with all that changed since they last ran.
     pub(super) fn run_queued_callbacks(&self) {
         let Some(info) = self.changes() else { return };
         self.forget_changes();
-        self.deliver(&info, Audience::Deferred);
+        self.deliver(&info, Audience::DEFERRED);
     }
 
     /// Calls those who are meant, all with the same information, and the parent last.
@@ -339,24 +339,32 @@ impl Guard {
     }
 }
 
-/// Which callbacks are called: if they are deferred, some at once and the others from the loop.
+/// Which callbacks are called, by their flags: a mask, and what is left under it. If callbacks are
+/// deferred, some are called at once and the others from the loop.
 #[derive(Clone, Copy)]
-enum Audience {
-    All,
-    AtOnce,
-    Deferred,
+struct Audience {
+    mask: u32,
+    flags: u32,
 }
 
 impl Audience {
+    const ALL: Audience = Audience {
+        mask: EVBUFFER_CB_ENABLED,
+        flags: EVBUFFER_CB_ENABLED,
+    };
+    const AT_ONCE: Audience = Audience {
+        mask: EVBUFFER_CB_ENABLED | NOT_DEFERRED,
+        flags: EVBUFFER_CB_ENABLED | NOT_DEFERRED,
+    };
+    const DEFERRED: Audience = Audience {
+        mask: EVBUFFER_CB_ENABLED | NOT_DEFERRED,
+        flags: EVBUFFER_CB_ENABLED,
+    };
+
     /// Whether an entry with such flags is meant.
+    #[inline]
     fn includes(self, flags: u32) -> bool {
-        let at_once = flags & NOT_DEFERRED != 0;
-        let meant = match self {
-            Audience::All => true,
-            Audience::AtOnce => at_once,
-            Audience::Deferred => !at_once,
-        };
-        meant && flags & EVBUFFER_CB_ENABLED != 0
+        flags & self.mask == self.flags
     }
 }
 

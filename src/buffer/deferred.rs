@@ -3,7 +3,7 @@
 use super::abi::EvbufferCallbackInfo;
 use super::{Evbuffer, Guard};
 use crate::base::{self, EventBase, deferred};
-use crate::event::EventCallback;
+use crate::event::{CallbackPtr, EventCallback, state};
 use crate::hooks::memory::{self, OutOfMemory};
 use std::ffi::c_void;
 use std::ptr::{self, addr_of_mut};
@@ -87,6 +87,11 @@ impl Guard {
         let Some(entry) = self.deferred_callback() else {
             return;
         };
+        // Where it seems to be queued it has not locked the buffer yet, so it will see the change.
+        // SAFETY: the entry is live as long as the buffer.
+        if unsafe { CallbackPtr::new(entry) }.is_some_and(|entry| entry.has(state::ACTIVE)) {
+            return;
+        }
         // SAFETY: the program keeps the base alive; the reference keeps the entry alive.
         if !unsafe { deferred::schedule((*self.deferral.get()).base, entry) } {
             return;

@@ -52,8 +52,11 @@ fn find_first(cursor: &mut Cursor, find: impl Fn(&[u8]) -> Option<usize>) -> Opt
     loop {
         let bytes = cursor.bytes()?;
         match find(bytes) {
-            Some(index) => return cursor.advance(index),
-            None => cursor.advance(bytes.len())?,
+            Some(index) => {
+                *cursor = cursor.within(index);
+                return Some(());
+            }
+            None => cursor.pass(bytes.len())?,
         }
     }
 }
@@ -75,13 +78,13 @@ fn find_optional_return(cursor: &mut Cursor) -> Option<usize> {
             }
             Some(feed) => {
                 let returns = usize::from(bytes[feed - 1] == b'\r');
-                cursor.advance(feed - returns)?;
+                *cursor = cursor.within(feed - returns);
                 return Some(returns + 1);
             }
             None => {
-                cursor.advance(bytes.len() - 1)?;
-                before = bytes.ends_with(b"\r").then_some(*cursor);
-                cursor.advance(1)?;
+                let last = bytes.len() - 1;
+                before = bytes.ends_with(b"\r").then(|| cursor.within(last));
+                cursor.pass(bytes.len())?;
             }
         }
     }
@@ -113,7 +116,7 @@ fn run_length(mut cursor: Cursor) -> usize {
     length
 }
 
-impl Guard {
+impl Evbuffer {
     /// Finds the first line end at or after `start` (the front, for `None`) and its length.
     pub fn search_line_end(&self, start: Option<&Position>, style: LineEnd) -> (Position, usize) {
         let Some(mut cursor) = self.cursor(start, self.length.get()) else {
@@ -124,7 +127,9 @@ impl Guard {
             None => (Position::NOT_FOUND, 0),
         }
     }
+}
 
+impl Guard {
     /// Removes the first line with its end. The line is returned in a block of its own, with a zero
     /// byte appended.
     pub fn read_line(&self, style: LineEnd) -> Option<(*mut u8, usize)> {

@@ -55,7 +55,7 @@ impl Cursor {
 
     /// The cursor that many bytes further in the same chain.
     #[inline]
-    fn within(mut self, count: usize) -> Cursor {
+    pub fn within(mut self, count: usize) -> Cursor {
         self.left -= count;
         self.offset += count;
         self.offset_in_chain += count;
@@ -70,7 +70,7 @@ impl Cursor {
 
     /// Moves past the `count` bytes that [`Cursor::bytes`] gave; none if the data ends there.
     #[inline]
-    fn pass(&mut self, count: usize) -> Option<()> {
+    pub fn pass(&mut self, count: usize) -> Option<()> {
         self.left -= count;
         self.offset += count;
         if self.left == 0 {

@@ -582,9 +582,9 @@ pub unsafe extern "C-unwind" fn evbuffer_search_eol(
 ) -> EvbufferPtr {
     // SAFETY: the caller guarantees the buffer, and a position in it or NULL.
     let (found, length) = unsafe {
-        let guard = Guard::new(buffer);
+        let held = Held::new(buffer);
         LineEnd::from_number(eol_style).map_or((EvbufferPtr::NOT_FOUND, 0), |style| {
-            guard.search_line_end(start.as_ref(), style)
+            held.search_line_end(start.as_ref(), style)
         })
     };
     // SAFETY: the caller guarantees the place, or NULL.
