@@ -507,6 +507,47 @@ CASE(locks_of_each_callback, ONE_BACKEND | OWN_LOCKS)
 	CHECK_EQUAL(held, 0);
 }
 
+static struct bufferevent *above;
+
+static void
+put_filter_above(struct bufferevent *self, void *arg)
+{
+	(void)arg;
+	above = bufferevent_filter_new(self, NULL, NULL, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_THREADSAFE, NULL, NULL);
+	CHECK(above);
+}
+
+/* As when TLS begins on a connection: the one below has no lock when its callback is called, and gets
+ * one there. What is locked and unlocked then still matches. */
+CASE(filter_made_in_a_callback, ONE_BACKEND | OWN_LOCKS)
+{
+	static const int options[] = {0, BEV_OPT_DEFER_CALLBACKS};
+	size_t i;
+
+	CHECK_EQUAL(evthread_use_pthreads(), 0);
+	real_lock = evthread_lock_fns_.lock;
+	real_unlock = evthread_lock_fns_.unlock;
+	evthread_lock_fns_.lock = count_lock;
+	evthread_lock_fns_.unlock = count_unlock;
+	make_base();
+	for (i = 0; i < sizeof options / sizeof *options; i++) {
+		make_connection(AF_INET, ends);
+		bev = bufferevent_socket_new(base, ends[0], BEV_OPT_CLOSE_ON_FREE | options[i]);
+		bufferevent_setcb(bev, put_filter_above, NULL, NULL, NULL);
+		bufferevent_enable(bev, EV_READ);
+		send_all(ends[1], "x", 1);
+		for (above = NULL; !above;)
+			event_base_loop(base, EVLOOP_ONCE);
+		CHECK_EQUAL(held, 0);
+		bufferevent_free(above);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		CHECK_EQUAL(held, 0);
+		close(ends[1]);
+	}
+	finish();
+	CHECK_EQUAL(held, 0);
+}
+
 DIFFERENCE(refused_options_leave_no_lock, ONE_BACKEND | OWN_LOCKS,
 	"bufferevent_socket_new that fails for its options leaks a lock")
 {

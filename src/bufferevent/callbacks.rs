@@ -7,6 +7,7 @@ use super::lifetime::{DEFER_CALLBACKS, UNLOCK_CALLBACKS};
 use super::{BuffereventPtr, Direction, Guard, flag};
 use crate::base::deferred;
 use crate::event::EventCallback;
+use crate::hooks::threads::Lock;
 use crate::system::{errno, set_errno};
 use std::ffi::{c_int, c_short, c_void};
 
@@ -16,7 +17,8 @@ const IGNORE_WATERMARKS: c_int = BuffereventTriggerOptions::BEV_TRIG_IGNORE_WATE
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum During {
     Locked,
-    Unlocked,
+    /// It is given up meanwhile: this one, as a bufferevent without a lock may have got one since.
+    Unlocked(Lock),
 }
 
 fn pending_flag(direction: Direction) -> u16 {
@@ -136,15 +138,16 @@ impl BuffereventPtr {
     /// Runs a function of the program. The lock is taken again also when it unwinds.
     fn call(self, during: During, function: impl FnOnce()) {
         match during {
-            During::Unlocked => self.lock().released(function),
+            During::Unlocked(lock) => lock.released(function),
             During::Locked => function(),
         }
     }
 
-    /// Runs the pending callbacks in a fixed order. Those without a function stay pending.
-    fn run_pending(self) {
+    /// Runs the pending callbacks in a fixed order. Those without a function stay pending. The caller
+    /// holds the lock `held`.
+    fn run_pending(self, held: Lock) {
         let during = if self.options() & UNLOCK_CALLBACKS != 0 {
-            During::Unlocked
+            During::Unlocked(held)
         } else {
             During::Locked
         };
@@ -177,6 +180,6 @@ pub(super) unsafe extern "C-unwind" fn run_deferred(
     // SAFETY: the queued entry held a reference, which becomes the guard's.
     let guard = unsafe { Guard::acquire(argument.cast()) };
     if !entry.is_null() {
-        guard.run_pending();
+        guard.run_pending(guard.1);
     }
 }

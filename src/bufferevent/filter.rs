@@ -97,6 +97,8 @@ pub fn create(below: BuffereventPtr, parts: Parts, options: c_int) -> Option<*mu
         unsafe { filter.0.discard() };
         return None;
     }
+    // SAFETY: the one below is live. It may just have got the lock.
+    let _locked = unsafe { Guard::new(below.as_ptr()) };
     let this = filter.get();
     this.below.set(below.as_ptr());
     this.input_filter.set(parts.input);
@@ -135,8 +137,6 @@ impl FilterPtr {
         drop(input);
         if options & lifetime::THREADSAFE != 0 && below.lock().is_none() {
             below.enable_locking(Lock::NONE).map_err(|_| OutOfMemory)?;
-            // The caller's guard also releases this lock when it is dropped.
-            below.lock().acquire();
         }
         if !below.lock().is_none() {
             self.0

@@ -206,14 +206,13 @@ impl BuffereventPtr {
         self.references.get()
     }
 
-    /// Releases a reference and the lock; whether it was the last one. Then the loop will free
-    /// the bufferevent when none of its callbacks can be running any more.
+    /// Releases a reference and the lock that is held; whether it was the last reference. Then the
+    /// loop will free the bufferevent when none of its callbacks can be running any more.
     #[inline]
-    fn release(self) -> bool {
+    fn release(self, lock: Lock) -> bool {
         let references = self.references.get() - 1;
         self.references.set(references);
         let last = references == 0;
-        let lock = self.lock();
         let has_base = !last || self.end();
         lock.release();
         if !has_base {
@@ -326,7 +325,7 @@ impl Guard {
     pub unsafe fn acquire(bufferevent: *mut Bufferevent) -> Guard {
         // SAFETY: the caller guarantees the bufferevent, which is therefore not null.
         let guard = unsafe { Guard::adopt(bufferevent) };
-        guard.lock().acquire();
+        guard.1.acquire();
         guard
     }
 
@@ -337,9 +336,8 @@ impl Guard {
     #[inline]
     pub unsafe fn adopt(bufferevent: *mut Bufferevent) -> Guard {
         // SAFETY: the caller guarantees the bufferevent, which is therefore not null.
-        Guard(BuffereventPtr(unsafe {
-            NonNull::new_unchecked(bufferevent)
-        }))
+        let pointer = BuffereventPtr(unsafe { NonNull::new_unchecked(bufferevent) });
+        Guard(pointer, pointer.lock())
     }
 
     /// [`Guard::new`], if nobody has the lock, and if the bufferevent is not ending.
@@ -349,11 +347,12 @@ impl Guard {
     pub unsafe fn try_new(bufferevent: *mut Bufferevent) -> Option<Guard> {
         // SAFETY: the caller guarantees the bufferevent.
         let pointer = unsafe { BuffereventPtr::new(bufferevent) }?;
-        if !pointer.lock().try_acquire() {
+        let lock = pointer.lock();
+        if !lock.try_acquire() {
             return None;
         }
         pointer.add_reference();
-        Some(Guard(pointer))
+        Some(Guard(pointer, lock))
     }
 
     /// [`Guard::new`] for one whose last reference may be gone already; `None` then.
@@ -374,15 +373,15 @@ impl Guard {
 
     /// Releases both; whether that was the last reference.
     pub fn release(self) -> bool {
-        let bufferevent = self.0;
+        let Guard(bufferevent, lock) = self;
         forget(self);
-        bufferevent.release()
+        bufferevent.release(lock)
     }
 }
 
 impl Drop for Guard {
     #[inline]
     fn drop(&mut self) {
-        self.0.release();
+        self.0.release(self.1);
     }
 }

@@ -385,8 +385,9 @@ impl Drop for Held {
     }
 }
 
-/// A bufferevent's lock, held, together with a reference, so that callbacks may free it.
-pub struct Guard(BuffereventPtr);
+/// A bufferevent's lock, held, together with a reference, so that callbacks may free it. A
+/// bufferevent without a lock may get one meanwhile, which is not the guard's to release.
+pub struct Guard(BuffereventPtr, Lock);
 
 impl Deref for Guard {
     type Target = BuffereventPtr;
