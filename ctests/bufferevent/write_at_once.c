@@ -216,6 +216,52 @@ CASE(refilling_starves_nobody, EVERY_BACKEND)
 	end_of_used_connection();
 }
 
+static int refills;
+
+/* The other end reads all that comes, so that writing never stops. */
+static void
+refill_and_read(struct bufferevent *writer, void *arg)
+{
+	char data[4096];
+
+	(void)arg;
+	while (recv(ends[1], data, sizeof data, MSG_DONTWAIT) > 0)
+		;
+	if (++refills > 1000)
+		event_base_loopbreak(base);
+	bufferevent_write(writer, "more", 4);
+}
+
+/* A loop that is to end after one iteration ends, though there is always something to write. */
+static void
+refill_in_single_iterations(int flags)
+{
+	int turns;
+
+	begin(0);
+	bufferevent_setcb(bev, NULL, refill_and_read, NULL, NULL);
+	bufferevent_write(bev, "some", 4);
+	for (turns = 0; turns < 20; turns++) {
+		CHECK_EQUAL(event_base_loop(base, flags), 0);
+		CHECK(!event_base_got_break(base));
+	}
+	CHECK(refills >= 5);
+	bufferevent_free(bev);
+	close(ends[0]);
+	close(ends[1]);
+	finish();
+}
+
+CASE(refilling_ends_a_single_iteration, EVERY_BACKEND)
+{
+	refill_in_single_iterations(EVLOOP_ONCE);
+}
+
+CASE(refilling_ends_a_single_iteration_without_waiting, EVERY_BACKEND)
+{
+	refill_in_single_iterations(EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
 static void
 leave(struct bufferevent *writer, void *arg)
 {

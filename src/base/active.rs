@@ -105,6 +105,15 @@ impl EventBase {
         }
     }
 
+    /// Whether nothing is active but what the library does before the next wait.
+    #[inline(never)]
+    pub(super) fn has_only_work_before_wait(&self) -> bool {
+        // That queue follows the others.
+        (0..=self.run.priorities as usize)
+            // SAFETY: there are these queues, and they are live.
+            .all(|index| unsafe { TailQueue::first(self.run.queues.add(index)).is_null() })
+    }
+
     #[inline]
     fn enqueue(&mut self, entry: CallbackPtr) {
         self.count_in(entry, state::ACTIVE);

@@ -149,7 +149,9 @@ impl Guard {
         }
         let enough = progress.is_enough() || progress.spurious && self.run.has_run;
         self.run.has_run |= progress.is_enough();
-        Ok((enough && self.run.active.now == 0).then_some(Outcome::Stopped))
+        // What a stream does before the next wait is as good as readiness that is not known yet.
+        let done = enough && (self.run.active.now == 0 || self.has_only_work_before_wait());
+        Ok(done.then_some(Outcome::Stopped))
     }
 
     /// The beginning of a pass while something is active: the library's own work may come before
