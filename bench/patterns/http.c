@@ -171,7 +171,8 @@ PATTERN(http_folded_lines, 1000)
 	close_site(&site);
 }
 
-PATTERN(http_upload_in_pieces, 300)
+static void
+upload(long pieces, size_t size)
 {
 	struct site site;
 	char head[100];
@@ -179,15 +180,25 @@ PATTERN(http_upload_in_pieces, 300)
 
 	open_site(&site, reply);
 	fd = connect_to(&site);
-	put(fd, head, (size_t)sprintf(head, "POST / HTTP/1.1\r\nContent-Length: %ld\r\n\r\n", n * 100));
-	while (n--) {
-		put(fd, pattern_bytes, 100);
+	put(fd, head, (size_t)sprintf(head, "POST / HTTP/1.1\r\nContent-Length: %zu\r\n\r\n", (size_t)pieces * size));
+	while (pieces--) {
+		put(fd, pattern_bytes, size);
 		turn(site.base);
 	}
 	serve_until(&site, 1);
 	take_reply(&site, fd);
 	close(fd);
 	close_site(&site);
+}
+
+PATTERN(http_upload_in_pieces, 300)
+{
+	upload(n, 100);
+}
+
+PATTERN(http_upload_in_long_pieces, 300)
+{
+	upload(n, 3000);
 }
 
 PATTERN(http_upload_in_chunks, 300)

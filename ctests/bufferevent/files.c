@@ -81,10 +81,11 @@ sends_full_segments_only(int fd)
 	return on;
 }
 
-/* A header, part of a file without its first bytes, and what follows it. */
+/* A header, part of a file without its first bytes, and what follows it, if anything does. */
 static void
-send_part(struct bufferevent *bev)
+send_part(struct bufferevent *bev, const char *tail)
 {
+	size_t rest = strlen(tail);
 	struct evbuffer *message = evbuffer_new();
 	char taken[100];
 
@@ -92,13 +93,13 @@ send_part(struct bufferevent *bev)
 	CHECK(evbuffer_drain(message, 1000) == 0);
 	CHECK(evbuffer_remove(message, taken, sizeof taken) == sizeof taken);
 	CHECK(memcmp(taken, contents + START + 1000, sizeof taken) == 0);
-	CHECK(evbuffer_prepend(message, "head", 4) == 0 && evbuffer_add(message, "tail", 4) == 0);
+	CHECK(evbuffer_prepend(message, "head", 4) == 0 && evbuffer_add(message, tail, rest) == 0);
 	CHECK(bufferevent_write_buffer(bev, message) == 0);
 	evbuffer_free(message);
-	receive(4 + PART - 1100 + 4);
+	receive(4 + PART - 1100 + rest);
 	CHECK(memcmp(arrived, "head", 4) == 0);
 	CHECK(memcmp(arrived + 4, contents + START + 1100, PART - 1100) == 0);
-	CHECK(memcmp(arrived + count - 4, "tail", 4) == 0);
+	CHECK(memcmp(arrived + count - rest, tail, rest) == 0);
 }
 
 CASE(over_tcp, 0)
@@ -110,11 +111,14 @@ CASE(over_tcp, 0)
 	connect_by_tcp(fds);
 	peer = fds[1];
 	bev = new_stream(fds[0]);
-	send_part(bev);
+	send_part(bev, "tail");
+	CHECK_EQUAL(sends_full_segments_only(fds[0]), 0);
+	bufferevent_set_max_single_write(bev, LENGTH);
+	send_part(bev, "");
 	CHECK_EQUAL(sends_full_segments_only(fds[0]), 0);
 	/* What the program has set stays set. */
 	CHECK(setsockopt(fds[0], IPPROTO_TCP, TCP_CORK, &on, sizeof on) == 0);
-	send_part(bev);
+	send_part(bev, "tail");
 	CHECK_EQUAL(sends_full_segments_only(fds[0]), 1);
 	CHECK_EQUAL(ends + errors, 0);
 	bufferevent_free(bev);
@@ -132,7 +136,9 @@ CASE(over_a_local_socket, ONE_BACKEND)
 	CHECK(evutil_make_socket_nonblocking(fds[0]) == 0 && evutil_make_socket_nonblocking(fds[1]) == 0);
 	peer = fds[1];
 	bev = new_stream(fds[0]);
-	send_part(bev);
+	send_part(bev, "tail");
+	bufferevent_set_max_single_write(bev, LENGTH);
+	send_part(bev, "");
 	CHECK_EQUAL(ends + errors, 0);
 	bufferevent_free(bev);
 	close(peer);

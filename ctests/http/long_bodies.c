@@ -8,6 +8,8 @@ enum { PERIOD = 251, MEGABYTE = 1 << 20, PATIENCE = 200000 };
 
 static unsigned char pattern[PERIOD * 1000];
 static int whole;
+/* How much is sent at once, at most, and what else the library holds. */
+static size_t at_once = sizeof pattern, beside = MEGABYTE;
 
 /* The body is what was sent: each byte tells its position. */
 static void
@@ -39,7 +41,7 @@ send_body(int fd, size_t length)
 	int passes = 0;
 
 	while (sent < length && passes++ < PATIENCE) {
-		size_t start = sent % PERIOD, most = sizeof pattern - start;
+		size_t start = sent % PERIOD, most = at_once < sizeof pattern - start ? at_once : sizeof pattern - start;
 		ssize_t count = send(fd, pattern + start, most < length - sent ? most : length - sent,
 		    MSG_NOSIGNAL | MSG_DONTWAIT);
 
@@ -48,9 +50,9 @@ send_body(int fd, size_t length)
 			passes = 0;
 		}
 		event_base_loop(base, EVLOOP_NONBLOCK);
-		if (allocator.held > 2 * sent + MEGABYTE)
+		if (allocator.held > 2 * sent + beside)
 			printf("%zu bytes held of %zu\n", allocator.held, sent);
-		CHECK(allocator.held <= 2 * sent + MEGABYTE);
+		CHECK(allocator.held <= 2 * sent + beside);
 	}
 	CHECK_EQUAL(sent, length);
 }
@@ -69,6 +71,13 @@ upload(int fd, size_t *length)
 	CHECK_EQUAL(whole, before + 1);
 }
 
+static void
+fill_pattern(void)
+{
+	for (size_t i = 0; i < sizeof pattern; i++)
+		pattern[i] = (unsigned char)(i % PERIOD);
+}
+
 /* Bodies of several lengths, and a short one behind each on the same connection. */
 static void
 upload_all(void)
@@ -77,8 +86,7 @@ upload_all(void)
 	size_t length;
 	int fd;
 
-	for (size_t i = 0; i < sizeof pattern; i++)
-		pattern[i] = (unsigned char)(i % PERIOD);
+	fill_pattern();
 	evhttp_set_gencb(http, check_body, &length);
 	fd = connect_raw();
 	for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
@@ -98,6 +106,28 @@ CASE(long_bodies_come_whole, ALONE)
 	allocator_install();
 	start_server();
 	upload_all();
+}
+
+CASE(bodies_in_pieces_of_each_size, ALONE)
+{
+	static const size_t sizes[] = {1, 10, 100, 1000, 2047, 2048, 4000, 4095, 4096, 4097, 9000, 16192, 16384, 20000};
+	size_t length;
+	int fd;
+
+	allocator_install();
+	start_server();
+	fill_pattern();
+	evhttp_set_gencb(http, check_body, &length);
+	fd = connect_raw();
+	beside = 65536;
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		at_once = sizes[i];
+		length = at_once < 100 ? 5000 + 600 * at_once : 150000 + at_once;
+		upload(fd, &length);
+	}
+	close(fd);
+	stop_server();
+	CHECK_EQUAL(allocator.alive, 0);
 }
 
 static struct bufferevent *

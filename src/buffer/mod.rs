@@ -194,6 +194,11 @@ impl Evbuffer {
         self.first.get().map_or(0, |chain| chain.length.get())
     }
 
+    /// Whether the last read brought more than a short one does.
+    pub fn expects_much(&self) -> bool {
+        self.expects_much.get()
+    }
+
     /// Sets and clears flags.
     pub fn change_flags(&self, set: u32, clear: u32) {
         self.flags.set((self.flags.get() | set) & !clear);

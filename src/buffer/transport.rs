@@ -79,7 +79,7 @@ impl Descriptor {
                 (Descriptor::Any(fd), [vector]) => {
                     system::write(fd, vector.iov_base, vector.iov_len)
                 }
-                (Descriptor::Socket(fd), [vector]) => substitutes::send(fd, vector),
+                (Descriptor::Socket(fd), [vector]) => substitutes::send(fd, vector, 0),
                 _ => system::writev(self.number(), vectors.as_ptr(), vectors.len() as c_int),
             }
         })
@@ -193,6 +193,9 @@ impl Guard {
         if limit == 0 {
             return Err(Refused::Range);
         }
+        if let Some(lead) = self.lead_of_file(descriptor, limit) {
+            return self.write_lead_and_file(descriptor, limit, lead);
+        }
         let in_front = !self.is_fed_from_file(descriptor, limit);
         let written = self.write_front(descriptor, limit)?;
         let rest = limit - written;
@@ -202,6 +205,51 @@ impl Guard {
         // What is wrong, the next write will report too.
         let more = self.write_front(descriptor, rest);
         Ok(written + more.unwrap_or(0))
+    }
+
+    /// What is to be sent in front of a long piece of a file, if it lies in one chain.
+    fn lead_of_file(&self, descriptor: Descriptor, limit: usize) -> Option<ChainPtr> {
+        let lead = self.first_with_data()?;
+        let rest = limit.checked_sub(lead.length.get())?;
+        if rest < LONG_PIECE || lead.is(flag::FILE_SEGMENT) {
+            return None;
+        }
+        let mut behind = Chains::from(lead.next.get()).filter(|chain| chain.length.get() > 0);
+        let piece = behind.next()?;
+        descriptor.is_fed_from_file(piece, rest).then_some(lead)
+    }
+
+    /// Two system calls: a TCP socket holds the end of the lead back for the first segment of the
+    /// piece.
+    #[cold]
+    fn write_lead_and_file(
+        &self,
+        descriptor: Descriptor,
+        limit: usize,
+        lead: ChainPtr,
+    ) -> Result<usize, Refused> {
+        let length = lead.length.get();
+        let vector = data_vector(lead, length);
+        // SAFETY: the vector describes data of the buffer.
+        let sent = unsafe { substitutes::send(descriptor.number(), &vector, libc::MSG_MORE) };
+        let sent = system_result(sent)?;
+        if sent > 0 {
+            self.drain(sent)?;
+        }
+        let piece = self.first_with_data().filter(|piece| {
+            let rest = limit - sent;
+            sent == length && descriptor.is_fed_from_file(*piece, rest)
+        });
+        let Some(piece) = piece else { return Ok(sent) };
+        // Where more follows, the end of the piece would be a segment of its own.
+        let is_all = piece.length.get() == self.length.get().min(limit - sent);
+        let begun = if is_all { Segment::Begun } else { Segment::New };
+        // What is wrong, the next write will report too.
+        let more = write_mapped(descriptor, piece, limit - sent, begun).unwrap_or(0);
+        if more > 0 {
+            self.drain(more)?;
+        }
+        Ok(sent + more)
     }
 
     fn first_with_data(&self) -> Option<ChainPtr> {
@@ -221,7 +269,7 @@ impl Guard {
                 self.write_from_file(descriptor, chain, limit)?
             }
             Some(chain) if descriptor.is_fed_from_file(chain, limit) => {
-                write_mapped(descriptor, chain, limit)?
+                write_mapped(descriptor, chain, limit, Segment::New)?
             }
             Some(chain) if chain.length.get() >= limit => {
                 descriptor.write(&[data_vector(chain, limit)])?
@@ -241,7 +289,7 @@ impl Guard {
         chain: ChainPtr,
         limit: usize,
     ) -> Result<usize, Refused> {
-        let sent = send_file(descriptor.number(), chain, limit);
+        let sent = send_file(descriptor.number(), chain, limit, Segment::New);
         if sent.is_err() && matches!(errno(), libc::ENOSYS | libc::EPERM) {
             file::load(chain)?;
             return self.write_from_memory(descriptor, limit);
@@ -289,8 +337,13 @@ impl Evbuffer {
 }
 
 /// Sends bytes that are mapped from their file, from memory where the kernel cannot do otherwise.
-fn write_mapped(descriptor: Descriptor, chain: ChainPtr, limit: usize) -> Result<usize, Refused> {
-    match send_file(descriptor.number(), chain, limit) {
+fn write_mapped(
+    descriptor: Descriptor,
+    chain: ChainPtr,
+    limit: usize,
+    segment: Segment,
+) -> Result<usize, Refused> {
+    match send_file(descriptor.number(), chain, limit, segment) {
         Err(Refused::System) if sockets::read_write_retriable(errno()) => Err(Refused::System),
         // At the end of a file that was cut, too: then the write fails.
         Ok(0) | Err(_) => descriptor.write(&[data_vector(chain, chain.length.get().min(limit))]),
@@ -298,11 +351,26 @@ fn write_mapped(descriptor: Descriptor, chain: ChainPtr, limit: usize) -> Result
     }
 }
 
+/// Where bytes of a file begin as a TCP socket sends them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Segment {
+    /// In a segment of their own.
+    New,
+    /// Behind what was sent before, which waits for them; and nothing follows them for now.
+    Begun,
+}
+
 /// Sends bytes of a file.
-fn send_file(descriptor: c_int, chain: ChainPtr, limit: usize) -> Result<usize, Refused> {
+fn send_file(
+    descriptor: c_int,
+    chain: ChainPtr,
+    limit: usize,
+    segment: Segment,
+) -> Result<usize, Refused> {
     let (file, mut offset) = file::place_in_file(chain).ok_or(Refused::Unsuitable)?;
     let count = chain.length.get().min(limit);
-    let full_segments = (count >= LONG_PIECE).then(|| FullSegments::of(descriptor));
+    let is_cut_up = count >= LONG_PIECE && segment == Segment::New;
+    let full_segments = is_cut_up.then(|| FullSegments::of(descriptor));
     // SAFETY: the chain keeps its segment, which has the file open; the offset is a local variable.
     let sent = system_result(unsafe { system::sendfile(descriptor, file, &mut offset, count) });
     drop(full_segments);

@@ -1,6 +1,6 @@
 //! Accepting connections for a server, and making their bufferevents.
 
-use super::connection::{ConnectionPtr, LARGE_PIECE};
+use super::connection::{ConnectionPtr, LARGE_REPLY};
 use super::server::ServerPtr;
 use crate::bufferevent::{self, Bufferevent, BuffereventPtr, Direction, Guard};
 use crate::listener::{Evconnlistener, Hold};
@@ -33,7 +33,7 @@ impl ServerPtr {
             return unsafe {
                 let made = bufferevent::socket::create(base, descriptor, 0)?;
                 let bufferevent = Guard::new(made.as_ptr());
-                bufferevent.set_max_single(Direction::Write, LARGE_PIECE);
+                bufferevent.set_max_single(Direction::Write, LARGE_REPLY);
                 if nonblocking {
                     bufferevent.mark_nonblocking();
                     bufferevent.expect_input();

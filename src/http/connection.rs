@@ -90,13 +90,20 @@ pub mod bit {
 /// last read brings and the blocks that hold it fit into 64 KiB, too.
 pub const MOST_UNREAD: usize = 32768;
 
-/// How much of a large body is read or written at once.
+/// How much of a large body is read at once.
 pub const LARGE_PIECE: usize = 262_144;
+/// How much of a large reply is written at once: a file of a megabyte goes out whole.
+pub const LARGE_REPLY: usize = 2 << 20;
 
 /// Room that is made at once while at least that much of a body is missing, and twice as much is
 /// there: a peer that stops in between has made us take half as much again as it has sent. With
 /// what the buffer and an allocator put before it, it fills whole large pages.
 const LONG_STRETCH: usize = (8 << 20) - 192;
+
+/// The most room that is made at once for what comes in small pieces, half as much as is there; and the
+/// least.
+const SHORT_STRETCH: usize = (16 << 10) - 192;
+const SHORTEST_STRETCH: usize = 2048;
 
 /// `struct evhttp_connection`.
 pub struct Connection {
@@ -375,30 +382,53 @@ impl ConnectionPtr {
         }
     }
 
-    /// Makes room in the input for the next stretch of a very long body, of which that much is
-    /// there and that much is missing.
+    /// Makes room in the input for the next stretch of a long body, of which that much is there and
+    /// that much is missing.
     pub(super) fn make_room_for_stretch(self, present: usize, missing: i64) {
-        if !self.takes_in_stretches(present, missing) {
+        let (Some(stretch), Some(input)) = (self.stretch(present, missing), self.input()) else {
             return;
-        }
-        if let Some(input) = self.input().filter(|input| input.length() == 0) {
-            // Without that memory, each read looks for its own.
-            let _ = input.expand_in_large_pages(LONG_STRETCH);
+        };
+        let begun = input.length();
+        // Without that memory, each read looks for its own, as those of long pieces do at first.
+        if stretch == LONG_STRETCH && begun == 0 {
+            let _ = input.expand_in_large_pages(stretch);
+        } else if stretch <= SHORT_STRETCH && begun < stretch && !input.expects_much() {
+            let _ = input.expand(stretch - begun);
         }
     }
 
-    /// Whether what has come in of a body stays in the input until the room there is full.
-    pub(super) fn is_filling_stretch(self, present: usize, missing: i64) -> bool {
-        self.takes_in_stretches(present, missing) && self.unread() < LONG_STRETCH
+    /// How much of a body is taken out of the input now, of which that much is there and that much is
+    /// missing: nothing until the room there is full.
+    pub(super) fn portion(self, input: &BufferGuard, present: usize, missing: i64) -> i64 {
+        let Some(stretch) = self.stretch(present, missing) else {
+            return missing;
+        };
+        let (unread, first) = (input.length(), input.contiguous());
+        if unread < stretch {
+            return 0;
+        }
+        // A short rest, behind which more will come, would take along room for that.
+        let leaves_rest = stretch <= SHORT_STRETCH
+            && first >= stretch
+            && unread - first < stretch
+            && missing - first as i64 >= stretch as i64;
+        if leaves_rest { first as i64 } else { missing }
     }
 
-    /// An input with a high mark would stand still before such room is full.
-    fn takes_in_stretches(self, present: usize, missing: i64) -> bool {
-        present >= 2 * LONG_STRETCH
-            && missing >= LONG_STRETCH as i64
-            && self
-                .bufferevent()
-                .is_some_and(|bufferevent| bufferevent.input_room().is_none())
+    /// In what portions a body is taken out of the input. One with a high mark would stand still before
+    /// the room for a portion is full.
+    fn stretch(self, present: usize, missing: i64) -> Option<usize> {
+        let stretch = if present >= 2 * LONG_STRETCH {
+            LONG_STRETCH
+        } else {
+            (present / 2).min(SHORT_STRETCH)
+        };
+        let is_worth_it = stretch >= SHORTEST_STRETCH && missing >= stretch as i64;
+        let has_mark = || {
+            self.held_bufferevent()
+                .is_none_or(|bufferevent| bufferevent.input_room().is_some())
+        };
+        (is_worth_it && !has_mark()).then_some(stretch)
     }
 
     /// The number of bytes in the input.

@@ -108,10 +108,14 @@ impl ConnectionPtr {
         let wanted = request.ntoread.get();
         // A client may have a callback for each piece, which shall not be larger than it was.
         let in_large_pieces = self.is_incoming() && request.chunk_cb.get().is_none();
-        if in_large_pieces && self.is_filling_stretch(request.body_size.get(), wanted) {
+        let portion = match in_large_pieces {
+            true => self.portion(input, request.body_size.get(), wanted),
+            false => wanted,
+        };
+        if portion == 0 && wanted > 0 {
             return Ok(Progress::More);
         }
-        let taken = take_body(request, input, wanted)?;
+        let taken = take_body(request, input, portion)?;
         let missing = wanted - taken;
         request.ntoread.set(missing);
         if in_large_pieces {

@@ -140,10 +140,10 @@ pub unsafe fn recv(fd: c_int, place: &iovec) -> isize {
 /// # Safety
 /// The piece is readable.
 #[inline]
-pub unsafe fn send(fd: c_int, piece: &iovec) -> isize {
+pub unsafe fn send(fd: c_int, piece: &iovec, flags: c_int) -> isize {
     // SAFETY: the caller guarantees that the piece is readable for its whole length.
     SEND.or_else(
-        || unsafe { super::send(fd, piece.iov_base, piece.iov_len, 0) as i64 },
+        || unsafe { super::send(fd, piece.iov_base, piece.iov_len, flags) as i64 },
         || unsafe { super::writev(fd, piece, 1) as i64 },
     ) as isize
 }
