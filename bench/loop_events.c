@@ -97,7 +97,7 @@ new_and_free(long count)
 }
 
 static void
-assign_anew(long count)
+assign_again(long count)
 {
 	struct event event;
 
@@ -286,7 +286,7 @@ static const struct benchmark benchmarks[] = {
 	{"chain of 100 pipes", .work = chain_of_pipes, .prepare = make_pipes},
 	{"ring of 5000 pipes, 100 active", .work = ring_of_pipes, .prepare = make_ring, .restore = empty_ring},
 	{"event_new+event_free", .work = new_and_free},
-	{"event_assign", .work = assign_anew},
+	{"event_assign", .work = assign_again},
 	{"event_pending", .work = ask_for_pending},
 	{"event_base_new+event_base_free", .work = new_and_free_base},
 	{"woken by another thread", .work = wake_up, .prepare = make_woken_loop},

@@ -15,7 +15,7 @@
 static struct event_base *base;
 static struct evdns_base *dns;
 static int server;
-static int told;
+static int reported;
 static volatile unsigned sum;
 
 static void
@@ -28,7 +28,7 @@ static void
 on_result(int result, char type, int count, int ttl, void *addresses, void *arg)
 {
 	(void)arg;
-	told++;
+	reported++;
 	CHECK(result >= 0 && ttl >= 0);
 	if (result)
 		CHECK(!addresses && !count);
@@ -44,7 +44,7 @@ static void
 on_list(int result, struct evutil_addrinfo *list, void *arg)
 {
 	(void)arg;
-	told++;
+	reported++;
 	CHECK(result || list);
 	if (list)
 		evutil_freeaddrinfo(list);
@@ -85,7 +85,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (!base)
 		begin();
-	told = 0;
+	reported = 0;
 	switch (data[0] % 4) {
 	case 0:
 		CHECK(evdns_base_resolve_ipv4(dns, "a", data[0] & 4 ? 0 : DNS_QUERY_NO_SEARCH, on_result, NULL));
@@ -99,7 +99,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	default:
 		CHECK(evdns_getaddrinfo(dns, "a.b", "80", &hints, on_list, NULL));
 	}
-	for (int turn = 0; !told; turn++) {
+	for (int turn = 0; !reported; turn++) {
 		uint8_t packet[1600];
 		struct sockaddr_in peer;
 		socklen_t length = sizeof peer;
@@ -126,6 +126,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(turn < 10000);
 	}
 	event_base_loop(base, EVLOOP_NONBLOCK);
-	CHECK_EQUAL(told, 1);
+	CHECK_EQUAL(reported, 1);
 	return 0;
 }

@@ -17,7 +17,7 @@ enum { LOOK_UPS = 3 };
 static struct event_base *base;
 static struct evdns_base *dns;
 static int server, listener;
-static int told;
+static int reported;
 static volatile unsigned sum;
 static uint8_t questions[LOOK_UPS][64];
 static size_t lengths[LOOK_UPS];
@@ -32,7 +32,7 @@ static void
 on_result(int result, char type, int count, int ttl, void *addresses, void *arg)
 {
 	(void)type, (void)arg;
-	told++;
+	reported++;
 	CHECK(result >= 0 && ttl >= 0);
 	if (result)
 		CHECK(!addresses && !count);
@@ -137,11 +137,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (!base)
 		begin();
-	told = 0;
+	reported = 0;
 	memset(lengths, 0, sizeof lengths);
 	for (int i = 0; i < LOOK_UPS; i++)
 		CHECK(evdns_base_resolve_ipv4(dns, (const char *[]){"a", "b", "c"}[i], DNS_QUERY_NO_SEARCH, on_result, NULL));
-	for (int turn = 0; told < LOOK_UPS; turn++) {
+	for (int turn = 0; reported < LOOK_UPS; turn++) {
 		cut_datagrams();
 		event_base_loop(base, EVLOOP_NONBLOCK);
 		if (fd < 0 && (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0)
@@ -157,18 +157,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				fd = -1;
 			}
 		}
-		if (told < LOOK_UPS && (size == 0 || turn > 100))
+		if (reported < LOOK_UPS && (size == 0 || turn > 100))
 			event_base_loop(base, EVLOOP_ONCE);
 		CHECK(turn < 10000);
 	}
 	CHECK(connections <= 2 * LOOK_UPS);
-	CHECK_EQUAL(told, LOOK_UPS);
+	CHECK_EQUAL(reported, LOOK_UPS);
 	/* The next input gets its own connection. */
 	if (fd >= 0)
 		close(fd);
 	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0)
 		close(fd);
 	event_base_loop(base, EVLOOP_NONBLOCK);
-	CHECK_EQUAL(told, LOOK_UPS);
+	CHECK_EQUAL(reported, LOOK_UPS);
 	return 0;
 }

@@ -36,7 +36,7 @@ pick(unsigned bound)
 static int telling;
 
 static void __attribute__((format(printf, 1, 2)))
-tell(const char *format, ...)
+report(const char *format, ...)
 {
 	va_list arguments;
 	if (!telling)
@@ -229,7 +229,7 @@ run_slot(evutil_socket_t fd, short what, void *arg)
 		CHECK_EQUAL(event_del(slot->event), 0);
 		forget(slot);
 		/* From here on it can matter how many passes there were. */
-		tell(" many passes");
+		report(" many passes");
 	}
 }
 
@@ -291,15 +291,15 @@ run_loop(int flags)
 	int i, result = event_base_loop(base, flags | EVLOOP_NONBLOCK);
 	CHECK(result >= 0);
 	note_activated();
-	tell(" loop %d", result);
+	report(" loop %d", result);
 	for (i = 0; i < EVENTS; i++) {
 		/* Told is whether it ran, as passes may be divided differently. */
 		if (slots[i].runs)
-			tell(" %d", i);
+			report(" %d", i);
 		slots[i].runs = 0;
 	}
 	if (once_ran)
-		tell(" once");
+		report(" once");
 	/* A loop that was left at once may not have looked. */
 	if (!event_base_got_exit(base) && !event_base_got_break(base))
 		raised = 0;
@@ -343,7 +343,7 @@ operate_event(void)
 			slot->has_timer = slot->has_interval = 0;
 		break;
 	case 6:
-		tell(" priority %d", event_priority_set(slot->event, (int)pick(PRIORITIES + 1)));
+		report(" priority %d", event_priority_set(slot->event, (int)pick(PRIORITIES + 1)));
 		break;
 	default:
 		free_slot(slot);
@@ -386,7 +386,7 @@ operate_base(void)
 		once_pending++;
 		break;
 	case 5:
-		tell(" exit %d", event_base_loopexit(base, NULL));
+		report(" exit %d", event_base_loopexit(base, NULL));
 		break;
 	case 6:
 		CHECK_EQUAL(event_reinit(base), 0);
@@ -470,7 +470,7 @@ operate_buffer(void)
 	}
 	CHECK_EQUAL(evbuffer_get_length(buffer), buffers[one].length);
 	CHECK_EQUAL(evbuffer_get_length(buffers[other].buffer), buffers[other].length);
-	tell(" %zu", buffers[one].length);
+	report(" %zu", buffers[one].length);
 }
 
 /* --- Bufferevents --------------------------------------------------------------------------------- */
@@ -515,7 +515,7 @@ read_link(struct bufferevent *bev, void *arg)
 }
 
 static void
-hear_of_link(struct bufferevent *bev, short what, void *arg)
+link_event(struct bufferevent *bev, short what, void *arg)
 {
 	(void)bev;
 	(void)what;
@@ -551,7 +551,7 @@ make_link(struct link *link)
 		}
 	}
 	for (i = 0; i < 2; i++) {
-		bufferevent_setcb(link->ends[i], read_link, NULL, hear_of_link, link);
+		bufferevent_setcb(link->ends[i], read_link, NULL, link_event, link);
 		CHECK_EQUAL(bufferevent_enable(link->ends[i], EV_READ | EV_WRITE), 0);
 	}
 }
@@ -576,7 +576,7 @@ operate_link(void)
 		CHECK_EQUAL(bufferevent_enable(link->ends[end], EV_READ), 0);
 		break;
 	case 3:
-		tell(" priority %d", bufferevent_priority_set(link->ends[end], (int)pick(PRIORITIES)));
+		report(" priority %d", bufferevent_priority_set(link->ends[end], (int)pick(PRIORITIES)));
 		break;
 	case 4:
 		if (pick(4) == 0)

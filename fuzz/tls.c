@@ -63,7 +63,7 @@ send_in_parts(const uint8_t *data, size_t size, size_t part)
 
 /* A lot of data passes both ways, so that the next records are read and sent several at a time. */
 static void
-let_much_pass(void)
+exchange_much(void)
 {
 	static const char much[MUCH];
 
@@ -89,7 +89,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	make_both(data[0] & 4, data[0] & 8);
 	converse(moment == BEFORE ? 0 : moment == DURING ? 1 : 6);
 	if (moment >= BEHIND && data[0] & 32) {
-		let_much_pass();
+		exchange_much();
 		passed = MUCH;
 	}
 	if (moment == INSIDE)

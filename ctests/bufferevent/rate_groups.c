@@ -346,7 +346,7 @@ processor_seconds(void)
 /* Runs for a while, most of which must be spent asleep. On a busy machine more processor time may be measured,
  * but not each time. */
 static void
-rest_for_a_while(void)
+stay_idle(void)
 {
 	double before, spent;
 	int tries = 0;
@@ -384,7 +384,7 @@ share_less_than_a_byte(int rate, ev_ssize_t least, short direction)
 		bufferevent_disable(sharing[i], EV_READ | EV_WRITE);
 		bufferevent_enable(sharing[i], direction);
 	}
-	rest_for_a_while();
+	stay_idle();
 	for (i = 0; i < MANY; i++) {
 		bufferevent_remove_from_rate_limit_group(sharing[i]);
 		bufferevent_free(sharing[i]);
@@ -437,7 +437,7 @@ CASE(nothing_may_move, EVERY_BACKEND)
 		bufferevent_enable(bev, EV_READ | EV_WRITE);
 		if (state != 1)
 			bufferevent_write(bev, data, 10000);
-		rest_for_a_while();
+		stay_idle();
 		printf("%s: %d read\n", states[state], in());
 		bufferevent_remove_from_rate_limit_group(bev);
 		bufferevent_rate_limit_group_free(shared);

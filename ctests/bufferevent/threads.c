@@ -105,23 +105,23 @@ CASE(several_threads_write_unlocked, ONE_BACKEND)
 	several_writers(BEV_OPT_DEFER_CALLBACKS | BEV_OPT_UNLOCK_CALLBACKS);
 }
 
-static sem_t told;
+static sem_t announced;
 
 static void
-tell_read(struct bufferevent *self, void *arg)
+announce_read(struct bufferevent *self, void *arg)
 {
 	(void)arg;
 	evbuffer_drain(bufferevent_get_input(self), 100);
-	sem_post(&told);
+	sem_post(&announced);
 }
 
 static void
-tell_event(struct bufferevent *self, short what, void *arg)
+print_event(struct bufferevent *self, short what, void *arg)
 {
 	(void)self;
 	(void)arg;
 	printf("event %s\n", event_names(what));
-	sem_post(&told);
+	sem_post(&announced);
 }
 
 /* Each call from another thread reaches a loop that waits. */
@@ -133,11 +133,11 @@ CASE(calls_reach_a_waiting_loop, EVERY_BACKEND)
 	int i;
 
 	make_threads();
-	sem_init(&told, 0, 0);
+	sem_init(&announced, 0, 0);
 	make_connection(0, ends);
 	fcntl(ends[1], F_SETFL, 0);
 	bev = bufferevent_socket_new(base, ends[0], BEV_OPT_CLOSE_ON_FREE | BEV_OPT_THREADSAFE);
-	bufferevent_setcb(bev, tell_read, NULL, tell_event, NULL);
+	bufferevent_setcb(bev, announce_read, NULL, print_event, NULL);
 	loop = start(run_base, base);
 	for (i = 0; i < 20; i++) {
 		bufferevent_write(bev, "x", 1);
@@ -145,14 +145,14 @@ CASE(calls_reach_a_waiting_loop, EVERY_BACKEND)
 	}
 	send_all(ends[1], "y", 1);
 	bufferevent_enable(bev, EV_READ);
-	sem_wait(&told);
+	sem_wait(&announced);
 	bufferevent_trigger(bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
-	sem_wait(&told);
+	sem_wait(&announced);
 	bufferevent_set_timeouts(bev, &time, NULL);
-	sem_wait(&told);
+	sem_wait(&announced);
 	bufferevent_enable(bev, EV_READ);
 	shutdown(ends[1], SHUT_WR);
-	sem_wait(&told);
+	sem_wait(&announced);
 	bufferevent_free(bev);
 	while (is_open(ends[0]))
 		usleep(100);
@@ -166,7 +166,7 @@ slow_read(struct bufferevent *self, void *arg)
 {
 	(void)arg;
 	evbuffer_drain(bufferevent_get_input(self), 100);
-	sem_post(&told);
+	sem_post(&announced);
 	usleep(1000);
 }
 
@@ -177,7 +177,7 @@ CASE(changes_during_callbacks, ONE_BACKEND)
 	int i;
 
 	make_threads();
-	sem_init(&told, 0, 0);
+	sem_init(&announced, 0, 0);
 	loop = start(run_base, base);
 	for (i = 0; i < 30; i++) {
 		make_connection(0, ends);
@@ -186,11 +186,11 @@ CASE(changes_during_callbacks, ONE_BACKEND)
 		bufferevent_setcb(bev, slow_read, NULL, NULL, NULL);
 		bufferevent_enable(bev, EV_READ);
 		send_all(ends[1], "x", 1);
-		sem_wait(&told);
+		sem_wait(&announced);
 		bufferevent_disable(bev, EV_READ);
 		bufferevent_enable(bev, EV_READ);
 		send_all(ends[1], "x", 1);
-		sem_wait(&told);
+		sem_wait(&announced);
 		bufferevent_setfd(bev, ends[0]);
 		bufferevent_free(bev);
 		close(ends[1]);
@@ -358,7 +358,7 @@ wait_for_the_other(struct bufferevent *self, void *arg)
 {
 	(void)self;
 	(void)arg;
-	sem_post(&told);
+	sem_post(&announced);
 	sem_wait(&proceed);
 	printf("callback ends\n");
 }
@@ -367,7 +367,7 @@ static void *
 use_meanwhile(void *arg)
 {
 	(void)arg;
-	sem_wait(&told);
+	sem_wait(&announced);
 	CHECK_EQUAL(bufferevent_write(bev, "x", 1), 0);
 	CHECK_EQUAL(evbuffer_get_length(bufferevent_get_output(bev)), 1);
 	bufferevent_lock(bev);
@@ -382,7 +382,7 @@ CASE(unlocked_callbacks, ONE_BACKEND)
 	pthread_t other;
 
 	make_threads();
-	sem_init(&told, 0, 0);
+	sem_init(&announced, 0, 0);
 	sem_init(&proceed, 0, 0);
 	make_connection(0, ends);
 	bev = bufferevent_socket_new(base, ends[0], BEV_OPT_CLOSE_ON_FREE | BEV_OPT_THREADSAFE | BEV_OPT_DEFER_CALLBACKS |

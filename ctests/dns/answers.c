@@ -173,9 +173,9 @@ CASE(names_of_addresses, ONE_BACKEND)
 	inet_pton(AF_INET, "192.0.2.130", &v4);
 	inet_pton(AF_INET6, "2001:db8::12:ab", &v6);
 	CHECK(evdns_base_resolve_reverse(dns, &v4, 0, on_result, "v4"));
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	CHECK(evdns_base_resolve_reverse_ipv6(dns, &v6, 0, on_result, "v6"));
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	end();
 }
 
@@ -348,7 +348,7 @@ CASE(letters_of_questions, ONE_BACKEND)
 	upper = lower = 0;
 	for (int i = 0; i < 10; i++) {
 		CHECK(evdns_base_resolve_reverse(dns, &in, 0, on_result, "reverse"));
-		wait_for(&told, 1);
+		wait_for(&reported, 1);
 	}
 	CHECK(upper > 0 && lower > 0);
 	set("randomize-case", "0");
@@ -369,6 +369,6 @@ CASE(names_of_addresses_are_not_searched, ONE_BACKEND)
 	evdns_base_search_add(dns, "domain.test");
 	evdns_base_search_ndots_set(dns, 50);
 	CHECK(evdns_base_resolve_reverse_ipv6(dns, &in, 0, on_result, "reverse"));
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	end();
 }

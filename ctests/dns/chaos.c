@@ -104,7 +104,7 @@ answer_badly(struct server *from, const struct query *query)
 static void next_look_up(void);
 
 static void
-judge(int result, char type, int count, int ttl, void *addresses, void *arg)
+check_result(int result, char type, int count, int ttl, void *addresses, void *arg)
 {
 	int number = (int)((int *)arg - calls_of);
 	uint8_t address[4] = {10, 0, (uint8_t)(number >> 8), (uint8_t)number};
@@ -129,7 +129,7 @@ next_look_up(void)
 	if (started == LOOK_UPS)
 		return;
 	snprintf(name, sizeof name, "n%d.example.com", started);
-	CHECK(evdns_base_resolve_ipv4(dns, name, 0, judge, &calls_of[started]));
+	CHECK(evdns_base_resolve_ipv4(dns, name, 0, check_result, &calls_of[started]));
 	started++;
 }
 

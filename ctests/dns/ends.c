@@ -17,11 +17,11 @@ CASE(cancelled_at_once, ONE_BACKEND)
 	begin(answer_address);
 	request = evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test");
 	evdns_cancel_request(dns, request);
-	CHECK_EQUAL(told, 0);
+	CHECK_EQUAL(reported, 0);
 	evdns_cancel_request(dns, request);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	run_for(base, 20);
-	CHECK_EQUAL(told, 1);
+	CHECK_EQUAL(reported, 1);
 	end();
 }
 
@@ -29,7 +29,7 @@ CASE(cancelled_in_its_callback, ONE_BACKEND)
 {
 	begin(answer_address);
 	request = evdns_base_resolve_ipv4(dns, "a.test", 0, cancel_other, "a.test");
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	end();
 }
 
@@ -41,7 +41,7 @@ CASE(cancelled_while_waiting, ONE_BACKEND)
 	request = evdns_base_resolve_ipv4(dns, "b.test", 0, on_result, "b.test");
 	CHECK(evdns_base_resolve_ipv4(dns, "c.test", 0, on_result, "c.test"));
 	evdns_cancel_request(NULL, request);
-	wait_for(&told, 3);
+	wait_for(&reported, 3);
 	end();
 }
 
@@ -59,7 +59,7 @@ CASE(silence_ends_in_turn, ONE_BACKEND)
 		CHECK(evdns_base_resolve_ipv4(dns, names[i], 0, on_result, names[i]));
 		run_for(base, 10);
 	}
-	wait_for(&told, 3 - told);
+	wait_for(&reported, 3 - reported);
 	end();
 }
 
@@ -74,7 +74,7 @@ CASE(waiting_behind_silence, ONE_BACKEND)
 	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test"));
 	CHECK(evdns_base_resolve_ipv4(dns, "b.test", 0, on_result, "b.test"));
 	CHECK(evdns_base_resolve_ipv4(dns, "c.test", 0, on_result, "c.test"));
-	wait_for(&told, 3);
+	wait_for(&reported, 3);
 	CHECK_EQUAL(server.queries, 3);
 	end();
 }
@@ -97,9 +97,9 @@ CASE(freed_and_notified, ONE_BACKEND)
 	start_ten();
 	evdns_base_free(dns, 1);
 	dns = NULL;
-	CHECK_EQUAL(told, 0);
+	CHECK_EQUAL(reported, 0);
 	poll_once(base);
-	CHECK_EQUAL(told, 10);
+	CHECK_EQUAL(reported, 10);
 	end();
 }
 
@@ -111,7 +111,7 @@ CASE(freed_and_forgotten, ONE_BACKEND)
 	evdns_base_free(dns, 0);
 	dns = NULL;
 	run_for(base, 20);
-	CHECK_EQUAL(told, 0);
+	CHECK_EQUAL(reported, 0);
 	end();
 }
 
@@ -123,7 +123,7 @@ CASE(freed_with_results_queued, ONE_BACKEND)
 	evdns_base_free(dns, 0);
 	dns = NULL;
 	poll_once(base);
-	CHECK_EQUAL(told, 1);
+	CHECK_EQUAL(reported, 1);
 	end();
 }
 
@@ -142,7 +142,7 @@ CASE(freed_in_a_callback, ONE_BACKEND)
 	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, free_resolver, "a.test"));
 	CHECK(evdns_base_resolve_ipv6(dns, "b.test", 0, on_result, "b.test"));
 	CHECK(evdns_base_resolve_ipv4(dns, "c.test", 0, on_result, "c.test"));
-	wait_for(&told, 3);
+	wait_for(&reported, 3);
 	end();
 }
 
@@ -157,7 +157,7 @@ CASE(started_in_a_callback, ONE_BACKEND)
 {
 	begin(answer_address);
 	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, ask_more, "a.test"));
-	wait_for(&told, 2);
+	wait_for(&reported, 2);
 	end();
 }
 
@@ -169,12 +169,12 @@ CASE(without_servers_it_waits, ONE_BACKEND)
 	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test"));
 	CHECK_EQUAL(evdns_base_resume(dns), 0);
 	run_for(base, 20);
-	CHECK_EQUAL(told, 0);
+	CHECK_EQUAL(reported, 0);
 	CHECK_EQUAL(add_server(dns, &server), 0);
 	run_for(base, 20);
-	CHECK_EQUAL(told, 0);
+	CHECK_EQUAL(reported, 0);
 	CHECK_EQUAL(evdns_base_resume(dns), 0);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	end();
 }
 
@@ -190,7 +190,7 @@ CASE(suspended_and_resumed, ONE_BACKEND)
 	CHECK_EQUAL(evdns_base_clear_nameservers_and_suspend(dns), 0);
 	CHECK_EQUAL(add_server(dns, &second), 0);
 	CHECK_EQUAL(evdns_base_resume(dns), 0);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	end();
 }
 
@@ -235,7 +235,7 @@ CASE(loop_freed_before_they_are_reported, ONE_BACKEND)
 	evdns_base_free(dns, 1);
 	dns = NULL;
 	end();
-	CHECK_EQUAL(told, 0);
+	CHECK_EQUAL(reported, 0);
 }
 
 /* Already found, but not delivered yet. */
@@ -251,7 +251,7 @@ CASE(cancelled_with_its_result_queued, ONE_BACKEND)
 		CHECK(milliseconds() < deadline);
 		datagram_waits(server.fd, EV_READ, &server);
 	}
-	wait_for(&told, 2);
+	wait_for(&reported, 2);
 	end();
 }
 
@@ -263,7 +263,7 @@ CASE(new_ones_take_a_free_slot, ONE_BACKEND)
 	CHECK(evdns_base_resolve_ipv4(dns, "older.test", 0, on_result, "older.test"));
 	CHECK_EQUAL(add_server(dns, &server), 0);
 	CHECK(evdns_base_resolve_ipv4(dns, "newer.test", 0, on_result, "newer.test"));
-	wait_for(&told, 2);
+	wait_for(&reported, 2);
 	end();
 }
 
@@ -276,7 +276,7 @@ CASE(sent_in_the_call, ONE_BACKEND)
 	CHECK_EQUAL(evdns_base_load_hosts(dns, NULL), 0);
 	CHECK(evdns_base_resolve_ipv4(dns, "127.0.0.1", 0, on_result, "127.0.0.1"));
 	CHECK_EQUAL(recv(server.fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT), 12 + 11 + 4);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	resolve_ipv4("localhost", 0);
 	end();
 }
@@ -292,11 +292,11 @@ CASE(options_changed_meanwhile, ONE_BACKEND)
 	run_for(base, 150);
 	CHECK_EQUAL(server.queries, 1);
 	evdns_cancel_request(dns, request);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	set("timeout", "0.2");
 	CHECK(evdns_base_resolve_ipv4(dns, "b.test", 0, on_result, "b.test"));
 	set("attempts", "1");
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	CHECK_EQUAL(server.queries, 2);
 	end();
 }
@@ -312,9 +312,9 @@ CASE(a_hundred_results, ONE_BACKEND)
 		all[i] = evdns_base_resolve_ipv4(dns, "a.test", DNS_QUERY_NO_SEARCH, on_result, "one of them");
 	for (int i = 0; i < 100; i++)
 		evdns_cancel_request(dns, all[i]);
-	while (told < 100) {
+	while (reported < 100) {
 		poll_once(base);
-		printf("%d told\n", told);
+		printf("%d told\n", reported);
 	}
 	end();
 }

@@ -25,7 +25,7 @@ print_list(const char *name, int result, struct evutil_addrinfo *list)
 static void
 on_list(int result, struct evutil_addrinfo *list, void *name)
 {
-	told++;
+	reported++;
 	CHECK(!inside || !list || result == 0);
 	print_list(name, result, list);
 	if (list)
@@ -46,11 +46,11 @@ start(const char *name, const char *service, int family, int type, int flags)
 static void
 look_up(const char *name, const char *service, int family, int type, int flags)
 {
-	int before = told;
+	int before = reported;
 
 	if (start(name, service, family, type, flags))
-		wait_for(&told, 1);
-	CHECK_EQUAL(told, before + 1);
+		wait_for(&reported, 1);
+	CHECK_EQUAL(reported, before + 1);
 }
 
 static void
@@ -155,17 +155,17 @@ CASE(cancelled, ONE_BACKEND)
 	request = start("a.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
 	evdns_getaddrinfo_cancel(request);
 	evdns_getaddrinfo_cancel(request);
-	CHECK_EQUAL(told, 0);
-	wait_for(&told, 1);
+	CHECK_EQUAL(reported, 0);
+	wait_for(&reported, 1);
 	/* Also when one family was answered. */
 	delay_kind = TYPE_AAAA;
 	request = start("b.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
 	run_for(base, 20);
 	evdns_getaddrinfo_cancel(request);
-	CHECK_EQUAL(told, 1);
-	wait_for(&told, 1);
+	CHECK_EQUAL(reported, 1);
+	wait_for(&reported, 1);
 	run_for(base, 20);
-	CHECK_EQUAL(told, 2);
+	CHECK_EQUAL(reported, 2);
 	end();
 }
 
@@ -178,7 +178,7 @@ CASE(freed_and_notified_with_a_family_answered, ONE_BACKEND)
 	run_for(base, 20);
 	evdns_base_free(dns, 1);
 	dns = NULL;
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	end();
 }
 
@@ -188,7 +188,7 @@ CASE(freed_and_notified_unanswered, ONE_BACKEND)
 	start("none.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
 	evdns_base_free(dns, 1);
 	dns = NULL;
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	end();
 }
 
@@ -206,7 +206,7 @@ DIFFERENCE(cancelled_and_freed, ONE_BACKEND, "a look-up that is cancelled before
 
 	for (int i = 0; i < 64; i++)
 		memset(blocks[i] = malloc(16 * (size_t)i + 200), 0xff, 16 * (size_t)i + 200);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	for (int i = 0; i < 64; i++)
 		free(blocks[i]);
 	end();
@@ -219,11 +219,11 @@ DIFFERENCE(freed_with_a_family_answered, ONE_BACKEND, "the timer for the slower 
 	delay_kind = TYPE_AAAA;
 	start("a.test", "80", PF_UNSPEC, SOCK_STREAM, 0);
 	run_for(base, 20);
-	CHECK_EQUAL(told, 0);
+	CHECK_EQUAL(reported, 0);
 	evdns_base_free(dns, 0);
 	dns = NULL;
 	run_for(base, 1100);
-	CHECK_EQUAL(told, 0);
+	CHECK_EQUAL(reported, 0);
 	/* Nothing of it is left. */
 	CHECK_EQUAL(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 2);
 	end();
@@ -289,7 +289,7 @@ static void
 check_ports(int result, struct evutil_addrinfo *list, void *arg)
 {
 	(void)arg;
-	told++;
+	reported++;
 	CHECK_EQUAL(result, 0);
 	for (struct evutil_addrinfo *one = list; one; one = one->ai_next)
 		CHECK_EQUAL(ntohs(((struct sockaddr_in *)one->ai_addr)->sin_port), 80);
@@ -302,7 +302,7 @@ DIFFERENCE(hosts_for_both_protocols, ONE_BACKEND, "an address from a hosts file 
 	dns = evdns_base_new(base, 0);
 	CHECK_EQUAL(evdns_base_load_hosts(dns, NULL), 0);
 	CHECK(!evdns_getaddrinfo(dns, "localhost", "80", NULL, check_ports, NULL));
-	CHECK_EQUAL(told, 1);
+	CHECK_EQUAL(reported, 1);
 	end();
 }
 
@@ -376,7 +376,7 @@ static void
 check_canonical_name(int result, struct evutil_addrinfo *list, void *arg)
 {
 	(void)arg;
-	told++;
+	reported++;
 	CHECK_EQUAL(result, 0);
 	CHECK_STRING(list->ai_canonname, "real.test");
 	evutil_freeaddrinfo(list);
@@ -390,7 +390,7 @@ DIFFERENCE(canonical_name_after_a_search, ONE_BACKEND, "the canonical name is lo
 	evdns_base_search_add(dns, "second.test");
 	evdns_base_search_add(dns, "first.test");
 	CHECK(evdns_getaddrinfo(dns, "host", "80", &hints, check_canonical_name, NULL));
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	end();
 }
 
@@ -401,7 +401,7 @@ count_list(int result, struct evutil_addrinfo *list, void *arg)
 {
 	CHECK(!inside);
 	++*(int *)arg;
-	told++;
+	reported++;
 	failed += result == EVUTIL_EAI_FAIL;
 	if (list)
 		evutil_freeaddrinfo(list);
@@ -443,16 +443,16 @@ CASE(many_given_up, ONE_BACKEND)
 	start_all();
 	event_base_once(base, -1, EV_TIMEOUT, cancel_some, &halves[0], &soon);
 	event_base_once(base, -1, EV_TIMEOUT, cancel_some, &halves[1], &later);
-	wait_for(&told, 200);
+	wait_for(&reported, 200);
 	run_for(base, 20);
-	CHECK_EQUAL(told, 200);
+	CHECK_EQUAL(reported, 200);
 	start_all();
 	inside = 1;
 	evdns_base_free(dns, 1);
 	inside = 0;
 	dns = NULL;
 	failed = 0;
-	wait_for(&told, 200);
+	wait_for(&reported, 200);
 	CHECK_EQUAL(failed, 200);
 	for (int i = 0; i < 200; i++)
 		CHECK_EQUAL(ends[i], 1);

@@ -113,7 +113,7 @@ count_result(int result, char type, int count, int ttl, void *addresses, void *w
 {
 	(void)type, (void)count, (void)ttl, (void)addresses;
 	CHECK(result == *(int *)wanted || result == DNS_ERR_TIMEOUT);
-	told++;
+	reported++;
 }
 
 /* What a program might do when a look-up ends or a failure is reported. */
@@ -151,13 +151,13 @@ CASE(used_from_its_messages, ONE_BACKEND)
 	dropped = 1000;
 	evdns_set_log_fn(use_the_resolver);
 	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, count_result, &none));
-	while (told < started + 1)
-		wait_for(&told, 1);
+	while (reported < started + 1)
+		wait_for(&reported, 1);
 	evdns_set_log_fn(NULL);
 	/* A look-up, the failure, and more. */
 	CHECK(started > 2);
 	end();
-	CHECK_EQUAL(told, started + 1);
+	CHECK_EQUAL(reported, started + 1);
 }
 
 static void
@@ -301,7 +301,7 @@ CASE(loop_ends_when_inactive, ONE_BACKEND)
 	set("max-inflight", "3");
 	for (int i = 0; i < 20; i++)
 		CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test"));
-	wait_for(&told, 20);
+	wait_for(&reported, 20);
 	stop_server(&server);
 	event_base_loop(base, EVLOOP_NONBLOCK);
 	printf("%d events\n", event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED));
@@ -449,6 +449,6 @@ CASE(families_at_different_servers, ONE_BACKEND)
 	CHECK_EQUAL(second.queries, 1);
 	for (int i = 0; i < 2; i++)
 		evdns_cancel_request(dns, requests[i]);
-	wait_for(&told, 2);
+	wait_for(&reported, 2);
 	end();
 }

@@ -38,7 +38,7 @@ static void
 check_true(int result, char type, int count, int ttl, void *addresses, void *arg)
 {
 	(void)type, (void)ttl, (void)arg;
-	told++;
+	reported++;
 	seen_forged += result != DNS_ERR_NONE || count != 1 || memcmp(addresses, "\300\0\2\1", 4);
 }
 
@@ -48,7 +48,7 @@ check_look_ups(int count)
 	server.quiet = 1;
 	for (int i = 0; i < count; i++)
 		CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, check_true, NULL));
-	wait_for(&told, count);
+	wait_for(&reported, count);
 	CHECK_EQUAL(seen_forged, 0);
 }
 
@@ -279,7 +279,7 @@ static void
 count_end(int result, char type, int count, int ttl, void *addresses, void *arg)
 {
 	(void)result, (void)type, (void)ttl;
-	told++;
+	reported++;
 	++*(int *)arg;
 	/* Reads all of it. */
 	if (type == DNS_IPv4_A)
@@ -296,7 +296,7 @@ CASE(random_changes, ONE_BACKEND | SLOW)
 	set("max-inflight", "1000");
 	for (int i = 0; i < 3000; i++)
 		CHECK(evdns_base_resolve_ipv4(dns, "some.name.test", 0, count_end, &ended[i]));
-	while (told < 3000)
+	while (reported < 3000)
 		event_base_loop(base, EVLOOP_ONCE);
 	run_for(base, 50);
 	for (int i = 0; i < 3000; i++)
@@ -320,7 +320,7 @@ static void
 check_no_address(int result, char type, int count, int ttl, void *addresses, void *arg)
 {
 	(void)type, (void)count, (void)ttl, (void)addresses, (void)arg;
-	told++;
+	reported++;
 	CHECK_EQUAL(result, DNS_ERR_UNKNOWN);
 }
 
@@ -330,7 +330,7 @@ DIFFERENCE(labels_of_unknown_kinds, ONE_BACKEND, "a label of an undefined type i
 	server.quiet = 1;
 	for (shape = 0x40; shape < 0xc0; shape += 0x40) {
 		CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, check_no_address, NULL));
-		wait_for(&told, 1);
+		wait_for(&reported, 1);
 	}
 	end();
 }

@@ -34,15 +34,15 @@ CASE(round_trip, ONE_BACKEND)
 	evdns_search_add("b.test");
 	evdns_search_ndots_set(2);
 	CHECK_EQUAL(evdns_resolve_ipv4("a", 0, on_result, "a"), 0);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	evdns_search_clear();
 	CHECK_EQUAL(evdns_resolve_ipv6("a", 0, on_result, "a"), 0);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	CHECK_EQUAL(evdns_resolve_reverse(&in, 0, on_result, "reverse"), 0);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	CHECK_EQUAL(evdns_resolve_ipv4("", 0, on_result, "root"), 0);
 	evdns_shutdown(1);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	end();
 }
 
@@ -50,7 +50,7 @@ static void
 count_message(int warning, const char *message)
 {
 	(void)warning, (void)message;
-	told++;
+	reported++;
 }
 
 CASE(shutdown_forgets_the_log_function, ONE_BACKEND)
@@ -58,11 +58,11 @@ CASE(shutdown_forgets_the_log_function, ONE_BACKEND)
 	base = event_init();
 	evdns_set_log_fn(count_message);
 	evdns_nameserver_ip_add("nonsense");
-	CHECK(told > 0);
+	CHECK(reported > 0);
 	evdns_shutdown(0);
-	told = 0;
+	reported = 0;
 	evdns_nameserver_ip_add("nonsense");
-	CHECK_EQUAL(told, 0);
+	CHECK_EQUAL(reported, 0);
 	evdns_shutdown(0);
 	event_base_free(base);
 }
@@ -120,9 +120,9 @@ CASE(a_server, ONE_BACKEND)
 	snprintf(address, sizeof address, "127.0.0.1:%d", fake.port);
 	CHECK_EQUAL(evdns_nameserver_ip_add(address), 0);
 	CHECK_EQUAL(evdns_resolve_ipv6("a.test", 0, on_result, "a.test"), 0);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	CHECK_EQUAL(evdns_resolve_reverse_ipv6(&in, 0, on_result, "reverse"), 0);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	evdns_close_server_port(port);
 	evdns_shutdown(0);
 	end();

@@ -37,11 +37,11 @@ chance(int percent)
 static void call_something(void);
 
 static void
-note_told(struct slot *slot)
+note_reported(struct slot *slot)
 {
 	CHECK(slot->used);
 	*slot = (struct slot){0};
-	told++;
+	reported++;
 	if (depth >= 3)
 		return;
 	depth++;
@@ -57,7 +57,7 @@ take_result(int result, char type, int count, int ttl, void *addresses, void *sl
 	CHECK(result == DNS_ERR_NONE ? !!addresses : !addresses && !count && !type);
 	if (type == DNS_PTR)
 		CHECK(strlen(*(char **)addresses) < 256);
-	note_told(slot);
+	note_reported(slot);
 }
 
 static void
@@ -66,7 +66,7 @@ take_list(int result, struct evutil_addrinfo *list, void *slot)
 	CHECK(!result == !!list);
 	if (list)
 		evutil_freeaddrinfo(list);
-	note_told(slot);
+	note_reported(slot);
 }
 
 /* The server that is made with the library. */
@@ -322,7 +322,7 @@ DIFFERENCE(calls_in_any_order, ONE_BACKEND | SLOW, "calls in an unusual order, s
 	for (int i = 0; i < 200; i++)
 		event_base_loop(base, EVLOOP_NONBLOCK);
 	CHECK(started > STEPS / 10);
-	CHECK_EQUAL(told, started);
+	CHECK_EQUAL(reported, started);
 	for (int i = 0; i < KEPT; i++)
 		if (kept[i])
 			evdns_server_request_drop(kept[i]);

@@ -35,7 +35,7 @@ CASE(questions_wait_for_room, ONE_BACKEND)
 	refusal = EAGAIN;
 	for (int i = 0; i < 5; i++)
 		CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test"));
-	wait_for(&told, 5);
+	wait_for(&reported, 5);
 	CHECK_EQUAL(server.queries, 5);
 	/* The socket still has room, and nothing waits for that any more. */
 	sent = 0;
@@ -57,7 +57,7 @@ CASE(the_loop_waits_for_room, ONE_BACKEND)
 	refusals = 1;
 	refusal = EAGAIN;
 	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test"));
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	stop_server(&server);
 	printf("%d\n", event_base_dispatch(base));
 	end();
@@ -74,7 +74,7 @@ CASE(ends_without_room, ONE_BACKEND)
 	refusal = EAGAIN;
 	request = evdns_base_resolve_ipv4(dns, "cancelled.test", 0, on_result, "cancelled.test");
 	evdns_cancel_request(dns, request);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	run_for(base, 10);
 	resolve_ipv4("next.test", 0);
 	refusals = 1;
@@ -82,12 +82,12 @@ CASE(ends_without_room, ONE_BACKEND)
 	CHECK_EQUAL(evdns_base_clear_nameservers_and_suspend(dns), 0);
 	CHECK_EQUAL(add_server(dns, &server), 0);
 	CHECK_EQUAL(evdns_base_resume(dns), 0);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	refusals = 1;
 	CHECK(evdns_base_resolve_ipv4(dns, "freed.test", 0, on_result, "freed.test"));
 	evdns_base_free(dns, 1);
 	dns = NULL;
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	end();
 }
 
@@ -129,6 +129,6 @@ CASE(interrupted, ONE_BACKEND)
 	refusals = 1;
 	refusal = EINTR;
 	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test"));
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	end();
 }

@@ -101,7 +101,7 @@ CASE(cancelled_meanwhile, ONE_BACKEND)
 	evdns_base_search_add(dns, "a.test");
 	request = evdns_base_resolve_ipv4(dns, "host", 0, on_result, "host");
 	CHECK(request);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	run_for(base, 20);
 	CHECK_EQUAL(server.queries, 3);
 	end();

@@ -57,7 +57,7 @@ DIFFERENCE(many_at_once_over_tcp, ONE_BACKEND, "an answer that does not fit into
 	addresses = 1;
 	for (int i = 0; i < 50; i++)
 		CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, on_result, "a.test"));
-	wait_for(&told, 50);
+	wait_for(&reported, 50);
 	CHECK_EQUAL(server.streamed, 50);
 	end();
 }
@@ -85,7 +85,7 @@ DIFFERENCE(questions_that_go_out_in_parts, ONE_BACKEND, "an answer that does not
 		resolve_ipv4("a.long.name.in.a.test", 0);
 	for (int i = 0; i < 5; i++)
 		CHECK(evdns_base_resolve_ipv4(dns, "b.test", 0, on_result, "b.test"));
-	wait_for(&told, 5);
+	wait_for(&reported, 5);
 	CHECK_EQUAL(server.streamed, 16);
 	end();
 }
@@ -107,7 +107,7 @@ take_code(int result, char type, int count, int ttl, void *data, void *arg)
 {
 	(void)type, (void)count, (void)ttl, (void)data, (void)arg;
 	result_seen = result;
-	told++;
+	reported++;
 }
 
 /* If TCP fails, the program gets the reason. */
@@ -119,7 +119,7 @@ CASE(truncated_where_there_is_no_tcp, ONE_BACKEND)
 	server.listener = -1;
 	for (code = 0; code < 6; code++) {
 		CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, take_code, NULL));
-		wait_for(&told, 1);
+		wait_for(&reported, 1);
 		printf("%s\n", evdns_err_to_string(result_seen));
 	}
 	server.accept_event = event_new(base, -1, 0, ignore_event, NULL);
@@ -131,7 +131,7 @@ DIFFERENCE(closed_again_and_again, ONE_BACKEND, "an answer that does not fit int
 	begin(cut_datagrams);
 	closed = 1000;
 	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, take_code, NULL));
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	CHECK_EQUAL(result_seen, DNS_ERR_TRUNCATED);
 	CHECK_EQUAL(server.streamed, 2);
 	end();
@@ -150,7 +150,7 @@ DIFFERENCE(silence_over_tcp, ONE_BACKEND, "an answer that does not fit into a da
 	set("timeout", "0.3");
 	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, take_code, NULL));
 	CHECK(evdns_base_resolve_ipv4(dns, "b.test", 0, take_code, NULL));
-	wait_for(&told, 2);
+	wait_for(&reported, 2);
 	CHECK_EQUAL(result_seen, DNS_ERR_TRUNCATED);
 	CHECK_EQUAL(server.streamed, 2);
 	/* Such a connection does not block others. */
@@ -217,7 +217,7 @@ DIFFERENCE(freed_with_a_connection, ONE_BACKEND, "an answer that does not fit in
 	CHECK_EQUAL(evdns_base_clear_nameservers_and_suspend(dns), 0);
 	CHECK_EQUAL(add_server(dns, &server), 0);
 	CHECK_EQUAL(evdns_base_resume(dns), 0);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	CHECK_EQUAL(server.streamed >= 2, 1);
 	end();
 }

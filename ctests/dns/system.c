@@ -36,7 +36,7 @@ put_text(const char *path, const char *text)
 
 /* A user who may not mount may do so in a namespace of his own; returns whether that is possible. */
 static int
-be_alone(void)
+enter_namespace(void)
 {
 	char user[40], group[40];
 
@@ -50,7 +50,7 @@ be_alone(void)
 static void
 hide_etc(void)
 {
-	if ((unshare(CLONE_NEWNS) && !be_alone()) || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) ||
+	if ((unshare(CLONE_NEWNS) && !enter_namespace()) || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) ||
 	    mount("none", "/etc", "tmpfs", 0, NULL))
 		harness_skip("/etc cannot be replaced without privileges");
 	/* What libc looks names up in. */
@@ -80,7 +80,7 @@ on_list(int result, struct evutil_addrinfo *list, void *name)
 	}
 	if (list)
 		evutil_freeaddrinfo(list);
-	told++;
+	reported++;
 }
 
 static struct evutil_addrinfo stream = {.ai_family = PF_UNSPEC, .ai_socktype = SOCK_STREAM};
@@ -123,7 +123,7 @@ CASE(files_of_the_system, ONE_BACKEND)
 	look_up_at_once("ALIAS");
 	look_up_at_once("localhost");
 	CHECK(evdns_getaddrinfo(dns, "other", "80", &stream, on_list, "other"));
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	/* The look-up that waits reads the same names, by way of libc. */
 	printf("%d\n", evutil_getaddrinfo("alias", "80", &stream, &list));
 	on_list(0, list, "alias, waiting");
@@ -177,7 +177,7 @@ CASE(used_by_the_old_interface, ONE_BACKEND)
 	write_file("/etc/resolv.conf", "search second.test\nnameserver 127.0.0.1:%d\n", server.port);
 	CHECK_EQUAL(evdns_init(), 0);
 	CHECK_EQUAL(evdns_resolve_ipv4("host", 0, on_result, "host"), 0);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	CHECK_EQUAL(evdns_resolv_conf_parse(DNS_OPTIONS_ALL, "/etc/resolv.conf"), 0);
 	printf("%d servers\n", evdns_count_nameservers());
 	evdns_shutdown(1);

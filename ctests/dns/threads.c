@@ -91,7 +91,7 @@ print_held(int result, char type, int count, int ttl, void *addresses, void *wha
 {
 	(void)type, (void)count, (void)ttl, (void)addresses;
 	printf("%s: %s, %d locks held\n", (const char *)what, evdns_err_to_string(result), held);
-	told++;
+	reported++;
 }
 
 static void
@@ -100,7 +100,7 @@ print_held_with_list(int result, struct evutil_addrinfo *list, void *what)
 	printf("%s: %s, %d locks held\n", (const char *)what, evutil_gai_strerror(result), held);
 	if (list)
 		evutil_freeaddrinfo(list);
-	told++;
+	reported++;
 }
 
 static void
@@ -130,21 +130,21 @@ CASE(locks_held_in_callbacks, ONE_BACKEND | OWN_LOCKS)
 	CHECK_EQUAL(add_server(dns, &fake), 0);
 	CHECK_EQUAL(evdns_base_load_hosts(dns, "/dev/null"), 0);
 	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, print_held, "address"));
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	CHECK(evdns_base_resolve_ipv6(dns, "a.test", 0, print_held, "no address"));
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	CHECK(evdns_getaddrinfo(dns, "a.test", "80", NULL, print_held_with_list, "list"));
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	CHECK(!evdns_getaddrinfo(dns, "127.0.0.1", "80", NULL, print_held_with_list, "number"));
 	request = evdns_base_resolve_ipv4(dns, "a.test", 0, print_held, "cancelled");
 	evdns_cancel_request(dns, request);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	list = evdns_getaddrinfo(dns, "a.test", "80", NULL, print_held_with_list, "list cancelled");
 	evdns_getaddrinfo_cancel(list);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	CHECK(evdns_base_resolve_ipv4(dns, "a.test", 0, print_held, "resolver freed"));
 	evdns_base_free(dns, 1);
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 	evdns_close_server_port(port);
 	event_base_free(base);
 	CHECK_EQUAL(held, 0);

@@ -438,7 +438,7 @@ end(void)
 }
 
 /* How many results were reported. */
-static int told __attribute__((unused));
+static int reported __attribute__((unused));
 
 DNS_ void
 print_result(const char *name, int result, char type, int count, int ttl, void *addresses)
@@ -459,7 +459,7 @@ print_result(const char *name, int result, char type, int count, int ttl, void *
 DNS_ void
 on_result(int result, char type, int count, int ttl, void *addresses, void *name)
 {
-	told++;
+	reported++;
 	print_result(name, result, type, count, ttl, addresses);
 }
 
@@ -481,14 +481,14 @@ DNS_ void
 resolve_ipv4(const char *name, int flags)
 {
 	CHECK(evdns_base_resolve_ipv4(dns, name, flags, on_result, (void *)name));
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 }
 
 DNS_ void
 resolve_ipv6(const char *name, int flags)
 {
 	CHECK(evdns_base_resolve_ipv6(dns, name, flags, on_result, (void *)name));
-	wait_for(&told, 1);
+	wait_for(&reported, 1);
 }
 
 /* For counting passes of a loop in some time. */

@@ -278,7 +278,7 @@ static int to_main[2], to_loop[2];
 static volatile int slow_ended;
 
 static void
-wait_to_be_told(struct event_callback *entry, void *arg)
+wait_for_byte(struct event_callback *entry, void *arg)
 {
 	char byte;
 	(void)entry;
@@ -311,7 +311,7 @@ CASE(a_callback_of_another_thread_is_finalized_when_it_ended, EVERY_BACKEND)
 	CHECK_EQUAL(evthread_use_pthreads(), 0);
 	CHECK(pipe(to_main) == 0 && pipe(to_loop) == 0);
 	base = new_base();
-	event_deferred_cb_init_(&slow, 0, wait_to_be_told, NULL);
+	event_deferred_cb_init_(&slow, 0, wait_for_byte, NULL);
 	CHECK_EQUAL(event_callback_activate_(base, &slow), 1);
 	CHECK(pthread_create(&thread, NULL, run_the_base, NULL) == 0);
 	CHECK(read(to_main[0], &byte, 1) == 1);

@@ -479,7 +479,7 @@ struct sums {
 static unsigned next_plan, part, parts = 1;
 
 static void
-judge(const struct scenario *scenario, const struct fault_plan *plan, struct sums *sums)
+run_plan(const struct scenario *scenario, const struct fault_plan *plan, struct sums *sums)
 {
 	struct result result;
 	const char *problem;
@@ -510,11 +510,11 @@ plans_of_error(const struct scenario *scenario, enum fault_call call, unsigned c
 	struct fault_plan plan = {call, FAULT_ONCE, 1, error, MOST_CALLS};
 	unsigned step = count > most ? count / most : 1;
 	for (plan.number = 1; plan.number <= count; plan.number += step)
-		judge(scenario, &plan, sums);
+		run_plan(scenario, &plan, sums);
 	for (plan.mode = FAULT_EVERY; plan.mode <= FAULT_FROM; plan.mode++) {
 		for (plan.number = 1; plan.number <= 3 && plan.number <= count; plan.number++) {
 			if (makes_sense(plan.mode, plan.number, error))
-				judge(scenario, &plan, sums);
+				run_plan(scenario, &plan, sums);
 		}
 	}
 }
@@ -527,16 +527,16 @@ plans_of_shortness(const struct scenario *scenario, enum fault_call call, int is
 	unsigned i;
 	for (i = 0; i < sizeof few / sizeof *few && !is_long; i++) {
 		plan.number = few[i];
-		judge(scenario, &plan, sums);
+		run_plan(scenario, &plan, sums);
 	}
 	/* Every length up to a limit, then lengths at growing distances. */
 	for (plan.number = 1; plan.number <= 16384 && is_long; plan.number += plan.number < 64 ? 1 : plan.number / 8)
-		judge(scenario, &plan, sums);
+		run_plan(scenario, &plan, sums);
 }
 
 /* Prints how many faults of each error were injected. */
 static void
-tell_of_call(enum fault_call call, const struct sums *sums)
+print_faults(enum fault_call call, const struct sums *sums)
 {
 	int i;
 	printf("MADE %s", fault_call_names[call]);
@@ -546,7 +546,7 @@ tell_of_call(enum fault_call call, const struct sums *sums)
 }
 
 static int
-tell_of_all(const struct scenario *scenario, const struct sums *sums)
+print_sums(const struct scenario *scenario, const struct sums *sums)
 {
 	printf("%s: %u runs, %u faults, %u done, %u refused, %u findings\n", scenario->name, sums->runs, sums->faults, sums->done,
 	       sums->refused, sums->findings);
@@ -591,9 +591,9 @@ some_plans(const struct scenario *scenario)
 			plans_of_error(scenario, call, dry.counted[call], errors[i].number, 6, &sums);
 		if (moves_bytes(call))
 			plans_of_shortness(scenario, call, 0, &sums);
-		tell_of_call(call, &sums);
+		print_faults(call, &sums);
 	}
-	return tell_of_all(scenario, &sums);
+	return print_sums(scenario, &sums);
 }
 
 /* A part of the plans with one call and error. */
@@ -614,8 +614,8 @@ all_plans(const struct scenario *scenario, char **words)
 		plans_of_error(scenario, call, atoi(words[1]), errors[i].number, MOST_PLACES, &sums);
 	else if (moves_bytes(call))
 		plans_of_shortness(scenario, call, 1, &sums);
-	tell_of_call(call, &sums);
-	return tell_of_all(scenario, &sums);
+	print_faults(call, &sums);
+	return print_sums(scenario, &sums);
 }
 
 static int

@@ -16,7 +16,7 @@ struct peer {
 };
 
 static void
-hear_of_end(evutil_socket_t fd, short what, void *finished)
+note_end(evutil_socket_t fd, short what, void *finished)
 {
 	(void)fd;
 	(void)what;
@@ -68,7 +68,7 @@ static void
 begin(struct peer *peer, void *(*run)(void *), struct event_base *base, struct event **end)
 {
 	HOLDS(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, peer->ended) == 0, "a pipe");
-	*end = event_new(base, peer->ended[0], EV_READ, hear_of_end, &peer->finished);
+	*end = event_new(base, peer->ended[0], EV_READ, note_end, &peer->finished);
 	if (*end && event_add(*end, NULL)) {
 		event_free(*end);
 		*end = NULL;

@@ -250,7 +250,7 @@ by_size(const void *a, const void *b)
 }
 
 static void
-tell(struct client *clients, int connections, long done)
+print_figures(struct client *clients, int connections, long done)
 {
 	static unsigned all[CLIENTS * MOST_SAMPLES];
 	unsigned count = 0, failed = 0;
@@ -293,6 +293,6 @@ main(int count, char **words)
 	stopped = 1;
 	for (i = 0; i < CLIENTS; i++)
 		pthread_join(clients[i].thread, NULL);
-	tell(clients, opened, done);
+	print_figures(clients, opened, done);
 	return 0;
 }

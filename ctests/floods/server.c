@@ -82,7 +82,7 @@ counted_realloc(void *data, size_t size)
 }
 
 static void
-tell_memory(evutil_socket_t number, short what, void *arg)
+print_memory(evutil_socket_t number, short what, void *arg)
 {
 	DIR *directory = opendir("/proc/self/fd");
 	int count = -3; /* . and .. and the directory's own */
@@ -366,7 +366,7 @@ main(int count, char **words)
 	static const struct {
 		int number;
 		event_callback_fn callback;
-	} watched[] = {{SIGUSR1, tell_memory}, {SIGCHLD, reap}, {SIGUSR2, ignore}, {SIGHUP, make_children}, {SIGWINCH, make_forks}};
+	} watched[] = {{SIGUSR1, print_memory}, {SIGCHLD, reap}, {SIGUSR2, ignore}, {SIGHUP, make_children}, {SIGWINCH, make_forks}};
 	int i, port = 0;
 	event_set_mem_functions(counted_malloc, counted_realloc, counted_free);
 	signal(SIGPIPE, SIG_IGN);

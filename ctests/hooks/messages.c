@@ -206,7 +206,7 @@ jump(int code)
 }
 
 static void
-fail_and_go_on(void)
+fail_and_continue(void)
 {
 	for (volatile int code = 1; code < 4; code++) {
 		int jumped = setjmp(out);
@@ -249,5 +249,5 @@ CASE(a_fatal_callback_may_jump_away, ONE_BACKEND)
 {
 	log_to_stdout();
 	event_set_fatal_callback(jump);
-	in_child(fail_and_go_on);
+	in_child(fail_and_continue);
 }

@@ -223,7 +223,7 @@ static const char *const callbacks_of_refused_clients[] = {"done", NULL};
 
 /* Whatever the way, the same callbacks are called in the same order. */
 static void
-leave_and_come_back(void (*traffic)(void), const char *const *callbacks)
+leave_and_resume(void (*traffic)(void), const char *const *callbacks)
 {
 	static char usual[sizeof seen];
 
@@ -250,13 +250,13 @@ leave_and_come_back(void (*traffic)(void), const char *const *callbacks)
 
 CASE(callbacks_of_servers, EVERY_BACKEND)
 {
-	leave_and_come_back(serve, server_callbacks);
+	leave_and_resume(serve, server_callbacks);
 }
 
 CASE(callbacks_of_clients, EVERY_BACKEND)
 {
-	leave_and_come_back(ask_and_be_answered, client_callbacks);
-	leave_and_come_back(ask_nobody, callbacks_of_refused_clients);
+	leave_and_resume(ask_and_be_answered, client_callbacks);
+	leave_and_resume(ask_nobody, callbacks_of_refused_clients);
 }
 
 /* What a program does when it ends: everything is freed, also what the callback is about. */

@@ -60,7 +60,7 @@ with_header(const char *name, const char *value)
 
 /* What the client is told. */
 static const char *
-told(struct evhttp_request *req, enum evhttp_cmd_type method, const char *target)
+client_outcome(struct evhttp_request *req, enum evhttp_cmd_type method, const char *target)
 {
 	int done = requests_done;
 
@@ -106,8 +106,8 @@ CASE(a_head_that_is_too_long, ONE_BACKEND)
 	char *text = long_text('b');
 
 	start_limited();
-	CHECK(strncmp(told(with_header("Long-Header", text), EVHTTP_REQ_GET, "/"), "400 ", 4) == 0);
-	CHECK(strncmp(told(new_request(), EVHTTP_REQ_GET, text), "400 ", 4) == 0);
+	CHECK(strncmp(client_outcome(with_header("Long-Header", text), EVHTTP_REQ_GET, "/"), "400 ", 4) == 0);
+	CHECK(strncmp(client_outcome(new_request(), EVHTTP_REQ_GET, text), "400 ", 4) == 0);
 	CHECK_EQUAL(handled, 0);
 	free(text);
 	stop_both();
@@ -127,11 +127,11 @@ upload(size_t length, const char *expectation)
 CASE(uploads_that_are_refused, ONE_BACKEND)
 {
 	start_limited();
-	CHECK_STRING(told(upload(BODY_LIMIT + 1, NULL), EVHTTP_REQ_POST, "/"), "eof; no reply; ");
-	CHECK_STRING(told(upload(MEGABYTE, "101-continue"), EVHTTP_REQ_POST, "/"), "eof; no reply; ");
+	CHECK_STRING(client_outcome(upload(BODY_LIMIT + 1, NULL), EVHTTP_REQ_POST, "/"), "eof; no reply; ");
+	CHECK_STRING(client_outcome(upload(MEGABYTE, "101-continue"), EVHTTP_REQ_POST, "/"), "eof; no reply; ");
 	CHECK_EQUAL(evhttp_connection_set_flags(client, EVHTTP_CON_READ_ON_WRITE_ERROR), 0);
-	CHECK(strncmp(told(upload(BODY_LIMIT + 1, NULL), EVHTTP_REQ_POST, "/"), "413 ", 4) == 0);
-	CHECK(strncmp(told(upload(MEGABYTE, "101-continue"), EVHTTP_REQ_POST, "/"), "417 ", 4) == 0);
+	CHECK(strncmp(client_outcome(upload(BODY_LIMIT + 1, NULL), EVHTTP_REQ_POST, "/"), "413 ", 4) == 0);
+	CHECK(strncmp(client_outcome(upload(MEGABYTE, "101-continue"), EVHTTP_REQ_POST, "/"), "417 ", 4) == 0);
 	CHECK_EQUAL(handled, 0);
 	stop_both();
 }
@@ -139,9 +139,9 @@ CASE(uploads_that_are_refused, ONE_BACKEND)
 CASE(uploads_that_wait_to_be_wanted, ONE_BACKEND)
 {
 	start_limited();
-	CHECK(strncmp(told(upload(BODY_LIMIT + 1, "100-continue"), EVHTTP_REQ_POST, "/"), "413 ", 4) == 0);
+	CHECK(strncmp(client_outcome(upload(BODY_LIMIT + 1, "100-continue"), EVHTTP_REQ_POST, "/"), "413 ", 4) == 0);
 	CHECK_EQUAL(handled, 0);
-	CHECK(strncmp(told(upload(MEGABYTE, "100-continue"), EVHTTP_REQ_POST, "/"), "200 ", 4) == 0);
+	CHECK(strncmp(client_outcome(upload(MEGABYTE, "100-continue"), EVHTTP_REQ_POST, "/"), "200 ", 4) == 0);
 	CHECK_EQUAL(handled, 1);
 	stop_both();
 }
@@ -150,9 +150,9 @@ CASE(uploads_to_servers_that_linger, ONE_BACKEND)
 {
 	start_both();
 	evhttp_set_max_body_size(http, MEGABYTE);
-	CHECK_STRING(told(upload(3 * MEGABYTE, NULL), EVHTTP_REQ_POST, "/"), "eof; no reply; ");
+	CHECK_STRING(client_outcome(upload(3 * MEGABYTE, NULL), EVHTTP_REQ_POST, "/"), "eof; no reply; ");
 	CHECK_EQUAL(evhttp_set_flags(http, EVHTTP_SERVER_LINGERING_CLOSE), 0);
-	CHECK(strncmp(told(upload(3 * MEGABYTE, NULL), EVHTTP_REQ_POST, "/"), "413 ", 4) == 0);
+	CHECK(strncmp(client_outcome(upload(3 * MEGABYTE, NULL), EVHTTP_REQ_POST, "/"), "413 ", 4) == 0);
 	stop_both();
 }
 
@@ -167,9 +167,9 @@ is_continued(const char *text)
 CASE(posts_on_one_connection, ONE_BACKEND)
 {
 	start_both();
-	CHECK(is_continued(told(upload(5, NULL), EVHTTP_REQ_POST, "/")));
-	CHECK(is_continued(told(upload(5, "100-continue"), EVHTTP_REQ_POST, "/")));
-	CHECK(is_continued(told(upload(300000, "100-continue"), EVHTTP_REQ_PUT, "/")));
+	CHECK(is_continued(client_outcome(upload(5, NULL), EVHTTP_REQ_POST, "/")));
+	CHECK(is_continued(client_outcome(upload(5, "100-continue"), EVHTTP_REQ_POST, "/")));
+	CHECK(is_continued(client_outcome(upload(300000, "100-continue"), EVHTTP_REQ_PUT, "/")));
 	CHECK_EQUAL(handled, 3);
 	CHECK_EQUAL(closes_of_client, 0);
 	stop_both();
@@ -182,9 +182,9 @@ CASE(continues_after_an_error_page, ONE_BACKEND)
 	start_both();
 	evhttp_set_gencb(http, NULL, NULL);
 	evhttp_set_cb(http, "/there", reply_empty, NULL);
-	printf("%.50s\n", told(with_header("Host", "unknown.org"), EVHTTP_REQ_GET, "/absent"));
+	printf("%.50s\n", client_outcome(with_header("Host", "unknown.org"), EVHTTP_REQ_GET, "/absent"));
 	CHECK_EQUAL(closes_of_client, 1);
-	printf("%s\n", told(with_header("Host", "unknown.org"), EVHTTP_REQ_GET, "/there"));
+	printf("%s\n", client_outcome(with_header("Host", "unknown.org"), EVHTTP_REQ_GET, "/there"));
 	CHECK_EQUAL(closes_of_client, 1);
 	stop_both();
 }
@@ -204,7 +204,7 @@ CASE(negative_length_of_the_program, ONE_BACKEND)
 
 	start_both();
 	evhttp_set_gencb(http, reply_with_length, "-100");
-	CHECK_STRING(told(new_request(), EVHTTP_REQ_GET, "/"), "invalid; no reply; ");
+	CHECK_STRING(client_outcome(new_request(), EVHTTP_REQ_GET, "/"), "invalid; no reply; ");
 	CHECK_EQUAL(evhttp_accept_socket(http, listening_socket()), 0);
 	fd = connect_raw();
 	memset(&answer, 0, sizeof answer);
@@ -226,7 +226,7 @@ CASE(idle_connections_end, ONE_BACKEND)
 	for (int i = 1; i <= 2; i++) {
 		int over = 0;
 
-		while (!is_continued(told(new_request(), EVHTTP_REQ_GET, "/")))
+		while (!is_continued(client_outcome(new_request(), EVHTTP_REQ_GET, "/")))
 			; /* the machine was too slow */
 		event_base_once(base, -1, EV_TIMEOUT, note_time, &over, &pause);
 		TURN_UNTIL(over && !has_connections());
@@ -269,7 +269,7 @@ stop_at_the_end(struct bufferevent *bev, short what, void *arg)
 }
 
 static void
-count_what_came(struct bufferevent *bev, void *arg)
+count_received(struct bufferevent *bev, void *arg)
 {
 	struct evbuffer *input = bufferevent_get_input(bev);
 
@@ -301,7 +301,7 @@ CASE(complete_when_the_loop_stops, EVERY_BACKEND)
 		struct evhttp_request *req = evhttp_request_new(stop_with_the_answer, NULL);
 
 		evhttp_set_gencb(http, reply_and_complete, &sizes[i]);
-		bufferevent_setcb(bev, count_what_came, NULL, stop_at_the_end, NULL);
+		bufferevent_setcb(bev, count_received, NULL, stop_at_the_end, NULL);
 		bufferevent_enable(bev, EV_READ | EV_WRITE);
 		CHECK_EQUAL(bufferevent_socket_connect(bev, (struct sockaddr *)&address, sizeof address), 0);
 		bufferevent_write(bev, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 37);
@@ -451,7 +451,7 @@ CASE(connect_times_out, ONE_BACKEND)
 	evbuffer_add_cb(bufferevent_get_output(bev), count_changes, NULL);
 	evhttp_connection_set_timeout_tv(client, &timeout);
 	req = upload(5, NULL);
-	CHECK_STRING(told(req, EVHTTP_REQ_POST, "/"), "not connected; ");
+	CHECK_STRING(client_outcome(req, EVHTTP_REQ_POST, "/"), "not connected; ");
 	CHECK_EQUAL(changes_before_connect, 0);
 	CHECK(evhttp_connection_get_bufferevent(client) == bev);
 	evhttp_connection_free(client);

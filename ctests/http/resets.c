@@ -143,7 +143,7 @@ join(void)
 
 /* The callbacks that run from here until the server has freed the connection. */
 static const char *
-told_of_reset(int fd)
+callbacks_of_reset(int fd)
 {
 	seen[0] = 0;
 	reset(fd);
@@ -172,14 +172,14 @@ CASE(in_a_request, ALONE)
 	for (size_t i = 0; i < sizeof parts_of_requests / sizeof parts_of_requests[0]; i++) {
 		fd = join();
 		say(fd, parts_of_requests[i]);
-		CHECK_STRING(told_of_reset(fd), "");
+		CHECK_STRING(callbacks_of_reset(fd), "");
 
 		fd = join();
 		say(fd, "GET / HTTP/1.1\r\n\r\n");
 		read_until(fd, "\r\n\r\n");
 		CHECK_STRING(seen, "handled; complete; ");
 		say(fd, parts_of_requests[i]);
-		CHECK_STRING(told_of_reset(fd), "closed; ");
+		CHECK_STRING(callbacks_of_reset(fd), "closed; ");
 	}
 	stop();
 }
@@ -245,7 +245,7 @@ CASE(in_a_reply, ALONE)
 	fd = join();
 	say(fd, "GET / HTTP/1.1\r\n\r\nGET /never HTTP/1.1\r\n\r\n");
 	read_until(fd, "\r\n\r\n");
-	CHECK_STRING(told_of_reset(fd), "closed; ");
+	CHECK_STRING(callbacks_of_reset(fd), "closed; ");
 	stop();
 }
 
@@ -275,7 +275,7 @@ left_of_piece(size_t length)
 static void
 reset_of_stream(int fd)
 {
-	CHECK_STRING(told_of_reset(fd), "closed; ");
+	CHECK_STRING(callbacks_of_reset(fd), "closed; ");
 	CHECK(evhttp_request_get_connection(held) == NULL);
 	CHECK_EQUAL(left_of_piece(5), 5);
 	evhttp_send_reply_end(held);
@@ -312,7 +312,7 @@ CASE(in_a_stream, ALONE)
 	/* The stream has been ended, but is yet to be written. */
 	fd = stream_of(8 << 20);
 	evhttp_send_reply_end(held);
-	CHECK_STRING(told_of_reset(fd), "closed; ");
+	CHECK_STRING(callbacks_of_reset(fd), "closed; ");
 	stop();
 }
 
@@ -344,11 +344,11 @@ CASE(while_a_server_lingers, ALONE)
 	CHECK_EQUAL(evhttp_set_flags(http, EVHTTP_SERVER_LINGERING_CLOSE), 0);
 	fd = join();
 	say(fd, POST "Content-Length: 100\r\n\r\n");
-	CHECK_STRING(told_of_reset(fd), "");
+	CHECK_STRING(callbacks_of_reset(fd), "");
 	fd = join();
 	say(fd, "GET / HTTP/1.1\r\n\r\n");
 	say(fd, POST "Content-Length: 100\r\n\r\n0123456789abcdef");
-	CHECK_STRING(told_of_reset(fd), "closed; ");
+	CHECK_STRING(callbacks_of_reset(fd), "closed; ");
 	stop();
 }
 

@@ -8,7 +8,7 @@
 static int connected;
 
 static void
-told(struct bufferevent *bev, short what, void *arg)
+on_event(struct bufferevent *bev, short what, void *arg)
 {
 	(void)bev;
 	connected += what == BEV_EVENT_CONNECTED;
@@ -36,7 +36,7 @@ main(void)
 			i ? BUFFEREVENT_SSL_ACCEPTING : BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
 		if (!tls[i])
 			return 1;
-		bufferevent_setcb(tls[i], NULL, NULL, told, base);
+		bufferevent_setcb(tls[i], NULL, NULL, on_event, base);
 		bufferevent_enable(tls[i], EV_READ | EV_WRITE);
 	}
 	event_base_dispatch(base);

@@ -87,7 +87,7 @@ never(EVRPC_STRUCT(Never) *rpc, void *arg)
 }
 
 static int
-tell_length(void *ctx, struct evhttp_request *request, struct evbuffer *buffer, void *arg)
+add_length(void *ctx, struct evhttp_request *request, struct evbuffer *buffer, void *arg)
 {
 	char text[32];
 
@@ -120,7 +120,7 @@ serve(void)
 	MUST(EVRPC_REGISTER(rpc, Echo, parcel, parcel, echo_soon, NULL) == 0);
 	MUST(EVRPC_REGISTER(rpc, Fail, parcel, parcel, fail, NULL) == 0);
 	MUST(EVRPC_REGISTER(rpc, Never, parcel, parcel, never, NULL) == 0);
-	MUST(evrpc_add_hook(rpc, EVRPC_OUTPUT, tell_length, NULL));
+	MUST(evrpc_add_hook(rpc, EVRPC_OUTPUT, add_length, NULL));
 	event_add(input, NULL);
 	getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length);
 	printf("%d\n", ntohs(address.sin_port));

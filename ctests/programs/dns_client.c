@@ -16,12 +16,12 @@ enum { MOST = 20000, ANSWER = 16000 };
 static struct event_base *base;
 static struct evdns_base *dns;
 static char *answers[MOST];
-static int asked, told;
+static int asked, reported;
 
 static void
 end_one(void)
 {
-	if (++told == asked)
+	if (++reported == asked)
 		event_base_loopexit(base, NULL);
 }
 
@@ -97,7 +97,7 @@ ask(const char *kind, const char *name)
 static void
 settle(void)
 {
-	if (told < asked)
+	if (reported < asked)
 		event_base_dispatch(base);
 }
 

@@ -483,7 +483,7 @@ CASE(times_count_from_the_start_of_the_pass, EVERY_BACKEND)
 
 /* Defects of the reference. */
 static void
-be_slow(evutil_socket_t fd, short what, void *arg)
+run_slowly(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
@@ -495,7 +495,7 @@ DIFFERENCE(timers_are_on_time_after_a_slow_callback, EVERY_BACKEND,
 	   "timers are late by the time that the callbacks of the last pass took")
 {
 	struct event_base *base = new_base();
-	struct event *slow = event_new(base, -1, 0, be_slow, NULL), *timer = named_event(base, -1, 0, "timer");
+	struct event *slow = event_new(base, -1, 0, run_slowly, NULL), *timer = named_event(base, -1, 0, "timer");
 	long long start, passed;
 	int tries = 0;
 	/* A busy machine may make it late as well, but not each time. */

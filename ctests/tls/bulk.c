@@ -121,7 +121,7 @@ send_until_it_blocks(void)
 }
 
 static void
-send_to_a_server_that_rests(void)
+send_to_a_stopped_server(void)
 {
 	connect_ends(TCP);
 	send_until_it_blocks();
@@ -141,7 +141,7 @@ free_when_written(struct end *end, const char *callback)
 static void
 free_the_sender(void)
 {
-	send_to_a_server_that_rests();
+	send_to_a_stopped_server();
 	client.then = free_when_written;
 	CHECK_EQUAL(bufferevent_enable(server.bev, EV_READ), 0);
 	run_until(&server.finished, 1);
@@ -161,7 +161,7 @@ disable_the_sender(void)
 {
 	size_t left;
 
-	send_to_a_server_that_rests();
+	send_to_a_stopped_server();
 	CHECK_EQUAL(bufferevent_disable(client.bev, EV_WRITE), 0);
 	CHECK_EQUAL(bufferevent_enable(server.bev, EV_READ), 0);
 	run_for(50);

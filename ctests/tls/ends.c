@@ -41,7 +41,7 @@ CASE(session_ends, EVERY_BACKEND)
 }
 
 static void
-close_notify_behind_data(void)
+close_notify_after_data(void)
 {
 	int transport;
 
@@ -60,7 +60,7 @@ close_notify_behind_data(void)
 
 CASE(session_ends_after_data, EVERY_BACKEND)
 {
-	for_versions(close_notify_behind_data);
+	for_versions(close_notify_after_data);
 }
 
 /* The peer ends the session and is gone: nothing can be written any more. */
@@ -166,7 +166,7 @@ CASE(transport_ends_below_a_filter, EVERY_BACKEND)
 }
 
 static void
-transport_ends_behind_data(void)
+transport_ends_after_data(void)
 {
 	int transport;
 
@@ -186,12 +186,12 @@ transport_ends_behind_data(void)
 
 CASE(transport_ends_after_what_was_sent, EVERY_BACKEND)
 {
-	for_versions(transport_ends_behind_data);
+	for_versions(transport_ends_after_data);
 }
 
 /* More than is read at a time is there when the stream below ends. */
 static void
-pair_ends_behind_data(void)
+pair_ends_after_data(void)
 {
 	connected(FILTER_ON_PAIR);
 	client.trace = server.trace = 0;
@@ -207,7 +207,7 @@ pair_ends_behind_data(void)
 
 CASE(pair_below_ends_after_what_was_sent, EVERY_BACKEND)
 {
-	for_versions(pair_ends_behind_data);
+	for_versions(pair_ends_after_data);
 }
 
 static void

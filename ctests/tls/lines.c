@@ -29,7 +29,7 @@ say(struct bufferevent *bev, int line)
 
 /* Each line is answered with the next number; whoever gets the last one closes. */
 static void
-hear(struct bufferevent *bev, void *arg)
+answer_lines(struct bufferevent *bev, void *arg)
 {
 	struct end *end = arg;
 	char *line;
@@ -75,7 +75,7 @@ end_with(struct end *end)
 }
 
 static void
-heard_of(struct bufferevent *bev, short what, void *arg)
+on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct end *end = arg;
 
@@ -98,7 +98,7 @@ heard_of(struct bufferevent *bev, short what, void *arg)
 static void
 listen_to(struct end *end)
 {
-	bufferevent_setcb(end->bev, hear, written, heard_of, end);
+	bufferevent_setcb(end->bev, answer_lines, written, on_event, end);
 }
 
 /* Continues with what the first bufferevents have left, at once. */

@@ -196,7 +196,7 @@ CASE(half_closed, EVERY_BACKEND)
 }
 
 static void
-leave_without_a_word(enum transport transport)
+close_silently(enum transport transport)
 {
 	(void)transport;
 	run_until(&client.connected, 1);
@@ -216,7 +216,7 @@ leave_without_a_word(enum transport transport)
 CASE(closed_without_notice, EVERY_BACKEND)
 {
 	begin();
-	for_transports(leave_without_a_word);
+	for_transports(close_silently);
 	end_all();
 }
 
