@@ -1,18 +1,13 @@
 /* What answers mean: addresses, names, their absence, errors; and messages that are not answers. */
 #include "tools.h"
 
-/* What the server answers, chosen by the first label of the name. */
-static void
-answer_by_name(struct server *from, const struct query *query)
-{
-	static struct message message;
-	char label[64];
+static struct message message;
 
-	snprintf(label, sizeof label, "%.*s", (int)strcspn(query->name, "."), query->name);
-	if (!strcmp(label, "one")) {
-		answer_address(from, query);
-		return;
-	}
+/* These answer a query if they know the label. */
+
+static int
+answer_with_addresses(const char *label, const struct query *query)
+{
 	if (!strcmp(label, "several")) {
 		begin_answer(&message, query, 0, 3, 0);
 		put_a(&message, 300, "192.0.2.3");
@@ -36,10 +31,6 @@ answer_by_name(struct server *from, const struct query *query)
 			snprintf(address, sizeof address, "192.0.2.%d", i);
 			put_a(&message, 60, address);
 		}
-	} else if (!strcmp(label, "alias")) {
-		begin_answer(&message, query, 0, 2, 0);
-		put_name_record(&message, TYPE_CNAME, 1, "real.example.com");
-		put_a(&message, 60, "192.0.2.9");
 	} else if (!strcmp(label, "wrong")) {
 		/* The address of the other family. */
 		begin_answer(&message, query, 0, 1, 0);
@@ -47,7 +38,16 @@ answer_by_name(struct server *from, const struct query *query)
 			put_aaaa(&message, 60, "2001:db8::1");
 		else
 			put_a(&message, 60, "192.0.2.9");
-	} else if (!strcmp(label, "none")) {
+	} else {
+		return 0;
+	}
+	return 1;
+}
+
+static int
+answer_with_absence(const char *label, const struct query *query)
+{
+	if (!strcmp(label, "none")) {
 		begin_answer(&message, query, 0, 0, 0);
 	} else if (!strcmp(label, "none-soa")) {
 		begin_answer(&message, query, 0, 0, 1);
@@ -62,6 +62,19 @@ answer_by_name(struct server *from, const struct query *query)
 		put_a(&message, 77, "192.0.2.9");
 	} else if (!strncmp(label, "code-", 5)) {
 		begin_answer(&message, query, atoi(label + 5), 0, 0);
+	} else {
+		return 0;
+	}
+	return 1;
+}
+
+static int
+answer_with_names(const char *label, const struct query *query)
+{
+	if (!strcmp(label, "alias")) {
+		begin_answer(&message, query, 0, 2, 0);
+		put_name_record(&message, TYPE_CNAME, 1, "real.example.com");
+		put_a(&message, 60, "192.0.2.9");
 	} else if (!strcmp(label, "host")) {
 		begin_answer(&message, query, 0, 2, 0);
 		put_name_record(&message, TYPE_PTR, 70, "first.example.com");
@@ -69,7 +82,26 @@ answer_by_name(struct server *from, const struct query *query)
 	} else if (query->type == TYPE_PTR) {
 		begin_answer(&message, query, 0, 1, 0);
 		put_name_record(&message, TYPE_PTR, 70, "host.Example.COM");
-	} else if (!strcmp(label, "lower")) {
+	} else {
+		return 0;
+	}
+	return 1;
+}
+
+static void
+put_raw_address(void)
+{
+	put16(&message, TYPE_A);
+	put16(&message, 1);
+	put32(&message, 60);
+	put16(&message, 4);
+	put(&message, "\1\2\3\4", 4);
+}
+
+static int
+answer_in_odd_form(const char *label, const struct query *query)
+{
+	if (!strcmp(label, "lower")) {
 		begin_answer(&message, query, 0, 1, 0);
 		for (size_t i = 12; i < message.length; i++)
 			if (message.bytes[i] >= 'A' && message.bytes[i] <= 'Z')
@@ -81,11 +113,7 @@ answer_by_name(struct server *from, const struct query *query)
 		message.length = 12;
 		message.bytes[5] = 0;
 		put_name(&message, query->name);
-		put16(&message, TYPE_A);
-		put16(&message, 1);
-		put32(&message, 60);
-		put16(&message, 4);
-		put(&message, "\1\2\3\4", 4);
+		put_raw_address();
 	} else if (!strcmp(label, "twice")) {
 		/* The record of the alias names itself by a pointer to a name that ends in a pointer. */
 		size_t alias;
@@ -96,18 +124,31 @@ answer_by_name(struct server *from, const struct query *query)
 		alias = message.length + 2;
 		put(&message, "\0\7\4real\300\22", 9);
 		put16(&message, 0xc000 | (unsigned)alias);
-		put16(&message, TYPE_A);
-		put16(&message, 1);
-		put32(&message, 60);
-		put16(&message, 4);
-		put(&message, "\1\2\3\4", 4);
+		put_raw_address();
 		put_a(&message, 60, "192.0.2.8");
 	} else if (!strcmp(label, "cut")) {
 		begin_answer(&message, query, 0, 2, 0);
 		put_a(&message, 60, "192.0.2.7");
 	} else {
-		harness_fail(__FILE__, __LINE__, query->name);
+		return 0;
 	}
+	return 1;
+}
+
+/* What the server answers, chosen by the first label of the name. */
+static void
+answer_by_name(struct server *from, const struct query *query)
+{
+	char label[64];
+
+	snprintf(label, sizeof label, "%.*s", (int)strcspn(query->name, "."), query->name);
+	if (!strcmp(label, "one")) {
+		answer_address(from, query);
+		return;
+	}
+	if (!answer_with_addresses(label, query) && !answer_with_absence(label, query) &&
+	    !answer_with_names(label, query) && !answer_in_odd_form(label, query))
+		harness_fail(__FILE__, __LINE__, query->name);
 	send_message(from, query, &message);
 }
 
