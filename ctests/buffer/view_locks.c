@@ -61,8 +61,7 @@ set_locks(void)
 }
 
 DIFFERENCE(a_view_outlives_its_bufferevent, ONE_BACKEND | OWN_LOCKS,
-	"a buffer that shares data with a freed bufferevent uses the lock of "
-	"bufferevent, which is freed")
+	"a buffer that shares data with a freed bufferevent uses the lock that was freed with it")
 {
 	struct event_base *base;
 	struct bufferevent *bev;

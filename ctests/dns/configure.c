@@ -215,7 +215,8 @@ CASE(search_lines, ONE_BACKEND)
 	end();
 }
 
-DIFFERENCE(dots_before_domains, ONE_BACKEND, "ndots in a resolv.conf file is ignored before the search line, and a comment after that line becomes part of it")
+DIFFERENCE(dots_before_domains, ONE_BACKEND,
+	   "the option ndots in a resolv.conf file is ignored before the search line, and a comment after that line becomes part of it")
 {
 	begin(answer_no_name);
 	parse(DNS_OPTION_SEARCH, "options ndots:2\nsearch a.test # comment\n");

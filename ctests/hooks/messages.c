@@ -148,7 +148,7 @@ set_errno(int severity, const char *message)
 }
 
 DIFFERENCE(errno_survives_a_message, ONE_BACKEND,
-	"a log callback that changes errno changes what callers report")
+	"a log callback that changes errno changes what the caller sees")
 {
 	event_set_log_callback(set_errno);
 	CHECK_EQUAL(evutil_make_socket_nonblocking(-1), -1);

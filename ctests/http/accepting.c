@@ -116,7 +116,7 @@ CASE(names_of_peers, ONE_BACKEND)
 }
 
 /* Of a family that has no text form. */
-DIFFERENCE(peers_of_another_family, ONE_BACKEND, "a peer whose address has no name as text ends the process of a server")
+DIFFERENCE(peers_of_another_family, ONE_BACKEND, "a peer whose address has no text form ends the process of a server")
 {
 	start_naming_server();
 	strange.ss_family = AF_APPLETALK;
@@ -166,7 +166,7 @@ DIFFERENCE(a_file_is_no_listener, ONE_BACKEND, "listening on a descriptor that i
 
 /* A listener that a server cannot take for lack of memory stays its owner's. */
 DIFFERENCE(refused_listener_stays_its_owners, ALONE,
-	"for lack of memory a listener could not be enabled, but success is reported, and no connection is ever accepted")
+	"when there is no memory to enable a listener, a server reports success and never accepts a connection")
 {
 	struct evhttp_bound_socket *bound = NULL;
 	struct evconnlistener *listener;

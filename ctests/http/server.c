@@ -312,7 +312,7 @@ CASE(ways_to_listen, ONE_BACKEND)
 
 /* A socket that cannot be accepted from stays its owner's. */
 DIFFERENCE(refused_socket_stays_open, ONE_BACKEND | OWN_DEBUG_MODE | OWN_LOCKS,
-	"a socket that a server cannot be made to accept from for lack of memory is closed")
+	"a socket is closed when a server cannot accept from it for lack of memory")
 {
 	struct sockaddr_in any = {.sin_family = AF_INET};
 	struct evhttp_bound_socket *bound = NULL;

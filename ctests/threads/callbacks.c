@@ -255,7 +255,7 @@ DIFFERENCE(incomplete_condition_callbacks_are_refused, ONE_BACKEND | OWN_LOCKS,
 }
 
 DIFFERENCE(callbacks_that_cannot_make_the_global_locks_are_not_installed, ONE_BACKEND | OWN_LOCKS,
-    "lock callbacks stay installed, and the first lock is kept, when a global lock cannot be made")
+    "lock callbacks stay installed when a global lock cannot be made")
 {
 	log_to_stdout();
 	for (int nth = 1; nth <= 2; nth++) {
@@ -367,7 +367,7 @@ refuse(size_t size)
 }
 
 DIFFERENCE(pthreads_without_memory_fail, ONE_BACKEND | OWN_LOCKS,
-    "evthread_use_pthreads() returns 0 when its callbacks could not make the global locks")
+    "evthread_use_pthreads reports success although its locks could not be made")
 {
 	log_to_stdout();
 	event_set_mem_functions(refuse, NULL, NULL);

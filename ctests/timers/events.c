@@ -492,7 +492,7 @@ run_slowly(evutil_socket_t fd, short what, void *arg)
 }
 
 DIFFERENCE(timers_are_on_time_after_a_slow_callback, EVERY_BACKEND,
-	   "timers are late by the time that the callbacks of the last pass took")
+	   "timers are late by the time that the callbacks of the previous pass took")
 {
 	struct event_base *base = new_base();
 	struct event *slow = event_new(base, -1, 0, run_slowly, NULL), *timer = named_event(base, -1, 0, "timer");

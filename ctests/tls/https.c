@@ -219,7 +219,8 @@ streamed(int filter_of_client, int filter_of_server)
 	evhttp_free(http);
 }
 
-DIFFERENCE(replies_in_pieces, ONE_BACKEND, "with OpenSSL 3, the end of a reply over TLS that comes without close notify is reported as an error although it is allowed")
+DIFFERENCE(replies_in_pieces, ONE_BACKEND,
+	   "with OpenSSL 3 the end of a reply over TLS without close_notify is an error even if dirty shutdown is allowed")
 {
 	signal(SIGPIPE, SIG_IGN);
 	base = event_base_new();
@@ -377,7 +378,7 @@ half_a_request(int client_ends)
 }
 
 DIFFERENCE(half_a_request_at_most, ONE_BACKEND,
-	   "with OpenSSL 3, the end of a TLS connection without close notify is reported as an error although it is allowed")
+	   "with OpenSSL 3 the end of a connection without close_notify is an error even if dirty shutdown is allowed")
 {
 	half_a_request(1);
 	half_a_request(0);

@@ -167,7 +167,7 @@ CASE(ntop_needs_room, ONE_BACKEND)
 }
 
 DIFFERENCE(ntop_needs_room_for_the_terminator, ONE_BACKEND,
-    "evutil_inet_ntop truncates an IPv6 address that just does not fit and reports success")
+    "evutil_inet_ntop truncates an IPv6 address that is slightly too long and reports success")
 {
 	struct in6_addr v6;
 	char text[64];
