@@ -92,55 +92,69 @@ exchange(void)
 	return made;
 }
 
-/* Everything is made, used and freed; whether some allocation failed meanwhile. */
+static struct evhttp_bound_socket *
+make_server(const struct timeval *timeout)
+{
+	struct evhttp *host;
+
+	http = evhttp_new(base);
+	if (!http)
+		return NULL;
+	evhttp_set_timeout_tv(http, timeout);
+	evhttp_set_cb(http, "/whole", whole_reply, NULL);
+	evhttp_set_cb(http, "/stream me", stream_reply, NULL);
+	evhttp_set_cb(http, "/hundred", whole_reply, NULL);
+	evhttp_add_server_alias(http, "alias");
+	evhttp_set_default_content_type(http, "text/plain");
+	host = evhttp_new(NULL);
+	if (host && evhttp_add_virtual_host(http, "*.com", host) < 0)
+		evhttp_free(host);
+	return evhttp_bind_socket_with_handle(http, "127.0.0.1", 0);
+}
+
+/* What failed can be done again. */
+static void
+exchange_again(void)
+{
+	int again = 0;
+
+	evhttp_set_cb(http, "/whole", whole_reply, NULL);
+	evhttp_set_cb(http, "/stream me", stream_reply, NULL);
+	evhttp_set_cb(http, "/hundred", whole_reply, NULL);
+	do {
+		/* Where all is slow, the timeout may still end some. */
+		CHECK(again++ < 20);
+		replied = 0;
+		exchange();
+	} while (replied < 4);
+	CHECK_EQUAL(replied, 4);
+}
+
+/* Everything is made, used and freed; returns whether some allocation failed in the meantime. */
 static int
 run_with_failure(long number, int on)
 {
-	struct evhttp_bound_socket *bound = NULL;
+	struct evhttp_bound_socket *bound;
 	struct timeval timeout = {0, 200000};
 	struct sockaddr_in address;
 	socklen_t length = sizeof address;
-	struct evhttp *host;
-	int failed, port = 0, again = 0;
+	int failed;
 
 	base = event_base_new();
 	CHECK(base != NULL);
 	allocator_fail_at(number);
 	allocator.fail_on = on;
-	http = evhttp_new(base);
-	if (http) {
-		evhttp_set_timeout_tv(http, &timeout);
-		evhttp_set_cb(http, "/whole", whole_reply, NULL);
-		evhttp_set_cb(http, "/stream me", stream_reply, NULL);
-		evhttp_set_cb(http, "/hundred", whole_reply, NULL);
-		evhttp_add_server_alias(http, "alias");
-		evhttp_set_default_content_type(http, "text/plain");
-		host = evhttp_new(NULL);
-		if (host && evhttp_add_virtual_host(http, "*.com", host) < 0)
-			evhttp_free(host);
-		bound = evhttp_bind_socket_with_handle(http, "127.0.0.1", 0);
-	}
+	bound = make_server(&timeout);
 	if (bound) {
 		CHECK(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length) == 0);
-		port = ntohs(address.sin_port);
-		connection = evhttp_connection_base_new(base, NULL, "127.0.0.1", (ev_uint16_t)port);
+		connection = evhttp_connection_base_new(base, NULL, "127.0.0.1", ntohs(address.sin_port));
 		if (connection) {
 			evhttp_connection_set_timeout_tv(connection, &timeout);
 			exchange();
 			failed = allocator.failed > 0;
 			allocator_fail_at(0);
 			allocator.failed = failed;
-			/* What failed can be done again. */
-			evhttp_set_cb(http, "/whole", whole_reply, NULL);
-			evhttp_set_cb(http, "/stream me", stream_reply, NULL);
-			evhttp_set_cb(http, "/hundred", whole_reply, NULL);
-			do {
-				/* Where all is slow, the timeout may still end some. */
-				CHECK(again++ < 20);
-				replied = 0;
-				exchange();
-			} while (replied < 4);
-			CHECK_EQUAL(replied, 4);
+			exchange_again();
 			evhttp_connection_free(connection);
 		}
 	}

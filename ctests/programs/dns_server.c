@@ -33,6 +33,39 @@ answer_late(evutil_socket_t fd, short what, void *arg)
 	respond(request, 0);
 }
 
+/* The records of a name that exists. */
+static void
+add_records(struct evdns_server_request *request, int type, const char *name)
+{
+	char addresses[4 * 100];
+
+	switch (type) {
+	case EVDNS_TYPE_A:
+		if (!strcasecmp(name, "many.test")) {
+			for (int i = 0; i < 100; i++)
+				memcpy(addresses + 4 * i, (char[4]){10, 0, 1, (char)i}, 4);
+			evdns_server_request_add_a_reply(request, name, 100, addresses, 60);
+		} else {
+			evdns_server_request_add_a_reply(request, name, 2, "\12\0\0\1\12\0\0\2", 60);
+		}
+		break;
+	case EVDNS_TYPE_AAAA:
+		evdns_server_request_add_aaaa_reply(request, name, 1, "\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 60);
+		break;
+	case EVDNS_TYPE_MX:
+		evdns_server_request_add_reply(request, EVDNS_ANSWER_SECTION, name, EVDNS_TYPE_MX, 1, 60, 13, 0, "\0\12\4mail\4test");
+		evdns_server_request_add_reply(request, EVDNS_ADDITIONAL_SECTION, "mail.test", EVDNS_TYPE_A, 1, 60, 4, 0, "\12\0\0\3");
+		break;
+	case EVDNS_TYPE_TXT:
+		evdns_server_request_add_reply(request, EVDNS_ANSWER_SECTION, name, EVDNS_TYPE_TXT, 1, 60, 12, 0, "\5hello\5world");
+		break;
+	case EVDNS_TYPE_NS:
+		evdns_server_request_add_reply(request, EVDNS_ANSWER_SECTION, "test", EVDNS_TYPE_NS, 1, 60, 0, 1, "ns.test");
+		evdns_server_request_add_reply(request, EVDNS_ADDITIONAL_SECTION, "ns.test", EVDNS_TYPE_A, 1, 60, 4, 0, "\12\0\0\4");
+		break;
+	}
+}
+
 static void
 on_request(struct evdns_server_request *request, void *arg)
 {
@@ -40,7 +73,6 @@ on_request(struct evdns_server_request *request, void *arg)
 	const char *name = question->name;
 	struct timeval later = {0, 200000};
 	size_t length = strlen(name);
-	char addresses[4 * 100];
 
 	(void)arg;
 	evdns_server_request_set_flags(request, EVDNS_FLAGS_AA | EVDNS_FLAGS_RD);
@@ -67,31 +99,7 @@ on_request(struct evdns_server_request *request, void *arg)
 		evdns_server_request_add_cname_reply(request, name, "host.test", 60);
 		name = "host.test";
 	}
-	switch (question->type) {
-	case EVDNS_TYPE_A:
-		if (!strcasecmp(name, "many.test")) {
-			for (int i = 0; i < 100; i++)
-				memcpy(addresses + 4 * i, (char[4]){10, 0, 1, (char)i}, 4);
-			evdns_server_request_add_a_reply(request, name, 100, addresses, 60);
-		} else {
-			evdns_server_request_add_a_reply(request, name, 2, "\12\0\0\1\12\0\0\2", 60);
-		}
-		break;
-	case EVDNS_TYPE_AAAA:
-		evdns_server_request_add_aaaa_reply(request, name, 1, "\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 60);
-		break;
-	case EVDNS_TYPE_MX:
-		evdns_server_request_add_reply(request, EVDNS_ANSWER_SECTION, name, EVDNS_TYPE_MX, 1, 60, 13, 0, "\0\12\4mail\4test");
-		evdns_server_request_add_reply(request, EVDNS_ADDITIONAL_SECTION, "mail.test", EVDNS_TYPE_A, 1, 60, 4, 0, "\12\0\0\3");
-		break;
-	case EVDNS_TYPE_TXT:
-		evdns_server_request_add_reply(request, EVDNS_ANSWER_SECTION, name, EVDNS_TYPE_TXT, 1, 60, 12, 0, "\5hello\5world");
-		break;
-	case EVDNS_TYPE_NS:
-		evdns_server_request_add_reply(request, EVDNS_ANSWER_SECTION, "test", EVDNS_TYPE_NS, 1, 60, 0, 1, "ns.test");
-		evdns_server_request_add_reply(request, EVDNS_ADDITIONAL_SECTION, "ns.test", EVDNS_TYPE_A, 1, 60, 4, 0, "\12\0\0\4");
-		break;
-	}
+	add_records(request, question->type, name);
 	respond(request, 0);
 }
 
