@@ -21,9 +21,9 @@ pub struct Handler {
 /// One path. Its bytes follow in the same block.
 struct Entry {
     next: *mut Entry,
-    hash: u64,
+    hash: u32,
+    length: u32,
     handler: Handler,
-    length: usize,
 }
 
 impl Entry {
@@ -31,7 +31,7 @@ impl Entry {
     /// The entry is live while the result is used.
     unsafe fn path<'a>(entry: *const Entry) -> &'a [u8] {
         // SAFETY: the caller guarantees the entry, behind which so many bytes lie.
-        unsafe { std::slice::from_raw_parts(entry.add(1).cast(), (*entry).length) }
+        unsafe { std::slice::from_raw_parts(entry.add(1).cast(), (*entry).length as usize) }
     }
 }
 
@@ -51,10 +51,13 @@ pub struct PathTable {
     count: usize,
 }
 
+/// Chains have this many entries on average at most: more would make them slow to search, fewer take memory.
+const MOST_PER_BUCKET: usize = 2;
+
 /// FNV-1a.
-fn hash(path: &[u8]) -> u64 {
-    path.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+fn hash(path: &[u8]) -> u32 {
+    path.iter().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     })
 }
 
@@ -67,7 +70,7 @@ impl PathTable {
         }
     }
 
-    fn bucket(&self, hash: u64) -> usize {
+    fn bucket(&self, hash: u32) -> usize {
         (hash as usize) & (self.buckets.len() - 1)
     }
 
@@ -104,6 +107,7 @@ impl PathTable {
         if self.handler(path).is_some() {
             return Err(NotAdded::Present);
         }
+        let length = u32::try_from(path.len()).map_err(|_| NotAdded::Memory)?;
         self.grow().map_err(|OutOfMemory| NotAdded::Memory)?;
         let entry = memory::malloc(size_of::<Entry>() + path.len()).cast::<Entry>();
         if entry.is_null() {
@@ -116,8 +120,8 @@ impl PathTable {
             entry.write(Entry {
                 next: self.buckets[bucket],
                 hash,
+                length,
                 handler,
-                length: path.len(),
             });
             ptr::copy_nonoverlapping(path.as_ptr(), entry.add(1).cast(), path.len());
         }
@@ -126,13 +130,15 @@ impl PathTable {
         Ok(())
     }
 
-    /// Makes sure that there are as many chains as entries.
+    /// Makes sure that there are enough chains for one more entry.
     fn grow(&mut self) -> Result<(), OutOfMemory> {
-        if self.count < self.buckets.len() {
+        if self.count < MOST_PER_BUCKET * self.buckets.len() {
             return Ok(());
         }
         let mut larger = Array::new();
-        larger.try_extend_to((2 * self.buckets.len()).max(8), ptr::null_mut())?;
+        let size = (2 * self.buckets.len()).max(1);
+        larger.try_set_capacity(size)?;
+        larger.try_extend_to(size, ptr::null_mut())?;
         let old = std::mem::replace(&mut self.buckets, larger);
         for mut entry in old.iter().copied() {
             while !entry.is_null() {

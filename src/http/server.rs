@@ -24,7 +24,7 @@ pub const SERVER_LINGERING_CLOSE: c_int = 0x0001;
 /// The same of its connections.
 pub const CON_LINGERING_CLOSE: c_int = 0x0020;
 
-const DEFAULT_CONTENT_TYPE: &[u8] = b"text/html; charset=ISO-8859-1";
+static DEFAULT_CONTENT_TYPE: &CStr = c"text/html; charset=ISO-8859-1";
 
 /// `struct evhttp`. Programs look at the first word of `connections`, which is null while there are
 /// none; so it keeps its place.
@@ -148,8 +148,8 @@ unsafe fn optional_text<'a>(text: *const c_char) -> Option<&'a [u8]> {
 /// Stores another text, which belongs to the server, in place of the present one.
 fn replace(place: &Cell<*mut c_char>, text: *mut c_char) {
     let old = place.replace(text);
-    if !old.is_null() {
-        // SAFETY: texts of a server are blocks of `memory` and its own.
+    if !old.is_null() && old.cast_const() != DEFAULT_CONTENT_TYPE.as_ptr() {
+        // SAFETY: the other texts of a server are blocks of `memory` and its own.
         unsafe { memory::free(old.cast()) };
     }
 }
@@ -193,15 +193,7 @@ impl ServerPtr {
 
     /// A server that listens nowhere. A null base is the current one.
     pub fn create(base: *mut EventBase) -> Result<ServerPtr, OutOfMemory> {
-        let content_type = memory::copy_text(DEFAULT_CONTENT_TYPE)?;
-        let block = match memory::allocate_zeroed::<Server>() {
-            Ok(block) => block,
-            Err(refused) => {
-                // SAFETY: nobody knows the copy.
-                unsafe { memory::free(content_type.as_ptr().cast()) };
-                return Err(refused);
-            }
-        };
+        let block = memory::allocate_zeroed::<Server>()?;
         // SAFETY: zero bytes are valid for all fields but the table, which is written before a
         // reference to the whole is made. The lists stay where they are.
         let server = unsafe {
@@ -215,7 +207,9 @@ impl ServerPtr {
             ServerPtr(block)
         };
         server.base.set(base);
-        server.content_type.set(content_type.as_ptr());
+        // It is only read, and not freed.
+        let content_type = DEFAULT_CONTENT_TYPE.as_ptr();
+        server.content_type.set(content_type.cast_mut());
         server.most_headers.set(usize::MAX);
         server.most_body.set(u64::MAX);
         server.methods.set(method::DEFAULT);
