@@ -83,6 +83,7 @@ PROGRAM_PACKAGES := \
 	php8.2-raphf \
 	poolcounter \
 	postgresql \
+	python3-unbound \
 	redis-server \
 	redsocks \
 	remctl-server \
@@ -96,6 +97,7 @@ PROGRAM_PACKAGES := \
 	transmission-cli \
 	transmission-daemon \
 	unbound \
+	unbound-host \
 	ustreamer \
 	webdis \
 	wrk
