@@ -174,7 +174,7 @@ CASE(failures, ONE_BACKEND)
 
 CASE(timeouts, ONE_BACKEND)
 {
-	struct timeval short_time = {0, 50000};
+	struct timeval short_time = {0, 50000}, long_time = {50, 0};
 	int fd;
 
 	start_peer();
@@ -186,9 +186,12 @@ CASE(timeouts, ONE_BACKEND)
 	CHECK_STRING(seen, "closed; timeout; no reply; ");
 	close(fd);
 	/* While nothing is asked, too. */
+	evhttp_connection_set_timeout_tv(connection, &long_time);
 	request(EVHTTP_REQ_GET, "/");
 	fd = accept_client();
 	answer_with(fd, ok);
+	TURN_UNTIL(requests_done == 2);
+	evhttp_connection_set_timeout_tv(connection, &short_time);
 	TURN_UNTIL(closes == 2);
 	printf("%s\n", seen);
 	evhttp_connection_free(connection);

@@ -265,6 +265,6 @@ mod tests {
             let found = substring.find_in(&data).unwrap();
             assert_eq!(&data[found..], &needle[..]);
         }
-        assert!(start.elapsed().as_secs() < 10);
+        assert!(start.elapsed().as_secs() < 60);
     }
 }
