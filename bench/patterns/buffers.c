@@ -105,6 +105,30 @@ PATTERN(search_short_chains, 1000)
 	evbuffer_free(buffer);
 }
 
+PATTERN(search_with_a_match_in_front, 5000)
+{
+	static const char head[] = "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n";
+	struct evbuffer *buffer = evbuffer_new();
+
+	evbuffer_add(buffer, head, sizeof head - 1);
+	while (n--)
+		REQUIRE(evbuffer_search(buffer, "\r\n", 2, NULL).pos == 14);
+	evbuffer_free(buffer);
+}
+
+/* The line feed is far away, in the last of many chains. */
+PATTERN(line_end_after_many_chains, 100)
+{
+	struct evbuffer *buffer = evbuffer_new();
+
+	for (int i = 0; i < 300; i++)
+		evbuffer_add_reference(buffer, pattern_bytes, 100, NULL, NULL);
+	evbuffer_add(buffer, "\r\n", 2);
+	while (n--)
+		REQUIRE(evbuffer_search_eol(buffer, NULL, NULL, EVBUFFER_EOL_ANY).pos == 30000);
+	evbuffer_free(buffer);
+}
+
 PATTERN(lines, 2000)
 {
 	struct evbuffer *buffer = evbuffer_new();
@@ -204,6 +228,18 @@ PATTERN(peek_at_many_chains, 50)
 	evbuffer_free(buffer);
 }
 
+PATTERN(peek_at_a_few_chains, 5000)
+{
+	struct evbuffer *buffer = evbuffer_new();
+	struct evbuffer_iovec pieces[4];
+
+	for (int i = 0; i < 3; i++)
+		evbuffer_add_reference(buffer, pattern_bytes, 100, NULL, NULL);
+	while (n--)
+		REQUIRE(evbuffer_peek(buffer, -1, NULL, pieces, 4) == 3);
+	evbuffer_free(buffer);
+}
+
 PATTERN(move_a_few_bytes_of_a_chain, 3000)
 {
 	struct evbuffer *from = evbuffer_new(), *to = evbuffer_new();
@@ -232,6 +268,32 @@ PATTERN(reserve_much_commit_little, 2000)
 	}
 	pattern_load_is_over();
 	evbuffer_free(buffer);
+}
+
+static void
+note_change(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
+{
+	(void)buffer;
+	*(size_t *)arg += info->n_added;
+}
+
+PATTERN(deferred_callbacks, 1000)
+{
+	struct event_base *base = event_base_new();
+	struct evbuffer *buffer = evbuffer_new();
+	size_t added = 0;
+
+	evbuffer_defer_callbacks(buffer, base);
+	evbuffer_add_cb(buffer, note_change, &added);
+	while (n--) {
+		for (int i = 0; i < 5; i++)
+			evbuffer_add(buffer, pattern_bytes, 100);
+		turn(base);
+		evbuffer_drain(buffer, 500);
+	}
+	REQUIRE(added > 0);
+	evbuffer_free(buffer);
+	event_base_free(base);
 }
 
 PATTERN(printf_short, 3000)

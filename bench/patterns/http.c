@@ -314,6 +314,21 @@ PATTERN(http_client_and_server, 200)
 	close_site(&site);
 }
 
+PATTERN(http_paths, 2500)
+{
+	struct event_base *base = event_base_new();
+	struct evhttp *http = evhttp_new(base);
+	char path[50];
+
+	for (long i = 0; i < n; i++) {
+		sprintf(path, "/path/number/%ld", i);
+		REQUIRE(evhttp_set_cb(http, path, reply, NULL) == 0);
+	}
+	pattern_load_is_over();
+	evhttp_free(http);
+	event_base_free(base);
+}
+
 /* --- Texts. ------------------------------------------------------------------------------------------ */
 
 PATTERN(http_uris, 1000)

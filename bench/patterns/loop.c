@@ -188,6 +188,55 @@ PATTERN(many_events_on_a_descriptor, 2000)
 	event_base_free(base);
 }
 
+/* Events that come to a descriptor that another one watches already, and go. */
+PATTERN(events_beside_another, 500)
+{
+	struct event_base *base = event_base_new();
+	struct event **events = calloc(10, sizeof *events);
+	int fd = eventfd(1, EFD_NONBLOCK);
+
+	for (int i = 0; i < 10; i++)
+		events[i] = event_new(base, fd, EV_READ | EV_PERSIST, nothing, NULL);
+	event_add(events[0], NULL);
+	while (n--) {
+		for (int i = 1; i < 10; i++)
+			event_add(events[i], NULL);
+		for (int i = 1; i < 10; i++)
+			event_del(events[i]);
+	}
+	for (int i = 0; i < 10; i++)
+		event_free(events[i]);
+	free(events);
+	event_base_free(base);
+}
+
+struct clock {
+	struct event_base *base;
+	long readings;
+};
+
+static void
+read_the_cached_time(evutil_socket_t fd, short what, void *arg)
+{
+	struct clock *clock = arg;
+	struct timeval now;
+
+	nothing(fd, what, NULL);
+	while (clock->readings--)
+		event_base_gettimeofday_cached(clock->base, &now);
+}
+
+PATTERN(cached_time_in_a_callback, 10000)
+{
+	struct clock clock = {event_base_new(), n};
+	struct event *ev = event_new(clock.base, -1, 0, read_the_cached_time, &clock);
+
+	event_active(ev, EV_READ, 1);
+	turn(clock.base);
+	event_free(ev);
+	event_base_free(clock.base);
+}
+
 PATTERN(activated_by_hand, 2000)
 {
 	struct event_base *base = event_base_new();

@@ -49,14 +49,16 @@ impl LineEnd {
 
 /// Moves the cursor to the first byte that `find` finds.
 fn find_first(cursor: &mut Cursor, find: impl Fn(&[u8]) -> Option<usize>) -> Option<()> {
+    // In registers, however many chains are passed.
+    let mut here = *cursor;
     loop {
-        let bytes = cursor.bytes()?;
+        let bytes = here.bytes()?;
         match find(bytes) {
             Some(index) => {
-                *cursor = cursor.within(index);
+                *cursor = here.within(index);
                 return Some(());
             }
-            None => cursor.pass(bytes.len())?,
+            None => here.pass(bytes.len())?,
         }
     }
 }
@@ -64,27 +66,23 @@ fn find_first(cursor: &mut Cursor, find: impl Fn(&[u8]) -> Option<usize>) -> Opt
 fn find_optional_return(cursor: &mut Cursor) -> Option<usize> {
     // A carriage return at the very end of the chain before.
     let mut before = None;
+    let mut here = *cursor;
     loop {
-        let bytes = cursor.bytes()?;
+        let bytes = here.bytes()?;
         match find_byte(b'\n', bytes) {
             Some(0) => {
-                return Some(match before {
-                    Some(before) => {
-                        *cursor = before;
-                        2
-                    }
-                    None => 1,
-                });
+                *cursor = before.unwrap_or(here);
+                return Some(1 + usize::from(before.is_some()));
             }
             Some(feed) => {
                 let returns = usize::from(bytes[feed - 1] == b'\r');
-                *cursor = cursor.within(feed - returns);
+                *cursor = here.within(feed - returns);
                 return Some(returns + 1);
             }
             None => {
                 let last = bytes.len() - 1;
-                before = bytes.ends_with(b"\r").then(|| cursor.within(last));
-                cursor.pass(bytes.len())?;
+                before = bytes.ends_with(b"\r").then(|| here.within(last));
+                here.pass(bytes.len())?;
             }
         }
     }
