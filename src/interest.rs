@@ -291,16 +291,16 @@ impl Interest {
 
     /// The first descriptor from this one on that has events.
     pub fn next_watched(&self, from: c_int) -> Option<c_int> {
-        let from = from as usize;
-        (from / PAGE..)
-            .zip(self.pages().get(from / PAGE..)?)
-            .find_map(|(index, page)| {
-                // SAFETY: pointers to pages are null or valid.
-                let slots = unsafe { page.as_ref() }?;
-                let first = from.saturating_sub(index * PAGE);
-                let place = (first..PAGE).find(|place| !slots[*place].is_empty())?;
-                Some((index * PAGE + place) as c_int)
-            })
+        let mut number = from as usize;
+        while let Some(page) = self.pages().get(number / PAGE) {
+            // SAFETY: pointers to pages are null or valid.
+            match unsafe { page.as_ref() } {
+                Some(slots) if !slots[number % PAGE].is_empty() => return Some(number as c_int),
+                Some(_) => number += 1,
+                None => number = (number / PAGE + 1) * PAGE,
+            }
+        }
+        None
     }
 
     /// The slot of a descriptor that has had events.
