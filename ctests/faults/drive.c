@@ -48,7 +48,7 @@ static long blocks;
 static void *
 counted_malloc(size_t size)
 {
-	void *block = malloc(size);
+	void *block = faults_refuse_memory() ? NULL : malloc(size);
 	__atomic_add_fetch(&blocks, block != NULL, __ATOMIC_SEQ_CST);
 	return block;
 }
@@ -56,7 +56,7 @@ counted_malloc(size_t size)
 static void *
 counted_realloc(void *old, size_t size)
 {
-	void *block = realloc(old, size);
+	void *block = faults_refuse_memory() ? NULL : realloc(old, size);
 	if (!old)
 		__atomic_add_fetch(&blocks, block != NULL, __ATOMIC_SEQ_CST);
 	return block;
@@ -67,6 +67,15 @@ counted_free(void *block)
 {
 	__atomic_sub_fetch(&blocks, block != NULL, __ATOMIC_SEQ_CST);
 	free(block);
+}
+
+void
+free_with_hooks(void *block)
+{
+	if (getenv("FAULTS_NO_HOOKS"))
+		free(block);
+	else
+		counted_free(block);
 }
 
 /* Lower ones are taken. */
@@ -384,7 +393,8 @@ in_child(const struct scenario *scenario, const struct fault_plan *plan, int rep
 	struct result result = {.status = 0};
 	int before, i;
 	enum ending ending;
-	event_set_mem_functions(counted_malloc, counted_realloc, counted_free);
+	if (!getenv("FAULTS_NO_HOOKS"))
+		event_set_mem_functions(counted_malloc, counted_realloc, counted_free);
 	if (prepare) {
 		const char *reason = prepare();
 		if (reason) {
@@ -401,6 +411,8 @@ in_child(const struct scenario *scenario, const struct fault_plan *plan, int rep
 	faults_start(plan);
 	ending = scenario->run();
 	faults_stop();
+	if (plan->call == FAULT_malloc && plan->mode != FAULT_NEVER)
+		HOLDS(scenario->run() == DONE, "it does not work again once there is memory");
 	libevent_global_shutdown();
 	HOLDS(blocks == 0, "memory was lost");
 	HOLDS(open_descriptors() == before, "descriptors were lost");
@@ -508,11 +520,12 @@ static void
 plans_of_error(const struct scenario *scenario, enum fault_call call, unsigned count, int error, unsigned most, struct sums *sums)
 {
 	struct fault_plan plan = {call, FAULT_ONCE, 1, error, MOST_CALLS};
-	unsigned step = count > most ? count / most : 1;
+	unsigned step = count > most && call != FAULT_malloc ? count / most : 1;
 	for (plan.number = 1; plan.number <= count; plan.number += step)
 		run_plan(scenario, &plan, sums);
 	for (plan.mode = FAULT_EVERY; plan.mode <= FAULT_FROM; plan.mode++) {
-		for (plan.number = 1; plan.number <= 3 && plan.number <= count; plan.number++) {
+		unsigned last = call == FAULT_malloc && plan.mode == FAULT_FROM ? count : 3;
+		for (plan.number = 1; plan.number <= last && plan.number <= count; plan.number++) {
 			if (makes_sense(plan.mode, plan.number, error))
 				run_plan(scenario, &plan, sums);
 		}

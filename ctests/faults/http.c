@@ -11,7 +11,7 @@ struct exchange {
 	int asked, answered, failed, finished;
 };
 
-static void
+static int
 add_body(struct evbuffer *out, int stream)
 {
 	unsigned char bytes[1000];
@@ -20,8 +20,9 @@ add_body(struct evbuffer *out, int stream)
 		for (i = 0; i < sizeof bytes; i++)
 			bytes[i] = byte_of_stream(stream, at + i);
 		if (evbuffer_add(out, bytes, sizeof bytes))
-			return;
+			return -1;
 	}
+	return 0;
 }
 
 /* Echoes the body, in two chunks for one of the paths. */
@@ -30,11 +31,12 @@ serve(struct evhttp_request *request, void *arg)
 {
 	struct evbuffer *input = evhttp_request_get_input_buffer(request), *half = evbuffer_new();
 	(void)arg;
-	if (!half || evhttp_request_get_uri(request)[1] != 'c') {
+	if (evhttp_request_get_uri(request)[1] != 'c') {
 		evhttp_send_reply(request, 200, "OK", input);
+	} else if (!half || evbuffer_remove_buffer(input, half, BODY / 2) != BODY / 2) {
+		evhttp_send_error(request, 500, "no memory");
 	} else {
 		evhttp_send_reply_start(request, 200, "OK");
-		evbuffer_remove_buffer(input, half, BODY / 2);
 		evhttp_send_reply_chunk(request, half);
 		evhttp_send_reply_chunk(request, input);
 		evhttp_send_reply_end(request);
@@ -66,13 +68,14 @@ ask(struct exchange *exchange)
 {
 	static const char *const paths[] = {"/plain", "/chunks", "/plain"};
 	struct evhttp_request *request = evhttp_request_new(answered, exchange);
-	if (!request || evhttp_add_header(evhttp_request_get_output_headers(request), "Host", "test")) {
+	if (!request || evhttp_add_header(evhttp_request_get_output_headers(request), "Host", "test") ||
+	    add_body(evhttp_request_get_output_buffer(request), exchange->asked + 1)) {
 		exchange->failed = 1;
 		if (request)
 			evhttp_request_free(request);
 		return -1;
 	}
-	add_body(evhttp_request_get_output_buffer(request), ++exchange->asked);
+	exchange->asked++;
 	if (evhttp_make_request(exchange->client, request, EVHTTP_REQ_POST, paths[exchange->answered])) {
 		exchange->failed = 1;
 		return -1;

@@ -47,7 +47,9 @@ answered(struct evrpc_status *status, struct question *question, struct answer *
 	question_free(question);
 	answer_free(answer);
 	calls->question = NULL;
-	calls->finished = calls->failed || calls->ended == CALLS || call(calls);
+	/* A call that fails at once is told of before call() returns. */
+	if (calls->failed || calls->ended == CALLS || call(calls))
+		calls->finished = 1;
 }
 
 static int

@@ -29,14 +29,17 @@ enum ending { DONE = 0, BROKEN = 2, REFUSED = 3 };
 struct scenario {
 	const char *name;
 	enum ending (*run)(void);
+	int in_memory; /* only memory runs out for it */
 	struct scenario *next;
 };
 
 void scenario_register(struct scenario *scenario);
 
-#define SCENARIO(id)                                                                               \
+#define SCENARIO(id) SCENARIO_(id, 0)
+#define IN_MEMORY(id) SCENARIO_(id, 1)
+#define SCENARIO_(id, in_memory)                                                                   \
 	static enum ending id(void);                                                               \
-	static struct scenario id##_scenario = {#id, id, NULL};                                    \
+	static struct scenario id##_scenario = {#id, id, in_memory, NULL};                         \
 	__attribute__((constructor)) static void id##_register(void)                               \
 	{                                                                                          \
 		scenario_register(&id##_scenario);                                                 \
@@ -69,6 +72,9 @@ enum ending run_until(struct event_base *base, const int *finished);
 
 /* With the system in order again: a timer and a descriptor still run. Then frees the base. */
 void finish_base(struct event_base *base);
+
+/* Frees what the library allocated for the program, as it must when it has hooks. */
+void free_with_hooks(void *block);
 
 /* Byte number `at` of the stream `stream`, so that lost, repeated and moved bytes show. */
 unsigned char byte_of_stream(int stream, size_t at);

@@ -37,6 +37,7 @@ static atomic_uint counted[FAULT_CALL_COUNT], total, made;
 enum { MOST_RANGES = 32 };
 static struct range {
 	uintptr_t start, end;
+	int is_ssl;
 } ranges[MOST_RANGES];
 static int range_count;
 
@@ -56,20 +57,27 @@ note_ranges(struct dl_phdr_info *info, size_t size, void *arg)
 			continue;
 		ranges[range_count].start = info->dlpi_addr + header->p_vaddr;
 		ranges[range_count].end = ranges[range_count].start + header->p_memsz;
+		ranges[range_count].is_ssl = name[3] != 'e';
 		range_count++;
 	}
 	return 0;
 }
 
-static int
-is_under_test(const void *caller)
+static const struct range *
+range_of(const void *caller)
 {
 	int i;
 	for (i = 0; i < range_count; i++) {
 		if ((uintptr_t)caller >= ranges[i].start && (uintptr_t)caller < ranges[i].end)
-			return 1;
+			return &ranges[i];
 	}
-	return 0;
+	return NULL;
+}
+
+static int
+is_under_test(const void *caller)
+{
+	return range_of(caller) != NULL;
 }
 
 void
@@ -105,14 +113,11 @@ faults_made(void)
 
 /* Counts a call; returns whether it has to fail, and then sets errno. */
 static int
-has_to_fail(enum fault_call call, const void *caller)
+fails_now(enum fault_call call)
 {
-	unsigned number;
+	unsigned number = ++counted[call];
 	int fails;
-	if (!in_force || !is_under_test(caller))
-		return 0;
-	number = ++counted[call];
-	if (++total > plan.limit)
+	if (call != FAULT_malloc && ++total > plan.limit)
 		_exit(FAULT_BUSY);
 	if (call != plan.call)
 		return 0;
@@ -124,6 +129,20 @@ has_to_fail(enum fault_call call, const void *caller)
 		errno = plan.error;
 	}
 	return fails;
+}
+
+static int
+has_to_fail(enum fault_call call, const void *caller)
+{
+	if (!in_force || !is_under_test(caller))
+		return 0;
+	return fails_now(call);
+}
+
+int
+faults_refuse_memory(void)
+{
+	return in_force && fails_now(FAULT_malloc);
 }
 
 static unsigned clock_from;
@@ -367,4 +386,35 @@ open64(const char *name, int flags, ...)
 	mode = va_arg(more, long);
 	va_end(more);
 	return has_to_fail(FAULT_open, CALLER) ? -1 : REAL(open)(name, flags, mode);
+}
+
+/* Memory. OpenSSL gets what it wants: once it has lacked some, it may refuse for ever. The C library
+ * finds its own functions under these names even before there is dlsym(). */
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *block, size_t size);
+
+static int
+lacks_memory(const void *caller)
+{
+	const struct range *range = in_force ? range_of(caller) : NULL;
+	return range && !range->is_ssl && fails_now(FAULT_malloc);
+}
+
+void *
+malloc(size_t size)
+{
+	return lacks_memory(CALLER) ? NULL : __libc_malloc(size);
+}
+
+void *
+calloc(size_t count, size_t size)
+{
+	return lacks_memory(CALLER) ? NULL : __libc_calloc(count, size);
+}
+
+void *
+realloc(void *block, size_t size)
+{
+	return lacks_memory(CALLER) ? NULL : __libc_realloc(block, size);
 }

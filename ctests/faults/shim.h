@@ -1,6 +1,6 @@
-/* System calls that fail or fall short when a test says so. The shim is preloaded; it counts the
- * calls that the libraries under test make (libevent's and OpenSSL's, not the test's own) and makes
- * some of them fail. */
+/* System calls that fail or fall short when a test says so, and memory that runs out: malloc stands for
+ * all that asks for some. The shim is preloaded; it counts the calls that the libraries under test make
+ * (libevent's and OpenSSL's, not the test's own) and makes some of them fail. */
 #ifndef CTESTS_FAULTS_SHIM_H
 #define CTESTS_FAULTS_SHIM_H
 
@@ -13,7 +13,7 @@
 	each(open) each(pipe2) each(poll) each(pread) each(read) each(readv) each(recv)             \
 	each(recvfrom) each(recvmmsg) each(recvmsg) each(select) each(send) each(sendfile)          \
 	each(sendmmsg) each(sendmsg) each(sendto) each(setsockopt) each(socket) each(socketpair)    \
-	each(timerfd_create) each(timerfd_settime) each(write) each(writev)
+	each(timerfd_create) each(timerfd_settime) each(write) each(writev) each(malloc)
 
 enum fault_call {
 #define FAULT_ENUM(name) FAULT_##name,
@@ -49,6 +49,8 @@ unsigned faults_counted(enum fault_call call);
  * by so many seconds, and the time of day has been set by so many. */
 void faults_set_clocks(unsigned from, long ahead, long set);
 unsigned faults_made(void);
+/* Counts an allocation by the hooks of the program; whether it has to fail. */
+int faults_refuse_memory(void);
 extern const char *const fault_call_names[FAULT_CALL_COUNT];
 
 #endif
