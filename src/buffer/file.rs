@@ -357,7 +357,14 @@ impl Guard {
         offset: usize,
         length: Option<usize>,
     ) -> Result<(), Refused> {
-        let segment = FileSegment::create(descriptor, offset, length, EVBUF_FS_CLOSE_ON_FREE)?;
+        let segment = FileSegment::create(descriptor, offset, length, EVBUF_FS_CLOSE_ON_FREE)
+            .inspect_err(|refused| {
+                // As a segment without a chain does. The caller could not tell the two apart.
+                if *refused == Refused::OutOfMemory {
+                    // SAFETY: the caller gives the descriptor away.
+                    unsafe { uncancelled::close(descriptor) };
+                }
+            })?;
         // SAFETY: the segment was just made, and this function's reference ends here.
         unsafe {
             let result = self.append_segment(segment, 0, None);
