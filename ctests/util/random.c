@@ -1,9 +1,15 @@
 /* Random numbers. */
 #include "harness.h"
 
+#include <errno.h>
 #include <event2/util.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +39,45 @@ CASE(set_up, ONE_BACKEND)
 	evutil_free_secure_rng_globals_();
 	evutil_free_globals_();
 	evutil_secure_rng_get_bytes(NULL, 0);
+}
+
+/* From now on the kernel has no such call. */
+static void
+refuse_calls(const long *numbers, int count)
+{
+	struct sock_filter filter[16] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
+	struct sock_fprog program = {.filter = filter, .len = 1};
+	int i;
+	for (i = 0; i < count; i++) {
+		filter[program.len++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)numbers[i], 0, 1);
+		filter[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS);
+	}
+	filter[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		harness_skip("the system has no seccomp filters");
+}
+
+/* Bytes that could be guessed are worse than none: a process that can get no others ends. */
+CASE(without_any_source_the_process_ends, ONE_BACKEND)
+{
+	static const long calls[] = {SYS_getrandom, SYS_open, SYS_openat};
+	unsigned char bytes[16] = {0};
+	int status;
+	pid_t child;
+
+	evutil_secure_rng_get_bytes(bytes, sizeof bytes);
+	child = fork();
+	CHECK(child >= 0);
+	if (!child) {
+		fclose(stderr);
+		refuse_calls(calls, 3);
+		evutil_secure_rng_get_bytes(bytes, sizeof bytes);
+		_exit(0);
+	}
+	CHECK(waitpid(child, &status, 0) == child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		harness_skip("the system has no seccomp filters");
+	CHECK(!WIFEXITED(status) || WEXITSTATUS(status) != 0);
 }
 
 CASE(only_the_bytes_asked_for_are_written, ONE_BACKEND)
