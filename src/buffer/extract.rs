@@ -270,39 +270,33 @@ impl Evbuffer {
             ),
         };
         let as_many_as_fit = count.is_none() && !vectors.is_empty();
-        let mut left = match count {
+        let wanted = match count {
             Some(count) => count,
             None if as_many_as_fit => usize::MAX,
             None => self.length.get() - before,
         };
-        if left == 0 && start.is_none() {
+        if wanted == 0 && start.is_none() {
             return Ok(0);
         }
-        let mut needed = 0;
+        let mut vectors = vectors.iter_mut();
+        let (mut seen, mut needed) = (0, 0);
         // The chain that a position is in is described always.
-        for vector in vectors {
-            let Some(chain) = ahead else {
-                return Ok(needed);
-            };
-            load(chain)?;
-            vector.iov_base = chain.start().wrapping_add(offset).cast();
-            vector.iov_len = chain.length.get() - offset;
-            needed += 1;
-            if left <= vector.iov_len {
-                return Ok(needed);
-            }
-            left -= vector.iov_len;
-            offset = 0;
-            ahead = chain.next.get();
-        }
-        while let Some(chain) = ahead.filter(|_| !as_many_as_fit) {
-            load(chain)?;
-            let length = chain.length.get() - offset;
-            needed += 1;
-            if left <= length {
+        while let Some(chain) = ahead {
+            let vector = vectors.next();
+            if vector.is_none() && as_many_as_fit {
                 break;
             }
-            left -= length;
+            load(chain)?;
+            let length = chain.length.get() - offset;
+            if let Some(vector) = vector {
+                vector.iov_base = chain.start().wrapping_add(offset).cast();
+                vector.iov_len = length;
+            }
+            needed += 1;
+            seen += length;
+            if seen >= wanted {
+                break;
+            }
             offset = 0;
             ahead = chain.next.get();
         }
