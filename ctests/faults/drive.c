@@ -615,12 +615,9 @@ some_plans(const struct scenario *scenario)
 	for (call = 0; call < FAULT_CALL_COUNT; call++) {
 		if (!dry.counted[call] || scenario->in_memory != (call == FAULT_malloc))
 			continue;
-		if (call == FAULT_malloc) {
+		if (call == FAULT_malloc)
 			plans_of_error(scenario, call, dry.counted[call], ENOMEM, 6, &sums);
-			tell_of_call(call, &sums);
-			continue;
-		}
-		for (i = (call + scenario->name[0] + (int)strlen(scenario->name)) % APART; i < ERRORS; i += APART)
+		for (i = (call + scenario->name[0] + (int)strlen(scenario->name)) % APART; i < ERRORS && call != FAULT_malloc; i += APART)
 			plans_of_error(scenario, call, dry.counted[call], errors[i].number, 6, &sums);
 		if (moves_bytes(call))
 			plans_of_shortness(scenario, call, 0, &sums);
