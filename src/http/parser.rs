@@ -440,7 +440,7 @@ pub fn read_trailer(
 const NEVER_FOLDED: [&[u8]; 3] = [b"Content-Length", b"Transfer-Encoding", b"Host"];
 
 /// What part of a folded value its room may be larger.
-const FOLDED_SPARE: usize = 8;
+const FOLDED_SPARE: usize = 16;
 
 /// The last header, whose value may have more than one line.
 ///
