@@ -145,9 +145,10 @@ impl ChainPtr {
         Self::in_block(size.max(SMALLEST_BLOCK))
     }
 
-    /// A plain chain for exactly `payload` bytes, many of them, in no list. The kernel is asked for
-    /// large pages: filling them costs a fault for each 2 MB and not for each 4 kB.
-    pub fn allocate_in_large_pages(payload: usize) -> Result<ChainPtr, OutOfMemory> {
+    /// A plain chain for exactly `payload` bytes, many of them, in no list. The kernel is asked for all
+    /// its pages at once, as filling it costs a fault for each otherwise. Large pages would cost less
+    /// still, but up to three times as much where a virtual machine has given them back to its host.
+    pub fn allocate_in_present_pages(payload: usize) -> Result<ChainPtr, OutOfMemory> {
         let size = payload
             .checked_add(HEADER + CACHE_LINE)
             .ok_or(OutOfMemory)?;
@@ -155,13 +156,13 @@ impl ChainPtr {
         let block = chain.as_block();
         let before = block as usize % PAGE;
         let error = errno();
-        // SAFETY: the advice changes nothing of what lies on the pages. A kernel that has no such
-        // pages refuses it.
+        // SAFETY: the advice changes nothing of what lies on the pages. A kernel that does not know
+        // it, or has no pages left, refuses it; those that are missing come when they are written.
         unsafe {
             system::madvise(
                 block.wrapping_byte_sub(before),
                 before + size,
-                libc::MADV_HUGEPAGE,
+                libc::MADV_POPULATE_WRITE,
             )
         };
         set_errno(error);

@@ -194,9 +194,9 @@ impl Guard {
         Ok(())
     }
 
-    /// Adds an empty chain for `count` bytes that will certainly be written, in large pages.
-    pub fn expand_in_large_pages(&self, count: usize) -> Result<(), Refused> {
-        let chain = ChainPtr::allocate_in_large_pages(count)?;
+    /// Adds an empty chain for `count` bytes that will certainly be written, in pages that are there.
+    pub fn expand_in_present_pages(&self, count: usize) -> Result<(), Refused> {
+        let chain = ChainPtr::allocate_in_present_pages(count)?;
         self.insert_last(chain).release();
         Ok(())
     }

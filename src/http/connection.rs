@@ -97,8 +97,8 @@ pub const LARGE_REPLY: usize = 2 << 20;
 
 /// Room that is made at once while at least that much of a body is missing, and twice as much is
 /// there: a peer that stops in between has made us take half as much again as it has sent. With
-/// what the buffer and an allocator put before it, it fills whole large pages.
-const LONG_STRETCH: usize = (8 << 20) - 192;
+/// what the buffer and an allocator put before it, it fills whole pages.
+const LONG_STRETCH: usize = (2 << 20) - 192;
 
 /// The most room that is made at once for what comes in small pieces, half as much as is there; and the
 /// least.
@@ -391,7 +391,7 @@ impl ConnectionPtr {
         let begun = input.length();
         // Without that memory, each read looks for its own, as those of long pieces do at first.
         if stretch == LONG_STRETCH && begun == 0 {
-            let _ = input.expand_in_large_pages(stretch);
+            let _ = input.expand_in_present_pages(stretch);
         } else if stretch <= SHORT_STRETCH && begun < stretch && !input.expects_much() {
             let _ = input.expand(stretch - begun);
         }
