@@ -90,8 +90,9 @@ CASE(replies_in_pieces, ONE_BACKEND)
 	stop_peer();
 }
 
-/* Interim replies. */
-CASE(continued, ONE_BACKEND)
+/* A client asks whether it may send a body of four bytes; returns the peer's end. */
+static int
+post_with_expectation(void)
 {
 	struct evhttp_request *req;
 	int fd;
@@ -104,6 +105,14 @@ CASE(continued, ONE_BACKEND)
 	CHECK_EQUAL(evhttp_make_request(connection, req, EVHTTP_REQ_POST, "/"), 0);
 	fd = accept_client();
 	read_until(fd, "\r\n\r\n");
+	return fd;
+}
+
+/* Interim replies. */
+CASE(continued, ONE_BACKEND)
+{
+	int fd = post_with_expectation();
+
 	turn();
 	receive(fd);
 	CHECK(strstr(answer.text, "body") == NULL);
@@ -120,17 +129,8 @@ CASE(continued, ONE_BACKEND)
 
 DIFFERENCE(continued_after_another_interim_reply, ONE_BACKEND, "a client takes a reply with the status 103 as the final one")
 {
-	struct evhttp_request *req;
-	int fd;
+	int fd = post_with_expectation();
 
-	start_peer();
-	new_connection(peer_port);
-	req = evhttp_request_new(note_reply, NULL);
-	evhttp_add_header(evhttp_request_get_output_headers(req), "Expect", "100-continue");
-	evbuffer_add_printf(evhttp_request_get_output_buffer(req), "body");
-	CHECK_EQUAL(evhttp_make_request(connection, req, EVHTTP_REQ_POST, "/"), 0);
-	fd = accept_client();
-	read_until(fd, "\r\n\r\n");
 	answer_with(fd, "HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n");
 	read_until(fd, "body");
 	answer_with(fd, ok);
